@@ -1,0 +1,1 @@
+//! The engine's one driver: disk, network, clock.

@@ -1,0 +1,2 @@
+//! End-to-end encryption as one system.
+fn main() {}

@@ -1,0 +1,1 @@
+//! PQXDH, Double Ratchet and SPQR: the Triple Ratchet.

@@ -1,0 +1,1 @@
+//! The server that cannot read what it carries.

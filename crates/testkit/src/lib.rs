@@ -1,0 +1,1 @@
+//! Many clients and a relay in one process.

@@ -1,0 +1,2 @@
+//! Checks, vectors and benchmarks of the project.
+fn main() {}
