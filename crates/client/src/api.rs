@@ -1,0 +1,128 @@
+//! What every face (command line, terminal app, page, bindings) asks of a profile, and what it hears.
+//!
+//! A [`Request`] runs in the process that holds the profile's lock; another process sends it over the agent
+//! socket in the home. Both ways answer with the same stream of [`Answer`]s.
+
+use crate::view;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One wish of a person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Request {
+    /// Make an account and announce it at a relay.
+    AccountCreate {
+        /// The name.
+        name: String,
+        /// The relay's URL with its pin, or nothing where the invite names it.
+        relay: Option<String>,
+        /// A registration code of the relay or an invite of a member.
+        invite: Option<String>,
+    },
+    /// Show the own account.
+    AccountShow,
+    /// Show the entries of the own account log.
+    AccountLog,
+    /// Make an invite.
+    Invite {
+        /// Seconds until it no longer works.
+        valid_for_seconds: u64,
+    },
+    /// Add a contact by an invite or by NAME@RELAY.
+    ContactAdd {
+        /// Either form.
+        who: String,
+        /// What to call the contact.
+        petname: Option<String>,
+    },
+    /// List contacts.
+    ContactList,
+    /// Show the safety number of a contact.
+    SafetyNumber {
+        /// The contact.
+        contact: String,
+    },
+    /// Note that the safety number was compared and is equal.
+    ContactVerify {
+        /// The contact.
+        contact: String,
+    },
+    /// Block or unblock a contact.
+    ContactBlock {
+        /// The contact.
+        contact: String,
+        /// False to unblock.
+        blocked: bool,
+    },
+    /// Send a letter.
+    Send {
+        /// The contact.
+        to: String,
+        /// The text; may be empty when there are files.
+        text: String,
+        /// Files, as absolute paths.
+        files: Vec<PathBuf>,
+        /// Seconds after which both sides delete it.
+        expires_seconds: Option<u64>,
+        /// The id of the letter that this one answers.
+        reply_to: Option<String>,
+        /// Wait until the relay has accepted the letter; without it an unreachable relay is no error.
+        wait: bool,
+        /// How long to try before the letter is left to the outbox, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Receive letters.
+    Receive {
+        /// Go on until interrupted.
+        follow: bool,
+        /// How long to wait for a first or further letter, in milliseconds.
+        timeout_ms: Option<u64>,
+        /// Save enclosures here (an absolute path).
+        save: Option<PathBuf>,
+    },
+    /// Read letters that are stored.
+    Read {
+        /// The conversation, or all.
+        conversation: Option<String>,
+        /// The newest so many.
+        limit: u32,
+    },
+    /// Search letters.
+    Search {
+        /// Words that all must occur.
+        words: String,
+        /// At most so many.
+        limit: u32,
+    },
+}
+
+/// One thing a face hears. A stream of them ends with [`Answer::Done`] or [`Answer::Failed`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Answer {
+    /// The own account.
+    Account(view::Account),
+    /// One entry of the own account log.
+    LogEntry(view::LogEntry),
+    /// An invite.
+    Invite(view::Invite),
+    /// A contact.
+    Contact(view::Contact),
+    /// A safety number.
+    SafetyNumber(view::SafetyNumber),
+    /// A letter, sent or received.
+    Letter(view::Letter),
+    /// How far a long transfer is.
+    Progress(view::Progress),
+    /// Something to tell on standard error: a notice, never a result.
+    Notice(view::Notice),
+    /// An enclosure was saved.
+    Saved(view::Saved),
+    /// The end, well.
+    Done,
+    /// The end, badly.
+    Failed(view::Failure),
+}

@@ -1,0 +1,231 @@
+//! What people see, as plain data. `--json` prints these field names; `docs/guide/json.md` lists them.
+
+use serde::{Deserialize, Serialize};
+
+/// The own account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Account {
+    /// The name at the relay.
+    pub name: String,
+    /// NAME@HOST, what others type.
+    pub address: String,
+    /// The account id, base32.
+    pub account_id: String,
+    /// This device's id, base32.
+    pub device_id: String,
+    /// The relay's URL with its pin.
+    pub relay: String,
+    /// Whether the relay has confirmed the registration.
+    pub registered: bool,
+    /// The suite, for example `hybrid`.
+    pub suite: String,
+    /// Number of entries of the account log.
+    pub log_length: u64,
+    /// Hash of the newest entry, base32.
+    pub log_head: String,
+}
+
+/// One entry of an account log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// From 0.
+    pub sequence: u64,
+    /// For example `genesis`.
+    pub kind: String,
+    /// Hash of the entry, base32.
+    pub hash: String,
+    /// Device ids after this entry, base32.
+    pub devices: Vec<String>,
+}
+
+/// An invite.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Invite {
+    /// One line.
+    pub invite: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+/// How sure one may be of a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Only what a relay or the person says.
+    Claimed,
+    /// Verified by an invite or a safety number.
+    Verified,
+    /// The identity changed; nothing is sent until a person decides.
+    Changed,
+}
+
+/// A contact.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Contact {
+    /// What the contact is called here.
+    pub name: String,
+    /// NAME@HOST as claimed.
+    pub address: String,
+    /// The account id, base32.
+    pub account_id: String,
+    /// How sure.
+    pub trust: Trust,
+    /// Whether blocked.
+    pub blocked: bool,
+    /// Whether this is an unanswered first contact by somebody unknown.
+    pub request: bool,
+    /// Number of devices.
+    pub devices: u32,
+}
+
+/// A safety number.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SafetyNumber {
+    /// Whose.
+    pub contact: String,
+    /// Twelve groups of five digits, single spaces between.
+    pub number: String,
+    /// Whether it was compared before.
+    pub verified: bool,
+}
+
+/// Which way a letter went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From here.
+    Sent,
+    /// To here.
+    Received,
+}
+
+/// Where a letter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LetterState {
+    /// Files are still being uploaded.
+    Uploading,
+    /// In the outbox.
+    Queued,
+    /// Accepted by the relay.
+    Sent,
+    /// Stored by a device of the recipient.
+    Delivered,
+    /// It will not arrive.
+    Failed,
+    /// Received.
+    Received,
+    /// Received and shown.
+    Read,
+}
+
+/// An enclosure of a letter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Enclosure {
+    /// The file's name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A letter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Letter {
+    /// Base32.
+    pub id: String,
+    /// The contact's name here.
+    pub conversation: String,
+    /// `me` or the contact's name here.
+    pub from: String,
+    /// Sent or received.
+    pub direction: Direction,
+    /// The text.
+    pub text: String,
+    /// Unix seconds by the sender's clock.
+    pub sent_at: u64,
+    /// State.
+    pub state: LetterState,
+    /// The letter this one answers, base32.
+    pub reply_to: Option<String>,
+    /// Unix seconds when it is deleted here.
+    pub expires_at: Option<u64>,
+    /// Files.
+    pub enclosures: Vec<Enclosure>,
+}
+
+/// How far a transfer is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Progress {
+    /// `upload` or `download`.
+    pub what: String,
+    /// The file's name.
+    pub name: String,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// Something to tell.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Notice {
+    /// A stable word, for example `identity_changed`, `relay_unreachable`, `relay_rolled_back`.
+    pub notice: String,
+    /// For people.
+    pub message: String,
+}
+
+/// A saved enclosure.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Saved {
+    /// The letter it came with, base32.
+    pub letter: String,
+    /// The file's name as sent.
+    pub name: String,
+    /// Where it is now.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The kind of a failure; the exit code follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// 1.
+    Failed,
+    /// 2: the words of the command are off.
+    Usage,
+    /// 3: a check refused, such as a changed identity.
+    Refused,
+    /// 4: the relay cannot be reached.
+    Unreachable,
+    /// 5: no such contact, letter, file.
+    NotFound,
+}
+
+impl FailureKind {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Unreachable => 4,
+            Self::NotFound => 5,
+        }
+    }
+}
+
+/// A failure for people.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind.
+    pub kind: FailureKind,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
