@@ -1,1 +1,28 @@
-//! Who someone is and the secrets they hold.
+//! Who someone is and the secrets they hold: the only crate that calls cryptographic primitives.
+
+mod aead;
+pub mod codec;
+pub mod ed25519;
+pub mod hpke;
+mod id;
+mod kdf;
+pub mod kem;
+pub mod label;
+mod lc;
+pub mod mlkem_incremental;
+mod secret;
+mod sign;
+mod suite;
+mod x25519;
+pub mod xeddsa;
+pub mod xwing;
+
+pub use aead::{GcmKey, OpenError, TAG_LEN, cbc_decrypt, cbc_encrypt, gcm_open, gcm_seal};
+pub use id::{AccountId, BlobId, DeviceId, LetterId, MessageId, QueueId, Timestamp};
+pub use kdf::{hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, sha3_256, sha256, sha512};
+pub use label::Label;
+pub use secret::{Secret, SecretBytes, ct_eq, wipe};
+pub use sign::{HybridSignature, Malformed as MalformedSignature, SigningKey, VerifyingKey};
+pub use suite::Suite;
+pub use x25519::{AllZero, X25519Public, X25519Secret};
+pub use xeddsa::BadSignature;

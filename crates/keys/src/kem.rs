@@ -1,0 +1,153 @@
+//! The KEMs of PQXDH: Kyber-1024 round 3 (`signal` profile) and ML-KEM-1024 (`letterlock` profile).
+
+use crate::lc::{self, MlKem};
+use crate::secret::{Secret, SecretBytes};
+use libcrux_ml_kem::kyber1024;
+
+/// Which KEM, by its byte on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kem {
+    /// Kyber-1024 of round 3, for libsignal only.
+    Kyber1024 = 0x08,
+    /// ML-KEM-1024 (FIPS 203).
+    MlKem1024 = 0x0a,
+}
+
+/// Length of a public key in bytes.
+pub const PUBLIC_LEN: usize = 1568;
+/// Length of a secret key in bytes.
+pub const SECRET_LEN: usize = 3168;
+/// Length of a ciphertext in bytes.
+pub const CIPHERTEXT_LEN: usize = 1568;
+
+/// A key or ciphertext has a wrong length, or a public key has a coefficient that is not below q.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed KEM key or ciphertext")]
+pub struct MalformedKem;
+
+/// A KEM secret key, 3168 bytes: s ‖ public key ‖ H(public key) ‖ z.
+pub struct KemSecret {
+    kem: Kem,
+    bytes: SecretBytes,
+}
+
+/// A KEM public key, 1568 bytes, every coefficient below q.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KemPublic {
+    kem: Kem,
+    bytes: Box<[u8; PUBLIC_LEN]>,
+}
+
+impl KemSecret {
+    /// Makes a key pair of the seed `d ‖ z`.
+    ///
+    /// # Errors
+    /// [`MalformedKem`]: never for a well-formed seed.
+    pub fn from_seed(kem: Kem, seed: &Secret<64>) -> Result<(Self, KemPublic), MalformedKem> {
+        let (public, bytes) = match kem {
+            Kem::Kyber1024 => {
+                let pair = kyber1024::generate_key_pair(*seed.expose_secret());
+                (pair.pk().to_vec(), SecretBytes::new(pair.sk().to_vec()))
+            }
+            Kem::MlKem1024 => lc::ml_kem_key_pair(MlKem::K1024, seed).map_err(|_| MalformedKem)?,
+        };
+        let bytes_of_public = public.into_boxed_slice().try_into().map_err(|_| MalformedKem)?;
+        Ok((Self { kem, bytes }, KemPublic { kem, bytes: bytes_of_public }))
+    }
+
+    /// Takes a stored secret key.
+    ///
+    /// # Errors
+    /// [`MalformedKem`]: the length is wrong.
+    pub fn from_bytes(kem: Kem, bytes: SecretBytes) -> Result<Self, MalformedKem> {
+        if bytes.len() == SECRET_LEN { Ok(Self { kem, bytes }) } else { Err(MalformedKem) }
+    }
+
+    /// The bytes, for storage.
+    #[must_use]
+    pub fn secret(&self) -> &SecretBytes {
+        &self.bytes
+    }
+
+    /// Which KEM.
+    #[must_use]
+    pub fn kem(&self) -> Kem {
+        self.kem
+    }
+
+    /// Decapsulates; a wrong ciphertext gives another secret (implicit rejection).
+    ///
+    /// # Errors
+    /// [`MalformedKem`]: the ciphertext's length is wrong.
+    pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<32>, MalformedKem> {
+        match self.kem {
+            Kem::Kyber1024 => {
+                let mut bytes: [u8; SECRET_LEN] =
+                    self.bytes.expose_secret().try_into().map_err(|_| MalformedKem)?;
+                let secret = bytes.into();
+                crate::secret::wipe(&mut bytes);
+                let ciphertext: [u8; CIPHERTEXT_LEN] = ciphertext.try_into().map_err(|_| MalformedKem)?;
+                let mut shared = kyber1024::decapsulate(&secret, &ciphertext.into());
+                let out = Secret::from_slice(&shared).ok_or(MalformedKem);
+                crate::secret::wipe(&mut shared);
+                out
+            }
+            Kem::MlKem1024 => {
+                if ciphertext.len() != CIPHERTEXT_LEN {
+                    return Err(MalformedKem);
+                }
+                lc::ml_kem_decapsulate(MlKem::K1024, self.bytes.expose_secret(), ciphertext)
+                    .map_err(|_| MalformedKem)
+            }
+        }
+    }
+}
+
+impl KemPublic {
+    /// Takes a peer's public key.
+    ///
+    /// # Errors
+    /// [`MalformedKem`]: the length is wrong or a coefficient is not below q.
+    pub fn from_bytes(kem: Kem, bytes: &[u8]) -> Result<Self, MalformedKem> {
+        let bytes: &[u8; PUBLIC_LEN] = bytes.try_into().map_err(|_| MalformedKem)?;
+        let public = (*bytes).into();
+        // The check of FIPS 203, section 7.2, holds for round 3 too: same encoding, same q.
+        // SECURITY: `kem_public_key_with_large_coefficient_is_refused` notices.
+        if !kyber1024::validate_public_key(&public) {
+            return Err(MalformedKem);
+        }
+        Ok(Self { kem, bytes: Box::new(*bytes) })
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; PUBLIC_LEN] {
+        &self.bytes
+    }
+
+    /// Which KEM.
+    #[must_use]
+    pub fn kem(&self) -> Kem {
+        self.kem
+    }
+
+    /// Encapsulates with the randomness `m`: ciphertext and shared secret.
+    ///
+    /// # Errors
+    /// [`MalformedKem`]: never for a key that was checked when it was made.
+    pub fn encapsulate(&self, m: &Secret<32>) -> Result<(Vec<u8>, Secret<32>), MalformedKem> {
+        match self.kem {
+            Kem::Kyber1024 => {
+                let public = (*self.bytes).into();
+                let (ciphertext, mut shared) = kyber1024::encapsulate(&public, *m.expose_secret());
+                let out = Secret::from_slice(&shared).ok_or(MalformedKem)?;
+                crate::secret::wipe(&mut shared);
+                Ok((ciphertext.as_slice().to_vec(), out))
+            }
+            Kem::MlKem1024 => {
+                lc::ml_kem_encapsulate(MlKem::K1024, &self.bytes[..], m).map_err(|_| MalformedKem)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Every domain-separation label of the project (docs/spec/labels.md).
+//!
+//! Labels are unique and no label is a prefix of another, so that no two uses of a key can meet.
+
+/// A domain-separation label: ASCII without terminator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label(&'static str);
+
+impl Label {
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'static [u8] {
+        self.0.as_bytes()
+    }
+}
+
+macro_rules! labels {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)*) => {
+        $($(#[doc = $doc])* pub const $name: Label = Label($text);)*
+        /// All labels.
+        pub const ALL: &[Label] = &[$($name),*];
+    };
+}
+
+labels! {
+    /// PQXDH of the `signal` profile.
+    SIGNAL_PQXDH = "WhisperText_X25519_SHA-256_CRYSTALS-KYBER-1024";
+    /// Root step of the `signal` profile.
+    SIGNAL_ROOT = "WhisperRatchet";
+    /// Message keys of the `signal` profile.
+    SIGNAL_MESSAGE = "WhisperMessageKeys";
+    /// Start of the SPQR chain, `signal` profile; two spaces.
+    SIGNAL_SPQR_START = "Signal PQ Ratchet V1 Chain  Start";
+    /// Step of the SPQR chain, `signal` profile.
+    SIGNAL_SPQR_NEXT = "Signal PQ Ratchet V1 Chain Next";
+    /// New epoch of the SPQR chain, `signal` profile.
+    SIGNAL_SPQR_EPOCH = "Signal PQ Ratchet V1 Chain Add Epoch";
+    /// SPQR authenticator update, `signal` profile.
+    SIGNAL_SPQR_AUTHENTICATOR = "Signal_PQCKA_V1_MLKEM768:Authenticator Update";
+    /// SPQR epoch secret, `signal` profile.
+    SIGNAL_SPQR_SECRET = "Signal_PQCKA_V1_MLKEM768:SCKA Key";
+    /// SPQR header MAC, `signal` profile.
+    SIGNAL_SPQR_HEADER = "Signal_PQCKA_V1_MLKEM768:ekheader";
+    /// SPQR ciphertext MAC, `signal` profile.
+    SIGNAL_SPQR_CIPHERTEXT = "Signal_PQCKA_V1_MLKEM768:ciphertext";
+    /// PQXDH.
+    PQXDH = "letterlock/v1/pqxdh";
+    /// Signature of the initiator over the PQXDH transcript.
+    INITIATOR = "letterlock/v1/initiator";
+    /// Root step.
+    ROOT = "letterlock/v1/ratchet/root";
+    /// Message keys.
+    MESSAGE = "letterlock/v1/ratchet/message";
+    /// Associated data of a ratchet message.
+    RATCHET_AD = "letterlock/v1/ratchet/ad";
+    /// Start of the SPQR chain.
+    SPQR_START = "letterlock/v1/spqr/chain/start";
+    /// Step of the SPQR chain.
+    SPQR_NEXT = "letterlock/v1/spqr/chain/next";
+    /// New epoch of the SPQR chain.
+    SPQR_EPOCH = "letterlock/v1/spqr/chain/epoch";
+    /// SPQR authenticator update.
+    SPQR_AUTHENTICATOR = "letterlock/v1/spqr/mlkem768:Authenticator Update";
+    /// SPQR epoch secret.
+    SPQR_SECRET = "letterlock/v1/spqr/mlkem768:SCKA Key";
+    /// SPQR header MAC.
+    SPQR_HEADER = "letterlock/v1/spqr/mlkem768:ekheader";
+    /// SPQR ciphertext MAC.
+    SPQR_CIPHERTEXT = "letterlock/v1/spqr/mlkem768:ciphertext";
+    /// Signature of a pre-key.
+    PRE_KEY = "letterlock/v1/prekey";
+    /// Account id.
+    ACCOUNT_ID = "letterlock/v1/account-id";
+    /// Hash of an account-log entry.
+    LOG_ENTRY_HASH = "letterlock/v1/account-log/hash";
+    /// Signature of an account-log entry.
+    LOG_ENTRY = "letterlock/v1/account-log/entry";
+    /// Hash of a device list.
+    DEVICE_LIST = "letterlock/v1/device-list";
+    /// Body of a first letter.
+    FRONT_DOOR = "letterlock/v1/front-door";
+    /// Body of a later letter.
+    ROUTE = "letterlock/v1/route";
+    /// Nonce of the redeemer of an invite.
+    REDEEM = "letterlock/v1/invite/redeem";
+    /// Safety number.
+    SAFETY_NUMBER = "letterlock/v1/safety-number";
+    /// Subscription to a queue.
+    SUBSCRIBE = "letterlock/v1/queue/subscribe";
+    /// Deletion of a queue.
+    DELETE_QUEUE = "letterlock/v1/queue/delete";
+    /// Publication of pre-keys.
+    PUBLISH = "letterlock/v1/publish";
+    /// Contents of an enclosure.
+    ENCLOSURE = "letterlock/v1/enclosure";
+    /// Key of the profile's database.
+    PROFILE = "letterlock/v1/profile";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_unique_and_prefix_free() {
+        for (place, label) in ALL.iter().enumerate() {
+            for (other_place, other) in ALL.iter().enumerate() {
+                assert!(
+                    place == other_place || !other.as_bytes().starts_with(label.as_bytes()),
+                    "{label:?} is a prefix of {other:?}"
+                );
+            }
+        }
+    }
+}

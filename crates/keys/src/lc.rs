@@ -1,0 +1,168 @@
+//! The few functions of AWS-LC that aws-lc-rs does not offer: raw X25519, and ML-KEM with given randomness.
+//!
+//! The engine draws all randomness itself, so key generation and encapsulation must take theirs as an
+//! argument. This is the only file of the project with `unsafe`.
+#![expect(unsafe_code, reason = "calls into AWS-LC; every call states why it is sound")]
+
+use crate::secret::{Secret, SecretBytes};
+use aws_lc_sys as sys;
+use std::ptr;
+
+/// The ML-KEM parameter sets of FIPS 203 that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MlKem {
+    /// ML-KEM-768.
+    K768,
+    /// ML-KEM-1024.
+    K1024,
+}
+
+impl MlKem {
+    fn nid(self) -> i32 {
+        match self {
+            Self::K768 => sys::NID_MLKEM768,
+            Self::K1024 => sys::NID_MLKEM1024,
+        }
+    }
+
+    pub(crate) fn public_len(self) -> usize {
+        match self {
+            Self::K768 => 1184,
+            Self::K1024 => 1568,
+        }
+    }
+
+    pub(crate) fn secret_len(self) -> usize {
+        match self {
+            Self::K768 => 2400,
+            Self::K1024 => 3168,
+        }
+    }
+
+    pub(crate) fn ciphertext_len(self) -> usize {
+        match self {
+            Self::K768 => 1088,
+            Self::K1024 => 1568,
+        }
+    }
+}
+
+/// AWS-LC refused its arguments, or has no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+/// X25519 (RFC 7748, section 5). `None`: the result is all zero.
+pub(crate) fn x25519(private: &[u8; 32], public: &[u8; 32]) -> Option<Secret<32>> {
+    let mut good = 0;
+    let shared = Secret::from_fn(|out| {
+        // SAFETY: the three pointers are to 32 bytes each, as X25519 reads and writes; none overlap.
+        good = unsafe { sys::X25519(out.as_mut_ptr(), private.as_ptr(), public.as_ptr()) };
+    });
+    (good == 1).then_some(shared)
+}
+
+/// The public key of a private key: X25519 with the base point 9.
+pub(crate) fn x25519_public(private: &[u8; 32]) -> [u8; 32] {
+    let mut public = [0; 32];
+    // SAFETY: both pointers are to 32 bytes, as X25519_public_from_private writes and reads.
+    unsafe { sys::X25519_public_from_private(public.as_mut_ptr(), private.as_ptr()) };
+    public
+}
+
+struct Context(*mut sys::EVP_PKEY_CTX);
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from EVP_PKEY_CTX_new(_id), is owned here and freed once; null is allowed.
+        unsafe { sys::EVP_PKEY_CTX_free(self.0) }
+    }
+}
+
+struct Key(*mut sys::EVP_PKEY);
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from AWS-LC, is owned here and freed once; null is allowed.
+        unsafe { sys::EVP_PKEY_free(self.0) }
+    }
+}
+
+/// ML-KEM.KeyGen_internal(d, z) (FIPS 203, section 6.1): public key and decapsulation key.
+pub(crate) fn ml_kem_key_pair(kem: MlKem, seed: &Secret<64>) -> Result<(Vec<u8>, SecretBytes), Refused> {
+    let mut public = vec![0; kem.public_len()];
+    let mut secret = vec![0; kem.secret_len()];
+    let (mut public_len, mut secret_len, mut seed_len) = (public.len(), secret.len(), 64);
+    let mut key = Key(ptr::null_mut());
+    // SAFETY: the context is checked by the calls that take it (null is refused); every buffer is passed with
+    // its own length, and AWS-LC writes no more than that; `key` receives an owned pointer.
+    let good = unsafe {
+        let context = Context(sys::EVP_PKEY_CTX_new_id(sys::EVP_PKEY_KEM, ptr::null_mut()));
+        !context.0.is_null()
+            && sys::EVP_PKEY_CTX_kem_set_params(context.0, kem.nid()) == 1
+            && sys::EVP_PKEY_keygen_init(context.0) == 1
+            && sys::EVP_PKEY_keygen_deterministic(
+                context.0,
+                &raw mut key.0,
+                seed.expose_secret().as_ptr(),
+                &raw mut seed_len,
+            ) == 1
+            && sys::EVP_PKEY_get_raw_public_key(key.0, public.as_mut_ptr(), &raw mut public_len) == 1
+            && sys::EVP_PKEY_get_raw_private_key(key.0, secret.as_mut_ptr(), &raw mut secret_len) == 1
+    };
+    let secret = SecretBytes::new(secret);
+    let whole = public_len == kem.public_len() && secret_len == kem.secret_len();
+    if good && whole { Ok((public, secret)) } else { Err(Refused) }
+}
+
+/// ML-KEM.Encaps_internal(ek, m) (FIPS 203, section 6.2): ciphertext and shared secret.
+pub(crate) fn ml_kem_encapsulate(
+    kem: MlKem,
+    public: &[u8],
+    m: &Secret<32>,
+) -> Result<(Vec<u8>, Secret<32>), Refused> {
+    if public.len() != kem.public_len() {
+        return Err(Refused);
+    }
+    let mut ciphertext = vec![0; kem.ciphertext_len()];
+    let (mut ciphertext_len, mut shared_len, mut seed_len) = (ciphertext.len(), 32, 32);
+    let mut good = false;
+    let shared = Secret::from_fn(|out: &mut [u8; 32]| {
+        // SAFETY: as in `ml_kem_key_pair`; the key and the context are owned and freed here, and null pointers
+        // are refused before use.
+        good = unsafe {
+            let key = Key(sys::EVP_PKEY_kem_new_raw_public_key(kem.nid(), public.as_ptr(), public.len()));
+            if key.0.is_null() {
+                return;
+            }
+            let context = Context(sys::EVP_PKEY_CTX_new(key.0, ptr::null_mut()));
+            !context.0.is_null()
+                && sys::EVP_PKEY_encapsulate_deterministic(
+                    context.0,
+                    ciphertext.as_mut_ptr(),
+                    &raw mut ciphertext_len,
+                    out.as_mut_ptr(),
+                    &raw mut shared_len,
+                    m.expose_secret().as_ptr(),
+                    &raw mut seed_len,
+                ) == 1
+        };
+    });
+    let whole = ciphertext_len == kem.ciphertext_len() && shared_len == 32;
+    if good && whole { Ok((ciphertext, shared)) } else { Err(Refused) }
+}
+
+/// ML-KEM.Decaps (FIPS 203, section 7.3), with implicit rejection.
+pub(crate) fn ml_kem_decapsulate(
+    kem: MlKem,
+    secret: &[u8],
+    ciphertext: &[u8],
+) -> Result<Secret<32>, Refused> {
+    use aws_lc_rs::kem::{Ciphertext, DecapsulationKey, ML_KEM_768, ML_KEM_1024};
+    let algorithm = match kem {
+        MlKem::K768 => &ML_KEM_768,
+        MlKem::K1024 => &ML_KEM_1024,
+    };
+    let key = DecapsulationKey::new(algorithm, secret).map_err(|_| Refused)?;
+    let shared = key.decapsulate(Ciphertext::from(ciphertext)).map_err(|_| Refused)?;
+    Secret::from_slice(shared.as_ref()).ok_or(Refused)
+}

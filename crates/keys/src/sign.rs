@@ -1,0 +1,185 @@
+//! Hybrid signatures: Ed25519 and ML-DSA-65 over the same bytes; both must verify.
+//!
+//! *Formula*: both schemes sign `label ‖ 00 ‖ message`. ML-DSA (FIPS 204) is used with an empty context; it is
+//! hedged, so two signatures of one message differ.
+
+use crate::label::Label;
+use crate::secret::Secret;
+use crate::suite::Suite;
+use crate::xeddsa::BadSignature;
+use aws_lc_rs::signature::{
+    ED25519, Ed25519KeyPair, KeyPair as _, ML_DSA_65, ML_DSA_65_SIGNING, PqdsaKeyPair, UnparsedPublicKey,
+};
+
+const ED25519_PUBLIC: usize = 32;
+const ED25519_SIGNATURE: usize = 64;
+const ML_DSA_SIGNATURE: usize = 3309;
+
+/// A key or signature has a wrong length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed signature key or signature")]
+pub struct Malformed;
+
+/// A signing key, made of 64 bytes: Ed25519 seed ‖ ML-DSA-65 seed.
+///
+/// ```
+/// use letterlock_keys::{Secret, SigningKey, label};
+/// let key = SigningKey::from_seed(Secret::from_slice(&[7; 64]).unwrap())?;
+/// let signature = key.sign(label::PRE_KEY, b"message")?;
+/// key.verifying_key().verify(label::PRE_KEY, b"message", &signature)?;
+/// assert!(key.verifying_key().verify(label::LOG_ENTRY, b"message", &signature).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SigningKey {
+    seed: Secret<64>,
+    ed25519: Ed25519KeyPair,
+    ml_dsa: PqdsaKeyPair,
+    verifying: VerifyingKey,
+}
+
+/// A verifying key of a suite; `hybrid`: 32 + 1952 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VerifyingKey {
+    suite: Suite,
+    bytes: Vec<u8>,
+}
+
+/// A signature of a suite; `hybrid`: 64 + 3309 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HybridSignature {
+    suite: Suite,
+    bytes: Vec<u8>,
+}
+
+impl SigningKey {
+    /// Derives the key pair.
+    ///
+    /// # Errors
+    /// [`Malformed`]: never for 64 bytes; the library reports it all the same.
+    pub fn from_seed(seed: Secret<64>) -> Result<Self, Malformed> {
+        let (classical, post_quantum) = seed.expose_secret().split_at(32);
+        let ed25519 = Ed25519KeyPair::from_seed_unchecked(classical).map_err(|_| Malformed)?;
+        let ml_dsa = PqdsaKeyPair::from_seed(&ML_DSA_65_SIGNING, post_quantum).map_err(|_| Malformed)?;
+        let bytes = [ed25519.public_key().as_ref(), ml_dsa.public_key().as_ref()].concat();
+        let verifying = VerifyingKey::from_bytes(Suite::Hybrid, &bytes)?;
+        Ok(Self { seed, ed25519, ml_dsa, verifying })
+    }
+
+    /// The seed, for storage.
+    #[must_use]
+    pub fn seed(&self) -> &Secret<64> {
+        &self.seed
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifying_key(&self) -> &VerifyingKey {
+        &self.verifying
+    }
+
+    /// Signs a message for one purpose.
+    ///
+    /// # Errors
+    /// [`Malformed`]: the library failed (no memory, no entropy).
+    pub fn sign(&self, label: Label, message: &[u8]) -> Result<HybridSignature, Malformed> {
+        let framed = frame(label, message);
+        let mut bytes = Vec::with_capacity(ED25519_SIGNATURE + ML_DSA_SIGNATURE);
+        bytes.extend_from_slice(self.ed25519.sign(&framed).as_ref());
+        bytes.resize(ED25519_SIGNATURE + ML_DSA_SIGNATURE, 0);
+        let tail = bytes.get_mut(ED25519_SIGNATURE..).ok_or(Malformed)?;
+        self.ml_dsa.sign(&framed, tail).map_err(|_| Malformed)?;
+        HybridSignature::from_bytes(Suite::Hybrid, &bytes)
+    }
+}
+
+impl VerifyingKey {
+    /// Takes the bytes of a key.
+    ///
+    /// # Errors
+    /// [`Malformed`]: the length is not that of the suite.
+    pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.len() == suite.verifying_key_len() { Ok(Self { suite, bytes: bytes.to_vec() }) } else { Err(Malformed) }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Verifies a signature for one purpose: every scheme of the suite must agree.
+    ///
+    /// # Errors
+    /// [`BadSignature`], whatever is wrong.
+    pub fn verify(&self, label: Label, message: &[u8], signature: &HybridSignature) -> Result<(), BadSignature> {
+        if signature.suite != self.suite {
+            return Err(BadSignature);
+        }
+        let framed = frame(label, message);
+        let (classical_key, post_quantum_key) =
+            self.bytes.split_at_checked(ED25519_PUBLIC).ok_or(BadSignature)?;
+        let (classical, post_quantum) =
+            signature.bytes.split_at_checked(ED25519_SIGNATURE).ok_or(BadSignature)?;
+        // SECURITY: both, not either; `one_good_half_is_not_enough` notices.
+        UnparsedPublicKey::new(&ED25519, classical_key)
+            .verify(&framed, classical)
+            .map_err(|_| BadSignature)?;
+        UnparsedPublicKey::new(&ML_DSA_65, post_quantum_key)
+            .verify(&framed, post_quantum)
+            .map_err(|_| BadSignature)
+    }
+}
+
+impl HybridSignature {
+    /// Takes the bytes of a signature.
+    ///
+    /// # Errors
+    /// [`Malformed`]: the length is not that of the suite.
+    pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.len() == suite.signature_len() { Ok(Self { suite, bytes: bytes.to_vec() }) } else { Err(Malformed) }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn frame(label: Label, message: &[u8]) -> Vec<u8> {
+    [label.as_bytes(), &[0], message].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+    use super::*;
+    use crate::label;
+
+    #[test]
+    fn one_good_half_is_not_enough() {
+        let key = SigningKey::from_seed(Secret::from_slice(&[1; 64]).unwrap()).unwrap();
+        let signature = key.sign(label::PRE_KEY, b"m").unwrap();
+        for place in [0, 63, 64, 64 + 3308] {
+            let mut bytes = signature.as_bytes().to_vec();
+            bytes[place] ^= 1;
+            let altered = HybridSignature::from_bytes(Suite::Hybrid, &bytes).unwrap();
+            assert!(key.verifying_key().verify(label::PRE_KEY, b"m", &altered).is_err());
+        }
+        key.verifying_key().verify(label::PRE_KEY, b"m", &signature).unwrap();
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_label_and_message_only() {
+        let key = SigningKey::from_seed(Secret::from_slice(&[1; 64]).unwrap()).unwrap();
+        let signature = key.sign(label::PRE_KEY, b"m").unwrap();
+        assert!(key.verifying_key().verify(label::LOG_ENTRY, b"m", &signature).is_err());
+        assert!(key.verifying_key().verify(label::PRE_KEY, b"n", &signature).is_err());
+    }
+}
