@@ -8,6 +8,7 @@
 
 mod arch;
 mod bench;
+mod docs;
 mod fuzz;
 mod labels;
 mod metadata;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND
   check-size                length of files and functions
   check-labels              domain-separation labels stand in one file
   check-secrets             secrets are exposed only in the files that clippy.toml lists
+  check-docs                documents name things that exist
   bench [NAME...]           list the benchmarks, or run some; `all` runs every one
   fuzz [--smoke] [TARGET]   list the fuzz targets, or run one; --smoke runs each for 20 seconds";
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         "check-size" => report("check-size", size::check(&root)),
         "check-labels" => report("check-labels", labels::check(&root)),
         "check-secrets" => report("check-secrets", secrets::check(&root)),
+        "check-docs" => report("check-docs", docs::check(&root)),
         "bench" => bench::run(&root, rest),
         "fuzz" => fuzz::run(&root, rest),
         "help" | "--help" | "-h" => {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::program::{Failure, Line};
-use crate::{arch, labels, report, secrets, size, tools};
+use crate::{arch, docs, labels, report, secrets, size, tools};
 
 type Check = fn(&Path) -> Result<Vec<String>, Failure>;
 
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step::Check("check-size", size::check),
     Step::Check("check-labels", labels::check),
     Step::Check("check-secrets", secrets::check),
+    Step::Check("check-docs", docs::check),
     Step::Run("cargo fetch --locked --quiet"),
     // The advisory database is not part of a clean clone: `cargo deny check advisories` is for the release.
     Step::Run("cargo deny --offline --all-features check licenses bans sources"),

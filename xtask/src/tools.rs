@@ -4,13 +4,12 @@ use std::path::Path;
 
 use crate::program::{Failure, Line};
 
-/// A program and the Debian package that brings it.
-const PROGRAMS: &[(&str, &str)] = &[
-    ("cc", "build-essential"),
-    ("perl", "perl"),
-    ("make", "make"),
-    ("pkg-config", "pkg-config"),
-    ("git", "git"),
+/// A line that succeeds where a Debian package is installed, and that package.
+const DEBIAN: &[(&str, &str)] = &[
+    ("cc --version", "build-essential"),
+    ("make --version", "make"),
+    // What OpenSSL's configuration loads; Debian's perl-base has a perl without it.
+    ("perl -MFindBin -MIPC::Cmd -MFile::Compare -e1", "perl"),
 ];
 
 /// A cargo subcommand, its crate and the version that this project is checked with.
@@ -64,9 +63,9 @@ pub(crate) fn cargo_tool(root: &Path, tool: &CargoTool) -> Result<(), Failure> {
 }
 
 fn debian_packages(root: &Path) -> Result<(), Failure> {
-    let missing: Vec<&str> = PROGRAMS
+    let missing: Vec<&str> = DEBIAN
         .iter()
-        .filter(|(program, _)| !on_path(program))
+        .filter(|(probe, _)| !Line::parse(probe).succeeds(root))
         .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
@@ -80,7 +79,7 @@ fn debian_packages(root: &Path) -> Result<(), Failure> {
             format!("as root: apt-get update && {install}"),
         )
     };
-    if !on_path("apt-get") {
+    if !Line::parse("apt-get --version").succeeds(root) {
         return Err(by_hand());
     }
     let sudo = if Line::parse("test -w /var/lib/dpkg").succeeds(root) {
@@ -98,11 +97,4 @@ fn debian_packages(root: &Path) -> Result<(), Failure> {
 
 fn announce(names: &str) {
     println!("installing {names}");
-}
-
-fn on_path(program: &str) -> bool {
-    let Some(path) = std::env::var_os("PATH") else {
-        return false;
-    };
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
