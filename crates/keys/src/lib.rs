@@ -1,6 +1,8 @@
 //! Who someone is and the secrets they hold: the only crate that calls cryptographic primitives.
 
+pub mod account_log;
 mod aead;
+mod argon;
 pub mod codec;
 pub mod ed25519;
 pub mod hpke;
@@ -10,6 +12,7 @@ pub mod kem;
 pub mod label;
 mod lc;
 pub mod mlkem_incremental;
+mod safety_number;
 mod secret;
 mod sign;
 mod suite;
@@ -18,9 +21,11 @@ pub mod xeddsa;
 pub mod xwing;
 
 pub use aead::{GcmKey, OpenError, TAG_LEN, cbc_decrypt, cbc_encrypt, gcm_open, gcm_seal};
+pub use argon::{ArgonParams, BadParams, argon2id};
 pub use id::{AccountId, BlobId, DeviceId, LetterId, MessageId, QueueId, Timestamp};
 pub use kdf::{hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, sha3_256, sha256, sha512};
 pub use label::Label;
+pub use safety_number::safety_number;
 pub use secret::{Secret, SecretBytes, ct_eq, wipe};
 pub use sign::{HybridSignature, Malformed as MalformedSignature, SigningKey, VerifyingKey};
 pub use suite::Suite;
