@@ -1,13 +1,13 @@
 //! Documents name things that exist.
 //!
 //! Links in every Markdown file lead to a file. In ARCHITECTURE.md, `` `PATH`: `name`, `name` `` says that the file
-//! holds these names. Every foreign crate stands in docs/decisions/README.md.
+//! holds these names. Every foreign crate stands in docs/decisions/README.md. Comments: see [`comments`].
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::metadata;
 use crate::program::Failure;
+use crate::{comments, metadata};
 
 const MAP: &str = "ARCHITECTURE.md";
 const DECISIONS: &str = "docs/decisions/README.md";
@@ -37,6 +37,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Failure> {
             found.push(format!("{MAP}: {path} holds no `{name}`"));
         }
     }
+    found.extend(comments::findings(root)?);
     let decisions = read(&root.join(DECISIONS))?;
     for name in foreign_crates(root)? {
         if !decided(&decisions, &name) {

@@ -8,6 +8,7 @@
 
 mod arch;
 mod bench;
+mod comments;
 mod docs;
 mod fuzz;
 mod labels;
@@ -32,7 +33,7 @@ usage: cargo xtask COMMAND
   check-size                length of files and functions
   check-labels              domain-separation labels stand in one file
   check-secrets             secrets are exposed only in the files that clippy.toml lists
-  check-docs                documents name things that exist
+  check-docs                documents and comments name things that exist
   bench [NAME...]           list the benchmarks, or run some; `all` runs every one
   fuzz [--smoke] [TARGET]   list the fuzz targets, or run one; --smoke runs each for 20 seconds";
 

@@ -36,20 +36,35 @@ pub(crate) struct Function {
     pub(crate) lines: usize,
 }
 
-/// Reads every `.rs` file below `crates`, `xtask` and `fuzz` that is not a test, sorted by path.
+/// Where Rust files are.
+const FOLDERS: &[&str] = &["crates", "xtask", "fuzz"];
+
+/// Reads every `.rs` file that is not a test, sorted by path.
 pub(crate) fn files(root: &Path) -> Result<Vec<Source>, Failure> {
+    let mut sources = Vec::new();
+    for (path, text) in texts(root)? {
+        let in_tests = path.contains("/tests/");
+        if !in_tests && !path.ends_with("/tests.rs") && !path.ends_with("_tests.rs") {
+            sources.push(read(&path, &text)?);
+        }
+    }
+    Ok(without_tests(sources))
+}
+
+/// Reads every `.rs` file as text, sorted by path. Paths are relative to the root, with `/`.
+pub(crate) fn texts(root: &Path) -> Result<Vec<(String, String)>, Failure> {
     let mut paths = Vec::new();
-    for folder in ["crates", "xtask", "fuzz"] {
+    for folder in FOLDERS {
         collect(&root.join(folder), &mut paths)?;
     }
     paths.sort();
-    let mut sources = Vec::new();
+    let mut texts = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).map_err(|e| Failure::reading(&path, &e))?;
-        let shown = path.strip_prefix(root).unwrap_or(&path);
-        sources.push(read(&shown.to_string_lossy().replace('\\', "/"), &text)?);
+        let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
+        texts.push((shown.replace('\\', "/"), text));
     }
-    Ok(without_tests(sources))
+    Ok(texts)
 }
 
 /// Reads one file.
@@ -73,10 +88,10 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
         let path = entry.map_err(|e| Failure::reading(folder, &e))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
-            if name != "tests" && name != "target" {
+            if name != "target" {
                 collect(&path, paths)?;
             }
-        } else if name.ends_with(".rs") && name != "tests.rs" && !name.ends_with("_tests.rs") {
+        } else if name.ends_with(".rs") {
             paths.push(path);
         }
     }
