@@ -1,1 +1,34 @@
-//! What a client and a relay say to each other.
+//! What a client and a relay say to each other: typed requests and replies, and their protobuf form
+//! (docs/spec/wire.md, `schema/letterlock.proto`).
+//!
+//! ```
+//! use letterlock_wire::{ClientFrame, Hello, Request};
+//! let frame = ClientFrame { request_id: 1, request: Request::Hello(Hello { version: 1 }) };
+//! let bytes = frame.encode();
+//! assert_eq!(ClientFrame::decode(bytes.into())?, frame);
+//! # Ok::<(), letterlock_wire::DecodeError>(())
+//! ```
+
+mod body;
+mod capability;
+mod error;
+mod frame;
+pub mod limits;
+mod proto;
+mod reply;
+mod request;
+mod signed;
+
+pub use body::{Body, WrongSize};
+pub use capability::SendToken;
+pub use error::DecodeError;
+pub use frame::{ClientFrame, RelayFrame};
+pub use reply::{
+    Bundle, Deliver, Log, PreKeyCounts, RefusalKind, Refused, RegistrationPolicy, RelayLimits, Reply, RowResult,
+    SendResult, Subscribed, Welcome,
+};
+pub use request::{
+    Acknowledge, AppendLog, CreateQueue, CreateTicket, DeleteQueue, FetchBundle, FetchLog, FrontDoor, Hello,
+    PreKeyCount, PublishPreKeys, RedeemTicket, Register, Request, Send, SendRow, Subscribe, is_name,
+};
+pub use signed::{delete_queue_message, publish_message, subscribe_message};

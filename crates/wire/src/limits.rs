@@ -1,0 +1,24 @@
+//! Every bound on what travels.
+
+/// Version of the protocol.
+pub const VERSION: u32 = 1;
+/// Longest frame in bytes.
+pub const FRAME_BYTES: usize = 80 * 1024;
+/// The lengths a body may have, in bytes.
+pub const BODY_BUCKETS: [usize; 4] = [1024, 4096, 16_384, 65_536];
+/// Rows of one send.
+pub const SEND_ROWS: usize = 1_000;
+/// Longest name in bytes.
+pub const NAME_BYTES: usize = 32;
+/// Longest account log in bytes.
+pub const LOG_BYTES: usize = 64 * 1024;
+/// Longest registration code in bytes.
+pub const CODE_BYTES: usize = 64;
+/// Longest record of a pre-key, or of an identity, in bytes.
+pub const RECORD_BYTES: usize = 12 * 1024;
+/// One-time pre-keys of one kind in one publication.
+pub const ONE_TIME_KEYS: usize = 256;
+/// Longest signature in bytes.
+pub const SIGNATURE_BYTES: usize = 8 * 1024;
+/// Longest hint of a refusal in bytes.
+pub const MESSAGE_BYTES: usize = 256;
