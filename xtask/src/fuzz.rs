@@ -8,6 +8,8 @@ use crate::tools;
 
 const MANIFEST: &str = "fuzz/Cargo.toml";
 const SMOKE_SECONDS: u32 = 20;
+/// Bytes of an input; the largest body that the relay takes.
+const LONGEST: u32 = 65_536;
 
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
     let targets: Vec<String> = metadata::packages(root, MANIFEST)?
@@ -37,11 +39,12 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
         .filter(|target| chosen.is_empty() || chosen.contains(target))
     {
         println!("\n== {target}");
-        let mut line = Line::parse("cargo fuzz run --sanitizer none").with(target);
+        let mut line = Line::parse("cargo fuzz run --sanitizer none")
+            .with(target)
+            .with("--")
+            .with(format!("-max_len={LONGEST}"));
         if smoke {
-            line = line
-                .with("--")
-                .with(format!("-max_total_time={SMOKE_SECONDS}"));
+            line = line.with(format!("-max_total_time={SMOKE_SECONDS}"));
         }
         line.run(root)?;
     }
