@@ -1,0 +1,136 @@
+//! Frames as they travel: round trips, truncation, foreign bytes, limits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
+
+mod samples;
+
+use letterlock_wire::{ClientFrame, DecodeError, RelayFrame, Reply, Request, limits};
+use proptest::prelude::*;
+use samples::{client_frames, relay_frames};
+
+fn fuzz_one(bytes: &[u8]) {
+    if let Ok(frame) = ClientFrame::decode(bytes.to_vec().into()) {
+        assert_eq!(ClientFrame::decode(frame.encode().into()), Ok(frame));
+    }
+    if let Ok(frame) = RelayFrame::decode(bytes.to_vec().into()) {
+        assert_eq!(RelayFrame::decode(frame.encode().into()), Ok(frame));
+    }
+    let _number = ClientFrame::number(bytes);
+}
+
+#[test]
+fn every_frame_round_trips() {
+    for frame in client_frames() {
+        assert_eq!(ClientFrame::decode(frame.encode().into()).unwrap(), frame);
+        assert_eq!(Request::decode(&frame.request.encode()).unwrap(), frame.request);
+        assert_eq!(ClientFrame::number(&frame.encode()), frame.request_id);
+    }
+    for frame in relay_frames() {
+        assert_eq!(RelayFrame::decode(frame.encode().into()).unwrap(), frame);
+    }
+}
+
+#[test]
+fn truncated_frames_never_pass_for_the_whole() {
+    for frame in client_frames() {
+        let bytes = frame.encode();
+        for end in (0..bytes.len()).filter(|end| *end < 400 || *end > bytes.len() - 400) {
+            assert_ne!(ClientFrame::decode(bytes[..end].to_vec().into()).as_ref(), Ok(&frame), "{frame:?} at {end}");
+            fuzz_one(&bytes[..end]);
+        }
+    }
+    for frame in relay_frames() {
+        let bytes = frame.encode();
+        for end in (0..bytes.len()).filter(|end| *end < 400 || *end > bytes.len() - 400) {
+            assert_ne!(RelayFrame::decode(bytes[..end].to_vec().into()).as_ref(), Ok(&frame), "{frame:?} at {end}");
+            fuzz_one(&bytes[..end]);
+        }
+    }
+}
+
+#[test]
+fn frames_beyond_the_limit_are_refused_before_they_are_read() {
+    let got = limits::FRAME_BYTES + 1;
+    let expected = DecodeError::TooLong { got, max: limits::FRAME_BYTES };
+    assert_eq!(ClientFrame::decode(vec![0; got].into()), Err(expected));
+    assert_eq!(RelayFrame::decode(vec![0; got].into()), Err(expected));
+}
+
+#[test]
+fn fixed_lengths_are_checked() {
+    // tag 3 (create queue): queue_id of 15 bytes, the rest as it should be.
+    for (queue, key, hash, field) in
+        [(15, 32, 32, "queue_id"), (16, 31, 32, "receive_key"), (16, 32, 33, "send_token_hash"), (0, 32, 32, "queue_id")]
+    {
+        let mut inner = Vec::new();
+        for (tag, length) in [(0x0a, queue), (0x12, key), (0x1a, hash)] {
+            inner.extend([tag, length]);
+            inner.extend(std::iter::repeat_n(7, usize::from(length)));
+        }
+        let mut frame = vec![0x08, 1, 0x1a, u8::try_from(inner.len()).unwrap()];
+        frame.extend(inner);
+        assert_eq!(ClientFrame::decode(frame.into()), Err(DecodeError::Field { field }));
+    }
+}
+
+#[test]
+fn request_zero_and_unknown_kinds_are_refused() {
+    let zero = ClientFrame { request_id: 0, request: client_frames().remove(0).request };
+    assert_eq!(ClientFrame::decode(zero.encode().into()), Err(DecodeError::Field { field: "request_id" }));
+    assert_eq!(ClientFrame::decode(vec![8, 1].into()), Err(DecodeError::UnknownKind));
+    // Field 900, empty.
+    assert_eq!(ClientFrame::decode(vec![8, 1, 0xa2, 0x38, 0].into()), Err(DecodeError::UnknownKind));
+    assert_eq!(RelayFrame::decode(vec![8, 1].into()), Err(DecodeError::UnknownKind));
+}
+
+#[test]
+fn a_delivery_cannot_pass_for_an_answer() {
+    for mut frame in relay_frames() {
+        if matches!(frame.reply, Reply::Refused(_)) {
+            continue;
+        }
+        frame.request_id = u64::from(frame.request_id == 0);
+        assert_eq!(RelayFrame::decode(frame.encode().into()), Err(DecodeError::Field { field: "request_id" }));
+    }
+}
+
+#[test]
+fn rows_are_bounded_and_name_no_queue_twice() {
+    let rows = |count: usize| samples::send(1024, count);
+    assert!(ClientFrame::decode(rows(1_000).encode().into()).is_ok());
+    for frame in [rows(0), rows(1_001), samples::send_twice_to_one_queue()] {
+        assert_eq!(ClientFrame::decode(frame.encode().into()), Err(DecodeError::Field { field: "rows" }));
+    }
+}
+
+#[test]
+fn what_allows_something_is_not_printed() {
+    for frame in client_frames() {
+        let text = format!("{frame:?}");
+        assert!(!text.contains("[201, 201"), "{text}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fuzz_one(&bytes);
+    }
+
+    #[test]
+    fn changed_frames_never_panic(which in 0..100_usize, at in any::<usize>(), bit in 0..8_u32, cut in any::<usize>()) {
+        let all: Vec<Vec<u8>> =
+            client_frames().iter().map(ClientFrame::encode).chain(relay_frames().iter().map(RelayFrame::encode)).collect();
+        let mut bytes = all[which % all.len()].clone();
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        bytes.truncate(bytes.len().saturating_sub(cut % 8));
+        fuzz_one(&bytes);
+    }
+}
