@@ -89,7 +89,13 @@ pub(crate) fn hkdf_extract_sha512(salt: &[u8], ikm: &[&[u8]]) -> Secret<64> {
 /// HKDF-Expand with SHA-512 (RFC 5869, section 2.3).
 #[must_use]
 pub(crate) fn hkdf_expand_sha512<const L: usize>(prk: &Secret<64>, info: &[&[u8]]) -> Secret<L> {
-    expand::<L, 64>(&hmac::Key::new(hmac::HMAC_SHA512, prk.expose_secret()), info)
+    hkdf_expand_sha512_of(prk.expose_secret(), info)
+}
+
+/// HKDF-Expand with SHA-512 of a pseudorandom key of any length.
+#[must_use]
+pub(crate) fn hkdf_expand_sha512_of<const L: usize>(prk: &[u8], info: &[&[u8]]) -> Secret<L> {
+    expand::<L, 64>(&hmac::Key::new(hmac::HMAC_SHA512, prk), info)
 }
 
 fn hkdf<const L: usize, const H: usize>(

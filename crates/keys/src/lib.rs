@@ -3,6 +3,7 @@
 pub mod account_log;
 mod aead;
 mod argon;
+pub mod chunked;
 pub mod codec;
 pub mod ed25519;
 pub mod hpke;
