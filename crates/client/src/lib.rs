@@ -1,4 +1,35 @@
 //! The engine's one driver: disk, network, clock.
+//!
+//! | file | for |
+//! |---|---|
+//! | `api.rs`, `view.rs` | what faces ask, hear and show |
+//! | `client.rs` | a home, opened here or through the process that has it open |
+//! | `lock.rs`, `agent.rs` | one process at a time, and how it serves the others |
+//! | `driver/` | the loop around the engine |
+//! | `net.rs`, `tls.rs`, `relay_url.rs` | one connection to one relay |
+//! | `blobs/` | enclosures on their way |
+//! | `store/` | the profile: SQLCipher and its key |
+//! | `os.rs` | clock, entropy, files |
 
+mod agent;
 pub mod api;
+mod blobs;
+mod client;
+mod driver;
+mod failure;
+mod limits;
+mod lock;
+mod names;
+mod net;
+mod os;
+mod relay_url;
+mod render;
+#[cfg(feature = "conformance")]
+pub mod store;
+#[cfg(not(feature = "conformance"))]
+mod store;
+mod tls;
 pub mod view;
+
+pub use client::{Answers, Client, is_profile, is_served};
+pub use keys::SecretBytes;

@@ -1,0 +1,268 @@
+//! The agent: whoever holds a home's lock answers the requests of the other processes of the same user.
+//!
+//! ```text
+//! HOME/agent.sock, a Unix stream socket; one JSON object a line
+//!   to the agent:    {"id": BASE32 of 16 bytes, "request": "...", ...}      an api::Request and its id
+//!   from the agent:  {"answer": "...", ...}                                 api::Answers; `done` or `failed` ends them
+//!                    {"moved": true}                                        the agent ends: take the lock, ask again
+//! ```
+//!
+//! The id makes a repeated `send` the same letter.
+
+use crate::api::{Answer, Request};
+use crate::failure::failure;
+use crate::limits;
+use crate::os;
+use crate::view::FailureKind;
+use keys::LetterId;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+/// A request on its way to whoever holds the lock.
+pub(crate) struct Call {
+    /// Becomes the letter's id where the request sends one.
+    pub(crate) id: LetterId,
+    /// What is wanted.
+    pub(crate) request: Request,
+    /// Who listens.
+    pub(crate) answers: mpsc::Sender<Answer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Question {
+    id: String,
+    #[serde(flatten)]
+    request: Request,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Moved { moved: bool },
+    Answer(Box<Answer>),
+}
+
+/// How asking an agent ended.
+pub(crate) enum Asked {
+    /// The last answer came.
+    Ended,
+    /// The agent is gone, or about to go: ask again, elsewhere.
+    Gone {
+        /// Nothing came before.
+        unanswered: bool,
+    },
+}
+
+fn socket(home: &Path) -> PathBuf {
+    home.join("agent.sock")
+}
+
+/// The socket's path in a form that is short enough for the system, whatever the home's path is. The directory
+/// stays open as long as the path is in use.
+fn short(home: &Path) -> io::Result<(Option<std::os::fd::OwnedFd>, PathBuf)> {
+    use std::os::fd::AsRawFd as _;
+    let path = socket(home);
+    if path.as_os_str().len() < 100 {
+        return Ok((None, path));
+    }
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    let directory = rustix::fs::open(home, flags, rustix::fs::Mode::empty())?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/agent.sock", directory.as_raw_fd()));
+    Ok((Some(directory), path))
+}
+
+/// Connects to the agent of a home.
+///
+/// # Errors
+/// There is none.
+pub(crate) async fn connect(home: &Path) -> io::Result<UnixStream> {
+    let (_directory, path) = short(home)?;
+    let stream = UnixStream::connect(path).await?;
+    same_user(&stream)?;
+    Ok(stream)
+}
+
+/// Passes a call to the agent and its answers back.
+pub(crate) async fn ask(stream: UnixStream, call: &Call) -> Asked {
+    let (reader, mut writer) = stream.into_split();
+    let question = Question { id: call.id.to_string(), request: call.request.clone() };
+    let mut unanswered = true;
+    if write_line(&mut writer, &question).await.is_err() {
+        return Asked::Gone { unanswered };
+    }
+    let mut reader = BufReader::new(reader);
+    loop {
+        let line = tokio::select! {
+            line = read_line(&mut reader) => line,
+            () = call.answers.closed() => return Asked::Ended,
+        };
+        let Ok(Some(line)) = line else { return Asked::Gone { unanswered } };
+        match serde_json::from_slice(&line) {
+            Ok(Line::Answer(answer)) => {
+                unanswered = false;
+                let last = matches!(*answer, Answer::Done | Answer::Failed(_));
+                if call.answers.send(*answer).await.is_err() || last {
+                    return Asked::Ended;
+                }
+            }
+            Ok(Line::Moved { moved: true }) => return Asked::Gone { unanswered },
+            // An agent of a newer version may say more than this one understands.
+            Ok(Line::Moved { .. }) | Err(_) => {}
+        }
+    }
+}
+
+/// The serving side; it ends with [`Agent::close`].
+pub(crate) struct Agent {
+    home: PathBuf,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Agent {
+    /// Serves a home whose lock this process holds.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub(crate) fn serve(home: &Path, calls: mpsc::Sender<Call>) -> io::Result<Self> {
+        os::remove(&socket(home)); // Left over by a process that was killed: we hold the lock.
+        let (_directory, path) = short(home)?;
+        let listener = UnixListener::bind(path)?;
+        os::make_private(&socket(home))?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(listener, calls, stopped));
+        Ok(Self { home: home.to_owned(), stop, task })
+    }
+
+    /// Takes no more requests, sends those who only listen to the next holder of the lock, and waits for the rest.
+    pub(crate) async fn close(self) {
+        os::remove(&socket(&self.home));
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
+}
+
+async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(limits::AGENT_CONNECTIONS));
+    let mut served = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            stream = listener.accept() => stream,
+            _ = stopped.wait_for(|stop| *stop) => break,
+        };
+        while served.try_join_next().is_some() {}
+        match stream {
+            Ok((stream, _)) if same_user(&stream).is_ok() => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+                let (calls, stopped) = (calls.clone(), stopped.clone());
+                served.spawn(async move {
+                    serve_one(stream, calls, stopped).await;
+                    drop(place);
+                });
+            }
+            Ok(_) => {}
+            // Out of file descriptors, for example: let others close theirs.
+            Err(_) => tokio::time::sleep(limits::LOCK_POLL).await,
+        }
+    }
+    while served.join_next().await.is_some() {}
+}
+
+async fn serve_one(stream: UnixStream, calls: mpsc::Sender<Call>, mut stopped: watch::Receiver<bool>) {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    loop {
+        let line = tokio::select! {
+            line = read_line(&mut reader) => line,
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        let Ok(Some(line)) = line else { return };
+        let question = serde_json::from_slice::<Question>(&line).ok();
+        let Some((id, question)) = question.and_then(|asked| Some((LetterId::from_text(&asked.id)?, asked))) else {
+            let hint = "both processes should be of the same version";
+            let refusal = failure(FailureKind::Usage, "the agent does not understand this request", Some(hint));
+            let _ = write_line(&mut writer, &Answer::Failed(refusal)).await;
+            return;
+        };
+        // Those who only listen can listen elsewhere; others are seen to their end.
+        let movable = matches!(question.request, Request::Receive { .. });
+        let (answers, heard) = mpsc::channel(limits::ANSWERS);
+        if calls.send(Call { id, request: question.request, answers }).await.is_err() {
+            return;
+        }
+        if !pass_on(heard, &mut reader, &mut writer, movable.then_some(&mut stopped)).await {
+            return;
+        }
+    }
+}
+
+/// Writes the answers to one request; false if the connection ends with it.
+async fn pass_on(
+    mut answers: mpsc::Receiver<Answer>,
+    reader: &mut BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
+    mut stopped: Option<&mut watch::Receiver<bool>>,
+) -> bool {
+    loop {
+        let answer = tokio::select! {
+            answer = answers.recv() => answer,
+            // The other side hung up, or talks out of turn: whoever asked is gone.
+            _ = reader.fill_buf() => return false,
+            () = stop(&mut stopped) => {
+                let _ = writer.write_all(b"{\"moved\":true}\n").await;
+                return false;
+            }
+        };
+        let Some(answer) = answer else { return false };
+        if write_line(writer, &answer).await.is_err() {
+            return false;
+        }
+        if matches!(answer, Answer::Done | Answer::Failed(_)) {
+            return true;
+        }
+    }
+}
+
+async fn stop(stopped: &mut Option<&mut watch::Receiver<bool>>) {
+    match stopped {
+        Some(stopped) => {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Only this user's processes are served, and asked.
+fn same_user(stream: &UnixStream) -> io::Result<()> {
+    // SECURITY: the socket is for its owner alone, and so is what it says; root may read the home anyway.
+    if stream.peer_cred()?.uid() == os::user() {
+        Ok(())
+    } else {
+        Err(io::Error::from(io::ErrorKind::PermissionDenied))
+    }
+}
+
+async fn write_line(writer: &mut OwnedWriteHalf, value: &impl Serialize) -> io::Result<()> {
+    let mut line = zeroize::Zeroizing::new(serde_json::to_vec(value)?);
+    line.push(b'\n');
+    writer.write_all(&line).await
+}
+
+/// Reads a line of bounded length; nothing at the end of the stream.
+async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+    let mut line = zeroize::Zeroizing::new(Vec::new());
+    let limit = limits::LINE_BYTES as u64;
+    reader.take(limit).read_until(b'\n', &mut line).await?;
+    match line.pop() {
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,111 @@
+//! Enclosures: files, sealed piece by piece on their way to a relay's blob store, and back.
+//!
+//! A file is never whole in memory, and nothing of it is stored twice: the sealed form exists only on the wire
+//! and at the relay. Both ways go on where they stopped.
+
+mod download;
+mod http;
+mod name;
+mod upload;
+
+pub(crate) use download::{DownloadJob, download};
+pub(crate) use upload::{UploadJob, upload};
+
+use crate::failure::failure;
+use crate::os;
+use crate::view::{Failure, FailureKind};
+use engine::Attachment;
+use keys::{BlobId, LetterId};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Plaintext bytes read, sealed and sent at a time.
+const PIECE: usize = 1024 * 1024;
+/// Pieces between the disk and the network.
+const PIECES: usize = 4;
+
+/// News of a file.
+pub(crate) enum FileEvent {
+    /// So much of an upload is sent.
+    Sent {
+        /// The upload.
+        blob: BlobId,
+        /// Plaintext bytes.
+        done: u64,
+        /// Plaintext bytes in all.
+        total: u64,
+    },
+    /// The relay has all of it.
+    Uploaded {
+        /// The upload.
+        blob: BlobId,
+    },
+    /// The file is not what it was when the upload began.
+    Changed {
+        /// The upload.
+        blob: BlobId,
+        /// The file as it is now.
+        attachment: Attachment,
+    },
+    /// The upload cannot go on.
+    NotUploaded {
+        /// The upload.
+        blob: BlobId,
+        /// Why.
+        failure: Failure,
+    },
+    /// So much of a download is saved.
+    Came {
+        /// The request that wants it.
+        call: u64,
+        /// Plaintext bytes.
+        done: u64,
+    },
+    /// A download is saved, whole and verified.
+    Saved {
+        /// The request that wants it.
+        call: u64,
+        /// Where.
+        path: PathBuf,
+    },
+    /// A download is not saved.
+    NotSaved {
+        /// The request that wants it.
+        call: u64,
+        /// Why.
+        failure: Failure,
+        /// Whether trying again is of no use.
+        lost: bool,
+    },
+}
+
+/// Which enclosure of which letter.
+pub(crate) type Place = (LetterId, u32);
+
+/// Looks at a file that is to be sent.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(crate) fn attachment(path: &Path) -> Result<Attachment, Failure> {
+    let shown = path.display();
+    let described = os::open_source(path).and_then(|file| describe(path, &file));
+    described.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => failure(FailureKind::NotFound, format!("{shown}: there is no such file"), None),
+        io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => {
+            let hint = "pack a directory first, for example with tar";
+            failure(FailureKind::Usage, format!("{shown} is not a plain file"), Some(hint))
+        }
+        _ => failure(FailureKind::Failed, format!("{shown}: {error}"), None),
+    })
+}
+
+/// Name, length and fingerprint of an open file.
+fn describe(path: &Path, file: &File) -> io::Result<Attachment> {
+    let (length, identity) = os::identity(file)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // A path that is not UTF-8 cannot be kept until the upload ends.
+    let path = path.to_str().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?.to_owned();
+    let identity: Vec<u8> = identity.iter().flat_map(|number| number.to_be_bytes()).collect();
+    Ok(Attachment { path, name, length, fingerprint: keys::sha256(&[&identity]) })
+}

@@ -1,0 +1,342 @@
+//! Requests as they come in: checked, resolved, handed to the engine.
+
+use super::Loop;
+use super::calls::{Kind, Pending, Receiving, Sending};
+use crate::agent::Call;
+use crate::api::{Answer, Request};
+use crate::failure::{failure, internal, no_account};
+use crate::names::{self, Newcomer};
+use crate::os;
+use crate::relay_url::RelayUrl;
+use crate::render;
+use crate::view::{self, Failure, FailureKind};
+use engine::records::{Contact, OwnAccount};
+use engine::{Draft, Input, Registration, VerificationMeans};
+use keys::LetterId;
+use keys::account_log::{UnverifiedLog, VerifiedLog};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What a request became: answers at once, or nothing yet.
+type Begun = Result<Option<Vec<Answer>>, Failure>;
+
+impl Loop {
+    /// Takes a request in.
+    pub(super) fn begin(&mut self, call: Call) {
+        let listener = call.answers.clone();
+        match self.begin_one(call) {
+            Ok(Some(mut answers)) => {
+                answers.push(Answer::Done);
+                self.answer(listener, answers);
+            }
+            Ok(None) => {}
+            Err(failure) => self.answer(listener, vec![Answer::Failed(failure)]),
+        }
+    }
+
+    fn begin_one(&mut self, call: Call) -> Begun {
+        let Call { id, request, answers } = call;
+        match request {
+            Request::AccountCreate { name, relay, invite } => self.account_create(answers, name, relay, invite),
+            Request::AccountShow => self.account_show().map(Some),
+            Request::AccountLog => self.account_log().map(Some),
+            Request::Invite { valid_for_seconds } => self.invite(answers, valid_for_seconds),
+            Request::ContactAdd { who, petname } => self.contact_add(answers, &who, petname),
+            Request::ContactList => self.contact_list().map(Some),
+            Request::SafetyNumber { contact } => self.safety_number(&contact).map(Some),
+            Request::ContactVerify { contact } => {
+                let contact = self.find(&contact)?.id;
+                let means = VerificationMeans::SafetyNumber;
+                self.change(answers, contact, |command| Input::MarkVerified { command, contact, means })
+            }
+            Request::ContactBlock { contact, blocked } => {
+                let contact = self.find(&contact)?.id;
+                self.change(answers, contact, |command| Input::Block { command, contact, blocked })
+            }
+            Request::Send { to, text, files, expires_seconds, reply_to, wait, timeout_ms } => {
+                let draft = self.draft(text, files, expires_seconds, reply_to)?;
+                self.send_letter(answers, id, &to, draft, wait, Duration::from_millis(timeout_ms))
+            }
+            Request::Receive { follow, timeout_ms, save } => self.receive(answers, follow, timeout_ms, save),
+            Request::Read { conversation, limit } => self.read(conversation.as_deref(), limit).map(Some),
+            Request::Search { words, limit } => self.search(&words, limit).map(Some),
+        }
+    }
+
+    fn account_create(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        name: String,
+        relay: Option<String>,
+        code: Option<String>,
+    ) -> Begun {
+        if self.engine.account(&self.store)?.is_some_and(|own| own.registered) {
+            return Err(engine::EngineError::AccountExists.into());
+        }
+        let relay = relay.ok_or_else(|| {
+            failure(FailureKind::Usage, "a relay is needed", Some("add `--relay URL`; the relay's operator knows it"))
+        })?;
+        let relay = RelayUrl::parse(&relay)?.canonical();
+        let registration = Registration { name, relay: relay.clone(), code };
+        let mut pending = Pending::new(answers, Kind::Announce(Box::new(registration)));
+        pending.relay = Some(relay.clone());
+        let call = self.calls.add(pending);
+        self.wait_for_relay(call);
+        self.relays.connect(&relay);
+        if self.relays.is_up(&relay) {
+            self.announce(&relay);
+        }
+        Ok(None)
+    }
+
+    /// The relay answers: accounts that wait for it may be made. Before that nothing is made, so that a mistyped
+    /// address leaves nothing behind.
+    pub(super) fn announce(&mut self, relay: &str) {
+        let waits = |pending: &Pending| match &pending.kind {
+            Kind::Announce(registration) if registration.relay == relay => Some(Registration::clone(registration)),
+            _ => None,
+        };
+        let waiting: Vec<_> =
+            self.calls.open.iter().filter_map(|(call, pending)| Some((*call, waits(pending)?))).collect();
+        for (call, registration) in waiting {
+            if let Some(pending) = self.calls.open.get_mut(&call) {
+                pending.kind = Kind::Command;
+            }
+            let command = self.calls.command(call);
+            if let Err(error) = self.feed(Input::CreateAccount { command, registration }) {
+                self.fail(call, error.into());
+            }
+            self.learn_own_relay();
+        }
+    }
+
+    /// Ends what waits for a new account to be reachable.
+    pub(super) fn settle(&mut self) {
+        let Some(relay) = &self.own_relay else { return };
+        if self.calls.open.values().any(|pending| matches!(pending.kind, Kind::Announced)) && self.relays.answered(relay)
+        {
+            let done = |pending: &Pending| matches!(pending.kind, Kind::Announced);
+            let done: Vec<u64> = self.calls.open.iter().filter(|(_, p)| done(p)).map(|(call, _)| *call).collect();
+            for call in done {
+                self.announced(call);
+            }
+        }
+    }
+
+    /// The account stands.
+    pub(super) fn announced(&mut self, call: u64) {
+        match self.account_show() {
+            Ok(mut answers) => {
+                answers.push(Answer::Done);
+                self.finish(call, answers);
+            }
+            Err(failure) => self.fail(call, failure),
+        }
+    }
+
+    fn own(&self) -> Result<(OwnAccount, VerifiedLog), Failure> {
+        let own = self.engine.account(&self.store)?.ok_or_else(no_account)?;
+        let log = verified(&own.log)?;
+        Ok((own, log))
+    }
+
+    fn account_show(&self) -> Result<Vec<Answer>, Failure> {
+        let (own, log) = self.own()?;
+        Ok(vec![Answer::Account(render::account(&own, &log))])
+    }
+
+    fn account_log(&self) -> Result<Vec<Answer>, Failure> {
+        let (_, log) = self.own()?;
+        let entry = |entry: &keys::account_log::EntrySummary| {
+            Answer::LogEntry(view::LogEntry {
+                sequence: entry.sequence,
+                kind: entry.kind.name().to_owned(),
+                hash: render::base32(&entry.hash),
+                devices: entry.devices.iter().map(ToString::to_string).collect(),
+            })
+        };
+        Ok(log.entries().iter().map(entry).collect())
+    }
+
+    fn invite(&mut self, answers: mpsc::Sender<Answer>, valid_for: u64) -> Begun {
+        self.own()?;
+        let mut pending = Pending::new(answers, Kind::Command);
+        let valid_for = valid_for.clamp(1, engine::limits::INVITE_SECONDS);
+        pending.expires_at = os::now().as_secs().saturating_add(valid_for);
+        self.command(pending, |command| Input::CreateInvite { command, valid_for })
+    }
+
+    fn contact_add(&mut self, answers: mpsc::Sender<Answer>, who: &str, petname: Option<String>) -> Begun {
+        let (own, _) = self.own()?;
+        let contacts = self.engine.contacts(&self.store)?;
+        let relays: Vec<&str> =
+            std::iter::once(own.relay.as_str()).chain(contacts.iter().map(|contact| contact.relay.as_str())).collect();
+        let newcomer = names::newcomer(who, &relays)?;
+        let mut pending = Pending::new(answers, Kind::Command);
+        match newcomer {
+            Newcomer::Invite(invite) => {
+                self.command(pending, |command| Input::AddByInvite { command, invite, petname })
+            }
+            Newcomer::Name { name, relay } => {
+                pending.relay = Some(relay.clone());
+                self.command(pending, |command| Input::AddByName { command, name, relay })
+            }
+        }
+    }
+
+    fn change(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        contact: keys::AccountId,
+        input: impl FnOnce(engine::CommandId) -> Input,
+    ) -> Begun {
+        let mut pending = Pending::new(answers, Kind::Command);
+        pending.about = Some(contact);
+        self.command(pending, input)
+    }
+
+    /// Hands a command to the engine and waits for its outcome.
+    fn command(&mut self, pending: Pending, input: impl FnOnce(engine::CommandId) -> Input) -> Begun {
+        if let Some(relay) = pending.relay.as_ref().or(self.own_relay.as_ref()) {
+            self.relays.connect(relay);
+        }
+        let call = self.calls.add(pending);
+        self.wait_for_relay(call);
+        let command = self.calls.command(call);
+        if let Err(error) = self.feed(input(command)) {
+            self.calls.open.remove(&call);
+            return Err(error.into());
+        }
+        Ok(None)
+    }
+
+    fn contact_list(&self) -> Result<Vec<Answer>, Failure> {
+        self.own()?;
+        let mut contacts = self.engine.contacts(&self.store)?;
+        contacts.sort_by(|a, b| a.petname.cmp(&b.petname));
+        Ok(contacts.iter().map(|contact| self.view_contact(contact)).collect())
+    }
+
+    pub(super) fn view_contact(&self, contact: &Contact) -> Answer {
+        let devices = verified(&contact.log).map_or(0, |log| log.devices().len());
+        Answer::Contact(render::contact(contact, devices))
+    }
+
+    fn safety_number(&self, who: &str) -> Result<Vec<Answer>, Failure> {
+        let (_, ours) = self.own()?;
+        let contact = self.find(who)?;
+        let number = keys::safety_number(&ours, &verified(&contact.log)?);
+        let verified = contact.trust == engine::records::Trust::BySafetyNumber && !contact.changed;
+        Ok(vec![Answer::SafetyNumber(view::SafetyNumber { contact: contact.petname, number, verified })])
+    }
+
+    /// Finds the contact that is meant.
+    fn find(&self, who: &str) -> Result<Contact, Failure> {
+        if self.own_relay.is_none() {
+            return Err(no_account());
+        }
+        let contacts = self.engine.contacts(&self.store)?;
+        names::find(&contacts, who).cloned()
+    }
+
+    fn draft(
+        &self,
+        text: String,
+        files: Vec<PathBuf>,
+        expires_after: Option<u64>,
+        reply_to: Option<String>,
+    ) -> Result<Draft, Failure> {
+        let reply_to = reply_to.map(|id| {
+            let hint = "see the ids with `letterlock read --json`";
+            LetterId::from_text(&id)
+                .ok_or_else(|| failure(FailureKind::Usage, format!("{id} is not the id of a letter"), Some(hint)))
+        });
+        let attachments = files.iter().map(|path| crate::blobs::attachment(path)).collect::<Result<_, _>>()?;
+        Ok(Draft { text, reply_to: reply_to.transpose()?, expires_after, attachments })
+    }
+
+    fn send_letter(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        letter: LetterId,
+        to: &str,
+        draft: Draft,
+        wait: bool,
+        patience: Duration,
+    ) -> Begun {
+        let to = self.find(to)?.id;
+        let mut pending = Pending::new(answers, Kind::Send(Sending { letter, wait, patience }));
+        pending.relay = self.own_relay.clone();
+        if let Some(relay) = &self.own_relay {
+            self.relays.connect(relay);
+        }
+        let call = self.calls.add(pending);
+        self.wait_until(call, patience);
+        let command = self.calls.command(call);
+        if let Err(error) = self.feed(Input::SendLetter { command, letter, to, draft }) {
+            self.calls.open.remove(&call);
+            return Err(error.into());
+        }
+        Ok(None)
+    }
+
+    fn receive(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        follow: bool,
+        timeout_ms: Option<u64>,
+        save: Option<PathBuf>,
+    ) -> Begun {
+        self.own()?;
+        if let Some(directory) = &save {
+            os::create_directory(directory).map_err(|error| {
+                let hint = "name a directory that you may write to";
+                failure(FailureKind::Failed, format!("{}: {error}", directory.display()), Some(hint))
+            })?;
+        }
+        let to_save = if save.is_some() { self.store.unsaved()? } else { Vec::new() };
+        self.load_unread()?;
+        let patience = timeout_ms.map(Duration::from_millis);
+        let to_save = VecDeque::from(to_save);
+        let receiving = Receiving { follow, patience, save, to_save, saving: None, room: None, unsaved: None };
+        let call = self.calls.add(Pending::new(answers, Kind::Receive(receiving)));
+        if let Some(relay) = &self.own_relay {
+            self.relays.connect(relay);
+        }
+        self.heard(call);
+        Ok(None)
+    }
+
+    fn read(&self, conversation: Option<&str>, limit: u32) -> Result<Vec<Answer>, Failure> {
+        self.own()?;
+        let contact = conversation.map(|who| self.find(who)).transpose()?.map(|contact| contact.id);
+        let mut letters = self.store.newest(contact.as_ref(), limit)?;
+        letters.reverse();
+        self.show(&letters)
+    }
+
+    fn search(&self, words: &str, limit: u32) -> Result<Vec<Answer>, Failure> {
+        self.own()?;
+        let letters = self.store.search(words, limit)?;
+        self.show(&letters)
+    }
+
+    fn show(&self, letters: &[LetterId]) -> Result<Vec<Answer>, Failure> {
+        let mut shown = Vec::with_capacity(letters.len());
+        for id in letters {
+            if let Some(letter) = self.engine.letter(&self.store, id)? {
+                shown.push(Answer::Letter(render::letter(&letter, &self.name_of(&letter.contact))));
+            }
+        }
+        Ok(shown)
+    }
+}
+
+/// Reads a log that was verified before it was stored.
+fn verified(log: &[u8]) -> Result<VerifiedLog, Failure> {
+    UnverifiedLog::decode(log)
+        .and_then(|log| log.verify(None, None))
+        .map_err(|_| internal("a stored account log does not verify"))
+}

@@ -1,0 +1,291 @@
+//! The loop around the engine: requests, frames and time go in; what the engine decides is stored first, then
+//! sent and shown (I8).
+//!
+//! ```text
+//!   faces, agent ──Call──►┐                     ┌──► relays (net.rs)
+//!   relays ────────Net───►├─ one thread: engine ┤
+//!   files ─────────File──►│  handle, commit,    ├──► files (blobs/)
+//!   clock ─────────Tick──►┘  then send          └──► answers
+//! ```
+//!
+//! The thread owns the store. It never waits for the network or for whoever listens.
+
+mod begin;
+mod calls;
+mod files;
+mod receive;
+mod relays;
+
+use crate::agent::Call;
+use crate::blobs::FileEvent;
+use crate::failure::internal;
+use crate::limits;
+use crate::net::NetEvent;
+use crate::os;
+use crate::store::ProfileStore;
+use crate::view::{self, Failure};
+use calls::Calls;
+use engine::{Engine, EngineError, Event, Input, Outgoing};
+use files::Files;
+use receive::Unread;
+use relays::Relays;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// What comes in.
+pub(crate) enum Message {
+    /// A request.
+    Call(Call),
+    /// News of a relay.
+    Net(NetEvent),
+    /// News of an upload or download.
+    File(FileEvent),
+    /// A second passed.
+    Tick,
+    /// Something somebody waits for may be due.
+    Alarm,
+    /// Finish, and hand the connections out so that they can be seen to their end.
+    Close(oneshot::Sender<Vec<JoinHandle<()>>>),
+}
+
+/// The driver of one open profile.
+pub(crate) struct Driver {
+    inbox: mpsc::Sender<Message>,
+    clock: JoinHandle<()>,
+}
+
+impl Driver {
+    /// Starts the loop. Whoever calls holds the profile's lock.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start(store: ProfileStore) -> Result<Self, Failure> {
+        let (inbox, messages) = mpsc::channel(limits::INBOX);
+        let state = Loop {
+            engine: Engine,
+            store,
+            rng: os::entropy(),
+            relays: Relays::new(inbox.downgrade()),
+            files: Files::new(inbox.downgrade()),
+            calls: Calls::default(),
+            unread: Unread::default(),
+            own_relay: None,
+            inbox: inbox.downgrade(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        std::thread::Builder::new()
+            .name("letterlock".to_owned())
+            .spawn(move || state.run(messages))
+            .map_err(|_| internal("no thread for the profile"))?;
+        let ticks = inbox.downgrade();
+        let clock = tokio::spawn(async move {
+            let mut pause = tokio::time::interval(limits::TICK);
+            pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                pause.tick().await;
+                let Some(inbox) = ticks.upgrade() else { return };
+                let _ = inbox.send(Message::Tick).await;
+            }
+        });
+        Ok(Self { inbox, clock })
+    }
+
+    /// Makes a request.
+    pub(crate) async fn call(&self, call: Call) {
+        let _ = self.inbox.send(Message::Call(call)).await;
+    }
+
+    /// A way in for the agent's calls.
+    pub(crate) fn calls(&self) -> mpsc::Sender<Call> {
+        let (calls, mut received) = mpsc::channel(limits::ANSWERS);
+        let inbox = self.inbox.downgrade();
+        tokio::spawn(async move {
+            while let Some(call) = received.recv().await {
+                let Some(inbox) = inbox.upgrade() else { return };
+                let _ = inbox.send(Message::Call(call)).await;
+            }
+        });
+        calls
+    }
+
+    /// Lets requests under way get their answers for a short while, then ends. The profile is closed after it.
+    pub(crate) async fn close(self) {
+        self.clock.abort();
+        let (done, connections) = oneshot::channel();
+        if self.inbox.send(Message::Close(done)).await.is_err() {
+            return;
+        }
+        for connection in connections.await.unwrap_or_default() {
+            let _ = tokio::time::timeout(limits::CLOSE, connection).await;
+        }
+    }
+}
+
+/// The loop's state: the store, and what is known only while the process runs.
+struct Loop {
+    engine: Engine,
+    store: ProfileStore,
+    rng: os::Entropy,
+    relays: Relays,
+    files: Files,
+    calls: Calls,
+    unread: Unread,
+    /// Our own relay, once there is an account.
+    own_relay: Option<String>,
+    inbox: mpsc::WeakSender<Message>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Loop {
+    fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.enter();
+        self.started();
+        let mut closing: Option<(Instant, oneshot::Sender<Vec<JoinHandle<()>>>)> = None;
+        while let Some(message) = messages.blocking_recv() {
+            match message {
+                Message::Call(call) => self.begin(call),
+                Message::Net(event) => self.net(event),
+                Message::File(event) => self.file(event),
+                Message::Tick => self.tick(),
+                Message::Alarm => {}
+                Message::Close(done) => {
+                    self.alarm(limits::CLOSE);
+                    closing = Some((os::instant(), done));
+                }
+            }
+            self.serve_readers();
+            self.settle();
+            self.look_at_deadlines();
+            if let Some((since, done)) = closing.take() {
+                if self.relays.idle() || since.elapsed() >= limits::CLOSE {
+                    self.end(done);
+                    return;
+                }
+                closing = Some((since, done));
+            }
+        }
+    }
+
+    /// Closes the profile before anybody hears of it.
+    fn end(self, done: oneshot::Sender<Vec<JoinHandle<()>>>) {
+        let Self { store, mut relays, files, .. } = self;
+        files.stop();
+        let connections = relays.close();
+        drop(store);
+        let _ = done.send(connections);
+    }
+
+    fn started(&mut self) {
+        self.learn_own_relay();
+        if let Some(relay) = &self.own_relay {
+            self.relays.connect(relay);
+            self.take(Input::Started);
+        }
+    }
+
+    fn learn_own_relay(&mut self) {
+        if let Ok(Some(own)) = self.engine.account(&self.store) {
+            self.own_relay = Some(own.relay);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.take(Input::Tick);
+        self.relays.offer_again();
+    }
+
+    /// Hands an input to the engine that nobody waits for; false if it changed nothing.
+    fn take(&mut self, input: Input) -> bool {
+        match self.feed(input) {
+            Ok(()) => true,
+            Err(error) => {
+                if matches!(error, EngineError::Store(_) | EngineError::Internal { .. }) {
+                    self.store_failed(&error);
+                }
+                false
+            }
+        }
+    }
+
+    /// Hands an input to the engine, stores what it decides, then does it.
+    fn feed(&mut self, input: Input) -> Result<(), EngineError> {
+        let step = self.engine.handle(&self.store, input, os::now(), &mut self.rng)?;
+        let committed = step.commit(&mut self.store)?;
+        for outgoing in committed.outgoing {
+            self.send(outgoing);
+        }
+        for event in committed.events {
+            self.event(event);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Request { id, relay, request } => self.relays.request(id, &relay, *request),
+            Outgoing::Acknowledge { queue, up_to } => self.acknowledge(queue, up_to),
+            Outgoing::Subscribe(subscription) => self.subscribe(subscription.queue),
+            Outgoing::Upload(upload) => self.upload(&upload.blob),
+            // A newer engine may wish for more; it asks again after the next start.
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Command { command, outcome } => self.outcome(command, outcome),
+            Event::LetterReceived { letter, .. } => self.unread.arrived(letter),
+            Event::LetterSent { letter } | Event::LetterDelivered { letter } => self.letter_left(&letter),
+            Event::LetterFailed { letter, error } => self.letter_failed(&letter, error),
+            event => {
+                if let Some(notice) = self.notice(&event) {
+                    self.calls.tell_all(&notice);
+                }
+            }
+        }
+    }
+
+    /// What people are told beside the results.
+    fn notice(&self, event: &Event) -> Option<view::Notice> {
+        let (word, message) = match event {
+            Event::ContactRequest { contact } => {
+                let name = self.name_of(contact);
+                ("contact_request", format!("{name} wrote for the first time; nobody has verified who that is"))
+            }
+            Event::IdentityChanged { contact } => {
+                let name = self.name_of(contact);
+                ("identity_changed", format!("the identity of {name} is not the one known here; nothing is sent to it"))
+            }
+            Event::RelayRolledBack { relay } => {
+                let relay = crate::relay_url::authority_of(relay);
+                ("relay_rolled_back", format!("{relay} shows an older state than before; letters are sent again"))
+            }
+            Event::Undecryptable { contact } => {
+                let from = contact.map_or_else(|| "somebody".to_owned(), |contact| self.name_of(&contact));
+                ("undecryptable", format!("a letter from {from} could not be opened"))
+            }
+            _ => return None,
+        };
+        Some(view::Notice { notice: word.to_owned(), message })
+    }
+
+    fn name_of(&self, contact: &keys::AccountId) -> String {
+        match self.engine.contact(&self.store, contact) {
+            Ok(Some(contact)) => contact.petname,
+            _ => contact.to_string(),
+        }
+    }
+
+    /// Looks again after a while.
+    fn alarm(&self, pause: std::time::Duration) {
+        let inbox = self.inbox.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(pause).await;
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.send(Message::Alarm).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,205 @@
+//! Readers: each letter that nobody saw is shown once, to one of them.
+
+use super::{Loop, Message};
+use super::calls::{Kind, Receiving};
+use crate::api::Answer;
+use crate::limits;
+use crate::render;
+use crate::view::Failure;
+use engine::records::LetterState;
+use engine::{Input, StoreError};
+use keys::LetterId;
+use std::collections::VecDeque;
+
+/// Letters that nobody saw, oldest first; read from the store when the first reader comes.
+#[derive(Default)]
+pub(super) struct Unread {
+    letters: VecDeque<LetterId>,
+    loaded: bool,
+}
+
+impl Unread {
+    /// A letter came.
+    pub(super) fn arrived(&mut self, letter: LetterId) {
+        if self.loaded {
+            self.letters.push_back(letter);
+        }
+    }
+}
+
+impl Loop {
+    /// Finds the letters that came while nobody read.
+    pub(super) fn load_unread(&mut self) -> Result<(), Failure> {
+        if self.unread.loaded {
+            return Ok(());
+        }
+        let mut place = self.store.shown_up_to()?;
+        let mut all_shown = place;
+        loop {
+            let page = self.store.letters_after(place, 256)?;
+            let Some((last, _)) = page.last() else { break };
+            place = *last;
+            for (order, id) in page {
+                let unread = self.is_unread(&id)?;
+                if unread {
+                    self.unread.letters.push_back(id);
+                } else if self.unread.letters.is_empty() {
+                    all_shown = order;
+                }
+            }
+        }
+        self.unread.loaded = true;
+        self.store.note_shown_up_to(all_shown)?;
+        Ok(())
+    }
+
+    fn is_unread(&self, id: &LetterId) -> Result<bool, StoreError> {
+        let letter = self.engine.letter(&self.store, id)?;
+        Ok(letter.is_some_and(|letter| letter.state == LetterState::Received))
+    }
+
+    /// Shows what there is to those who read, and begins to save what they want saved.
+    pub(super) fn serve_readers(&mut self) {
+        let readers: Vec<u64> = self
+            .calls
+            .open
+            .iter()
+            .filter(|(_, pending)| matches!(pending.kind, Kind::Receive(_)) && !pending.answers.is_closed())
+            .map(|(call, _)| *call)
+            .collect();
+        for call in readers {
+            while self.show_some(call) {}
+            self.save_next(call);
+            self.perhaps_enough(call);
+        }
+    }
+
+    /// Shows as many letters as the reader has room for; false when there is nothing to show, or no room.
+    fn show_some(&mut self, call: u64) -> bool {
+        let Some(pending) = self.calls.open.get(&call) else { return false };
+        // Only this loop sends letters, so the room does not shrink meanwhile.
+        let room = pending.answers.capacity();
+        if self.unread.letters.is_empty() {
+            return false;
+        }
+        if room == 0 {
+            self.ask_for_room(call);
+            return false;
+        }
+        let count = room.min(self.unread.letters.len());
+        let ids: Vec<LetterId> = self.unread.letters.drain(..count).collect();
+        match self.mark_shown(&ids) {
+            Ok(letters) => {
+                self.hand_out(call, letters);
+                true
+            }
+            Err(error) => {
+                for id in ids.into_iter().rev() {
+                    self.unread.letters.push_front(id);
+                }
+                self.fail(call, error);
+                false
+            }
+        }
+    }
+
+    /// Wakes the loop once the reader has taken something.
+    fn ask_for_room(&mut self, call: u64) {
+        let Some(pending) = self.calls.open.get_mut(&call) else { return };
+        let Kind::Receive(receiving) = &mut pending.kind else { return };
+        if receiving.room.as_ref().is_some_and(|asked| !asked.is_finished()) {
+            return;
+        }
+        let (answers, inbox) = (pending.answers.clone(), self.inbox.clone());
+        receiving.room = Some(self.runtime.spawn(async move {
+            drop(answers.reserve().await);
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.send(Message::Alarm).await;
+            }
+        }));
+    }
+
+    /// Notes letters as shown before they are, so that none is ever shown twice.
+    fn mark_shown(&mut self, ids: &[LetterId]) -> Result<Vec<LetterId>, Failure> {
+        let mut unread = Vec::with_capacity(ids.len());
+        for id in ids {
+            let letter = self.engine.letter(&self.store, id)?;
+            let Some(letter) = letter.filter(|letter| letter.state == LetterState::Received) else { continue };
+            if !letter.enclosures.is_empty() {
+                self.store.note_unsaved(id, u32::try_from(letter.enclosures.len()).unwrap_or(u32::MAX))?;
+            }
+            unread.push(*id);
+        }
+        if !unread.is_empty() {
+            self.feed(Input::MarkRead { letters: unread.clone() })?;
+        }
+        Ok(unread)
+    }
+
+    fn hand_out(&mut self, call: u64, letters: Vec<LetterId>) {
+        let mut enclosures = Vec::new();
+        for id in letters {
+            let Ok(Some(letter)) = self.engine.letter(&self.store, &id) else { continue };
+            let places = 0..u32::try_from(letter.enclosures.len()).unwrap_or(u32::MAX);
+            enclosures.extend(places.map(|place| (id, place)));
+            let shown = render::letter(&letter, &self.name_of(&letter.contact));
+            if let Some(pending) = self.calls.open.get(&call) {
+                let _ = pending.answers.try_send(Answer::Letter(shown));
+            }
+        }
+        if let Some(receiving) = self.receiving(call).filter(|receiving| receiving.save.is_some()) {
+            receiving.to_save.extend(enclosures);
+        }
+        self.heard(call);
+    }
+
+    pub(super) fn receiving(&mut self, call: u64) -> Option<&mut Receiving> {
+        match &mut self.calls.open.get_mut(&call)?.kind {
+            Kind::Receive(receiving) => Some(receiving),
+            _ => None,
+        }
+    }
+
+    /// Something came for a reader: the wait for more begins anew.
+    pub(super) fn heard(&mut self, call: u64) {
+        let Some(receiving) = self.receiving(call) else { return };
+        if !receiving.follow {
+            let patience = receiving.patience.unwrap_or(limits::CONNECT);
+            self.wait_until(call, patience);
+        }
+    }
+
+    /// A reader who named no time goes when everything that lay at the relay is shown.
+    fn perhaps_enough(&mut self, call: u64) {
+        let caught_up = self.own_relay.as_ref().is_some_and(|relay| self.relays.caught_up(relay));
+        let nothing_left = self.unread.letters.is_empty();
+        let Some(receiving) = self.receiving(call) else { return };
+        let patient = receiving.follow || receiving.patience.is_some();
+        let saved = receiving.to_save.is_empty() && receiving.saving.is_none();
+        if !patient && saved && caught_up && nothing_left {
+            self.heard_enough(call);
+        }
+    }
+
+    /// A reader has waited long enough.
+    pub(super) fn heard_enough(&mut self, call: u64) {
+        let relay = self.own_relay.clone().unwrap_or_default();
+        let up = self.relays.is_up(&relay);
+        let Some(receiving) = self.receiving(call) else { return };
+        if receiving.saving.is_some() {
+            // A file is under way; it has its own limits.
+            self.wait_until(call, limits::CONNECT);
+            return;
+        }
+        if let Some(failure) = receiving.unsaved.take() {
+            return self.fail(call, failure);
+        }
+        if up {
+            self.finish(call, vec![Answer::Done]);
+        } else {
+            let failure = self.relays.failure(&relay);
+            let silent = || crate::failure::unreachable("the relay does not answer");
+            self.fail(call, failure.unwrap_or_else(silent));
+        }
+    }
+}

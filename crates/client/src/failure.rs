@@ -1,0 +1,132 @@
+//! Failures in the words of people: kind, message, and what to do next.
+
+use crate::relay_url::RelayUrlError;
+use crate::store::OpenError;
+use crate::view::{Failure, FailureKind};
+use engine::{EngineError, StoreError};
+
+/// Makes a failure.
+pub(crate) fn failure(kind: FailureKind, message: impl Into<String>, hint: Option<&str>) -> Failure {
+    Failure { kind, message: message.into(), hint: hint.map(str::to_owned) }
+}
+
+/// The home holds no account.
+pub(crate) fn no_account() -> Failure {
+    let hint = "make one with `letterlock account create NAME --relay URL`";
+    failure(FailureKind::NotFound, "there is no account in this home", Some(hint))
+}
+
+/// The relay did not answer in time.
+pub(crate) fn unreachable(message: &str) -> Failure {
+    let hint = "check the network and the relay's address, then try again";
+    failure(FailureKind::Unreachable, message, Some(hint))
+}
+
+/// Something in this program that should not be.
+pub(crate) fn internal(what: &str) -> Failure {
+    failure(FailureKind::Failed, format!("internal error: {what}"), Some("please report this"))
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        if let OpenError::Store(error) = error {
+            return error.into();
+        }
+        let hint = match &error {
+            OpenError::NoProfile => return no_account(),
+            OpenError::WrongPassphrase => "try again; without the passphrase nobody can open this home",
+            OpenError::KeyFileMissing | OpenError::KeyFileDamaged => "put profile.key back from a copy of the home",
+            OpenError::DatabaseDamaged => "put profile.db back from a copy of the home",
+            OpenError::Newer { .. } => "install a newer version of letterlock",
+            _ => "check the home's path, its owner and its permissions",
+        };
+        let kind = match error {
+            OpenError::WrongPassphrase => FailureKind::Refused,
+            _ => FailureKind::Failed,
+        };
+        failure(kind, error.to_string(), Some(hint))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let hint = match error {
+            StoreError::Full => "make room on the disk and try again; nothing was lost",
+            StoreError::Damaged { .. } => "put the home back from a copy",
+            _ => "check the disk that holds the home",
+        };
+        failure(FailureKind::Failed, error.to_string(), Some(hint))
+    }
+}
+
+impl From<RelayUrlError> for Failure {
+    fn from(error: RelayUrlError) -> Self {
+        let hint = match error {
+            RelayUrlError::PlainBeyondLoopback => "use the https address that `letterlock relay serve` prints",
+            _ => "an address looks like https://HOST:PORT#sha256=PIN or http://127.0.0.1:PORT",
+        };
+        failure(FailureKind::Usage, error.to_string(), Some(hint))
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => error.into(),
+            EngineError::NoAccount => no_account(),
+            error => failure(kind(&error), error.to_string(), hint(&error)),
+        }
+    }
+}
+
+fn kind(error: &EngineError) -> FailureKind {
+    match error {
+        EngineError::InvalidName
+        | EngineError::InvalidRelay
+        | EngineError::InvalidInvite
+        | EngineError::EmptyLetter
+        | EngineError::TextTooLong { .. }
+        | EngineError::TooManyFiles { .. } => FailureKind::Usage,
+        EngineError::IdentityChanged { .. }
+        | EngineError::BadKeys { .. }
+        | EngineError::Blocked
+        | EngineError::InviteExpired
+        | EngineError::InviteUsed => FailureKind::Refused,
+        EngineError::UnknownName | EngineError::UnknownContact | EngineError::UnknownLetter => FailureKind::NotFound,
+        _ => FailureKind::Failed,
+    }
+}
+
+fn hint(error: &EngineError) -> Option<&'static str> {
+    Some(match error {
+        EngineError::AccountExists => "use another home: `--home DIR`",
+        EngineError::InvalidName => "use 1 to 32 of a-z, 0-9, '.', '-' and '_'",
+        EngineError::InvalidRelay => "an address looks like https://HOST:PORT#sha256=PIN or http://127.0.0.1:PORT",
+        EngineError::NameTaken => "choose another name",
+        EngineError::RegistrationCodeNeeded | EngineError::RegistrationCodeUnknown => {
+            "ask the relay's operator or a member for an invite, then add `--invite CODE`"
+        }
+        EngineError::InvalidInvite => "copy the whole line that begins with letterlock:",
+        EngineError::InviteExpired | EngineError::InviteUsed => {
+            "ask for a new one: the other side types `letterlock invite`"
+        }
+        EngineError::OwnInvite => "give it to somebody else",
+        EngineError::UnknownName => "check the spelling of NAME@RELAY, or ask for an invite",
+        EngineError::UnknownContact => "see `letterlock contact list`",
+        EngineError::Blocked => "unblock with `letterlock contact block NAME --undo`",
+        EngineError::IdentityChanged { .. } => {
+            "ask the person in another way, compare `letterlock contact verify NAME --number`, or take a new invite"
+        }
+        EngineError::BadKeys { .. } => "the relay may be lying; ask the person for an invite",
+        EngineError::TextTooLong { .. } => "send it as a file: `--file PATH`",
+        EngineError::EmptyLetter => "write a text or add `--file PATH`",
+        EngineError::TooManyFiles { .. } => "send several letters",
+        EngineError::UnknownLetter => "see the ids with `letterlock read --json`",
+        EngineError::NoPreKeys => "the other side has not been online yet; try again later",
+        EngineError::Undeliverable => "the recipient may have blocked you, or has left its relay",
+        EngineError::UploadFailed => "check that the file is still there, and the relay's quota",
+        EngineError::Refused { .. } | EngineError::Protocol => "ask the relay's operator",
+        EngineError::Internal { .. } => "please report this",
+        _ => return None,
+    })
+}

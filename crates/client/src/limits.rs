@@ -1,0 +1,48 @@
+//! Every bound the client puts on foreign input, and every time it waits.
+
+use std::time::Duration;
+
+/// Longest WebSocket message in bytes.
+pub(crate) const FRAME_BYTES: usize = 80 * 1024;
+/// Longest line on the agent's socket in bytes.
+pub(crate) const LINE_BYTES: usize = 1024 * 1024;
+/// Connections the agent serves at a time.
+pub(crate) const AGENT_CONNECTIONS: usize = 64;
+/// Time for a connection to stand, TLS and greeting included.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+/// Time for a relay to answer a request.
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
+/// Silence after which the relay is asked for a sign of life.
+pub(crate) const QUIET: Duration = Duration::from_secs(25);
+/// Silence after which the connection counts as dead.
+pub(crate) const DEAD: Duration = Duration::from_secs(60);
+/// First pause before another attempt to connect; it doubles each time.
+pub(crate) const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
+/// Longest pause between attempts to connect.
+pub(crate) const BACK_OFF_LAST: Duration = Duration::from_secs(30);
+/// Longest pause a relay may ask for before a request is offered again.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(300);
+/// Time another process gets to give the home's lock back.
+pub(crate) const LOCK: Duration = Duration::from_secs(10);
+/// Pause between attempts to take the lock.
+pub(crate) const LOCK_POLL: Duration = Duration::from_millis(50);
+/// Time a command waits for a relay's answer.
+pub(crate) const COMMAND: Duration = Duration::from_secs(20);
+/// Time a command that needs an answer keeps trying after an attempt to connect failed.
+pub(crate) const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
+/// Time for the last acknowledgements to leave when the client closes.
+pub(crate) const CLOSE: Duration = Duration::from_secs(2);
+/// Pause between ticks of the engine.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+/// Messages that wait for the driver.
+pub(crate) const INBOX: usize = 256;
+/// Answers that wait for a face.
+pub(crate) const ANSWERS: usize = 64;
+/// Uploads at a time.
+pub(crate) const UPLOADS: usize = 2;
+/// Silence of a blob transfer after which it is begun again.
+pub(crate) const STALL: Duration = Duration::from_secs(30);
+/// Attempts of a download before the reader is told.
+pub(crate) const DOWNLOAD_ATTEMPTS: u32 = 8;
+/// Longest head or error text of an HTTP answer in bytes.
+pub(crate) const HTTP_HEAD_BYTES: usize = 16 * 1024;

@@ -1,0 +1,102 @@
+//! From what a person types to the contact that is meant.
+
+use crate::failure::failure;
+use crate::relay_url::{RelayUrl, authority_of};
+use crate::render;
+use crate::view::{Failure, FailureKind};
+use engine::records::Contact;
+
+/// Letters of an account id that are enough to mean it.
+const ID_PREFIX: usize = 8;
+
+/// Finds the one contact that is meant: by what it is called here, by NAME@HOST, or by the first letters of its
+/// account id.
+///
+/// # Errors
+/// Nobody, or more than one.
+pub(crate) fn find<'a>(contacts: &'a [Contact], who: &str) -> Result<&'a Contact, Failure> {
+    let by_petname = |contact: &&Contact| contact.petname == who;
+    let by_address = |contact: &&Contact| render::address(contact) == who;
+    let by_id = |contact: &&Contact| {
+        let typed = who.to_ascii_lowercase();
+        typed.len() >= ID_PREFIX && contact.id.to_string().starts_with(&typed)
+    };
+    let by_any_case = |contact: &&Contact| contact.petname.eq_ignore_ascii_case(who);
+    let ways: [&dyn Fn(&&Contact) -> bool; 4] = [&by_petname, &by_address, &by_id, &by_any_case];
+    for way in ways {
+        let found: Vec<&Contact> = contacts.iter().filter(way).collect();
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(one),
+            _ => {
+                let hint = "name the account id instead; `letterlock contact list` shows it";
+                return Err(failure(FailureKind::Usage, format!("{who} may mean several contacts"), Some(hint)));
+            }
+        }
+    }
+    let hint = "see `letterlock contact list`, or add one with `letterlock contact add INVITE|NAME@RELAY`";
+    Err(failure(FailureKind::NotFound, format!("there is no contact {who}"), Some(hint)))
+}
+
+/// What `contact add` was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Newcomer {
+    /// The text of an invite.
+    Invite(String),
+    /// A name at a relay.
+    Name {
+        /// The name.
+        name: String,
+        /// The relay's address with its pin.
+        relay: String,
+    },
+}
+
+/// Reads what `contact add` was given. A bare host is looked up among the relays that are known already, for
+/// only they have a pin.
+///
+/// # Errors
+/// Neither form, or a relay without pin that is not known.
+pub(crate) fn newcomer(who: &str, known_relays: &[&str]) -> Result<Newcomer, Failure> {
+    let who = who.trim();
+    if who.starts_with("letterlock:") {
+        return Ok(Newcomer::Invite(who.to_owned()));
+    }
+    let Some((name, relay)) = who.split_once('@') else {
+        let hint = "give an invite, which begins with letterlock:, or NAME@RELAY";
+        return Err(failure(FailureKind::Usage, "this is neither an invite nor a name at a relay", Some(hint)));
+    };
+    if relay.contains("://") {
+        let relay = RelayUrl::parse(relay)?.canonical();
+        return Ok(Newcomer::Name { name: name.to_owned(), relay });
+    }
+    match known_relays.iter().find(|known| authority_of(known) == relay.to_ascii_lowercase()) {
+        Some(known) => Ok(Newcomer::Name { name: name.to_owned(), relay: (*known).to_owned() }),
+        None => {
+            let hint = "give its whole address, NAME@https://HOST:PORT#sha256=PIN, or ask for an invite";
+            Err(failure(FailureKind::Usage, format!("the relay {relay} is not known here"), Some(hint)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+
+    #[test]
+    fn a_host_means_the_relay_that_is_known_by_it() {
+        let known = ["http://127.0.0.1:4000", "http://127.0.0.1:4001"];
+        let wanted = Newcomer::Name { name: "ada".into(), relay: known[1].into() };
+        assert_eq!(newcomer("ada@127.0.0.1:4001", &known).unwrap(), wanted);
+        assert_eq!(newcomer("ada@HTTP://127.0.0.1:4001/", &[]).unwrap(), wanted);
+        assert_eq!(newcomer("ada@127.0.0.1:4002", &known).unwrap_err().kind, FailureKind::Usage);
+        assert_eq!(newcomer("ada@http://example.org", &known).unwrap_err().kind, FailureKind::Usage);
+    }
+
+    #[test]
+    fn an_invite_is_known_by_its_beginning() {
+        assert_eq!(newcomer(" letterlock:AAAA\n", &[]).unwrap(), Newcomer::Invite("letterlock:AAAA".into()));
+        assert_eq!(newcomer("ada", &[]).unwrap_err().kind, FailureKind::Usage);
+    }
+}

@@ -1,0 +1,247 @@
+//! The clock, entropy and files of this machine. Nothing else in the client reads them.
+#![expect(clippy::disallowed_methods, reason = "this is the client's one file that asks the system")]
+
+use keys::Timestamp;
+use rand_core::{Rng as _, UnwrapErr};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The system's random generator. It panics when the system has none, which Linux never does after boot.
+pub(crate) type Entropy = UnwrapErr<getrandom::SysRng>;
+
+/// Opens the system's random generator.
+pub(crate) fn entropy() -> Entropy {
+    UnwrapErr(getrandom::SysRng)
+}
+
+/// Draws random bytes.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    entropy().fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Reads the clock on the wall.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_secs(since.as_secs())
+}
+
+/// Reads the clock that only goes forward.
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
+/// Draws a pause between half of `pause` and the whole of it, so that many clients do not come back at once.
+pub(crate) fn jitter(pause: Duration) -> Duration {
+    let share = u32::from(u16::from_be_bytes(random())).saturating_add(65_536);
+    pause.saturating_mul(share) / 131_072
+}
+
+/// The user this process acts for.
+pub(crate) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Makes the directory of a home, and those above it, if they are not there; only the owner may enter it.
+pub(crate) fn create_home(home: &Path) -> io::Result<()> {
+    if home.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = home.parent() {
+        DirBuilder::new().recursive(true).create(parent)?;
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(home)
+}
+
+/// Reads a whole file of at most `limit` bytes; nothing if there is no such file.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    Ok(Some(bytes))
+}
+
+/// Writes a whole file for the owner's eyes: it is there entirely, and survives a loss of power, or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let written = private(OpenOptions::new().write(true).create(true).truncate(true))
+        .open(&new)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&new, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written?;
+    sync_directory(path)
+}
+
+/// Makes an empty file for the owner's eyes where there is none.
+pub(crate) fn touch_private(path: &Path) -> io::Result<()> {
+    match private(OpenOptions::new().write(true).create_new(true)).open(path) {
+        Ok(_) => sync_directory(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes a file away from everyone but its owner.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+}
+
+/// Whether something is at a path.
+pub(crate) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// Removes a file if it is there.
+pub(crate) fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
+}
+
+/// Takes a lock that the system gives back when this process ends, however it ends; nothing if it is taken.
+pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Opens a file for reading; a directory or device is refused.
+pub(crate) fn open_source(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    Ok(file)
+}
+
+/// Length of an open file, and what tells whether it was changed: device, inode, length, times.
+pub(crate) fn identity(file: &File) -> io::Result<(u64, [u64; 7])> {
+    let data = file.metadata()?;
+    let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()].map(i64::cast_unsigned);
+    let [mtime, mtime_nsec, ctime, ctime_nsec] = times;
+    Ok((data.len(), [data.dev(), data.ino(), data.len(), mtime, mtime_nsec, ctime, ctime_nsec]))
+}
+
+/// Opens a file under way for reading and writing, or makes it; a link is refused.
+pub(crate) fn open_part(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let mut options = OpenOptions::new();
+    let file = private(options.read(true).write(true).create(true).truncate(false)).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    Ok(file)
+}
+
+/// Gives a file its name unless the name is taken; false if it is.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => sync_directory(to).map(|()| true),
+        Err(rustix::io::Errno::EXIST) => Ok(false),
+        // Some file systems cannot refuse a taken name in one step: a second name can.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match std::fs::hard_link(from, to) {
+            Ok(()) => std::fs::remove_file(from).and_then(|()| sync_directory(to)).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a directory for saved files.
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).create(path)
+}
+
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.mode(0o600)
+}
+
+/// A named pipe must not hold the program up.
+fn nonblocking() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0)
+}
+
+fn sync_directory(of: &Path) -> io::Result<()> {
+    match of.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test code")]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn homes_and_their_files_are_the_owners_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("a/b");
+        create_home(&home).unwrap();
+        write_private(&home.join("k.key"), b"1").unwrap();
+        touch_private(&home.join("db")).unwrap();
+        assert_eq!([mode(&home), mode(&home.join("k.key")), mode(&home.join("db"))], [0o700, 0o600, 0o600]);
+    }
+
+    #[test]
+    fn a_taken_name_is_not_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        std::fs::write(&from, b"new").unwrap();
+        std::fs::write(&to, b"old").unwrap();
+        assert!(!rename_new(&from, &to).unwrap());
+        assert_eq!(std::fs::read(&to).unwrap(), b"old");
+        assert!(rename_new(&from, &directory.path().join("other")).unwrap());
+    }
+
+    #[test]
+    fn a_file_longer_than_the_limit_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        std::fs::write(&path, [0; 11]).unwrap();
+        assert!(read(&path, 10).is_err());
+        assert_eq!(read(&path, 11).unwrap().unwrap().len(), 11);
+        assert!(read(&directory.path().join("none"), 1).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_lock_is_taken_once_and_given_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let held = try_lock(&path).unwrap().unwrap();
+        assert!(try_lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn jitter_stays_between_half_and_whole() {
+        for _ in 0..100 {
+            let pause = jitter(Duration::from_millis(1000));
+            assert!(pause >= Duration::from_millis(500) && pause <= Duration::from_millis(1000));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! From the engine's records to what people see.
+
+use crate::relay_url::authority_of;
+use crate::view;
+use engine::records::{self, Contact, OwnAccount};
+use keys::account_log::VerifiedLog;
+
+/// Shows the own account.
+pub(crate) fn account(own: &OwnAccount, log: &VerifiedLog) -> view::Account {
+    view::Account {
+        name: own.name.clone(),
+        address: format!("{}@{}", own.name, authority_of(&own.relay)),
+        account_id: own.id.to_string(),
+        device_id: own.device.to_string(),
+        relay: own.relay.clone(),
+        registered: own.registered,
+        suite: "hybrid".to_owned(),
+        log_length: log.head().sequence.saturating_add(1),
+        log_head: base32(&log.head().hash),
+    }
+}
+
+/// Shows a contact.
+pub(crate) fn contact(contact: &Contact, devices: usize) -> view::Contact {
+    view::Contact {
+        name: contact.petname.clone(),
+        address: address(contact),
+        account_id: contact.id.to_string(),
+        trust: trust(contact),
+        blocked: contact.blocked,
+        request: contact.request,
+        devices: u32::try_from(devices).unwrap_or(u32::MAX),
+    }
+}
+
+/// NAME@HOST as the contact or its relay claims it.
+pub(crate) fn address(contact: &Contact) -> String {
+    format!("{}@{}", contact.name, authority_of(&contact.relay))
+}
+
+fn trust(contact: &Contact) -> view::Trust {
+    if contact.changed {
+        return view::Trust::Changed;
+    }
+    match contact.trust {
+        records::Trust::Claimed => view::Trust::Claimed,
+        records::Trust::ByInvite | records::Trust::BySafetyNumber => view::Trust::Verified,
+    }
+}
+
+/// Shows a letter of a contact that is called `name` here.
+pub(crate) fn letter(letter: &records::Letter, name: &str) -> view::Letter {
+    let (direction, from) = match letter.direction {
+        records::Direction::Sent => (view::Direction::Sent, "me"),
+        records::Direction::Received => (view::Direction::Received, name),
+    };
+    view::Letter {
+        id: letter.id.to_string(),
+        conversation: name.to_owned(),
+        from: from.to_owned(),
+        direction,
+        text: letter.text.clone(),
+        sent_at: letter.sent_at.as_secs(),
+        state: state(letter.state),
+        reply_to: letter.reply_to.map(|id| id.to_string()),
+        expires_at: letter.expires_at.map(|at| at.as_secs()),
+        enclosures: letter
+            .enclosures
+            .iter()
+            .map(|enclosure| view::Enclosure { name: enclosure.name.clone(), size: enclosure.size })
+            .collect(),
+    }
+}
+
+fn state(state: records::LetterState) -> view::LetterState {
+    use records::LetterState as Stored;
+    match state {
+        Stored::Uploading => view::LetterState::Uploading,
+        Stored::Queued => view::LetterState::Queued,
+        Stored::Sent => view::LetterState::Sent,
+        Stored::Delivered => view::LetterState::Delivered,
+        Stored::Failed => view::LetterState::Failed,
+        Stored::Received => view::LetterState::Received,
+        Stored::Read => view::LetterState::Read,
+    }
+}
+
+/// Bytes as base32, lower case, without padding: the form of every id.
+pub(crate) fn base32(bytes: &[u8]) -> String {
+    data_encoding::BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
+}
