@@ -40,6 +40,8 @@ pub(crate) const INBOX: usize = 256;
 pub(crate) const ANSWERS: usize = 64;
 /// Uploads at a time.
 pub(crate) const UPLOADS: usize = 2;
+/// Pause between two reports of progress.
+pub(crate) const PROGRESS: Duration = Duration::from_millis(200);
 /// Silence of a blob transfer after which it is begun again.
 pub(crate) const STALL: Duration = Duration::from_secs(30);
 /// Attempts of a download before the reader is told.

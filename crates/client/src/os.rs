@@ -138,6 +138,16 @@ pub(crate) fn identity(file: &File) -> io::Result<(u64, [u64; 7])> {
     Ok((data.len(), [data.dev(), data.ino(), data.len(), mtime, mtime_nsec, ctime, ctime_nsec]))
 }
 
+/// Length of an open file.
+pub(crate) fn length_of(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.len())
+}
+
+/// Length of a file; zero if there is none.
+pub(crate) fn length(path: &Path) -> u64 {
+    std::fs::symlink_metadata(path).map_or(0, |data| data.len())
+}
+
 /// Opens a file under way for reading and writing, or makes it; a link is refused.
 pub(crate) fn open_part(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);

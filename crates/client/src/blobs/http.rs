@@ -100,6 +100,13 @@ pub(super) fn path(blob: &BlobId) -> String {
     format!("/v1/blobs/{blob}")
 }
 
+/// Reads what an answer says of an upload.
+pub(super) fn stored(answer: &Response<Incoming>) -> Result<Stored, HttpProblem> {
+    let text = |name| answer.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+    let offset = text("upload-offset").and_then(|offset| offset.parse().ok()).ok_or(HttpProblem::Nonsense)?;
+    Ok(Stored { offset, complete: text("upload-complete") == Some("?1") })
+}
+
 /// Reads and drops what is left of an answer, so that the connection can be used again.
 pub(super) async fn drain(answer: Response<Incoming>) {
     let body = Limited::new(answer.into_body(), limits::HTTP_HEAD_BYTES);

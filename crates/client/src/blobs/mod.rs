@@ -20,8 +20,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Plaintext bytes read, sealed and sent at a time.
-const PIECE: usize = 1024 * 1024;
+/// Sealed bytes that travel together: a MiB of plaintext.
+const PIECE_SEALED: usize = 64 * keys::chunked::SEALED_CHUNK_LEN;
 /// Pieces between the disk and the network.
 const PIECES: usize = 4;
 

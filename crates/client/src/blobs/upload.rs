@@ -8,18 +8,22 @@
 //! and the salt are the same, and so is the file, so the ciphertext is.
 
 use super::http::{self, Blobs, HttpProblem, Stored};
-use super::{FileEvent, PIECE, PIECES, describe};
+use super::{FileEvent, PIECE_SEALED, PIECES, describe};
 use crate::failure::failure;
 use crate::limits;
+use crate::net::NetProblem;
 use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::view::{Failure, FailureKind};
 use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
 use engine::Attachment;
 use engine::records::Upload;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::{Method, StatusCode, header};
-use keys::chunked::{self, Sealer};
+use hyper::header::HeaderName;
+use hyper::{Method, StatusCode};
+use keys::TAG_LEN;
+use keys::chunked::{CHUNK_LEN, ChunkedKey, HEADER_LEN, SEALED_CHUNK_LEN, sealed_len};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -29,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// An upload to begin or to go on with.
 pub(crate) struct UploadJob {
@@ -106,7 +111,7 @@ async fn transfer(
 ) -> Result<(), HttpProblem> {
     let url = RelayUrl::parse(&upload.relay).map_err(|_| HttpProblem::Nonsense)?;
     let mut relay = Blobs::connect(&url).await?;
-    let total = chunked::sealed_len(upload.attachment.length);
+    let total = sealed_len(upload.attachment.length).ok_or(HttpProblem::Nonsense)?;
     let stored = stored(&mut relay, upload).await?;
     if stored.complete {
         return Ok(());
@@ -131,40 +136,45 @@ async fn transfer(
 /// Seals the file from a byte of its ciphertext on. It ends early when the file is too short, or nobody takes
 /// the pieces.
 fn seal_from(upload: &Upload, file: &File, offset: u64, pieces: &mpsc::Sender<Bytes>) -> io::Result<()> {
-    let sealer = Sealer::new(&upload.key, &upload.salt, keys::label::ENCLOSURE.as_bytes());
+    let context = keys::label::ENCLOSURE.as_bytes();
+    let (key, header) = ChunkedKey::for_sealing(&upload.key, &upload.salt, context);
     let length = upload.attachment.length;
-    let mut start = chunked::position(offset);
-    let mut plain = zeroize::Zeroizing::new(vec![0; PIECE]);
-    let mut skip = start.skip;
-    let mut piece = Vec::with_capacity(sealed_piece());
-    if start.header {
-        piece.extend_from_slice(&sealer.header());
+    let (mut number, mut skip) = start(offset);
+    if let Some(rest) = usize::try_from(offset).ok().and_then(|offset| header.get(offset..))
+        && pieces.blocking_send(Bytes::copy_from_slice(rest)).is_err()
+    {
+        return Ok(());
     }
     loop {
-        let at = start.chunk.saturating_mul(chunked::CHUNK as u64);
-        let count = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX).min(PIECE);
-        let (plain, _) = plain.split_at_mut_checked(count).unwrap_or_default();
-        file.read_exact_at(plain, at)?;
-        let end = at.saturating_add(count as u64) >= length;
-        let mut chunks = plain.chunks(chunked::CHUNK).peekable();
-        if count == 0 {
-            sealer.seal_chunk(start.chunk, true, &[], &mut piece);
+        let mut piece = Vec::with_capacity(PIECE_SEALED);
+        let mut last = false;
+        while !last && piece.len() < PIECE_SEALED {
+            let at = number.saturating_mul(CHUNK_LEN as u64);
+            let count = usize::try_from(length.saturating_sub(at)).unwrap_or(CHUNK_LEN).min(CHUNK_LEN);
+            let place = piece.len();
+            piece.resize(place.saturating_add(count).saturating_add(TAG_LEN), 0);
+            let chunk = piece.get_mut(place..).unwrap_or_default();
+            let (plain, _) = chunk.split_at_mut_checked(count).unwrap_or_default();
+            file.read_exact_at(plain, at)?;
+            key.seal_buffer(number, chunk).map_err(io::Error::other)?;
+            last = count < CHUNK_LEN;
+            number = number.saturating_add(1);
         }
-        while let Some(chunk) = chunks.next() {
-            sealer.seal_chunk(start.chunk, end && chunks.peek().is_none(), chunk, &mut piece);
-            start.chunk = start.chunk.saturating_add(1);
-        }
-        let bytes = Bytes::from(std::mem::replace(&mut piece, Vec::with_capacity(sealed_piece())));
-        let bytes = if skip == 0 { bytes } else { bytes.slice(skip.min(bytes.len())..) };
+        let piece = Bytes::from(piece);
+        let piece = piece.slice(skip.min(piece.len())..);
         skip = 0;
-        if pieces.blocking_send(bytes).is_err() || end {
+        if pieces.blocking_send(piece).is_err() || last {
             return Ok(());
         }
     }
 }
 
-const fn sealed_piece() -> usize {
-    (PIECE / chunked::CHUNK) * chunked::SEALED_CHUNK + chunked::HEADER
+/// The chunk that holds a byte of the ciphertext, and how many bytes of the chunk stand before it.
+fn start(offset: u64) -> (u64, usize) {
+    let sealed = SEALED_CHUNK_LEN as u64;
+    let body = offset.saturating_sub(HEADER_LEN as u64);
+    let skip = body.checked_rem(sealed).and_then(|skip| usize::try_from(skip).ok()).unwrap_or(0);
+    (body.checked_div(sealed).unwrap_or(0), skip)
 }
 
 /// The pieces as an HTTP body of known length.
@@ -196,5 +206,126 @@ impl Body for Pieces {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+async fn put(
+    relay: &mut Blobs<Outgoing>,
+    upload: &Upload,
+    offset: u64,
+    total: u64,
+    pieces: mpsc::Receiver<Bytes>,
+    sent: &Arc<AtomicU64>,
+) -> Result<(), HttpProblem> {
+    let body = Outgoing::Pieces(Pieces { pieces, left: total.saturating_sub(offset), sent: Arc::clone(sent) });
+    let path = format!("{}?offset={offset}", http::path(&upload.blob));
+    let hash = keys::sha256(&[upload.read_token.expose_secret()]);
+    let headers = [(HeaderName::from_static("read-token-hash"), BASE64URL_NOPAD.encode(&hash))];
+    let answer = relay.request(Method::PUT, &path, &upload.write_token, &headers, body).await?;
+    let status = answer.status();
+    http::drain(answer).await;
+    // A conflict: another attempt of ours got further than this one knew.
+    if status.is_success() { Ok(()) } else { Err(HttpProblem::Later) }
+}
+
+/// Reports progress, and ends when there is none.
+async fn watch(
+    upload: &Upload,
+    offset: u64,
+    total: u64,
+    sent: &AtomicU64,
+    events: &mpsc::Sender<FileEvent>,
+) -> HttpProblem {
+    let length = upload.attachment.length;
+    let mut last = sent.load(Ordering::Relaxed);
+    let before = last;
+    let mut since = os::instant();
+    loop {
+        tokio::time::sleep(limits::PROGRESS).await;
+        let now = sent.load(Ordering::Relaxed);
+        if now != last {
+            (last, since) = (now, os::instant());
+            // Overhead of sealing is left out: people count the file's bytes.
+            let sealed = offset.saturating_add(now.saturating_sub(before));
+            let done = plain_part(sealed, total, length);
+            let _ = events.try_send(FileEvent::Sent { blob: upload.blob, done, total: length });
+        } else if since.elapsed() > limits::STALL {
+            return NetProblem::Silent.into();
+        }
+    }
+}
+
+/// The plaintext that so many sealed bytes stand for.
+fn plain_part(sealed: u64, total: u64, length: u64) -> u64 {
+    if sealed >= total {
+        return length;
+    }
+    let (chunk, rest) = start(sealed);
+    chunk.saturating_mul(CHUNK_LEN as u64).saturating_add(rest as u64).min(length)
+}
+
+fn unreadable(upload: &Upload, error: &io::Error) -> Failure {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => FailureKind::NotFound,
+        _ => FailureKind::Failed,
+    };
+    let hint = "leave a file where it is until its letter is sent, then send it again";
+    failure(kind, format!("{}: {error}", upload.attachment.path), Some(hint))
+}
+
+fn refused(upload: &Upload, status: StatusCode) -> Failure {
+    let message = format!("the relay does not take {} (status {})", upload.attachment.name, status.as_u16());
+    let hint = match status {
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE => "it is larger than the relay allows",
+        _ => "ask the relay's operator",
+    };
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
+/// Asks how much the relay holds.
+async fn stored(relay: &mut Blobs<Outgoing>, upload: &Upload) -> Result<Stored, HttpProblem> {
+    let path = http::path(&upload.blob);
+    let asked = relay.request(Method::HEAD, &path, &upload.write_token, &[], Outgoing::Nothing);
+    let answer = timeout(limits::STALL, asked).await.map_err(|_| NetProblem::Silent)??;
+    match answer.status() {
+        StatusCode::NOT_FOUND => Ok(Stored { offset: 0, complete: false }),
+        status if status.is_success() => http::stored(&answer),
+        _ => Err(HttpProblem::Nonsense),
+    }
+}
+
+async fn complete(relay: &mut Blobs<Outgoing>, upload: &Upload, total: u64) -> Result<(), HttpProblem> {
+    let path = format!("{}?length={total}", http::path(&upload.blob));
+    let asked = relay.request(Method::POST, &path, &upload.write_token, &[], Outgoing::Nothing);
+    let answer = timeout(limits::STALL, asked).await.map_err(|_| NetProblem::Silent)??;
+    if answer.status().is_success() { Ok(()) } else { Err(HttpProblem::Later) }
+}
+
+/// The body of a request: pieces of a file, or nothing.
+enum Outgoing {
+    Pieces(Pieces),
+    Nothing,
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut *self {
+            Self::Pieces(pieces) => Pin::new(pieces).poll_frame(cx),
+            Self::Nothing => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Pieces(pieces) => pieces.size_hint(),
+            Self::Nothing => SizeHint::with_exact(0),
+        }
     }
 }
