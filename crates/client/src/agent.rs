@@ -266,3 +266,89 @@ async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Optio
         None => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+    use super::*;
+
+    /// An agent whose only answer is an error, and what it was asked.
+    fn served() -> (tempfile::TempDir, Agent, mpsc::Receiver<LetterId>) {
+        let home = tempfile::tempdir().unwrap();
+        let (calls, mut called) = mpsc::channel::<Call>(8);
+        let (asked, ids) = mpsc::channel(8);
+        let agent = Agent::serve(home.path(), calls).unwrap();
+        tokio::spawn(async move {
+            while let Some(call) = called.recv().await {
+                asked.send(call.id).await.unwrap();
+                match call.request {
+                    // Listens for as long as somebody is there.
+                    Request::Receive { .. } => drop(tokio::spawn(async move { call.answers.closed().await })),
+                    _ => call.answers.send(Answer::Done).await.unwrap(),
+                }
+            }
+        });
+        (home, agent, ids)
+    }
+
+    fn call(request: Request) -> (Call, mpsc::Receiver<Answer>) {
+        let (answers, heard) = mpsc::channel(8);
+        (Call { id: LetterId::from_bytes([7; 16]), request, answers }, heard)
+    }
+
+    fn receive() -> Request {
+        Request::Receive { follow: true, timeout_ms: None, save: None }
+    }
+
+    #[tokio::test]
+    async fn several_processes_are_served_at_a_time_and_ids_are_kept() {
+        let (home, _agent, mut ids) = served();
+        let (listening, _heard) = call(receive());
+        let stream = connect(home.path()).await.unwrap();
+        tokio::spawn(async move { ask(stream, &listening).await });
+        assert_eq!(ids.recv().await, Some(LetterId::from_bytes([7; 16])));
+        for _ in 0..3 {
+            let (asked, mut heard) = call(Request::AccountShow);
+            assert!(matches!(ask(connect(home.path()).await.unwrap(), &asked).await, Asked::Ended));
+            assert!(matches!(heard.recv().await, Some(Answer::Done)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_is_told_to_move_when_the_agent_ends() {
+        let (home, agent, mut ids) = served();
+        let (listening, _heard) = call(receive());
+        let stream = connect(home.path()).await.unwrap();
+        let asked = tokio::spawn(async move { matches!(ask(stream, &listening).await, Asked::Gone { unanswered: true }) });
+        ids.recv().await.unwrap();
+        agent.close().await;
+        assert!(asked.await.unwrap());
+        assert!(connect(home.path()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn nonsense_and_endless_lines_end_their_connection_only() {
+        let (home, _agent, _ids) = served();
+        let mut stream = connect(home.path()).await.unwrap();
+        stream.write_all(b"{\"id\":1}\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("\"failed\""), "{answer}");
+        let mut stream = connect(home.path()).await.unwrap();
+        // The agent hangs up before all is written, or right after.
+        let _ = stream.write_all(&vec![b'x'; limits::LINE_BYTES.saturating_add(1)]).await;
+        let _ = stream.read_to_string(&mut answer).await;
+        let (asked, _heard) = call(Request::AccountShow);
+        assert!(matches!(ask(connect(home.path()).await.unwrap(), &asked).await, Asked::Ended));
+    }
+
+    #[tokio::test]
+    async fn a_home_with_a_long_path_is_served_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("a".repeat(120));
+        os::create_home(&home).unwrap();
+        let (calls, _called) = mpsc::channel(1);
+        let _agent = Agent::serve(&home, calls).unwrap();
+        assert!(connect(&home).await.is_ok());
+    }
+}

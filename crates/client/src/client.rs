@@ -227,3 +227,7 @@ async fn ask(home: PathBuf, call: Call, wishes: mpsc::WeakSender<Wish>) {
     };
     let _ = wishes.send(Wish::Again(call)).await;
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -249,8 +249,8 @@ async fn receive(
     loop {
         let message = match stream.next().await {
             Some(Ok(message)) => message,
-            Some(Err(tungstenite::Error::Capacity(_) | tungstenite::Error::Protocol(_))) => return NetProblem::Protocol,
-            Some(Err(_)) | None => return NetProblem::Unreachable,
+            Some(Err(error)) => return problem_in(&error),
+            None => return NetProblem::Unreachable,
         };
         *lock(&shared.heard) = os::instant();
         let bytes = match message {
@@ -280,6 +280,15 @@ async fn receive(
     }
 }
 
+fn problem_in(error: &tungstenite::Error) -> NetProblem {
+    use tungstenite::error::ProtocolError;
+    match error {
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => NetProblem::Unreachable,
+        tungstenite::Error::Capacity(_) | tungstenite::Error::Protocol(_) => NetProblem::Protocol,
+        _ => NetProblem::Unreachable,
+    }
+}
+
 /// Ends when the relay has been silent for too long.
 async fn watch(shared: &Shared) {
     loop {
@@ -292,3 +301,7 @@ async fn watch(shared: &Shared) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "net_tests.rs"]
+mod tests;

@@ -102,3 +102,68 @@ impl ServerCertVerifier for PinnedKey {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+    use rustls::ServerConfig;
+    use rustls::crypto::SupportedKxGroup;
+    use tokio::net::TcpListener;
+
+    /// A server with a key of its own; returns its address with the pin.
+    async fn server(groups: Vec<&'static dyn SupportedKxGroup>) -> (String, [u8; 32]) {
+        let made = rcgen::generate_simple_self_signed(vec!["relay.example".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let parsed = rustls::server::ParsedCertificate::try_from(&certificate).unwrap();
+        let pin = keys::sha256(&[parsed.subject_public_key_info().as_ref()]);
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = CryptoProvider { kx_groups: groups, ..aws_lc_rs::default_provider() };
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    if let Ok(mut stream) = acceptor.accept(stream).await {
+                        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"x").await;
+                    }
+                });
+            }
+        });
+        (format!("https://127.0.0.1:{port}"), pin)
+    }
+
+    fn url(address: &str, pin: [u8; 32]) -> RelayUrl {
+        let pin = data_encoding::BASE64URL_NOPAD.encode(&pin);
+        RelayUrl::parse(&format!("{address}#sha256={pin}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_pinned_key_is_accepted_whatever_the_name() {
+        let (address, pin) = server(vec![aws_lc_rs::kx_group::X25519MLKEM768]).await;
+        assert!(connect(&url(&address, pin)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn another_key_is_refused() {
+        let (address, mut pin) = server(vec![aws_lc_rs::kx_group::X25519MLKEM768]).await;
+        pin[31] ^= 1;
+        let error = connect(&url(&address, pin)).await.err().unwrap();
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        assert!(matches!(inner, Some(rustls::Error::InvalidCertificate(_))), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_classical_key_exchange_is_refused() {
+        let (address, pin) = server(vec![aws_lc_rs::kx_group::X25519]).await;
+        assert!(connect(&url(&address, pin)).await.is_err());
+    }
+}
