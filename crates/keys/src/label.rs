@@ -95,11 +95,23 @@ labels! {
     ENCLOSURE = "letterlock/v1/enclosure";
     /// Key of the profile's database.
     PROFILE = "letterlock/v1/profile";
+    /// Sealed secrets of a device.
+    SEALED_DEVICE = "letterlock/v1/sealed/device";
+    /// Sealed root key.
+    SEALED_ROOT = "letterlock/v1/sealed/root";
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_specification_lists_every_label() {
+        let page = include_str!("../../../docs/spec/labels.md");
+        for label in ALL {
+            assert!(page.contains(&format!("`{}`", label.0)), "{label:?}");
+        }
+    }
 
     #[test]
     fn labels_are_unique_and_prefix_free() {

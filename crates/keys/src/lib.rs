@@ -14,6 +14,7 @@ pub mod label;
 mod lc;
 pub mod mlkem_incremental;
 mod safety_number;
+mod sealed;
 mod secret;
 mod sign;
 mod suite;
@@ -27,6 +28,7 @@ pub use id::{AccountId, BlobId, DeviceId, LetterId, MessageId, QueueId, Timestam
 pub use kdf::{hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, sha3_256, sha256, sha512};
 pub use label::Label;
 pub use safety_number::safety_number;
+pub use sealed::{Sealable, Sealed};
 pub use secret::{Secret, SecretBytes, ct_eq, wipe};
 pub use sign::{HybridSignature, Malformed as MalformedSignature, SigningKey, VerifyingKey};
 pub use suite::Suite;
