@@ -128,7 +128,7 @@ impl ChunkedKey {
 /// Length of the ciphertext of a message. `None`: too long.
 #[must_use]
 pub fn sealed_len(plain: u64) -> Option<u64> {
-    let chunks = (plain / CHUNK_LEN as u64).checked_add(1)?;
+    let chunks = plain.checked_div(CHUNK_LEN as u64)?.checked_add(1)?;
     if chunks > MAX_CHUNKS {
         return None;
     }
@@ -139,8 +139,8 @@ pub fn sealed_len(plain: u64) -> Option<u64> {
 #[must_use]
 pub fn plain_len(sealed: u64) -> Option<u64> {
     let body = sealed.checked_sub(HEADER_LEN as u64)?;
-    let whole = body / SEALED_CHUNK_LEN as u64;
-    let last = (body % SEALED_CHUNK_LEN as u64).checked_sub(TAG_LEN as u64)?;
+    let whole = body.checked_div(SEALED_CHUNK_LEN as u64)?;
+    let last = body.checked_rem(SEALED_CHUNK_LEN as u64)?.checked_sub(TAG_LEN as u64)?;
     whole.checked_mul(CHUNK_LEN as u64)?.checked_add(last)
 }
 
