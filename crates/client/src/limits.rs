@@ -43,7 +43,7 @@ pub(crate) const UPLOADS: usize = 2;
 /// Pause between two reports of progress.
 pub(crate) const PROGRESS: Duration = Duration::from_millis(200);
 /// Silence of a blob transfer after which it is begun again.
-pub(crate) const STALL: Duration = Duration::from_secs(30);
+pub(crate) const STALL: Duration = Duration::from_secs(60);
 /// Attempts of a download before the reader is told.
 pub(crate) const DOWNLOAD_ATTEMPTS: u32 = 8;
 /// Longest head or error text of an HTTP answer in bytes.

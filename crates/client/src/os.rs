@@ -38,7 +38,7 @@ pub(crate) fn instant() -> Instant {
 /// Draws a pause between half of `pause` and the whole of it, so that many clients do not come back at once.
 pub(crate) fn jitter(pause: Duration) -> Duration {
     let share = u32::from(u16::from_be_bytes(random())).saturating_add(65_536);
-    pause.saturating_mul(share) / 131_072
+    pause.saturating_mul(share).checked_div(131_072).unwrap_or(pause)
 }
 
 /// The user this process acts for.

@@ -5,7 +5,7 @@ use super::calls::{Kind, Receiving};
 use crate::api::Answer;
 use crate::limits;
 use crate::render;
-use crate::view::Failure;
+use crate::view::{self, Failure};
 use engine::records::LetterState;
 use engine::{Input, StoreError};
 use keys::LetterId;
@@ -77,26 +77,32 @@ impl Loop {
     /// Shows as many letters as the reader has room for; false when there is nothing to show, or no room.
     fn show_some(&mut self, call: u64) -> bool {
         let Some(pending) = self.calls.open.get(&call) else { return false };
-        // Only this loop sends letters, so the room does not shrink meanwhile.
-        let room = pending.answers.capacity();
         if self.unread.letters.is_empty() {
             return false;
         }
-        if room == 0 {
+        let answers = pending.answers.clone();
+        let count = answers.capacity().min(self.unread.letters.len());
+        // Room is taken before a letter is noted as shown: nobody else can fill it.
+        let Ok(mut room) = answers.try_reserve_many(count) else { return false };
+        if count == 0 {
             self.ask_for_room(call);
             return false;
         }
-        let count = room.min(self.unread.letters.len());
         let ids: Vec<LetterId> = self.unread.letters.drain(..count).collect();
         match self.mark_shown(&ids) {
             Ok(letters) => {
-                self.hand_out(call, letters);
+                for letter in self.hand_out(call, letters) {
+                    if let Some(place) = room.next() {
+                        place.send(Answer::Letter(letter));
+                    }
+                }
                 true
             }
             Err(error) => {
                 for id in ids.into_iter().rev() {
                     self.unread.letters.push_front(id);
                 }
+                drop(room);
                 self.fail(call, error);
                 false
             }
@@ -136,21 +142,21 @@ impl Loop {
         Ok(unread)
     }
 
-    fn hand_out(&mut self, call: u64, letters: Vec<LetterId>) {
+    /// Renders letters for a reader, and notes what it wants saved of them.
+    fn hand_out(&mut self, call: u64, letters: Vec<LetterId>) -> Vec<view::Letter> {
         let mut enclosures = Vec::new();
+        let mut shown = Vec::with_capacity(letters.len());
         for id in letters {
             let Ok(Some(letter)) = self.engine.letter(&self.store, &id) else { continue };
             let places = 0..u32::try_from(letter.enclosures.len()).unwrap_or(u32::MAX);
             enclosures.extend(places.map(|place| (id, place)));
-            let shown = render::letter(&letter, &self.name_of(&letter.contact));
-            if let Some(pending) = self.calls.open.get(&call) {
-                let _ = pending.answers.try_send(Answer::Letter(shown));
-            }
+            shown.push(render::letter(&letter, &self.name_of(&letter.contact)));
         }
         if let Some(receiving) = self.receiving(call).filter(|receiving| receiving.save.is_some()) {
             receiving.to_save.extend(enclosures);
         }
         self.heard(call);
+        shown
     }
 
     pub(super) fn receiving(&mut self, call: u64) -> Option<&mut Receiving> {

@@ -147,7 +147,13 @@ impl Relays {
 
     /// Ends all connections; the handles end once the last frames are out.
     pub(super) fn close(&mut self) -> Vec<JoinHandle<()>> {
-        std::mem::take(&mut self.open).into_values().map(|relay| relay.connection).collect()
+        let end = |relay: Relay| {
+            if relay.up.is_none() {
+                relay.connection.abort();
+            }
+            relay.connection
+        };
+        std::mem::take(&mut self.open).into_values().map(end).collect()
     }
 }
 
@@ -259,7 +265,11 @@ impl Loop {
         self.calls.tell_all(&Notice { notice: "relay_unreachable".to_owned(), message });
         // Commands that need an answer now do not wait for better weather.
         let own = self.own_relay.as_deref() == Some(relay);
-        let waits = |kind: &Kind| matches!(kind, Kind::Command | Kind::Announce(_));
+        let waits = |kind: &Kind| match kind {
+            Kind::Command | Kind::Announce(_) => true,
+            Kind::Receive(receiving) => !receiving.follow && receiving.patience.is_none(),
+            Kind::Announced | Kind::Send(_) => false,
+        };
         let stuck: Vec<u64> = self
             .calls
             .open

@@ -109,6 +109,7 @@ impl ProfileStore {
              PRAGMA synchronous = FULL;
              PRAGMA secure_delete = ON;
              PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -16384;
              PRAGMA busy_timeout = 5000;
              PRAGMA foreign_keys = ON;",
         )

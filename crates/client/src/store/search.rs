@@ -57,6 +57,6 @@ impl ProfileStore {
 /// Each word as a quoted prefix, so that no sign a person types is taken for an operator.
 fn query(words: &str) -> String {
     let terms = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
-    let quoted = terms.take(WORDS).map(|word| format!("\"{}\"*", word.replace('"', " ").replace('\0', " ")));
+    let quoted = terms.take(WORDS).map(|word| format!("\"{}\"*", word.replace(['"', '\0'], " ")));
     quoted.collect::<Vec<_>>().join(" ")
 }
