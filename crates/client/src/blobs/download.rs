@@ -80,7 +80,10 @@ pub(crate) async fn download(job: DownloadJob, events: mpsc::Sender<FileEvent>) 
         };
         match stop {
             Stop::Failed(failure) => break FileEvent::NotSaved { call, failure, lost: false },
-            Stop::Lost(failure) => break FileEvent::NotSaved { call, failure, lost: true },
+            Stop::Lost(failure) => {
+                os::remove(&part_path(&job));
+                break FileEvent::NotSaved { call, failure, lost: true };
+            }
             Stop::Again(failure) => {
                 attempts = if part_length(&job) > before { 0 } else { attempts.saturating_add(1) };
                 if attempts >= limits::DOWNLOAD_ATTEMPTS {
@@ -269,4 +272,100 @@ fn give_name(job: &DownloadJob) -> Result<PathBuf, Stop> {
     }
     let hint = "save to another directory";
     Err(Stop::Failed(failure(FailureKind::Failed, format!("too many files are called {wanted}"), Some(hint))))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::disallowed_methods,
+        reason = "test code"
+    )]
+    use super::super::upload::tests::{file, sealed};
+    use super::*;
+    use keys::Secret;
+
+    fn job(directory: &std::path::Path, size: u64, name: &str) -> DownloadJob {
+        let enclosure = Enclosure {
+            blob: keys::BlobId::from_bytes([1; 16]),
+            read_token: Secret::from_slice(&[6; 32]).unwrap(),
+            key: Secret::from_slice(&[3; 32]).unwrap(),
+            name: name.to_owned(),
+            size,
+            relay: "http://127.0.0.1:1".to_owned(),
+        };
+        DownloadJob { call: 1, enclosure, directory: directory.to_owned() }
+    }
+
+    /// Opens sealed bytes that come in pieces of a length.
+    fn open(job: &DownloadJob, sealed: &[u8], piece: usize) -> Result<(), Stop> {
+        let part = os::open_part(&part_path(job)).unwrap();
+        let (head, body) = sealed.split_first_chunk::<HEADER_LEN>().unwrap();
+        let (pieces, received) = mpsc::channel(1);
+        let (events, _heard) = mpsc::channel(1);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut pieces_of = body.chunks(piece).map(Bytes::copy_from_slice);
+                while pieces_of.next().is_some_and(|bytes| pieces.blocking_send(bytes).is_ok()) {}
+            });
+            open_from(job, &part, head, 0, received, &events)
+        })
+    }
+
+    #[test]
+    fn what_was_sealed_is_saved_whole_under_a_free_name() {
+        let directory = tempfile::tempdir().unwrap();
+        for (number, length) in [0, 1, CHUNK_LEN, CHUNK_LEN * 3 + 7].into_iter().enumerate() {
+            let (upload, content) = file(directory.path(), length);
+            let saved = tempfile::tempdir().unwrap();
+            let job = job(saved.path(), length as u64, "../a.txt");
+            std::fs::write(saved.path().join("a.txt"), b"mine").unwrap();
+            assert!(open(&job, &sealed(&upload, 0), 1000 + number * 7777).is_ok());
+            let path = give_name(&job).ok().unwrap();
+            assert_eq!(path, saved.path().join("a (1).txt"));
+            assert!(std::fs::read(path).unwrap() == content);
+            assert_eq!(std::fs::read(saved.path().join("a.txt")).unwrap(), b"mine");
+            assert_eq!(std::fs::read_dir(saved.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn a_changed_chunk_is_never_written_and_never_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let length = CHUNK_LEN * 2 + 5;
+        let (upload, content) = file(directory.path(), length);
+        let whole = sealed(&upload, 0);
+        for place in [0, 30, HEADER_LEN, HEADER_LEN + SEALED_CHUNK_LEN + 3, whole.len() - 1] {
+            let job = job(directory.path(), length as u64, "b");
+            os::remove(&part_path(&job));
+            let mut changed = whole.clone();
+            changed[place] ^= 1;
+            assert!(matches!(open(&job, &changed, 5000), Err(Stop::Lost(_))), "{place}");
+            let written = std::fs::read(part_path(&job)).unwrap();
+            assert!(content.starts_with(&written) && written.len() < length);
+        }
+    }
+
+    #[test]
+    fn a_cut_file_is_asked_for_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let length = CHUNK_LEN * 2;
+        let (upload, _) = file(directory.path(), length);
+        let whole = sealed(&upload, 0);
+        for cut in [HEADER_LEN, HEADER_LEN + 5, HEADER_LEN + SEALED_CHUNK_LEN, whole.len() - 1, whole.len() - 16] {
+            let job = job(directory.path(), length as u64, "c");
+            assert!(matches!(open(&job, &whole[..cut], 5000), Err(Stop::Again(_))), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_the_sender_did_not_seal_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let (upload, _) = file(directory.path(), 100);
+        let job = job(directory.path(), 99, "d");
+        assert!(matches!(open(&job, &sealed(&upload, 0), 5000), Err(Stop::Lost(_))));
+    }
 }

@@ -329,3 +329,77 @@ impl Body for Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::disallowed_methods,
+        reason = "test code"
+    )]
+    use super::*;
+    use keys::{BlobId, LetterId, Secret};
+
+    /// A file of `length` bytes, and its upload.
+    pub(in crate::blobs) fn file(directory: &Path, length: usize) -> (Upload, Vec<u8>) {
+        let content: Vec<u8> = (0..length).map(|place| (place * 31 % 251) as u8).collect();
+        let path = directory.join("file.bin");
+        std::fs::write(&path, &content).unwrap();
+        let upload = Upload {
+            blob: BlobId::from_bytes([1; 16]),
+            letter: LetterId::from_bytes([2; 16]),
+            attachment: super::super::attachment(&path).unwrap(),
+            relay: "http://127.0.0.1:1".to_owned(),
+            key: Secret::from_slice(&[3; 32]).unwrap(),
+            salt: [4; 24],
+            write_token: Secret::from_slice(&[5; 32]).unwrap(),
+            read_token: Secret::from_slice(&[6; 32]).unwrap(),
+            done: false,
+        };
+        (upload, content)
+    }
+
+    /// The sealed file from a byte on.
+    pub(in crate::blobs) fn sealed(upload: &Upload, offset: u64) -> Vec<u8> {
+        let file = os::open_source(Path::new(&upload.attachment.path)).unwrap();
+        let (pieces, mut received) = mpsc::channel(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                seal_from(upload, &file, offset, &pieces).unwrap();
+                drop(pieces);
+            });
+            let mut all = Vec::new();
+            while let Some(piece) = received.blocking_recv() {
+                all.extend_from_slice(&piece);
+            }
+            all
+        })
+    }
+
+    #[test]
+    fn sealing_goes_on_at_any_byte() {
+        let directory = tempfile::tempdir().unwrap();
+        let piece = PIECE_SEALED / SEALED_CHUNK_LEN * CHUNK_LEN;
+        for length in [0, 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, piece, piece + 5, 2 * piece + CHUNK_LEN] {
+            let (upload, _) = file(directory.path(), length);
+            let whole = sealed(&upload, 0);
+            assert_eq!(whole.len() as u64, sealed_len(length as u64).unwrap());
+            let header = HEADER_LEN;
+            let places = [1, header - 1, header, header + 1, header + SEALED_CHUNK_LEN - 1, header + SEALED_CHUNK_LEN];
+            for offset in places.into_iter().chain([whole.len() / 2, whole.len() - 1]).filter(|at| *at < whole.len()) {
+                assert!(sealed(&upload, offset as u64) == whole[offset..], "{length} bytes from {offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn progress_counts_the_bytes_of_the_file() {
+        let total = sealed_len(100_000).unwrap();
+        assert_eq!(plain_part(0, total, 100_000), 0);
+        assert_eq!(plain_part(total, total, 100_000), 100_000);
+        let two = (HEADER_LEN + 2 * SEALED_CHUNK_LEN) as u64;
+        assert_eq!(plain_part(two, total, 100_000), 2 * CHUNK_LEN as u64);
+    }
+}
