@@ -15,6 +15,7 @@ use crate::failure::{failure, internal, no_account};
 use crate::limits;
 use crate::lock::ProfileLock;
 use crate::os;
+use crate::relay_url::RelayUrl;
 use crate::store::{self, Passphrase, ProfileStore};
 use crate::view::{Failure, FailureKind};
 use keys::{LetterId, SecretBytes};
@@ -151,11 +152,9 @@ impl Door {
 
     async fn pass(&mut self, call: Call) {
         if matches!(self.access, Access::Closed) {
-            let create = matches!(call.request, Request::AccountCreate { .. });
-            let entered = if create || store::is_profile(&self.home) {
-                self.enter().await
-            } else {
-                Err(no_account())
+            let entered = match admit(&self.home, &call.request) {
+                Ok(()) => self.enter().await,
+                Err(failure) => Err(failure),
             };
             if let Err(failure) = entered {
                 let _ = call.answers.send(Answer::Failed(failure)).await;
@@ -207,6 +206,18 @@ impl Door {
         let driver = Driver::start(store)?;
         let agent = Agent::serve(&self.home, driver.calls()).map_err(store::OpenError::Io)?;
         Ok(Local { agent, driver, _lock: lock })
+    }
+}
+
+/// Whether a request may open, or make, a profile. A mistyped command leaves nothing behind.
+fn admit(home: &Path, request: &Request) -> Result<(), Failure> {
+    if store::is_profile(home) {
+        return Ok(());
+    }
+    match request {
+        Request::AccountCreate { relay: Some(relay), .. } => Ok(RelayUrl::parse(relay).map(drop)?),
+        Request::AccountCreate { .. } => Ok(()),
+        _ => Err(no_account()),
     }
 }
 

@@ -97,6 +97,12 @@ async fn requests_without_a_profile_leave_nothing_behind() {
     let home = directory.path().join("home");
     let client = Client::open(&home, right()).await.unwrap();
     assert!(is_no_account(&only_answer(&client).await));
+    let relay = Some("http://example.org".to_owned());
+    let create = Request::AccountCreate { name: "ada".to_owned(), relay, invite: None };
+    match client.call(create).recv().await {
+        Some(Answer::Failed(failure)) => assert_eq!(failure.kind, FailureKind::Usage),
+        other => panic!("{other:?}"),
+    }
     client.close().await;
     assert!(!os::exists(&home));
 }
