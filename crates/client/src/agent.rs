@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -72,9 +74,13 @@ fn short(home: &Path) -> io::Result<(Option<std::os::fd::OwnedFd>, PathBuf)> {
     if path.as_os_str().len() < 100 {
         return Ok((None, path));
     }
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    let flags =
+        rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     let directory = rustix::fs::open(home, flags, rustix::fs::Mode::empty())?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}/agent.sock", directory.as_raw_fd()));
+    let path = PathBuf::from(format!(
+        "/proc/self/fd/{}/agent.sock",
+        directory.as_raw_fd()
+    ));
     Ok((Some(directory), path))
 }
 
@@ -92,7 +98,10 @@ pub(crate) async fn connect(home: &Path) -> io::Result<UnixStream> {
 /// Passes a call to the agent and its answers back.
 pub(crate) async fn ask(stream: UnixStream, call: &Call) -> Asked {
     let (reader, mut writer) = stream.into_split();
-    let question = Question { id: call.id.to_string(), request: call.request.clone() };
+    let question = Question {
+        id: call.id.to_string(),
+        request: call.request.clone(),
+    };
     let mut unanswered = true;
     if write_line(&mut writer, &question).await.is_err() {
         return Asked::Gone { unanswered };
@@ -103,7 +112,9 @@ pub(crate) async fn ask(stream: UnixStream, call: &Call) -> Asked {
             line = read_line(&mut reader) => line,
             () = call.answers.closed() => return Asked::Ended,
         };
-        let Ok(Some(line)) = line else { return Asked::Gone { unanswered } };
+        let Ok(Some(line)) = line else {
+            return Asked::Gone { unanswered };
+        };
         match serde_json::from_slice(&line) {
             Ok(Line::Answer(answer)) => {
                 unanswered = false;
@@ -138,7 +149,11 @@ impl Agent {
         os::make_private(&socket(home))?;
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(accept(listener, calls, stopped));
-        Ok(Self { home: home.to_owned(), stop, task })
+        Ok(Self {
+            home: home.to_owned(),
+            stop,
+            task,
+        })
     }
 
     /// Takes no more requests, sends those who only listen to the next holder of the lock, and waits for the rest.
@@ -149,7 +164,11 @@ impl Agent {
     }
 }
 
-async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    listener: UnixListener,
+    calls: mpsc::Sender<Call>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(limits::AGENT_CONNECTIONS));
     let mut served = JoinSet::new();
     loop {
@@ -160,7 +179,9 @@ async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, mut stopped: 
         while served.try_join_next().is_some() {}
         match stream {
             Ok((stream, _)) if same_user(&stream).is_ok() => {
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    continue;
+                };
                 let (calls, stopped) = (calls.clone(), stopped.clone());
                 served.spawn(async move {
                     serve_one(stream, calls, stopped).await;
@@ -175,7 +196,11 @@ async fn accept(listener: UnixListener, calls: mpsc::Sender<Call>, mut stopped: 
     while served.join_next().await.is_some() {}
 }
 
-async fn serve_one(stream: UnixStream, calls: mpsc::Sender<Call>, mut stopped: watch::Receiver<bool>) {
+async fn serve_one(
+    stream: UnixStream,
+    calls: mpsc::Sender<Call>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -185,19 +210,40 @@ async fn serve_one(stream: UnixStream, calls: mpsc::Sender<Call>, mut stopped: w
         };
         let Ok(Some(line)) = line else { return };
         let question = serde_json::from_slice::<Question>(&line).ok();
-        let Some((id, question)) = question.and_then(|asked| Some((LetterId::from_text(&asked.id)?, asked))) else {
+        let Some((id, question)) =
+            question.and_then(|asked| Some((LetterId::from_text(&asked.id)?, asked)))
+        else {
             let hint = "both processes should be of the same version";
-            let refusal = failure(FailureKind::Usage, "the agent does not understand this request", Some(hint));
+            let refusal = failure(
+                FailureKind::Usage,
+                "the agent does not understand this request",
+                Some(hint),
+            );
             let _ = write_line(&mut writer, &Answer::Failed(refusal)).await;
             return;
         };
         // Those who only listen can listen elsewhere; others are seen to their end.
         let movable = matches!(question.request, Request::Receive { .. });
         let (answers, heard) = mpsc::channel(limits::ANSWERS);
-        if calls.send(Call { id, request: question.request, answers }).await.is_err() {
+        if calls
+            .send(Call {
+                id,
+                request: question.request,
+                answers,
+            })
+            .await
+            .is_err()
+        {
             return;
         }
-        if !pass_on(heard, &mut reader, &mut writer, movable.then_some(&mut stopped)).await {
+        if !pass_on(
+            heard,
+            &mut reader,
+            &mut writer,
+            movable.then_some(&mut stopped),
+        )
+        .await
+        {
             return;
         }
     }
@@ -256,7 +302,9 @@ async fn write_line(writer: &mut OwnedWriteHalf, value: &impl Serialize) -> io::
 }
 
 /// Reads a line of bounded length; nothing at the end of the stream.
-async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+async fn read_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+) -> io::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
     let mut line = zeroize::Zeroizing::new(Vec::new());
     let limit = limits::LINE_BYTES as u64;
     reader.take(limit).read_until(b'\n', &mut line).await?;
@@ -283,7 +331,9 @@ mod tests {
                 asked.send(call.id).await.unwrap();
                 match call.request {
                     // Listens for as long as somebody is there.
-                    Request::Receive { .. } => drop(tokio::spawn(async move { call.answers.closed().await })),
+                    Request::Receive { .. } => {
+                        drop(tokio::spawn(async move { call.answers.closed().await }))
+                    }
                     _ => call.answers.send(Answer::Done).await.unwrap(),
                 }
             }
@@ -293,11 +343,22 @@ mod tests {
 
     fn call(request: Request) -> (Call, mpsc::Receiver<Answer>) {
         let (answers, heard) = mpsc::channel(8);
-        (Call { id: LetterId::from_bytes([7; 16]), request, answers }, heard)
+        (
+            Call {
+                id: LetterId::from_bytes([7; 16]),
+                request,
+                answers,
+            },
+            heard,
+        )
     }
 
     fn receive() -> Request {
-        Request::Receive { follow: true, timeout_ms: None, save: None }
+        Request::Receive {
+            follow: true,
+            timeout_ms: None,
+            save: None,
+        }
     }
 
     #[tokio::test]
@@ -309,7 +370,10 @@ mod tests {
         assert_eq!(ids.recv().await, Some(LetterId::from_bytes([7; 16])));
         for _ in 0..3 {
             let (asked, mut heard) = call(Request::AccountShow);
-            assert!(matches!(ask(connect(home.path()).await.unwrap(), &asked).await, Asked::Ended));
+            assert!(matches!(
+                ask(connect(home.path()).await.unwrap(), &asked).await,
+                Asked::Ended
+            ));
             assert!(matches!(heard.recv().await, Some(Answer::Done)));
         }
     }
@@ -319,7 +383,12 @@ mod tests {
         let (home, agent, mut ids) = served();
         let (listening, _heard) = call(receive());
         let stream = connect(home.path()).await.unwrap();
-        let asked = tokio::spawn(async move { matches!(ask(stream, &listening).await, Asked::Gone { unanswered: true }) });
+        let asked = tokio::spawn(async move {
+            matches!(
+                ask(stream, &listening).await,
+                Asked::Gone { unanswered: true }
+            )
+        });
         ids.recv().await.unwrap();
         agent.close().await;
         assert!(asked.await.unwrap());
@@ -336,10 +405,15 @@ mod tests {
         assert!(answer.contains("\"failed\""), "{answer}");
         let mut stream = connect(home.path()).await.unwrap();
         // The agent hangs up before all is written, or right after.
-        let _ = stream.write_all(&vec![b'x'; limits::LINE_BYTES.saturating_add(1)]).await;
+        let _ = stream
+            .write_all(&vec![b'x'; limits::LINE_BYTES.saturating_add(1)])
+            .await;
         let _ = stream.read_to_string(&mut answer).await;
         let (asked, _heard) = call(Request::AccountShow);
-        assert!(matches!(ask(connect(home.path()).await.unwrap(), &asked).await, Asked::Ended));
+        assert!(matches!(
+            ask(connect(home.path()).await.unwrap(), &asked).await,
+            Asked::Ended
+        ));
     }
 
     #[tokio::test]

@@ -60,8 +60,14 @@ impl Client {
     /// A wrong passphrase, a damaged profile, a disk that fails: kind, message, hint.
     pub async fn open(home: &Path, passphrase: SecretBytes) -> Result<Self, Failure> {
         let (wishes, inbox) = mpsc::channel(limits::ANSWERS);
-        let home = std::path::absolute(home).map_err(|error| Failure::from(store::OpenError::Io(error)))?;
-        let mut door = Door { home, passphrase, wishes: wishes.downgrade(), access: Access::Closed };
+        let home = std::path::absolute(home)
+            .map_err(|error| Failure::from(store::OpenError::Io(error)))?;
+        let mut door = Door {
+            home,
+            passphrase,
+            wishes: wishes.downgrade(),
+            access: Access::Closed,
+        };
         if store::is_profile(&door.home) {
             door.enter().await?;
         }
@@ -73,7 +79,11 @@ impl Client {
     #[must_use = "dropping the answers ends the request"]
     pub fn call(&self, request: Request) -> Answers {
         let (answers, heard) = mpsc::channel(limits::ANSWERS);
-        let call = Call { id: LetterId::from_bytes(os::random()), request, answers };
+        let call = Call {
+            id: LetterId::from_bytes(os::random()),
+            request,
+            answers,
+        };
         let wishes = self.wishes.clone();
         tokio::spawn(async move {
             let _ = wishes.send(Wish::Call(call)).await;
@@ -141,7 +151,11 @@ impl Door {
             }
         }
         if let Access::Local(local) = self.access {
-            let Local { agent, driver, _lock } = *local;
+            let Local {
+                agent,
+                driver,
+                _lock,
+            } = *local;
             agent.close().await;
             driver.close().await;
         }
@@ -175,7 +189,10 @@ impl Door {
         let attempts = async {
             loop {
                 if let Some(lock) = ProfileLock::take(&self.home).map_err(store::OpenError::Io)? {
-                    return self.open_here(lock).await.map(|local| Access::Local(Box::new(local)));
+                    return self
+                        .open_here(lock)
+                        .await
+                        .map(|local| Access::Local(Box::new(local)));
                 }
                 if agent::connect(&self.home).await.is_ok() {
                     return Ok(Access::Remote);
@@ -183,10 +200,16 @@ impl Door {
                 tokio::time::sleep(limits::LOCK_POLL).await;
             }
         };
-        let access = tokio::time::timeout(limits::LOCK, attempts).await.map_err(|_| {
-            let hint = "wait until it ends, or end it";
-            failure(FailureKind::Failed, "another process has this home open and does not answer", Some(hint))
-        })?;
+        let access = tokio::time::timeout(limits::LOCK, attempts)
+            .await
+            .map_err(|_| {
+                let hint = "wait until it ends, or end it";
+                failure(
+                    FailureKind::Failed,
+                    "another process has this home open and does not answer",
+                    Some(hint),
+                )
+            })?;
         self.access = access?;
         Ok(())
     }
@@ -202,10 +225,16 @@ impl Door {
                 ProfileStore::create(&home, &passphrase)
             }
         });
-        let store = opened.await.map_err(|_| internal("the profile's thread ended"))??;
+        let store = opened
+            .await
+            .map_err(|_| internal("the profile's thread ended"))??;
         let driver = Driver::start(store)?;
         let agent = Agent::serve(&self.home, driver.calls()).map_err(store::OpenError::Io)?;
-        Ok(Local { agent, driver, _lock: lock })
+        Ok(Local {
+            agent,
+            driver,
+            _lock: lock,
+        })
     }
 }
 
@@ -215,7 +244,9 @@ fn admit(home: &Path, request: &Request) -> Result<(), Failure> {
         return Ok(());
     }
     match request {
-        Request::AccountCreate { relay: Some(relay), .. } => Ok(RelayUrl::parse(relay).map(drop)?),
+        Request::AccountCreate {
+            relay: Some(relay), ..
+        } => Ok(RelayUrl::parse(relay).map(drop)?),
         Request::AccountCreate { .. } => Ok(()),
         _ => Err(no_account()),
     }
@@ -227,13 +258,22 @@ async fn ask(home: PathBuf, call: Call, wishes: mpsc::WeakSender<Wish>) {
         Ok(stream) => agent::ask(stream, &call).await,
         Err(_) => Asked::Gone { unanswered: true },
     };
-    let Asked::Gone { unanswered } = asked else { return };
+    let Asked::Gone { unanswered } = asked else {
+        return;
+    };
     // A letter keeps its id and letters are shown once, so these may be asked again whatever came before.
     let repeatable = matches!(call.request, Request::Send { .. } | Request::Receive { .. });
     let Some(wishes) = wishes.upgrade().filter(|_| unanswered || repeatable) else {
         let hint = "try again";
         let message = "the process that had this home open ended before it answered";
-        let _ = call.answers.send(Answer::Failed(failure(FailureKind::Failed, message, Some(hint)))).await;
+        let _ = call
+            .answers
+            .send(Answer::Failed(failure(
+                FailureKind::Failed,
+                message,
+                Some(hint),
+            )))
+            .await;
         return;
     };
     let _ = wishes.send(Wish::Again(call)).await;

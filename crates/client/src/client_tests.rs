@@ -39,7 +39,9 @@ fn is_no_account(answer: &Answer) -> bool {
 /// Not a test of its own: the other process. It opens the home, or only takes its lock, and waits to be killed.
 #[test]
 fn other_process() {
-    let Some(home) = std::env::var_os(HOME).map(PathBuf::from) else { return };
+    let Some(home) = std::env::var_os(HOME).map(PathBuf::from) else {
+        return;
+    };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let (_lock, _client);
@@ -88,7 +90,11 @@ async fn a_wrong_passphrase_is_refused_with_a_hint() {
     let failure = Client::open(home.path(), wrong()).await.err().unwrap();
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(failure.hint.is_some());
-    Client::open(home.path(), right()).await.unwrap().close().await;
+    Client::open(home.path(), right())
+        .await
+        .unwrap()
+        .close()
+        .await;
 }
 
 #[tokio::test]
@@ -98,7 +104,11 @@ async fn requests_without_a_profile_leave_nothing_behind() {
     let client = Client::open(&home, right()).await.unwrap();
     assert!(is_no_account(&only_answer(&client).await));
     let relay = Some("http://example.org".to_owned());
-    let create = Request::AccountCreate { name: "ada".to_owned(), relay, invite: None };
+    let create = Request::AccountCreate {
+        name: "ada".to_owned(),
+        relay,
+        invite: None,
+    };
     match client.call(create).recv().await {
         Some(Answer::Failed(failure)) => assert_eq!(failure.kind, FailureKind::Usage),
         other => panic!("{other:?}"),
@@ -132,7 +142,11 @@ async fn the_process_that_has_the_home_open_answers_until_it_is_killed() {
 async fn a_lock_outlives_no_process() {
     let home = home();
     Other::start(home.path(), "lock").kill();
-    Client::open(home.path(), right()).await.unwrap().close().await;
+    Client::open(home.path(), right())
+        .await
+        .unwrap()
+        .close()
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

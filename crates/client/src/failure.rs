@@ -6,14 +6,26 @@ use crate::view::{Failure, FailureKind};
 use engine::{EngineError, StoreError};
 
 /// Makes a failure.
-pub(crate) fn failure(kind: FailureKind, message: impl Into<String>, hint: Option<&str>) -> Failure {
-    Failure { kind, message: message.into(), hint: hint.map(str::to_owned) }
+pub(crate) fn failure(
+    kind: FailureKind,
+    message: impl Into<String>,
+    hint: Option<&str>,
+) -> Failure {
+    Failure {
+        kind,
+        message: message.into(),
+        hint: hint.map(str::to_owned),
+    }
 }
 
 /// The home holds no account.
 pub(crate) fn no_account() -> Failure {
     let hint = "make one with `letterlock account create NAME --relay URL`";
-    failure(FailureKind::NotFound, "there is no account in this home", Some(hint))
+    failure(
+        FailureKind::NotFound,
+        "there is no account in this home",
+        Some(hint),
+    )
 }
 
 /// The relay did not answer in time.
@@ -24,7 +36,11 @@ pub(crate) fn unreachable(message: &str) -> Failure {
 
 /// Something in this program that should not be.
 pub(crate) fn internal(what: &str) -> Failure {
-    failure(FailureKind::Failed, format!("internal error: {what}"), Some("please report this"))
+    failure(
+        FailureKind::Failed,
+        format!("internal error: {what}"),
+        Some("please report this"),
+    )
 }
 
 impl From<OpenError> for Failure {
@@ -34,8 +50,12 @@ impl From<OpenError> for Failure {
         }
         let hint = match &error {
             OpenError::NoProfile => return no_account(),
-            OpenError::WrongPassphrase => "try again; without the passphrase nobody can open this home",
-            OpenError::KeyFileMissing | OpenError::KeyFileDamaged => "put profile.key back from a copy of the home",
+            OpenError::WrongPassphrase => {
+                "try again; without the passphrase nobody can open this home"
+            }
+            OpenError::KeyFileMissing | OpenError::KeyFileDamaged => {
+                "put profile.key back from a copy of the home"
+            }
             OpenError::DatabaseDamaged => "put profile.db back from a copy of the home",
             OpenError::Newer { .. } => "install a newer version of letterlock",
             _ => "check the home's path, its owner and its permissions",
@@ -62,7 +82,9 @@ impl From<StoreError> for Failure {
 impl From<RelayUrlError> for Failure {
     fn from(error: RelayUrlError) -> Self {
         let hint = match error {
-            RelayUrlError::PlainBeyondLoopback => "use the https address that `letterlock relay serve` prints",
+            RelayUrlError::PlainBeyondLoopback => {
+                "use the https address that `letterlock relay serve` prints"
+            }
             _ => "an address looks like https://HOST:PORT#sha256=PIN or http://127.0.0.1:PORT",
         };
         failure(FailureKind::Usage, error.to_string(), Some(hint))
@@ -92,7 +114,9 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::Blocked
         | EngineError::InviteExpired
         | EngineError::InviteUsed => FailureKind::Refused,
-        EngineError::UnknownName | EngineError::UnknownContact | EngineError::UnknownLetter => FailureKind::NotFound,
+        EngineError::UnknownName | EngineError::UnknownContact | EngineError::UnknownLetter => {
+            FailureKind::NotFound
+        }
         _ => FailureKind::Failed,
     }
 }
@@ -101,7 +125,9 @@ fn hint(error: &EngineError) -> Option<&'static str> {
     Some(match error {
         EngineError::AccountExists => "use another home: `--home DIR`",
         EngineError::InvalidName => "use 1 to 32 of a-z, 0-9, '.', '-' and '_'",
-        EngineError::InvalidRelay => "an address looks like https://HOST:PORT#sha256=PIN or http://127.0.0.1:PORT",
+        EngineError::InvalidRelay => {
+            "an address looks like https://HOST:PORT#sha256=PIN or http://127.0.0.1:PORT"
+        }
         EngineError::NameTaken => "choose another name",
         EngineError::RegistrationCodeNeeded | EngineError::RegistrationCodeUnknown => {
             "ask the relay's operator or a member for an invite, then add `--invite CODE`"

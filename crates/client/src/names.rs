@@ -30,12 +30,21 @@ pub(crate) fn find<'a>(contacts: &'a [Contact], who: &str) -> Result<&'a Contact
             [one] => return Ok(one),
             _ => {
                 let hint = "name the account id instead; `letterlock contact list` shows it";
-                return Err(failure(FailureKind::Usage, format!("{who} may mean several contacts"), Some(hint)));
+                return Err(failure(
+                    FailureKind::Usage,
+                    format!("{who} may mean several contacts"),
+                    Some(hint),
+                ));
             }
         }
     }
-    let hint = "see `letterlock contact list`, or add one with `letterlock contact add INVITE|NAME@RELAY`";
-    Err(failure(FailureKind::NotFound, format!("there is no contact {who}"), Some(hint)))
+    let hint =
+        "see `letterlock contact list`, or add one with `letterlock contact add INVITE|NAME@RELAY`";
+    Err(failure(
+        FailureKind::NotFound,
+        format!("there is no contact {who}"),
+        Some(hint),
+    ))
 }
 
 /// What `contact add` was given.
@@ -64,17 +73,35 @@ pub(crate) fn newcomer(who: &str, known_relays: &[&str]) -> Result<Newcomer, Fai
     }
     let Some((name, relay)) = who.split_once('@') else {
         let hint = "give an invite, which begins with letterlock:, or NAME@RELAY";
-        return Err(failure(FailureKind::Usage, "this is neither an invite nor a name at a relay", Some(hint)));
+        return Err(failure(
+            FailureKind::Usage,
+            "this is neither an invite nor a name at a relay",
+            Some(hint),
+        ));
     };
     if relay.contains("://") {
         let relay = RelayUrl::parse(relay)?.canonical();
-        return Ok(Newcomer::Name { name: name.to_owned(), relay });
+        return Ok(Newcomer::Name {
+            name: name.to_owned(),
+            relay,
+        });
     }
-    match known_relays.iter().find(|known| authority_of(known) == relay.to_ascii_lowercase()) {
-        Some(known) => Ok(Newcomer::Name { name: name.to_owned(), relay: (*known).to_owned() }),
+    match known_relays
+        .iter()
+        .find(|known| authority_of(known) == relay.to_ascii_lowercase())
+    {
+        Some(known) => Ok(Newcomer::Name {
+            name: name.to_owned(),
+            relay: (*known).to_owned(),
+        }),
         None => {
-            let hint = "give its whole address, NAME@https://HOST:PORT#sha256=PIN, or ask for an invite";
-            Err(failure(FailureKind::Usage, format!("the relay {relay} is not known here"), Some(hint)))
+            let hint =
+                "give its whole address, NAME@https://HOST:PORT#sha256=PIN, or ask for an invite";
+            Err(failure(
+                FailureKind::Usage,
+                format!("the relay {relay} is not known here"),
+                Some(hint),
+            ))
         }
     }
 }
@@ -87,16 +114,28 @@ mod tests {
     #[test]
     fn a_host_means_the_relay_that_is_known_by_it() {
         let known = ["http://127.0.0.1:4000", "http://127.0.0.1:4001"];
-        let wanted = Newcomer::Name { name: "ada".into(), relay: known[1].into() };
+        let wanted = Newcomer::Name {
+            name: "ada".into(),
+            relay: known[1].into(),
+        };
         assert_eq!(newcomer("ada@127.0.0.1:4001", &known).unwrap(), wanted);
         assert_eq!(newcomer("ada@HTTP://127.0.0.1:4001/", &[]).unwrap(), wanted);
-        assert_eq!(newcomer("ada@127.0.0.1:4002", &known).unwrap_err().kind, FailureKind::Usage);
-        assert_eq!(newcomer("ada@http://example.org", &known).unwrap_err().kind, FailureKind::Usage);
+        assert_eq!(
+            newcomer("ada@127.0.0.1:4002", &known).unwrap_err().kind,
+            FailureKind::Usage
+        );
+        assert_eq!(
+            newcomer("ada@http://example.org", &known).unwrap_err().kind,
+            FailureKind::Usage
+        );
     }
 
     #[test]
     fn an_invite_is_known_by_its_beginning() {
-        assert_eq!(newcomer(" letterlock:AAAA\n", &[]).unwrap(), Newcomer::Invite("letterlock:AAAA".into()));
+        assert_eq!(
+            newcomer(" letterlock:AAAA\n", &[]).unwrap(),
+            Newcomer::Invite("letterlock:AAAA".into())
+        );
         assert_eq!(newcomer("ada", &[]).unwrap_err().kind, FailureKind::Usage);
     }
 }

@@ -96,14 +96,21 @@ pub(crate) enum NetProblem {
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// Keeps a connection to a relay until the wishes end.
-pub(crate) async fn run(url: RelayUrl, mut wishes: mpsc::UnboundedReceiver<Wish>, events: mpsc::Sender<NetEvent>) {
+pub(crate) async fn run(
+    url: RelayUrl,
+    mut wishes: mpsc::UnboundedReceiver<Wish>,
+    events: mpsc::Sender<NetEvent>,
+) {
     let relay = url.canonical();
     let mut pause = limits::BACK_OFF_FIRST;
     loop {
         let problem = match open(&url).await {
             Ok((socket, welcome)) => {
                 pause = limits::BACK_OFF_FIRST;
-                let up = NetEvent::Up { relay: relay.clone(), welcome: Box::new(welcome) };
+                let up = NetEvent::Up {
+                    relay: relay.clone(),
+                    welcome: Box::new(welcome),
+                };
                 if events.send(up).await.is_err() {
                     return;
                 }
@@ -114,7 +121,14 @@ pub(crate) async fn run(url: RelayUrl, mut wishes: mpsc::UnboundedReceiver<Wish>
             }
             Err(problem) => problem,
         };
-        if events.send(NetEvent::Down { relay: relay.clone(), problem }).await.is_err() {
+        if events
+            .send(NetEvent::Down {
+                relay: relay.clone(),
+                problem,
+            })
+            .await
+            .is_err()
+        {
             return;
         }
         if !rest(os::jitter(pause), &mut wishes).await {
@@ -140,7 +154,9 @@ async fn rest(pause: Duration, wishes: &mut mpsc::UnboundedReceiver<Wish>) -> bo
 }
 
 async fn open(url: &RelayUrl) -> Result<(Socket, wire::Welcome), NetProblem> {
-    let stream = tls::connect(url).await.map_err(|error| problem_of(url, &error))?;
+    let stream = tls::connect(url)
+        .await
+        .map_err(|error| problem_of(url, &error))?;
     let greeted = async {
         let config = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)
@@ -148,32 +164,53 @@ async fn open(url: &RelayUrl) -> Result<(Socket, wire::Welcome), NetProblem> {
             .max_message_size(Some(limits::FRAME_BYTES))
             .max_frame_size(Some(limits::FRAME_BYTES));
         let address = format!("ws://{}/v1/ws", url.authority());
-        let (mut socket, _) = tokio_tungstenite::client_async_with_config(address, stream, Some(config))
+        let (mut socket, _) =
+            tokio_tungstenite::client_async_with_config(address, stream, Some(config))
+                .await
+                .map_err(|error| match error {
+                    tungstenite::Error::Io(_) => NetProblem::Unreachable,
+                    _ => NetProblem::Protocol,
+                })?;
+        let hello = wire::Request::Hello(wire::Hello {
+            version: wire::limits::VERSION,
+        });
+        let frame = wire::ClientFrame {
+            request_id: HELLO,
+            request: hello,
+        }
+        .encode();
+        socket
+            .send(Message::Binary(frame.into()))
             .await
-            .map_err(|error| match error {
-                tungstenite::Error::Io(_) => NetProblem::Unreachable,
-                _ => NetProblem::Protocol,
-            })?;
-        let hello = wire::Request::Hello(wire::Hello { version: wire::limits::VERSION });
-        let frame = wire::ClientFrame { request_id: HELLO, request: hello }.encode();
-        socket.send(Message::Binary(frame.into())).await.map_err(|_| NetProblem::Unreachable)?;
-        let answer = socket.next().await.ok_or(NetProblem::Unreachable)?.map_err(|_| NetProblem::Protocol)?;
+            .map_err(|_| NetProblem::Unreachable)?;
+        let answer = socket
+            .next()
+            .await
+            .ok_or(NetProblem::Unreachable)?
+            .map_err(|_| NetProblem::Protocol)?;
         match answer {
             Message::Binary(bytes) => match wire::RelayFrame::decode(bytes) {
-                Ok(wire::RelayFrame { request_id: HELLO, reply: wire::Reply::Welcome(welcome) }) => Ok((socket, welcome)),
+                Ok(wire::RelayFrame {
+                    request_id: HELLO,
+                    reply: wire::Reply::Welcome(welcome),
+                }) => Ok((socket, welcome)),
                 _ => Err(NetProblem::Protocol),
             },
             _ => Err(NetProblem::Protocol),
         }
     };
-    timeout(limits::CONNECT, greeted).await.map_err(|_| NetProblem::Silent)?
+    timeout(limits::CONNECT, greeted)
+        .await
+        .map_err(|_| NetProblem::Silent)?
 }
 
 /// The number of the greeting; the engine counts from 1 upwards, the driver from the top half.
 const HELLO: u64 = 1 << 62;
 
 fn problem_of(url: &RelayUrl, error: &std::io::Error) -> NetProblem {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (tls, url.security()) {
         (Some(rustls::Error::InvalidCertificate(_)), Security::Pinned(_)) => NetProblem::WrongKey,
         (Some(_), _) => NetProblem::Protocol,
@@ -200,7 +237,10 @@ async fn converse(
     wishes: &mut mpsc::UnboundedReceiver<Wish>,
     events: &mpsc::Sender<NetEvent>,
 ) -> Option<NetProblem> {
-    let shared = Shared { asked: Mutex::default(), heard: Mutex::new(os::instant()) };
+    let shared = Shared {
+        asked: Mutex::default(),
+        heard: Mutex::new(os::instant()),
+    };
     let (sink, stream) = socket.split();
     tokio::select! {
         problem = receive(stream, relay, events, &shared) => Some(problem),
@@ -230,7 +270,11 @@ async fn send(
         let sent = async {
             sink.feed(message).await?;
             // What else is there goes into the same packet.
-            if wishes.is_empty() { sink.flush().await } else { Ok(()) }
+            if wishes.is_empty() {
+                sink.flush().await
+            } else {
+                Ok(())
+            }
         };
         match timeout(limits::ANSWER, sent).await {
             Ok(Ok(())) => {}
@@ -259,16 +303,25 @@ async fn receive(
             Message::Close(_) => return NetProblem::Unreachable,
             Message::Text(_) | Message::Frame(_) => return NetProblem::Protocol,
         };
-        let Ok(frame) = wire::RelayFrame::decode(bytes) else { return NetProblem::Protocol };
+        let Ok(frame) = wire::RelayFrame::decode(bytes) else {
+            return NetProblem::Protocol;
+        };
         let (id, reply) = (frame.request_id, frame.reply);
         let relay = relay.to_owned();
         let event = match reply {
-            wire::Reply::Deliver(deliver) => {
-                NetEvent::Deliver { relay, queue: deliver.queue_id, seq: deliver.seq, body: deliver.body.into_bytes() }
-            }
+            wire::Reply::Deliver(deliver) => NetEvent::Deliver {
+                relay,
+                queue: deliver.queue_id,
+                seq: deliver.seq,
+                body: deliver.body.into_bytes(),
+            },
             // An answer to nothing is not passed on.
             reply => match lock(&shared.asked).remove(&id) {
-                Some(_) => NetEvent::Reply { relay, id, reply: Box::new(reply) },
+                Some(_) => NetEvent::Reply {
+                    relay,
+                    id,
+                    reply: Box::new(reply),
+                },
                 None => continue,
             },
         };
@@ -283,7 +336,9 @@ async fn receive(
 fn problem_in(error: &tungstenite::Error) -> NetProblem {
     use tungstenite::error::ProtocolError;
     match error {
-        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => NetProblem::Unreachable,
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            NetProblem::Unreachable
+        }
         tungstenite::Error::Capacity(_) | tungstenite::Error::Protocol(_) => NetProblem::Protocol,
         _ => NetProblem::Unreachable,
     }
@@ -295,7 +350,8 @@ async fn watch(shared: &Shared) {
         tokio::time::sleep(limits::TICK).await;
         let quiet = lock(&shared.heard).elapsed();
         let oldest = lock(&shared.asked).values().min().copied();
-        let unanswered = oldest.is_some_and(|since| since.elapsed() > limits::ANSWER) && quiet > limits::TICK;
+        let unanswered =
+            oldest.is_some_and(|since| since.elapsed() > limits::ANSWER) && quiet > limits::TICK;
         if unanswered || quiet > limits::DEAD {
             return;
         }

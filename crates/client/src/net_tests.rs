@@ -51,7 +51,10 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
     let hello = socket.next().await.unwrap().unwrap().into_data();
     let hello = wire::ClientFrame::decode(hello).unwrap();
-    socket.send(frame(hello.request_id, welcome())).await.unwrap();
+    socket
+        .send(frame(hello.request_id, welcome()))
+        .await
+        .unwrap();
     socket
 }
 
@@ -70,12 +73,20 @@ fn request(id: u64) -> Wish {
         account: keys::AccountId::from_bytes([1; 32]),
         device: keys::DeviceId::from_bytes([1; 16]),
     };
-    let frame = wire::ClientFrame { request_id: id, request: wire::Request::PreKeyCount(count) }.encode().into();
+    let frame = wire::ClientFrame {
+        request_id: id,
+        request: wire::Request::PreKeyCount(count),
+    }
+    .encode()
+    .into();
     Wish::Request { id, frame }
 }
 
 fn counts() -> wire::Reply {
-    wire::Reply::PreKeyCounts(wire::PreKeyCounts { one_time_ec: 1, one_time_kem: 2 })
+    wire::Reply::PreKeyCounts(wire::PreKeyCounts {
+        one_time_ec: 1,
+        one_time_kem: 2,
+    })
 }
 
 #[tokio::test]
@@ -118,7 +129,11 @@ async fn a_connection_that_breaks_comes_back() {
 async fn babble_ends_the_connection_and_nothing_else() {
     let (listener, url) = listener().await;
     let (wishes, mut heard) = start(url);
-    for babble in [Message::Binary(vec![0xff; 100].into()), Message::Text("hello".into()), frame(0, welcome())] {
+    for babble in [
+        Message::Binary(vec![0xff; 100].into()),
+        Message::Text("hello".into()),
+        frame(0, welcome()),
+    ] {
         let mut socket = accept(&listener).await;
         socket.send(babble).await.unwrap();
         assert_eq!(problem(&mut heard).await, NetProblem::Protocol);
@@ -139,7 +154,10 @@ async fn a_frame_of_five_gib_is_refused_by_its_header() {
 
 #[tokio::test]
 async fn what_is_no_relay_is_called_so() {
-    for answer in [&b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..], b"\0\0\0\0\r\n\r\n"] {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..],
+        b"\0\0\0\0\r\n\r\n",
+    ] {
         let (listener, url) = listener().await;
         let (_wishes, mut heard) = start(url);
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -175,7 +193,8 @@ async fn the_last_frames_leave_before_the_connection_closes() {
     assert!(matches!(heard.recv().await, Some(NetEvent::Up { .. })));
     wishes.send(request(5)).unwrap();
     drop(wishes);
-    let last = wire::ClientFrame::decode(socket.next().await.unwrap().unwrap().into_data()).unwrap();
+    let last =
+        wire::ClientFrame::decode(socket.next().await.unwrap().unwrap().into_data()).unwrap();
     assert_eq!(last.request_id, 5);
     assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))));
 }

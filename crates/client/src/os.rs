@@ -1,5 +1,8 @@
 //! The clock, entropy and files of this machine. Nothing else in the client reads them.
-#![expect(clippy::disallowed_methods, reason = "this is the client's one file that asks the system")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the client's one file that asks the system"
+)]
 
 use keys::Timestamp;
 use rand_core::{Rng as _, UnwrapErr};
@@ -26,7 +29,9 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 
 /// Reads the clock on the wall.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_secs(since.as_secs())
 }
 
@@ -38,7 +43,10 @@ pub(crate) fn instant() -> Instant {
 /// Draws a pause between half of `pause` and the whole of it, so that many clients do not come back at once.
 pub(crate) fn jitter(pause: Duration) -> Duration {
     let share = u32::from(u16::from_be_bytes(random())).saturating_add(65_536);
-    pause.saturating_mul(share).checked_div(131_072).unwrap_or(pause)
+    pause
+        .saturating_mul(share)
+        .checked_div(131_072)
+        .unwrap_or(pause)
 }
 
 /// The user this process acts for.
@@ -123,7 +131,10 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
 
 /// Opens a file for reading; a directory or device is refused.
 pub(crate) fn open_source(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking()).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking())
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
@@ -133,9 +144,26 @@ pub(crate) fn open_source(path: &Path) -> io::Result<File> {
 /// Length of an open file, and what tells whether it was changed: device, inode, length, times.
 pub(crate) fn identity(file: &File) -> io::Result<(u64, [u64; 7])> {
     let data = file.metadata()?;
-    let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()].map(i64::cast_unsigned);
+    let times = [
+        data.mtime(),
+        data.mtime_nsec(),
+        data.ctime(),
+        data.ctime_nsec(),
+    ]
+    .map(i64::cast_unsigned);
     let [mtime, mtime_nsec, ctime, ctime_nsec] = times;
-    Ok((data.len(), [data.dev(), data.ino(), data.len(), mtime, mtime_nsec, ctime, ctime_nsec]))
+    Ok((
+        data.len(),
+        [
+            data.dev(),
+            data.ino(),
+            data.len(),
+            mtime,
+            mtime_nsec,
+            ctime,
+            ctime_nsec,
+        ],
+    ))
 }
 
 /// Length of an open file.
@@ -152,7 +180,9 @@ pub(crate) fn length(path: &Path) -> u64 {
 pub(crate) fn open_part(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let mut options = OpenOptions::new();
-    let file = private(options.read(true).write(true).create(true).truncate(false)).custom_flags(flags).open(path)?;
+    let file = private(options.read(true).write(true).create(true).truncate(false))
+        .custom_flags(flags)
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
@@ -166,11 +196,15 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
         Ok(()) => sync_directory(to).map(|()| true),
         Err(rustix::io::Errno::EXIST) => Ok(false),
         // Some file systems cannot refuse a taken name in one step: a second name can.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match std::fs::hard_link(from, to) {
-            Ok(()) => std::fs::remove_file(from).and_then(|()| sync_directory(to)).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        },
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            match std::fs::hard_link(from, to) {
+                Ok(()) => std::fs::remove_file(from)
+                    .and_then(|()| sync_directory(to))
+                    .map(|()| true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(error),
+            }
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -213,7 +247,14 @@ mod tests {
         create_home(&home).unwrap();
         write_private(&home.join("k.key"), b"1").unwrap();
         touch_private(&home.join("db")).unwrap();
-        assert_eq!([mode(&home), mode(&home.join("k.key")), mode(&home.join("db"))], [0o700, 0o600, 0o600]);
+        assert_eq!(
+            [
+                mode(&home),
+                mode(&home.join("k.key")),
+                mode(&home.join("db"))
+            ],
+            [0o700, 0o600, 0o600]
+        );
     }
 
     #[test]

@@ -59,7 +59,10 @@ impl RelayUrl {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
             _ => return Err(RelayUrlError::Malformed),
         };
-        let (host, port) = authority(rest.strip_suffix('/').unwrap_or(rest), if secure { 443 } else { 80 })?;
+        let (host, port) = authority(
+            rest.strip_suffix('/').unwrap_or(rest),
+            if secure { 443 } else { 80 },
+        )?;
         let security = if secure {
             Security::Pinned(pin(fragment.ok_or(RelayUrlError::PinMissing)?)?)
         } else if loopback(&host) {
@@ -67,14 +70,23 @@ impl RelayUrl {
         } else {
             return Err(RelayUrlError::PlainBeyondLoopback);
         };
-        Ok(Self { host, port, security })
+        Ok(Self {
+            host,
+            port,
+            security,
+        })
     }
 
     /// The one way to write this address; two ways to type it become equal.
     pub(crate) fn canonical(&self) -> String {
         match self.security {
             Security::Pinned(pin) => {
-                format!("https://{}:{}#sha256={}", self.host, self.port, BASE64URL_NOPAD.encode(&pin))
+                format!(
+                    "https://{}:{}#sha256={}",
+                    self.host,
+                    self.port,
+                    BASE64URL_NOPAD.encode(&pin)
+                )
             }
             Security::Loopback => format!("http://{}:{}", self.host, self.port),
         }
@@ -86,7 +98,11 @@ impl RelayUrl {
             Security::Pinned(_) => 443,
             Security::Loopback => 80,
         };
-        if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+        if self.port == usual {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     /// The host as TLS names it, without brackets.
@@ -115,7 +131,9 @@ fn authority(text: &str, usual_port: u16) -> Result<(String, u16), RelayUrlError
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').ok_or(malformed)?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| malformed)?;
+            address
+                .parse::<std::net::Ipv6Addr>()
+                .map_err(|_| malformed)?;
             (format!("[{address}]"), after.strip_prefix(':'))
         }
         None => match text.split_once(':') {
@@ -129,7 +147,9 @@ fn authority(text: &str, usual_port: u16) -> Result<(String, u16), RelayUrlError
         return Err(malformed);
     }
     let port = match port {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| malformed)?,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().map_err(|_| malformed)?
+        }
         Some(_) => return Err(malformed),
         None => usual_port,
     };
@@ -137,20 +157,32 @@ fn authority(text: &str, usual_port: u16) -> Result<(String, u16), RelayUrlError
 }
 
 fn pin(fragment: &str) -> Result<[u8; 32], RelayUrlError> {
-    let code = fragment.strip_prefix("sha256=").ok_or(RelayUrlError::PinMissing)?;
+    let code = fragment
+        .strip_prefix("sha256=")
+        .ok_or(RelayUrlError::PinMissing)?;
     let bytes = BASE64URL_NOPAD.decode(code.trim_end_matches('=').as_bytes());
-    bytes.ok().and_then(|bytes| bytes.try_into().ok()).ok_or(RelayUrlError::PinMalformed)
+    bytes
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or(RelayUrlError::PinMalformed)
 }
 
 /// Only names that no resolver can point elsewhere.
 fn loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The address to connect to where the host needs no resolver.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
-    if host == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { host.parse().ok() }
+    if host == "localhost" {
+        Some(Ipv4Addr::LOCALHOST.into())
+    } else {
+        host.parse().ok()
+    }
 }
 
 #[cfg(test)]
@@ -162,43 +194,95 @@ mod tests {
 
     #[test]
     fn two_ways_to_type_an_address_become_one() {
-        let long = RelayUrl::parse(&format!("  HTTPS://Relay.Example:443/#sha256={PIN}=\n")).unwrap();
+        let long =
+            RelayUrl::parse(&format!("  HTTPS://Relay.Example:443/#sha256={PIN}=\n")).unwrap();
         let short = RelayUrl::parse(&format!("https://relay.example#sha256={PIN}")).unwrap();
         assert_eq!(long, short);
-        assert_eq!(long.canonical(), format!("https://relay.example:443#sha256={PIN}"));
+        assert_eq!(
+            long.canonical(),
+            format!("https://relay.example:443#sha256={PIN}")
+        );
         assert_eq!(RelayUrl::parse(&long.canonical()).unwrap(), long);
         assert_eq!(long.authority(), "relay.example");
     }
 
     #[test]
     fn plain_http_stays_on_this_machine() {
-        for url in ["http://127.0.0.1:4433", "http://localhost:1", "http://[::1]:9", "http://127.9.9.9:1/"] {
-            assert_eq!(RelayUrl::parse(url).unwrap().security(), Security::Loopback, "{url}");
+        for url in [
+            "http://127.0.0.1:4433",
+            "http://localhost:1",
+            "http://[::1]:9",
+            "http://127.9.9.9:1/",
+        ] {
+            assert_eq!(
+                RelayUrl::parse(url).unwrap().security(),
+                Security::Loopback,
+                "{url}"
+            );
         }
-        for url in ["http://192.168.0.1:80", "http://localhost.evil.example:80", "http://[fe80::1]:80"] {
-            assert_eq!(RelayUrl::parse(url).unwrap_err(), RelayUrlError::PlainBeyondLoopback, "{url}");
+        for url in [
+            "http://192.168.0.1:80",
+            "http://localhost.evil.example:80",
+            "http://[fe80::1]:80",
+        ] {
+            assert_eq!(
+                RelayUrl::parse(url).unwrap_err(),
+                RelayUrlError::PlainBeyondLoopback,
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn tls_without_a_whole_pin_is_refused() {
-        let missing = ["https://a.example", "https://a.example#", "https://a.example#md5=x"];
+        let missing = [
+            "https://a.example",
+            "https://a.example#",
+            "https://a.example#md5=x",
+        ];
         for url in missing {
-            assert_eq!(RelayUrl::parse(url).unwrap_err(), RelayUrlError::PinMissing, "{url}");
+            assert_eq!(
+                RelayUrl::parse(url).unwrap_err(),
+                RelayUrlError::PinMissing,
+                "{url}"
+            );
         }
-        for url in ["https://a.example#sha256=", "https://a.example#sha256=AAAA", "https://a.example#sha256=!!!!"] {
-            assert_eq!(RelayUrl::parse(url).unwrap_err(), RelayUrlError::PinMalformed, "{url}");
+        for url in [
+            "https://a.example#sha256=",
+            "https://a.example#sha256=AAAA",
+            "https://a.example#sha256=!!!!",
+        ] {
+            assert_eq!(
+                RelayUrl::parse(url).unwrap_err(),
+                RelayUrlError::PinMalformed,
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn nonsense_is_malformed() {
         let all = [
-            "", "relay", "ftp://a", "http://", "http://:1", "http://a b", "http://a:x", "http://a:99999",
-            "http://user@127.0.0.1:1", "http://127.0.0.1:1/path", "http://[::1", "http://[zz]:1", "http://a:+1",
+            "",
+            "relay",
+            "ftp://a",
+            "http://",
+            "http://:1",
+            "http://a b",
+            "http://a:x",
+            "http://a:99999",
+            "http://user@127.0.0.1:1",
+            "http://127.0.0.1:1/path",
+            "http://[::1",
+            "http://[zz]:1",
+            "http://a:+1",
         ];
         for url in all {
-            assert_eq!(RelayUrl::parse(url).unwrap_err(), RelayUrlError::Malformed, "{url}");
+            assert_eq!(
+                RelayUrl::parse(url).unwrap_err(),
+                RelayUrlError::Malformed,
+                "{url}"
+            );
         }
     }
 }

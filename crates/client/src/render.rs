@@ -67,7 +67,10 @@ pub(crate) fn letter(letter: &records::Letter, name: &str) -> view::Letter {
         enclosures: letter
             .enclosures
             .iter()
-            .map(|enclosure| view::Enclosure { name: enclosure.name.clone(), size: enclosure.size })
+            .map(|enclosure| view::Enclosure {
+                name: enclosure.name.clone(),
+                size: enclosure.size,
+            })
             .collect(),
     }
 }
@@ -87,5 +90,7 @@ fn state(state: records::LetterState) -> view::LetterState {
 
 /// Bytes as base32, lower case, without padding: the form of every id.
 pub(crate) fn base32(bytes: &[u8]) -> String {
-    data_encoding::BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
+    data_encoding::BASE32_NOPAD
+        .encode(bytes)
+        .to_ascii_lowercase()
 }

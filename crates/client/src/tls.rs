@@ -23,7 +23,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// It cannot be reached in time, or is not the pinned one.
 pub(crate) async fn connect(url: &RelayUrl) -> io::Result<Box<dyn Stream>> {
     let timed_out = || io::Error::from(io::ErrorKind::TimedOut);
-    timeout(limits::CONNECT, connect_now(url)).await.map_err(|_| timed_out())?
+    timeout(limits::CONNECT, connect_now(url))
+        .await
+        .map_err(|_| timed_out())?
 }
 
 async fn connect_now(url: &RelayUrl) -> io::Result<Box<dyn Stream>> {
@@ -44,9 +46,14 @@ async fn connect_now(url: &RelayUrl) -> io::Result<Box<dyn Stream>> {
 }
 
 fn config(pin: [u8; 32]) -> io::Result<ClientConfig> {
-    let provider =
-        Arc::new(CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768], ..aws_lc_rs::default_provider() });
-    let verifier = Arc::new(PinnedKey { pin, provider: Arc::clone(&provider) });
+    let provider = Arc::new(CryptoProvider {
+        kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768],
+        ..aws_lc_rs::default_provider()
+    });
+    let verifier = Arc::new(PinnedKey {
+        pin,
+        provider: Arc::clone(&provider),
+    });
     Ok(ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(io::Error::other)?
@@ -95,11 +102,18 @@ impl ServerCertVerifier for PinnedKey {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -117,8 +131,12 @@ mod tests {
         let certificate = made.cert.der().clone();
         let parsed = rustls::server::ParsedCertificate::try_from(&certificate).unwrap();
         let pin = keys::sha256(&[parsed.subject_public_key_info().as_ref()]);
-        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let provider = CryptoProvider { kx_groups: groups, ..aws_lc_rs::default_provider() };
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = CryptoProvider {
+            kx_groups: groups,
+            ..aws_lc_rs::default_provider()
+        };
         let config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
@@ -157,8 +175,13 @@ mod tests {
         let (address, mut pin) = server(vec![aws_lc_rs::kx_group::X25519MLKEM768]).await;
         pin[31] ^= 1;
         let error = connect(&url(&address, pin)).await.err().unwrap();
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        assert!(matches!(inner, Some(rustls::Error::InvalidCertificate(_))), "{error}");
+        let inner = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        assert!(
+            matches!(inner, Some(rustls::Error::InvalidCertificate(_))),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -59,7 +59,9 @@ enum Stop {
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         let hint = match error.kind() {
-            io::ErrorKind::StorageFull => "make room on the disk, then run the same command again; it goes on where it stopped",
+            io::ErrorKind::StorageFull => {
+                "make room on the disk, then run the same command again; it goes on where it stopped"
+            }
             _ => "check the directory that `--save` names",
         };
         Self::Failed(failure(FailureKind::Failed, error.to_string(), Some(hint)))
@@ -79,15 +81,33 @@ pub(crate) async fn download(job: DownloadJob, events: mpsc::Sender<FileEvent>) 
             Err(stop) => stop,
         };
         match stop {
-            Stop::Failed(failure) => break FileEvent::NotSaved { call, failure, lost: false },
+            Stop::Failed(failure) => {
+                break FileEvent::NotSaved {
+                    call,
+                    failure,
+                    lost: false,
+                };
+            }
             Stop::Lost(failure) => {
                 os::remove(&part_path(&job));
-                break FileEvent::NotSaved { call, failure, lost: true };
+                break FileEvent::NotSaved {
+                    call,
+                    failure,
+                    lost: true,
+                };
             }
             Stop::Again(failure) => {
-                attempts = if part_length(&job) > before { 0 } else { attempts.saturating_add(1) };
+                attempts = if part_length(&job) > before {
+                    0
+                } else {
+                    attempts.saturating_add(1)
+                };
                 if attempts >= limits::DOWNLOAD_ATTEMPTS {
-                    break FileEvent::NotSaved { call, failure, lost: false };
+                    break FileEvent::NotSaved {
+                        call,
+                        failure,
+                        lost: false,
+                    };
                 }
                 tokio::time::sleep(os::jitter(pause)).await;
                 pause = pause.saturating_mul(2).min(limits::BACK_OFF_LAST);
@@ -100,24 +120,38 @@ pub(crate) async fn download(job: DownloadJob, events: mpsc::Sender<FileEvent>) 
 fn part_path(job: &DownloadJob) -> PathBuf {
     let blob = job.enclosure.blob.to_string();
     let mark = blob.get(..8).unwrap_or(&blob);
-    job.directory.join(format!("{}.{mark}.part", name::safe(&job.enclosure.name)))
+    job.directory
+        .join(format!("{}.{mark}.part", name::safe(&job.enclosure.name)))
 }
 
 fn part_length(job: &DownloadJob) -> u64 {
     os::length(&part_path(job))
 }
 
-async fn attempt(job: &Arc<DownloadJob>, events: &mpsc::Sender<FileEvent>) -> Result<PathBuf, Stop> {
-    let nonsense = || Stop::Lost(failure(FailureKind::Refused, "the enclosure's address makes no sense", None));
+async fn attempt(
+    job: &Arc<DownloadJob>,
+    events: &mpsc::Sender<FileEvent>,
+) -> Result<PathBuf, Stop> {
+    let nonsense = || {
+        Stop::Lost(failure(
+            FailureKind::Refused,
+            "the enclosure's address makes no sense",
+            None,
+        ))
+    };
     let url = RelayUrl::parse(&job.enclosure.relay).map_err(|_| nonsense())?;
     let total = sealed_len(job.enclosure.size).ok_or_else(nonsense)?;
-    let mut relay = Blobs::<Empty<Bytes>>::connect(&url).await.map_err(stop_of)?;
+    let mut relay = Blobs::<Empty<Bytes>>::connect(&url)
+        .await
+        .map_err(stop_of)?;
     let head = fetch_header(&mut relay, job).await?;
     let part = os::open_part(&part_path(job))?;
     // What lies before the last mark was verified and flushed; the rest may be torn.
     let kept = mark_before(os::length_of(&part)?.min(job.enclosure.size));
     part.set_len(kept)?;
-    let from = chunk_of(kept).saturating_mul(SEALED_CHUNK_LEN as u64).saturating_add(HEADER_LEN as u64);
+    let from = chunk_of(kept)
+        .saturating_mul(SEALED_CHUNK_LEN as u64)
+        .saturating_add(HEADER_LEN as u64);
     let mut answer = ask(&mut relay, job, &format!("bytes={from}-")).await?;
     let (pieces, received) = mpsc::channel(PIECES);
     let opening = {
@@ -128,7 +162,9 @@ async fn attempt(job: &Arc<DownloadJob>, events: &mpsc::Sender<FileEvent>) -> Re
     while left > 0 {
         let frame = timeout(limits::STALL, answer.body_mut().frame()).await;
         let Ok(Some(Ok(frame))) = frame else { break };
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         left = left.saturating_sub(data.len() as u64);
         if pieces.send(data).await.is_err() {
             break;
@@ -138,14 +174,28 @@ async fn attempt(job: &Arc<DownloadJob>, events: &mpsc::Sender<FileEvent>) -> Re
     let stopped = || Stop::Again(unreachable("the relay stopped in the middle of the file"));
     opening.await.map_err(|_| stopped())??;
     let job = Arc::clone(job);
-    tokio::task::spawn_blocking(move || give_name(&job)).await.map_err(|_| stopped())?
+    tokio::task::spawn_blocking(move || give_name(&job))
+        .await
+        .map_err(|_| stopped())?
 }
 
-async fn fetch_header(relay: &mut Blobs<Empty<Bytes>>, job: &DownloadJob) -> Result<[u8; HEADER_LEN], Stop> {
-    let answer = ask(relay, job, &format!("bytes=0-{}", HEADER_LEN.saturating_sub(1))).await?;
+async fn fetch_header(
+    relay: &mut Blobs<Empty<Bytes>>,
+    job: &DownloadJob,
+) -> Result<[u8; HEADER_LEN], Stop> {
+    let answer = ask(
+        relay,
+        job,
+        &format!("bytes=0-{}", HEADER_LEN.saturating_sub(1)),
+    )
+    .await?;
     let body = Limited::new(answer.into_body(), HEADER_LEN).collect();
     let nothing = || Stop::Again(unreachable("the relay stopped in the middle of the file"));
-    let bytes = timeout(limits::STALL, body).await.map_err(|_| nothing())?.map_err(|_| nothing())?.to_bytes();
+    let bytes = timeout(limits::STALL, body)
+        .await
+        .map_err(|_| nothing())?
+        .map_err(|_| nothing())?
+        .to_bytes();
     bytes.as_ref().try_into().map_err(|_| nothing())
 }
 
@@ -156,7 +206,13 @@ async fn ask(
 ) -> Result<Response<Incoming>, Stop> {
     let headers = [(header::RANGE, range.to_owned())];
     let path = path(&job.enclosure.blob);
-    let asked = relay.request(Method::GET, &path, &job.enclosure.read_token, &headers, no_body());
+    let asked = relay.request(
+        Method::GET,
+        &path,
+        &job.enclosure.read_token,
+        &headers,
+        no_body(),
+    );
     let answer = timeout(limits::STALL, asked)
         .await
         .map_err(|_| Stop::Again(unreachable("the relay does not answer")))?
@@ -165,9 +221,15 @@ async fn ask(
         StatusCode::PARTIAL_CONTENT => Ok(answer),
         StatusCode::NOT_FOUND | StatusCode::GONE => {
             let hint = "ask the sender to send it again";
-            Err(Stop::Lost(failure(FailureKind::NotFound, "the relay no longer has this file", Some(hint))))
+            Err(Stop::Lost(failure(
+                FailureKind::NotFound,
+                "the relay no longer has this file",
+                Some(hint),
+            )))
         }
-        _ => Err(Stop::Again(unreachable("the relay's answer makes no sense"))),
+        _ => Err(Stop::Again(unreachable(
+            "the relay's answer makes no sense",
+        ))),
     }
 }
 
@@ -186,7 +248,15 @@ fn open_from(
 ) -> Result<(), Stop> {
     let context = keys::label::ENCLOSURE.as_bytes();
     let key = ChunkedKey::for_opening(&job.enclosure.key, head, context).map_err(|_| forged())?;
-    let mut file = Opened { job, part, key, number: chunk_of(kept), written: kept, told: kept, done: false };
+    let mut file = Opened {
+        job,
+        part,
+        key,
+        number: chunk_of(kept),
+        written: kept,
+        told: kept,
+        done: false,
+    };
     let mut sealed = Vec::with_capacity(SEALED_CHUNK_LEN);
     while let Some(bytes) = received.blocking_recv() {
         let mut bytes = bytes.as_ref();
@@ -202,7 +272,9 @@ fn open_from(
         }
     }
     if !file.done {
-        return Err(Stop::Again(unreachable("the relay stopped in the middle of the file")));
+        return Err(Stop::Again(unreachable(
+            "the relay stopped in the middle of the file",
+        )));
     }
     part.sync_all()?;
     Ok(())
@@ -225,10 +297,17 @@ impl Opened<'_> {
     /// Sealed bytes of the next chunk: all are whole but the last.
     fn next_length(&self) -> usize {
         let left = self.job.enclosure.size.saturating_sub(self.written);
-        usize::try_from(left).unwrap_or(CHUNK_LEN).min(CHUNK_LEN).saturating_add(keys::TAG_LEN)
+        usize::try_from(left)
+            .unwrap_or(CHUNK_LEN)
+            .min(CHUNK_LEN)
+            .saturating_add(keys::TAG_LEN)
     }
 
-    fn open_chunk(&mut self, sealed: &mut [u8], events: &mpsc::Sender<FileEvent>) -> Result<(), Stop> {
+    fn open_chunk(
+        &mut self,
+        sealed: &mut [u8],
+        events: &mpsc::Sender<FileEvent>,
+    ) -> Result<(), Stop> {
         let plain = self.key.open(self.number, sealed).map_err(|_| forged())?;
         self.part.write_all_at(plain, self.written)?;
         self.written = self.written.saturating_add(plain.len() as u64);
@@ -239,7 +318,10 @@ impl Opened<'_> {
         }
         if self.written.saturating_sub(self.told) >= PROGRESS || self.done {
             self.told = self.written;
-            let _ = events.try_send(FileEvent::Came { call: self.job.call, done: self.written });
+            let _ = events.try_send(FileEvent::Came {
+                call: self.job.call,
+                done: self.written,
+            });
         }
         Ok(())
     }
@@ -257,7 +339,11 @@ fn chunk_of(plain: u64) -> u64 {
 /// What the relay holds is not what the sender sealed.
 fn forged() -> Stop {
     let hint = "the relay or the sender changed it; ask the sender to send it again";
-    Stop::Lost(failure(FailureKind::Refused, "the file does not open with its key", Some(hint)))
+    Stop::Lost(failure(
+        FailureKind::Refused,
+        "the file does not open with its key",
+        Some(hint),
+    ))
 }
 
 /// Gives the finished file the name its sender chose, or that name with a number.
@@ -271,7 +357,11 @@ fn give_name(job: &DownloadJob) -> Result<PathBuf, Stop> {
         }
     }
     let hint = "save to another directory";
-    Err(Stop::Failed(failure(FailureKind::Failed, format!("too many files are called {wanted}"), Some(hint))))
+    Err(Stop::Failed(failure(
+        FailureKind::Failed,
+        format!("too many files are called {wanted}"),
+        Some(hint),
+    )))
 }
 
 #[cfg(test)]
@@ -297,7 +387,11 @@ mod tests {
             size,
             relay: "http://127.0.0.1:1".to_owned(),
         };
-        DownloadJob { call: 1, enclosure, directory: directory.to_owned() }
+        DownloadJob {
+            call: 1,
+            enclosure,
+            directory: directory.to_owned(),
+        }
     }
 
     /// Opens sealed bytes that come in pieces of a length.
@@ -309,7 +403,10 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 let mut pieces_of = body.chunks(piece).map(Bytes::copy_from_slice);
-                while pieces_of.next().is_some_and(|bytes| pieces.blocking_send(bytes).is_ok()) {}
+                while pieces_of
+                    .next()
+                    .is_some_and(|bytes| pieces.blocking_send(bytes).is_ok())
+                {}
             });
             open_from(job, &part, head, 0, received, &events)
         })
@@ -338,12 +435,21 @@ mod tests {
         let length = CHUNK_LEN * 2 + 5;
         let (upload, content) = file(directory.path(), length);
         let whole = sealed(&upload, 0);
-        for place in [0, 30, HEADER_LEN, HEADER_LEN + SEALED_CHUNK_LEN + 3, whole.len() - 1] {
+        for place in [
+            0,
+            30,
+            HEADER_LEN,
+            HEADER_LEN + SEALED_CHUNK_LEN + 3,
+            whole.len() - 1,
+        ] {
             let job = job(directory.path(), length as u64, "b");
             os::remove(&part_path(&job));
             let mut changed = whole.clone();
             changed[place] ^= 1;
-            assert!(matches!(open(&job, &changed, 5000), Err(Stop::Lost(_))), "{place}");
+            assert!(
+                matches!(open(&job, &changed, 5000), Err(Stop::Lost(_))),
+                "{place}"
+            );
             let written = std::fs::read(part_path(&job)).unwrap();
             assert!(content.starts_with(&written) && written.len() < length);
         }
@@ -355,9 +461,18 @@ mod tests {
         let length = CHUNK_LEN * 2;
         let (upload, _) = file(directory.path(), length);
         let whole = sealed(&upload, 0);
-        for cut in [HEADER_LEN, HEADER_LEN + 5, HEADER_LEN + SEALED_CHUNK_LEN, whole.len() - 1, whole.len() - 16] {
+        for cut in [
+            HEADER_LEN,
+            HEADER_LEN + 5,
+            HEADER_LEN + SEALED_CHUNK_LEN,
+            whole.len() - 1,
+            whole.len() - 16,
+        ] {
             let job = job(directory.path(), length as u64, "c");
-            assert!(matches!(open(&job, &whole[..cut], 5000), Err(Stop::Again(_))), "{cut}");
+            assert!(
+                matches!(open(&job, &whole[..cut], 5000), Err(Stop::Again(_))),
+                "{cut}"
+            );
         }
     }
 
@@ -366,6 +481,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (upload, _) = file(directory.path(), 100);
         let job = job(directory.path(), 99, "d");
-        assert!(matches!(open(&job, &sealed(&upload, 0), 5000), Err(Stop::Lost(_))));
+        assert!(matches!(
+            open(&job, &sealed(&upload, 0), 5000),
+            Err(Stop::Lost(_))
+        ));
     }
 }

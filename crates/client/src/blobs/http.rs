@@ -55,7 +55,9 @@ where
 {
     /// Connects to a relay.
     pub(super) async fn connect(url: &RelayUrl) -> Result<Self, HttpProblem> {
-        let stream = tls::connect(url).await.map_err(|_| NetProblem::Unreachable)?;
+        let stream = tls::connect(url)
+            .await
+            .map_err(|_| NetProblem::Unreachable)?;
         let (sender, connection) = http1::Builder::new()
             .max_headers(32)
             .max_buf_size(512 * 1024)
@@ -63,7 +65,10 @@ where
             .await
             .map_err(|_| NetProblem::Protocol)?;
         tokio::spawn(connection);
-        Ok(Self { authority: url.authority(), sender })
+        Ok(Self {
+            authority: url.authority(),
+            sender,
+        })
     }
 
     /// Sends a request and waits for the head of the answer, however long its body takes to leave.
@@ -75,7 +80,10 @@ where
         headers: &[(header::HeaderName, String)],
         body: B,
     ) -> Result<Response<Incoming>, HttpProblem> {
-        let token = zeroize::Zeroizing::new(format!("Bearer {}", BASE64URL_NOPAD.encode(token.expose_secret())));
+        let token = zeroize::Zeroizing::new(format!(
+            "Bearer {}",
+            BASE64URL_NOPAD.encode(token.expose_secret())
+        ));
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -85,11 +93,26 @@ where
             request = request.header(name, value);
         }
         let request = request.body(body).map_err(|_| HttpProblem::Nonsense)?;
-        self.sender.ready().await.map_err(|_| NetProblem::Unreachable)?;
-        let answer = self.sender.send_request(request).await.map_err(|_| NetProblem::Unreachable)?;
+        self.sender
+            .ready()
+            .await
+            .map_err(|_| NetProblem::Unreachable)?;
+        let answer = self
+            .sender
+            .send_request(request)
+            .await
+            .map_err(|_| NetProblem::Unreachable)?;
         match answer.status() {
-            status if status.is_success() || status == StatusCode::NOT_FOUND || status == StatusCode::CONFLICT => Ok(answer),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Err(HttpProblem::Later),
+            status
+                if status.is_success()
+                    || status == StatusCode::NOT_FOUND
+                    || status == StatusCode::CONFLICT =>
+            {
+                Ok(answer)
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Err(HttpProblem::Later)
+            }
             status => Err(HttpProblem::Refused(status)),
         }
     }
@@ -102,9 +125,19 @@ pub(super) fn path(blob: &BlobId) -> String {
 
 /// Reads what an answer says of an upload.
 pub(super) fn stored(answer: &Response<Incoming>) -> Result<Stored, HttpProblem> {
-    let text = |name| answer.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    let offset = text("upload-offset").and_then(|offset| offset.parse().ok()).ok_or(HttpProblem::Nonsense)?;
-    Ok(Stored { offset, complete: text("upload-complete") == Some("?1") })
+    let text = |name| {
+        answer
+            .headers()
+            .get(name)
+            .and_then(|value: &header::HeaderValue| value.to_str().ok())
+    };
+    let offset = text("upload-offset")
+        .and_then(|offset| offset.parse().ok())
+        .ok_or(HttpProblem::Nonsense)?;
+    Ok(Stored {
+        offset,
+        complete: text("upload-complete") == Some("?1"),
+    })
 }
 
 /// Reads and drops what is left of an answer, so that the connection can be used again.

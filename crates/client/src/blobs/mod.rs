@@ -91,10 +91,18 @@ pub(crate) fn attachment(path: &Path) -> Result<Attachment, Failure> {
     let shown = path.display();
     let described = os::open_source(path).and_then(|file| describe(path, &file));
     described.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => failure(FailureKind::NotFound, format!("{shown}: there is no such file"), None),
+        io::ErrorKind::NotFound => failure(
+            FailureKind::NotFound,
+            format!("{shown}: there is no such file"),
+            None,
+        ),
         io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => {
             let hint = "pack a directory first, for example with tar";
-            failure(FailureKind::Usage, format!("{shown} is not a plain file"), Some(hint))
+            failure(
+                FailureKind::Usage,
+                format!("{shown} is not a plain file"),
+                Some(hint),
+            )
         }
         _ => failure(FailureKind::Failed, format!("{shown}: {error}"), None),
     })
@@ -103,9 +111,24 @@ pub(crate) fn attachment(path: &Path) -> Result<Attachment, Failure> {
 /// Name, length and fingerprint of an open file.
 fn describe(path: &Path, file: &File) -> io::Result<Attachment> {
     let (length, identity) = os::identity(file)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     // A path that is not UTF-8 cannot be kept until the upload ends.
-    let path = path.to_str().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?.to_owned();
-    let identity: Vec<u8> = identity.iter().flat_map(|number| number.to_be_bytes()).collect();
-    Ok(Attachment { path, name, length, fingerprint: keys::sha256(&[&identity]) })
+    let path = path
+        .to_str()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?
+        .to_owned();
+    let identity: Vec<u8> = identity
+        .iter()
+        .flat_map(|number| number.to_be_bytes())
+        .collect();
+    Ok(Attachment {
+        path,
+        name,
+        length,
+        fingerprint: keys::sha256(&[&identity]),
+    })
 }

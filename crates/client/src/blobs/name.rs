@@ -7,7 +7,10 @@ const LONGEST: usize = 200;
 /// becomes `file`.
 pub(crate) fn safe(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = last.chars().map(|letter| if harmful(letter) { '_' } else { letter }).collect();
+    let clean: String = last
+        .chars()
+        .map(|letter| if harmful(letter) { '_' } else { letter })
+        .collect();
     let clean = clean.trim();
     // A dot in front hides the file and could take the place of a settings file.
     let visible = match clean.strip_prefix('.') {
@@ -15,7 +18,14 @@ pub(crate) fn safe(name: &str) -> String {
         None => clean.to_owned(),
     };
     let short = shorten(&visible);
-    if short.chars().all(|letter| matches!(letter, '_' | '.' | ' ')) { "file".to_owned() } else { short }
+    if short
+        .chars()
+        .all(|letter| matches!(letter, '_' | '.' | ' '))
+    {
+        "file".to_owned()
+    } else {
+        short
+    }
 }
 
 /// The name with a number, before its extension: `a.txt` becomes `a (1).txt`.
@@ -42,14 +52,21 @@ fn shorten(name: &str) -> String {
     if name.len() <= LONGEST {
         return name.to_owned();
     }
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension).filter(|extension| extension.len() <= 16);
-    let room = LONGEST.saturating_sub(extension.map_or(0, |extension| extension.len().saturating_add(1)));
+    let extension = name
+        .rsplit_once('.')
+        .map(|(_, extension)| extension)
+        .filter(|extension| extension.len() <= 16);
+    let room =
+        LONGEST.saturating_sub(extension.map_or(0, |extension| extension.len().saturating_add(1)));
     let mut end = room.min(name.len());
     while !name.is_char_boundary(end) {
         end = end.saturating_sub(1);
     }
     let stem = name.get(..end).unwrap_or_default();
-    extension.map_or_else(|| stem.to_owned(), |extension| format!("{stem}.{extension}"))
+    extension.map_or_else(
+        || stem.to_owned(),
+        |extension| format!("{stem}.{extension}"),
+    )
 }
 
 #[cfg(test)]

@@ -59,7 +59,10 @@ pub(crate) async fn upload(job: UploadJob, events: mpsc::Sender<FileEvent>) {
         let sent = Arc::new(AtomicU64::new(0));
         let event = match attempt(&upload, &sent, &events).await {
             Ended::Done => FileEvent::Uploaded { blob },
-            Ended::Changed(attachment) => FileEvent::Changed { blob, attachment: *attachment },
+            Ended::Changed(attachment) => FileEvent::Changed {
+                blob,
+                attachment: *attachment,
+            },
             Ended::Failed(failure) => FileEvent::NotUploaded { blob, failure },
             Ended::Again => {
                 if sent.load(Ordering::Relaxed) > 0 {
@@ -75,7 +78,11 @@ pub(crate) async fn upload(job: UploadJob, events: mpsc::Sender<FileEvent>) {
     }
 }
 
-async fn attempt(upload: &Arc<Upload>, sent: &Arc<AtomicU64>, events: &mpsc::Sender<FileEvent>) -> Ended {
+async fn attempt(
+    upload: &Arc<Upload>,
+    sent: &Arc<AtomicU64>,
+    events: &mpsc::Sender<FileEvent>,
+) -> Ended {
     let path = upload.attachment.path.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let file = os::open_source(Path::new(&path))?;
@@ -122,7 +129,9 @@ async fn transfer(
     if stored.offset < total {
         let (pieces, body) = mpsc::channel(PIECES);
         let (sealing, reading) = (Arc::clone(upload), Arc::clone(file));
-        let sealer = tokio::task::spawn_blocking(move || seal_from(&sealing, &reading, stored.offset, &pieces));
+        let sealer = tokio::task::spawn_blocking(move || {
+            seal_from(&sealing, &reading, stored.offset, &pieces)
+        });
         let put = put(&mut relay, upload, stored.offset, total, body, sent);
         tokio::select! {
             put = put => put?,
@@ -135,12 +144,19 @@ async fn transfer(
 
 /// Seals the file from a byte of its ciphertext on. It ends early when the file is too short, or nobody takes
 /// the pieces.
-fn seal_from(upload: &Upload, file: &File, offset: u64, pieces: &mpsc::Sender<Bytes>) -> io::Result<()> {
+fn seal_from(
+    upload: &Upload,
+    file: &File,
+    offset: u64,
+    pieces: &mpsc::Sender<Bytes>,
+) -> io::Result<()> {
     let context = keys::label::ENCLOSURE.as_bytes();
     let (key, header) = ChunkedKey::for_sealing(&upload.key, &upload.salt, context);
     let length = upload.attachment.length;
     let (mut number, mut skip) = start(offset);
-    if let Some(rest) = usize::try_from(offset).ok().and_then(|offset| header.get(offset..))
+    if let Some(rest) = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| header.get(offset..))
         && pieces.blocking_send(Bytes::copy_from_slice(rest)).is_err()
     {
         return Ok(());
@@ -150,7 +166,9 @@ fn seal_from(upload: &Upload, file: &File, offset: u64, pieces: &mpsc::Sender<By
         let mut last = false;
         while !last && piece.len() < PIECE_SEALED {
             let at = number.saturating_mul(CHUNK_LEN as u64);
-            let count = usize::try_from(length.saturating_sub(at)).unwrap_or(CHUNK_LEN).min(CHUNK_LEN);
+            let count = usize::try_from(length.saturating_sub(at))
+                .unwrap_or(CHUNK_LEN)
+                .min(CHUNK_LEN);
             let place = piece.len();
             piece.resize(place.saturating_add(count).saturating_add(TAG_LEN), 0);
             let chunk = piece.get_mut(place..).unwrap_or_default();
@@ -173,7 +191,10 @@ fn seal_from(upload: &Upload, file: &File, offset: u64, pieces: &mpsc::Sender<By
 fn start(offset: u64) -> (u64, usize) {
     let sealed = SEALED_CHUNK_LEN as u64;
     let body = offset.saturating_sub(HEADER_LEN as u64);
-    let skip = body.checked_rem(sealed).and_then(|skip| usize::try_from(skip).ok()).unwrap_or(0);
+    let skip = body
+        .checked_rem(sealed)
+        .and_then(|skip| usize::try_from(skip).ok())
+        .unwrap_or(0);
     (body.checked_div(sealed).unwrap_or(0), skip)
 }
 
@@ -188,7 +209,10 @@ impl Body for Pieces {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
@@ -217,15 +241,28 @@ async fn put(
     pieces: mpsc::Receiver<Bytes>,
     sent: &Arc<AtomicU64>,
 ) -> Result<(), HttpProblem> {
-    let body = Outgoing::Pieces(Pieces { pieces, left: total.saturating_sub(offset), sent: Arc::clone(sent) });
+    let body = Outgoing::Pieces(Pieces {
+        pieces,
+        left: total.saturating_sub(offset),
+        sent: Arc::clone(sent),
+    });
     let path = format!("{}?offset={offset}", http::path(&upload.blob));
     let hash = keys::sha256(&[upload.read_token.expose_secret()]);
-    let headers = [(HeaderName::from_static("read-token-hash"), BASE64URL_NOPAD.encode(&hash))];
-    let answer = relay.request(Method::PUT, &path, &upload.write_token, &headers, body).await?;
+    let headers = [(
+        HeaderName::from_static("read-token-hash"),
+        BASE64URL_NOPAD.encode(&hash),
+    )];
+    let answer = relay
+        .request(Method::PUT, &path, &upload.write_token, &headers, body)
+        .await?;
     let status = answer.status();
     http::drain(answer).await;
     // A conflict: another attempt of ours got further than this one knew.
-    if status.is_success() { Ok(()) } else { Err(HttpProblem::Later) }
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(HttpProblem::Later)
+    }
 }
 
 /// Reports progress, and ends when there is none.
@@ -248,7 +285,11 @@ async fn watch(
             // Overhead of sealing is left out: people count the file's bytes.
             let sealed = offset.saturating_add(now.saturating_sub(before));
             let done = plain_part(sealed, total, length);
-            let _ = events.try_send(FileEvent::Sent { blob: upload.blob, done, total: length });
+            let _ = events.try_send(FileEvent::Sent {
+                blob: upload.blob,
+                done,
+                total: length,
+            });
         } else if since.elapsed() > limits::STALL {
             return NetProblem::Silent.into();
         }
@@ -261,7 +302,10 @@ fn plain_part(sealed: u64, total: u64, length: u64) -> u64 {
         return length;
     }
     let (chunk, rest) = start(sealed);
-    chunk.saturating_mul(CHUNK_LEN as u64).saturating_add(rest as u64).min(length)
+    chunk
+        .saturating_mul(CHUNK_LEN as u64)
+        .saturating_add(rest as u64)
+        .min(length)
 }
 
 fn unreadable(upload: &Upload, error: &io::Error) -> Failure {
@@ -270,13 +314,23 @@ fn unreadable(upload: &Upload, error: &io::Error) -> Failure {
         _ => FailureKind::Failed,
     };
     let hint = "leave a file where it is until its letter is sent, then send it again";
-    failure(kind, format!("{}: {error}", upload.attachment.path), Some(hint))
+    failure(
+        kind,
+        format!("{}: {error}", upload.attachment.path),
+        Some(hint),
+    )
 }
 
 fn refused(upload: &Upload, status: StatusCode) -> Failure {
-    let message = format!("the relay does not take {} (status {})", upload.attachment.name, status.as_u16());
+    let message = format!(
+        "the relay does not take {} (status {})",
+        upload.attachment.name,
+        status.as_u16()
+    );
     let hint = match status {
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE => "it is larger than the relay allows",
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE => {
+            "it is larger than the relay allows"
+        }
         _ => "ask the relay's operator",
     };
     failure(FailureKind::Failed, message, Some(hint))
@@ -285,20 +339,47 @@ fn refused(upload: &Upload, status: StatusCode) -> Failure {
 /// Asks how much the relay holds.
 async fn stored(relay: &mut Blobs<Outgoing>, upload: &Upload) -> Result<Stored, HttpProblem> {
     let path = http::path(&upload.blob);
-    let asked = relay.request(Method::HEAD, &path, &upload.write_token, &[], Outgoing::Nothing);
-    let answer = timeout(limits::STALL, asked).await.map_err(|_| NetProblem::Silent)??;
+    let asked = relay.request(
+        Method::HEAD,
+        &path,
+        &upload.write_token,
+        &[],
+        Outgoing::Nothing,
+    );
+    let answer = timeout(limits::STALL, asked)
+        .await
+        .map_err(|_| NetProblem::Silent)??;
     match answer.status() {
-        StatusCode::NOT_FOUND => Ok(Stored { offset: 0, complete: false }),
+        StatusCode::NOT_FOUND => Ok(Stored {
+            offset: 0,
+            complete: false,
+        }),
         status if status.is_success() => http::stored(&answer),
         _ => Err(HttpProblem::Nonsense),
     }
 }
 
-async fn complete(relay: &mut Blobs<Outgoing>, upload: &Upload, total: u64) -> Result<(), HttpProblem> {
+async fn complete(
+    relay: &mut Blobs<Outgoing>,
+    upload: &Upload,
+    total: u64,
+) -> Result<(), HttpProblem> {
     let path = format!("{}?length={total}", http::path(&upload.blob));
-    let asked = relay.request(Method::POST, &path, &upload.write_token, &[], Outgoing::Nothing);
-    let answer = timeout(limits::STALL, asked).await.map_err(|_| NetProblem::Silent)??;
-    if answer.status().is_success() { Ok(()) } else { Err(HttpProblem::Later) }
+    let asked = relay.request(
+        Method::POST,
+        &path,
+        &upload.write_token,
+        &[],
+        Outgoing::Nothing,
+    );
+    let answer = timeout(limits::STALL, asked)
+        .await
+        .map_err(|_| NetProblem::Silent)??;
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(HttpProblem::Later)
+    }
 }
 
 /// The body of a request: pieces of a file, or nothing.
@@ -311,7 +392,10 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut *self {
             Self::Pieces(pieces) => Pin::new(pieces).poll_frame(cx),
             Self::Nothing => Poll::Ready(None),
@@ -382,14 +466,37 @@ pub(super) mod tests {
     fn sealing_goes_on_at_any_byte() {
         let directory = tempfile::tempdir().unwrap();
         let piece = PIECE_SEALED / SEALED_CHUNK_LEN * CHUNK_LEN;
-        for length in [0, 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, piece, piece + 5, 2 * piece + CHUNK_LEN] {
+        for length in [
+            0,
+            1,
+            CHUNK_LEN - 1,
+            CHUNK_LEN,
+            CHUNK_LEN + 1,
+            piece,
+            piece + 5,
+            2 * piece + CHUNK_LEN,
+        ] {
             let (upload, _) = file(directory.path(), length);
             let whole = sealed(&upload, 0);
             assert_eq!(whole.len() as u64, sealed_len(length as u64).unwrap());
             let header = HEADER_LEN;
-            let places = [1, header - 1, header, header + 1, header + SEALED_CHUNK_LEN - 1, header + SEALED_CHUNK_LEN];
-            for offset in places.into_iter().chain([whole.len() / 2, whole.len() - 1]).filter(|at| *at < whole.len()) {
-                assert!(sealed(&upload, offset as u64) == whole[offset..], "{length} bytes from {offset}");
+            let places = [
+                1,
+                header - 1,
+                header,
+                header + 1,
+                header + SEALED_CHUNK_LEN - 1,
+                header + SEALED_CHUNK_LEN,
+            ];
+            for offset in places
+                .into_iter()
+                .chain([whole.len() / 2, whole.len() - 1])
+                .filter(|at| *at < whole.len())
+            {
+                assert!(
+                    sealed(&upload, offset as u64) == whole[offset..],
+                    "{length} bytes from {offset}"
+                );
             }
         }
     }

@@ -37,9 +37,17 @@ impl Loop {
     }
 
     fn begin_one(&mut self, call: Call) -> Begun {
-        let Call { id, request, answers } = call;
+        let Call {
+            id,
+            request,
+            answers,
+        } = call;
         match request {
-            Request::AccountCreate { name, relay, invite } => self.account_create(answers, name, relay, invite),
+            Request::AccountCreate {
+                name,
+                relay,
+                invite,
+            } => self.account_create(answers, name, relay, invite),
             Request::AccountShow => self.account_show().map(Some),
             Request::AccountLog => self.account_log().map(Some),
             Request::Invite { valid_for_seconds } => self.invite(answers, valid_for_seconds),
@@ -49,18 +57,48 @@ impl Loop {
             Request::ContactVerify { contact } => {
                 let contact = self.find(&contact)?.id;
                 let means = VerificationMeans::SafetyNumber;
-                self.change(answers, contact, |command| Input::MarkVerified { command, contact, means })
+                self.change(answers, contact, |command| Input::MarkVerified {
+                    command,
+                    contact,
+                    means,
+                })
             }
             Request::ContactBlock { contact, blocked } => {
                 let contact = self.find(&contact)?.id;
-                self.change(answers, contact, |command| Input::Block { command, contact, blocked })
+                self.change(answers, contact, |command| Input::Block {
+                    command,
+                    contact,
+                    blocked,
+                })
             }
-            Request::Send { to, text, files, expires_seconds, reply_to, wait, timeout_ms } => {
+            Request::Send {
+                to,
+                text,
+                files,
+                expires_seconds,
+                reply_to,
+                wait,
+                timeout_ms,
+            } => {
                 let draft = self.draft(text, files, expires_seconds, reply_to)?;
-                self.send_letter(answers, id, &to, draft, wait, Duration::from_millis(timeout_ms))
+                self.send_letter(
+                    answers,
+                    id,
+                    &to,
+                    draft,
+                    wait,
+                    Duration::from_millis(timeout_ms),
+                )
             }
-            Request::Receive { follow, timeout_ms, save } => self.receive(answers, follow, timeout_ms, save),
-            Request::Read { conversation, limit } => self.read(conversation.as_deref(), limit).map(Some),
+            Request::Receive {
+                follow,
+                timeout_ms,
+                save,
+            } => self.receive(answers, follow, timeout_ms, save),
+            Request::Read {
+                conversation,
+                limit,
+            } => self.read(conversation.as_deref(), limit).map(Some),
             Request::Search { words, limit } => self.search(&words, limit).map(Some),
         }
     }
@@ -72,14 +110,26 @@ impl Loop {
         relay: Option<String>,
         code: Option<String>,
     ) -> Begun {
-        if self.engine.account(&self.store)?.is_some_and(|own| own.registered) {
+        if self
+            .engine
+            .account(&self.store)?
+            .is_some_and(|own| own.registered)
+        {
             return Err(engine::EngineError::AccountExists.into());
         }
         let relay = relay.ok_or_else(|| {
-            failure(FailureKind::Usage, "a relay is needed", Some("add `--relay URL`; the relay's operator knows it"))
+            failure(
+                FailureKind::Usage,
+                "a relay is needed",
+                Some("add `--relay URL`; the relay's operator knows it"),
+            )
         })?;
         let relay = RelayUrl::parse(&relay)?.canonical();
-        let registration = Registration { name, relay: relay.clone(), code };
+        let registration = Registration {
+            name,
+            relay: relay.clone(),
+            code,
+        };
         let mut pending = Pending::new(answers, Kind::Announce(Box::new(registration)));
         pending.relay = Some(relay.clone());
         let call = self.calls.add(pending);
@@ -95,17 +145,26 @@ impl Loop {
     /// address leaves nothing behind.
     pub(super) fn announce(&mut self, relay: &str) {
         let waits = |pending: &Pending| match &pending.kind {
-            Kind::Announce(registration) if registration.relay == relay => Some(Registration::clone(registration)),
+            Kind::Announce(registration) if registration.relay == relay => {
+                Some(Registration::clone(registration))
+            }
             _ => None,
         };
-        let waiting: Vec<_> =
-            self.calls.open.iter().filter_map(|(call, pending)| Some((*call, waits(pending)?))).collect();
+        let waiting: Vec<_> = self
+            .calls
+            .open
+            .iter()
+            .filter_map(|(call, pending)| Some((*call, waits(pending)?)))
+            .collect();
         for (call, registration) in waiting {
             if let Some(pending) = self.calls.open.get_mut(&call) {
                 pending.kind = Kind::Command;
             }
             let command = self.calls.command(call);
-            if let Err(error) = self.feed(Input::CreateAccount { command, registration }) {
+            if let Err(error) = self.feed(Input::CreateAccount {
+                command,
+                registration,
+            }) {
                 self.fail(call, error.into());
             }
             self.learn_own_relay();
@@ -115,10 +174,21 @@ impl Loop {
     /// Ends what waits for a new account to be reachable.
     pub(super) fn settle(&mut self) {
         let Some(relay) = &self.own_relay else { return };
-        if self.calls.open.values().any(|pending| matches!(pending.kind, Kind::Announced)) && self.relays.answered(relay)
+        if self
+            .calls
+            .open
+            .values()
+            .any(|pending| matches!(pending.kind, Kind::Announced))
+            && self.relays.answered(relay)
         {
             let done = |pending: &Pending| matches!(pending.kind, Kind::Announced);
-            let done: Vec<u64> = self.calls.open.iter().filter(|(_, p)| done(p)).map(|(call, _)| *call).collect();
+            let done: Vec<u64> = self
+                .calls
+                .open
+                .iter()
+                .filter(|(_, p)| done(p))
+                .map(|(call, _)| *call)
+                .collect();
             for call in done {
                 self.announced(call);
             }
@@ -165,23 +235,38 @@ impl Loop {
         let mut pending = Pending::new(answers, Kind::Command);
         let valid_for = valid_for.clamp(1, engine::limits::INVITE_SECONDS);
         pending.expires_at = os::now().as_secs().saturating_add(valid_for);
-        self.command(pending, |command| Input::CreateInvite { command, valid_for })
+        self.command(pending, |command| Input::CreateInvite {
+            command,
+            valid_for,
+        })
     }
 
-    fn contact_add(&mut self, answers: mpsc::Sender<Answer>, who: &str, petname: Option<String>) -> Begun {
+    fn contact_add(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        who: &str,
+        petname: Option<String>,
+    ) -> Begun {
         let (own, _) = self.own()?;
         let contacts = self.engine.contacts(&self.store)?;
-        let relays: Vec<&str> =
-            std::iter::once(own.relay.as_str()).chain(contacts.iter().map(|contact| contact.relay.as_str())).collect();
+        let relays: Vec<&str> = std::iter::once(own.relay.as_str())
+            .chain(contacts.iter().map(|contact| contact.relay.as_str()))
+            .collect();
         let newcomer = names::newcomer(who, &relays)?;
         let mut pending = Pending::new(answers, Kind::Command);
         match newcomer {
-            Newcomer::Invite(invite) => {
-                self.command(pending, |command| Input::AddByInvite { command, invite, petname })
-            }
+            Newcomer::Invite(invite) => self.command(pending, |command| Input::AddByInvite {
+                command,
+                invite,
+                petname,
+            }),
             Newcomer::Name { name, relay } => {
                 pending.relay = Some(relay.clone());
-                self.command(pending, |command| Input::AddByName { command, name, relay })
+                self.command(pending, |command| Input::AddByName {
+                    command,
+                    name,
+                    relay,
+                })
             }
         }
     }
@@ -198,7 +283,11 @@ impl Loop {
     }
 
     /// Hands a command to the engine and waits for its outcome.
-    fn command(&mut self, pending: Pending, input: impl FnOnce(engine::CommandId) -> Input) -> Begun {
+    fn command(
+        &mut self,
+        pending: Pending,
+        input: impl FnOnce(engine::CommandId) -> Input,
+    ) -> Begun {
         if let Some(relay) = pending.relay.as_ref().or(self.own_relay.as_ref()) {
             self.relays.connect(relay);
         }
@@ -216,7 +305,10 @@ impl Loop {
         self.own()?;
         let mut contacts = self.engine.contacts(&self.store)?;
         contacts.sort_by(|a, b| a.petname.cmp(&b.petname));
-        Ok(contacts.iter().map(|contact| self.view_contact(contact)).collect())
+        Ok(contacts
+            .iter()
+            .map(|contact| self.view_contact(contact))
+            .collect())
     }
 
     pub(super) fn view_contact(&self, contact: &Contact) -> Answer {
@@ -229,7 +321,11 @@ impl Loop {
         let contact = self.find(who)?;
         let number = keys::safety_number(&ours, &verified(&contact.log)?);
         let verified = contact.trust == engine::records::Trust::BySafetyNumber && !contact.changed;
-        Ok(vec![Answer::SafetyNumber(view::SafetyNumber { contact: contact.petname, number, verified })])
+        Ok(vec![Answer::SafetyNumber(view::SafetyNumber {
+            contact: contact.petname,
+            number,
+            verified,
+        })])
     }
 
     /// Finds the contact that is meant.
@@ -250,11 +346,24 @@ impl Loop {
     ) -> Result<Draft, Failure> {
         let reply_to = reply_to.map(|id| {
             let hint = "see the ids with `letterlock read --json`";
-            LetterId::from_text(&id)
-                .ok_or_else(|| failure(FailureKind::Usage, format!("{id} is not the id of a letter"), Some(hint)))
+            LetterId::from_text(&id).ok_or_else(|| {
+                failure(
+                    FailureKind::Usage,
+                    format!("{id} is not the id of a letter"),
+                    Some(hint),
+                )
+            })
         });
-        let attachments = files.iter().map(|path| crate::blobs::attachment(path)).collect::<Result<_, _>>()?;
-        Ok(Draft { text, reply_to: reply_to.transpose()?, expires_after, attachments })
+        let attachments = files
+            .iter()
+            .map(|path| crate::blobs::attachment(path))
+            .collect::<Result<_, _>>()?;
+        Ok(Draft {
+            text,
+            reply_to: reply_to.transpose()?,
+            expires_after,
+            attachments,
+        })
     }
 
     fn send_letter(
@@ -267,7 +376,14 @@ impl Loop {
         patience: Duration,
     ) -> Begun {
         let to = self.find(to)?.id;
-        let mut pending = Pending::new(answers, Kind::Send(Sending { letter, wait, patience }));
+        let mut pending = Pending::new(
+            answers,
+            Kind::Send(Sending {
+                letter,
+                wait,
+                patience,
+            }),
+        );
         pending.relay = self.own_relay.clone();
         if let Some(relay) = &self.own_relay {
             self.relays.connect(relay);
@@ -275,7 +391,12 @@ impl Loop {
         let call = self.calls.add(pending);
         self.wait_until(call, patience);
         let command = self.calls.command(call);
-        if let Err(error) = self.feed(Input::SendLetter { command, letter, to, draft }) {
+        if let Err(error) = self.feed(Input::SendLetter {
+            command,
+            letter,
+            to,
+            draft,
+        }) {
             self.calls.open.remove(&call);
             return Err(error.into());
         }
@@ -293,15 +414,33 @@ impl Loop {
         if let Some(directory) = &save {
             os::create_directory(directory).map_err(|error| {
                 let hint = "name a directory that you may write to";
-                failure(FailureKind::Failed, format!("{}: {error}", directory.display()), Some(hint))
+                failure(
+                    FailureKind::Failed,
+                    format!("{}: {error}", directory.display()),
+                    Some(hint),
+                )
             })?;
         }
-        let to_save = if save.is_some() { self.store.unsaved()? } else { Vec::new() };
+        let to_save = if save.is_some() {
+            self.store.unsaved()?
+        } else {
+            Vec::new()
+        };
         self.load_unread()?;
         let patience = timeout_ms.map(Duration::from_millis);
         let to_save = VecDeque::from(to_save);
-        let receiving = Receiving { follow, patience, save, to_save, saving: None, room: None, unsaved: None };
-        let call = self.calls.add(Pending::new(answers, Kind::Receive(receiving)));
+        let receiving = Receiving {
+            follow,
+            patience,
+            save,
+            to_save,
+            saving: None,
+            room: None,
+            unsaved: None,
+        };
+        let call = self
+            .calls
+            .add(Pending::new(answers, Kind::Receive(receiving)));
         if let Some(relay) = &self.own_relay {
             self.relays.connect(relay);
         }
@@ -311,7 +450,10 @@ impl Loop {
 
     fn read(&self, conversation: Option<&str>, limit: u32) -> Result<Vec<Answer>, Failure> {
         self.own()?;
-        let contact = conversation.map(|who| self.find(who)).transpose()?.map(|contact| contact.id);
+        let contact = conversation
+            .map(|who| self.find(who))
+            .transpose()?
+            .map(|contact| contact.id);
         let mut letters = self.store.newest(contact.as_ref(), limit)?;
         letters.reverse();
         self.show(&letters)
@@ -327,7 +469,10 @@ impl Loop {
         let mut shown = Vec::with_capacity(letters.len());
         for id in letters {
             if let Some(letter) = self.engine.letter(&self.store, id)? {
-                shown.push(Answer::Letter(render::letter(&letter, &self.name_of(&letter.contact))));
+                shown.push(Answer::Letter(render::letter(
+                    &letter,
+                    &self.name_of(&letter.contact),
+                )));
             }
         }
         Ok(shown)

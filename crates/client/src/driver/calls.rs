@@ -71,7 +71,14 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn new(answers: mpsc::Sender<Answer>, kind: Kind) -> Self {
-        Self { answers, kind, deadline: None, relay: None, about: None, expires_at: 0 }
+        Self {
+            answers,
+            kind,
+            deadline: None,
+            relay: None,
+            about: None,
+            expires_at: 0,
+        }
     }
 }
 
@@ -150,7 +157,9 @@ impl Loop {
 
     /// A command of the engine ended.
     pub(super) fn outcome(&mut self, command: CommandId, outcome: CommandOutcome) {
-        let Some(call) = self.calls.commands.remove(&command) else { return };
+        let Some(call) = self.calls.commands.remove(&command) else {
+            return;
+        };
         match outcome {
             CommandOutcome::Done => self.command_done(call),
             CommandOutcome::AccountCreated => {
@@ -185,13 +194,25 @@ impl Loop {
     }
 
     fn invited(&mut self, call: u64, invite: String) {
-        let expires_at = self.calls.open.get(&call).map_or(0, |pending| pending.expires_at);
-        self.finish(call, vec![Answer::Invite(crate::view::Invite { invite, expires_at }), Answer::Done]);
+        let expires_at = self
+            .calls
+            .open
+            .get(&call)
+            .map_or(0, |pending| pending.expires_at);
+        self.finish(
+            call,
+            vec![
+                Answer::Invite(crate::view::Invite { invite, expires_at }),
+                Answer::Done,
+            ],
+        );
     }
 
     /// A letter moved on: whoever waits for it may go.
     pub(super) fn letter_left(&mut self, id: &LetterId) {
-        let Ok(Some(letter)) = self.engine.letter(&self.store, id) else { return };
+        let Ok(Some(letter)) = self.engine.letter(&self.store, id) else {
+            return;
+        };
         use engine::records::LetterState;
         match letter.state {
             LetterState::Sent | LetterState::Delivered => {
@@ -211,7 +232,10 @@ impl Loop {
         let senders = self.senders_of(id);
         if senders.is_empty() {
             let notice = "letter_failed".to_owned();
-            self.calls.tell_all(&Notice { notice, message: format!("a letter will not arrive: {}", failure.message) });
+            self.calls.tell_all(&Notice {
+                notice,
+                message: format!("a letter will not arrive: {}", failure.message),
+            });
         }
         for call in senders {
             self.fail(call, failure.clone());
@@ -221,7 +245,12 @@ impl Loop {
     /// The requests that wait for a letter to leave.
     pub(super) fn senders_of(&self, id: &LetterId) -> Vec<u64> {
         let waits = |pending: &Pending| matches!(&pending.kind, Kind::Send(sending) if sending.letter == *id);
-        self.calls.open.iter().filter(|(_, pending)| waits(pending)).map(|(call, _)| *call).collect()
+        self.calls
+            .open
+            .iter()
+            .filter(|(_, pending)| waits(pending))
+            .map(|(call, _)| *call)
+            .collect()
     }
 
     /// Ends requests that have waited long enough, and those nobody listens to.
@@ -230,20 +259,40 @@ impl Loop {
         self.stop_unwanted_downloads();
         let now = os::instant();
         let due = |pending: &Pending| pending.deadline.is_some_and(|deadline| deadline <= now);
-        let due: Vec<u64> = self.calls.open.iter().filter(|(_, p)| due(p)).map(|(call, _)| *call).collect();
+        let due: Vec<u64> = self
+            .calls
+            .open
+            .iter()
+            .filter(|(_, p)| due(p))
+            .map(|(call, _)| *call)
+            .collect();
         for call in due {
             self.too_late(call);
         }
         // The others' alarms: the next deadline wakes the loop.
-        let next = self.calls.open.values().filter_map(|pending| pending.deadline).min();
-        if let Some(next) = next.filter(|next| self.calls.armed.is_none_or(|armed| armed > *next || armed <= now)) {
+        let next = self
+            .calls
+            .open
+            .values()
+            .filter_map(|pending| pending.deadline)
+            .min();
+        if let Some(next) = next.filter(|next| {
+            self.calls
+                .armed
+                .is_none_or(|armed| armed > *next || armed <= now)
+        }) {
             self.calls.armed = Some(next);
-            self.alarm(next.saturating_duration_since(now).saturating_add(Duration::from_millis(1)));
+            self.alarm(
+                next.saturating_duration_since(now)
+                    .saturating_add(Duration::from_millis(1)),
+            );
         }
     }
 
     fn too_late(&mut self, call: u64) {
-        let Some(pending) = self.calls.open.get(&call) else { return };
+        let Some(pending) = self.calls.open.get(&call) else {
+            return;
+        };
         match &pending.kind {
             Kind::Announced => self.announced(call),
             Kind::Send(sending) => {
@@ -254,27 +303,41 @@ impl Loop {
             Kind::Command | Kind::Announce(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
                 let failure = relay.and_then(|relay| self.relays.failure(&relay));
-                self.fail(call, failure.unwrap_or_else(|| unreachable("the relay does not answer")));
+                self.fail(
+                    call,
+                    failure.unwrap_or_else(|| unreachable("the relay does not answer")),
+                );
             }
         }
     }
 
     /// The relay was not reached in time; the letter stays and leaves later.
     fn left_to_the_outbox(&mut self, call: u64, letter: &LetterId, wait: bool) {
-        let why = self.own_relay.as_ref().and_then(|relay| self.relays.failure(relay));
+        let why = self
+            .own_relay
+            .as_ref()
+            .and_then(|relay| self.relays.failure(relay));
         if wait {
             let message = "the relay has not accepted the letter yet; it stays in the outbox and leaves later";
             let hint = "any later command of this home sends it, for example `letterlock receive`";
-            let kind = why.filter(|why| why.kind == FailureKind::Refused).map_or(FailureKind::Unreachable, |why| why.kind);
+            let kind = why
+                .filter(|why| why.kind == FailureKind::Refused)
+                .map_or(FailureKind::Unreachable, |why| why.kind);
             self.fail(call, failure(kind, message, Some(hint)));
             return;
         }
         let mut last = Vec::new();
         if let Ok(Some(letter)) = self.engine.letter(&self.store, letter) {
             let message = "the relay has not accepted the letter yet; it stays in the outbox and leaves later";
-            let notice = Notice { notice: "letter_in_outbox".to_owned(), message: message.to_owned() };
+            let notice = Notice {
+                notice: "letter_in_outbox".to_owned(),
+                message: message.to_owned(),
+            };
             last.push(Answer::Notice(notice));
-            last.push(Answer::Letter(render::letter(&letter, &self.name_of(&letter.contact))));
+            last.push(Answer::Letter(render::letter(
+                &letter,
+                &self.name_of(&letter.contact),
+            )));
         }
         last.push(Answer::Done);
         self.finish(call, last);

@@ -82,35 +82,66 @@ impl Loop {
         if self.files.uploads.contains_key(blob) {
             return;
         }
-        let Ok(Some(upload)) = self.engine.upload(&self.store, blob) else { return };
+        let Ok(Some(upload)) = self.engine.upload(&self.store, blob) else {
+            return;
+        };
         let (letter, name) = (upload.letter, upload.attachment.name.clone());
         let (events, places) = (self.files.events(), Arc::clone(&self.files.places));
         let task = tokio::spawn(async move {
-            let Ok(_place) = places.acquire().await else { return };
+            let Ok(_place) = places.acquire().await else {
+                return;
+            };
             blobs::upload(UploadJob { upload }, events).await;
         });
-        self.files.uploads.insert(*blob, Uploading { letter, name, task: task.abort_handle() });
+        self.files.uploads.insert(
+            *blob,
+            Uploading {
+                letter,
+                name,
+                task: task.abort_handle(),
+            },
+        );
     }
 
     /// Starts to save the next enclosure that a reader wants.
     pub(super) fn save_next(&mut self, call: u64) {
         loop {
-            let Some(receiving) = self.receiving(call) else { return };
+            let Some(receiving) = self.receiving(call) else {
+                return;
+            };
             if receiving.saving.is_some() {
                 return;
             }
-            let (Some(directory), Some(place)) = (receiving.save.clone(), receiving.to_save.pop_front()) else { return };
+            let (Some(directory), Some(place)) =
+                (receiving.save.clone(), receiving.to_save.pop_front())
+            else {
+                return;
+            };
             let letter = self.engine.letter(&self.store, &place.0).ok().flatten();
             let index = usize::try_from(place.1).unwrap_or(usize::MAX);
-            let Some(enclosure) = letter.and_then(|letter| letter.enclosures.into_iter().nth(index)) else {
+            let Some(enclosure) =
+                letter.and_then(|letter| letter.enclosures.into_iter().nth(index))
+            else {
                 // The letter is gone, and its files with it.
                 let _ = self.store.note_saved(&place.0, place.1);
                 continue;
             };
             let (name, size) = (enclosure.name.clone(), enclosure.size);
             let events = self.files.events();
-            let task = tokio::spawn(blobs::download(DownloadJob { call, enclosure, directory }, events));
-            let downloading = Downloading { place, name, size, task: task.abort_handle() };
+            let task = tokio::spawn(blobs::download(
+                DownloadJob {
+                    call,
+                    enclosure,
+                    directory,
+                },
+                events,
+            ));
+            let downloading = Downloading {
+                place,
+                name,
+                size,
+                task: task.abort_handle(),
+            };
             self.files.downloads.insert(call, downloading);
             if let Some(receiving) = self.receiving(call) {
                 receiving.saving = Some(place);
@@ -151,16 +182,29 @@ impl Loop {
             }
             FileEvent::Came { call, done } => self.came(call, done),
             FileEvent::Saved { call, path } => self.saved(call, &path),
-            FileEvent::NotSaved { call, failure, lost } => self.not_saved(call, failure, lost),
+            FileEvent::NotSaved {
+                call,
+                failure,
+                lost,
+            } => self.not_saved(call, failure, lost),
         }
     }
 
     /// Progress: those who wait for the letter wait on.
     fn sent(&mut self, blob: &BlobId, done: u64, total: u64) {
-        let Some(upload) = self.files.uploads.get(blob) else { return };
-        let progress = Progress { what: "upload".to_owned(), name: upload.name.clone(), done, total };
+        let Some(upload) = self.files.uploads.get(blob) else {
+            return;
+        };
+        let progress = Progress {
+            what: "upload".to_owned(),
+            name: upload.name.clone(),
+            done,
+            total,
+        };
         for call in self.senders_of(&upload.letter.clone()) {
-            let Some(pending) = self.calls.open.get(&call) else { continue };
+            let Some(pending) = self.calls.open.get(&call) else {
+                continue;
+            };
             let _ = pending.answers.try_send(Answer::Progress(progress.clone()));
             if let Kind::Send(sending) = &pending.kind {
                 let patience = sending.patience;
@@ -170,17 +214,26 @@ impl Loop {
     }
 
     fn came(&mut self, call: u64, done: u64) {
-        let Some(download) = self.files.downloads.get(&call) else { return };
+        let Some(download) = self.files.downloads.get(&call) else {
+            return;
+        };
         let (name, total) = (download.name.clone(), download.size);
         if let Some(pending) = self.calls.open.get(&call) {
-            let progress = Progress { what: "download".to_owned(), name, done, total };
+            let progress = Progress {
+                what: "download".to_owned(),
+                name,
+                done,
+                total,
+            };
             let _ = pending.answers.try_send(Answer::Progress(progress));
         }
         self.heard(call);
     }
 
     fn saved(&mut self, call: u64, path: &std::path::Path) {
-        let Some(download) = self.files.downloads.remove(&call) else { return };
+        let Some(download) = self.files.downloads.remove(&call) else {
+            return;
+        };
         let (letter, place) = download.place;
         let noted = self.store.note_saved(&letter, place);
         let saved = Saved {
@@ -202,13 +255,18 @@ impl Loop {
     }
 
     fn not_saved(&mut self, call: u64, failure: Failure, lost: bool) {
-        let Some(download) = self.files.downloads.remove(&call) else { return };
+        let Some(download) = self.files.downloads.remove(&call) else {
+            return;
+        };
         if lost {
             let _ = self.store.note_saved(&download.place.0, download.place.1);
         }
         let message = format!("{} is not saved: {}", download.name, failure.message);
         if let Some(pending) = self.calls.open.get(&call) {
-            let notice = Notice { notice: "enclosure_not_saved".to_owned(), message };
+            let notice = Notice {
+                notice: "enclosure_not_saved".to_owned(),
+                message,
+            };
             let _ = pending.answers.try_send(Answer::Notice(notice));
         }
         if let Some(receiving) = self.receiving(call) {

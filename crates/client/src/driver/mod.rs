@@ -170,7 +170,12 @@ impl Loop {
 
     /// Closes the profile before anybody hears of it.
     fn end(self, done: oneshot::Sender<Vec<JoinHandle<()>>>) {
-        let Self { store, mut relays, files, .. } = self;
+        let Self {
+            store,
+            mut relays,
+            files,
+            ..
+        } = self;
         files.stop();
         let connections = relays.close();
         drop(store);
@@ -211,7 +216,9 @@ impl Loop {
 
     /// Hands an input to the engine, stores what it decides, then does it.
     fn feed(&mut self, input: Input) -> Result<(), EngineError> {
-        let step = self.engine.handle(&self.store, input, os::now(), &mut self.rng)?;
+        let step = self
+            .engine
+            .handle(&self.store, input, os::now(), &mut self.rng)?;
         let committed = step.commit(&mut self.store)?;
         for outgoing in committed.outgoing {
             self.send(outgoing);
@@ -237,7 +244,9 @@ impl Loop {
         match event {
             Event::Command { command, outcome } => self.outcome(command, outcome),
             Event::LetterReceived { letter, .. } => self.unread.arrived(letter),
-            Event::LetterSent { letter } | Event::LetterDelivered { letter } => self.letter_left(&letter),
+            Event::LetterSent { letter } | Event::LetterDelivered { letter } => {
+                self.letter_left(&letter)
+            }
             Event::LetterFailed { letter, error } => self.letter_failed(&letter, error),
             event => {
                 if let Some(notice) = self.notice(&event) {
@@ -252,23 +261,41 @@ impl Loop {
         let (word, message) = match event {
             Event::ContactRequest { contact } => {
                 let name = self.name_of(contact);
-                ("contact_request", format!("{name} wrote for the first time; nobody has verified who that is"))
+                (
+                    "contact_request",
+                    format!("{name} wrote for the first time; nobody has verified who that is"),
+                )
             }
             Event::IdentityChanged { contact } => {
                 let name = self.name_of(contact);
-                ("identity_changed", format!("the identity of {name} is not the one known here; nothing is sent to it"))
+                (
+                    "identity_changed",
+                    format!(
+                        "the identity of {name} is not the one known here; nothing is sent to it"
+                    ),
+                )
             }
             Event::RelayRolledBack { relay } => {
                 let relay = crate::relay_url::authority_of(relay);
-                ("relay_rolled_back", format!("{relay} shows an older state than before; letters are sent again"))
+                (
+                    "relay_rolled_back",
+                    format!("{relay} shows an older state than before; letters are sent again"),
+                )
             }
             Event::Undecryptable { contact } => {
-                let from = contact.map_or_else(|| "somebody".to_owned(), |contact| self.name_of(&contact));
-                ("undecryptable", format!("a letter from {from} could not be opened"))
+                let from =
+                    contact.map_or_else(|| "somebody".to_owned(), |contact| self.name_of(&contact));
+                (
+                    "undecryptable",
+                    format!("a letter from {from} could not be opened"),
+                )
             }
             _ => return None,
         };
-        Some(view::Notice { notice: word.to_owned(), message })
+        Some(view::Notice {
+            notice: word.to_owned(),
+            message,
+        })
     }
 
     fn name_of(&self, contact: &keys::AccountId) -> String {

@@ -1,7 +1,7 @@
 //! Readers: each letter that nobody saw is shown once, to one of them.
 
-use super::{Loop, Message};
 use super::calls::{Kind, Receiving};
+use super::{Loop, Message};
 use crate::api::Answer;
 use crate::limits;
 use crate::render;
@@ -64,7 +64,9 @@ impl Loop {
             .calls
             .open
             .iter()
-            .filter(|(_, pending)| matches!(pending.kind, Kind::Receive(_)) && !pending.answers.is_closed())
+            .filter(|(_, pending)| {
+                matches!(pending.kind, Kind::Receive(_)) && !pending.answers.is_closed()
+            })
             .map(|(call, _)| *call)
             .collect();
         for call in readers {
@@ -76,14 +78,18 @@ impl Loop {
 
     /// Shows as many letters as the reader has room for; false when there is nothing to show, or no room.
     fn show_some(&mut self, call: u64) -> bool {
-        let Some(pending) = self.calls.open.get(&call) else { return false };
+        let Some(pending) = self.calls.open.get(&call) else {
+            return false;
+        };
         if self.unread.letters.is_empty() {
             return false;
         }
         let answers = pending.answers.clone();
         let count = answers.capacity().min(self.unread.letters.len());
         // Room is taken before a letter is noted as shown: nobody else can fill it.
-        let Ok(mut room) = answers.try_reserve_many(count) else { return false };
+        let Ok(mut room) = answers.try_reserve_many(count) else {
+            return false;
+        };
         if count == 0 {
             self.ask_for_room(call);
             return false;
@@ -111,9 +117,17 @@ impl Loop {
 
     /// Wakes the loop once the reader has taken something.
     fn ask_for_room(&mut self, call: u64) {
-        let Some(pending) = self.calls.open.get_mut(&call) else { return };
-        let Kind::Receive(receiving) = &mut pending.kind else { return };
-        if receiving.room.as_ref().is_some_and(|asked| !asked.is_finished()) {
+        let Some(pending) = self.calls.open.get_mut(&call) else {
+            return;
+        };
+        let Kind::Receive(receiving) = &mut pending.kind else {
+            return;
+        };
+        if receiving
+            .room
+            .as_ref()
+            .is_some_and(|asked| !asked.is_finished())
+        {
             return;
         }
         let (answers, inbox) = (pending.answers.clone(), self.inbox.clone());
@@ -130,14 +144,21 @@ impl Loop {
         let mut unread = Vec::with_capacity(ids.len());
         for id in ids {
             let letter = self.engine.letter(&self.store, id)?;
-            let Some(letter) = letter.filter(|letter| letter.state == LetterState::Received) else { continue };
+            let Some(letter) = letter.filter(|letter| letter.state == LetterState::Received) else {
+                continue;
+            };
             if !letter.enclosures.is_empty() {
-                self.store.note_unsaved(id, u32::try_from(letter.enclosures.len()).unwrap_or(u32::MAX))?;
+                self.store.note_unsaved(
+                    id,
+                    u32::try_from(letter.enclosures.len()).unwrap_or(u32::MAX),
+                )?;
             }
             unread.push(*id);
         }
         if !unread.is_empty() {
-            self.feed(Input::MarkRead { letters: unread.clone() })?;
+            self.feed(Input::MarkRead {
+                letters: unread.clone(),
+            })?;
         }
         Ok(unread)
     }
@@ -147,12 +168,17 @@ impl Loop {
         let mut enclosures = Vec::new();
         let mut shown = Vec::with_capacity(letters.len());
         for id in letters {
-            let Ok(Some(letter)) = self.engine.letter(&self.store, &id) else { continue };
+            let Ok(Some(letter)) = self.engine.letter(&self.store, &id) else {
+                continue;
+            };
             let places = 0..u32::try_from(letter.enclosures.len()).unwrap_or(u32::MAX);
             enclosures.extend(places.map(|place| (id, place)));
             shown.push(render::letter(&letter, &self.name_of(&letter.contact)));
         }
-        if let Some(receiving) = self.receiving(call).filter(|receiving| receiving.save.is_some()) {
+        if let Some(receiving) = self
+            .receiving(call)
+            .filter(|receiving| receiving.save.is_some())
+        {
             receiving.to_save.extend(enclosures);
         }
         self.heard(call);
@@ -168,7 +194,9 @@ impl Loop {
 
     /// Something came for a reader: the wait for more begins anew.
     pub(super) fn heard(&mut self, call: u64) {
-        let Some(receiving) = self.receiving(call) else { return };
+        let Some(receiving) = self.receiving(call) else {
+            return;
+        };
         if !receiving.follow {
             let patience = receiving.patience.unwrap_or(limits::CONNECT);
             self.wait_until(call, patience);
@@ -177,9 +205,14 @@ impl Loop {
 
     /// A reader who named no time goes when everything that lay at the relay is shown.
     fn perhaps_enough(&mut self, call: u64) {
-        let caught_up = self.own_relay.as_ref().is_some_and(|relay| self.relays.caught_up(relay));
+        let caught_up = self
+            .own_relay
+            .as_ref()
+            .is_some_and(|relay| self.relays.caught_up(relay));
         let nothing_left = self.unread.letters.is_empty();
-        let Some(receiving) = self.receiving(call) else { return };
+        let Some(receiving) = self.receiving(call) else {
+            return;
+        };
         let patient = receiving.follow || receiving.patience.is_some();
         let saved = receiving.to_save.is_empty() && receiving.saving.is_none();
         if !patient && saved && caught_up && nothing_left {
@@ -191,7 +224,9 @@ impl Loop {
     pub(super) fn heard_enough(&mut self, call: u64) {
         let relay = self.own_relay.clone().unwrap_or_default();
         let up = self.relays.is_up(&relay);
-        let Some(receiving) = self.receiving(call) else { return };
+        let Some(receiving) = self.receiving(call) else {
+            return;
+        };
         if receiving.saving.is_some() {
             // A file is under way; it has its own limits.
             self.wait_until(call, limits::CONNECT);

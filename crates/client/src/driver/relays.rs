@@ -48,7 +48,11 @@ struct Up {
 
 impl Relays {
     pub(super) fn new(inbox: mpsc::WeakSender<Message>) -> Self {
-        Self { inbox, open: BTreeMap::new(), next: OWN_REQUESTS }
+        Self {
+            inbox,
+            open: BTreeMap::new(),
+            next: OWN_REQUESTS,
+        }
     }
 
     /// Begins to connect, or ends the pause between two attempts.
@@ -59,7 +63,9 @@ impl Relays {
             }
             return;
         }
-        let Ok(url) = RelayUrl::parse(relay) else { return };
+        let Ok(url) = RelayUrl::parse(relay) else {
+            return;
+        };
         let (wishes, wished) = mpsc::unbounded_channel();
         let (events, mut heard) = mpsc::channel(limits::ANSWERS);
         let inbox = self.inbox.clone();
@@ -72,7 +78,15 @@ impl Relays {
             }
         });
         let connection = tokio::spawn(net::run(url, wished, events));
-        self.open.insert(relay.to_owned(), Relay { wishes, connection, up: None, problem: None });
+        self.open.insert(
+            relay.to_owned(),
+            Relay {
+                wishes,
+                connection,
+                up: None,
+                problem: None,
+            },
+        );
     }
 
     /// Whether a connection stands.
@@ -82,7 +96,11 @@ impl Relays {
 
     /// Sends a request of the engine, or sees to a connection, on which the engine offers it again.
     pub(super) fn request(&mut self, id: u64, relay: &str, request: wire::Request) {
-        match self.open.get_mut(relay).and_then(|relay| relay.up.as_mut().map(|up| (&relay.wishes, up))) {
+        match self
+            .open
+            .get_mut(relay)
+            .and_then(|relay| relay.up.as_mut().map(|up| (&relay.wishes, up)))
+        {
             Some((wishes, up)) => {
                 let frame = encode(id, request);
                 up.asked.insert(id, frame.clone());
@@ -98,7 +116,10 @@ impl Relays {
         let up = relay.up.as_mut()?;
         self.next = self.next.wrapping_add(1) | OWN_REQUESTS;
         let frame = encode(self.next, request);
-        let _ = relay.wishes.send(Wish::Request { id: self.next, frame });
+        let _ = relay.wishes.send(Wish::Request {
+            id: self.next,
+            frame,
+        });
         Some((self.next, up))
     }
 
@@ -111,7 +132,10 @@ impl Relays {
             up.later = later;
             for (_, id) in due {
                 if let Some(frame) = up.asked.get(&id) {
-                    let _ = relay.wishes.send(Wish::Request { id, frame: frame.clone() });
+                    let _ = relay.wishes.send(Wish::Request {
+                        id,
+                        frame: frame.clone(),
+                    });
                 }
             }
         }
@@ -119,12 +143,18 @@ impl Relays {
 
     /// Whether every request of a relay has its answer.
     pub(super) fn answered(&self, relay: &str) -> bool {
-        self.open.get(relay).and_then(|relay| relay.up.as_ref()).is_some_and(Up::is_idle)
+        self.open
+            .get(relay)
+            .and_then(|relay| relay.up.as_ref())
+            .is_some_and(Up::is_idle)
     }
 
     /// Whether nothing is on its way that may still be answered.
     pub(super) fn idle(&self) -> bool {
-        self.open.values().filter_map(|relay| relay.up.as_ref()).all(Up::is_idle)
+        self.open
+            .values()
+            .filter_map(|relay| relay.up.as_ref())
+            .all(Up::is_idle)
     }
 
     /// Whether everything that lay in our queues when the connection began is here.
@@ -138,7 +168,8 @@ impl Relays {
         let problem = self.open.get(relay)?.problem.as_ref()?;
         Some(match problem {
             NetProblem::WrongKey => {
-                let hint = "somebody may stand in between, or the relay has a new key: ask its operator";
+                let hint =
+                    "somebody may stand in between, or the relay has a new key: ask its operator";
                 failure(FailureKind::Refused, problem.to_string(), Some(hint))
             }
             problem => unreachable(&problem.to_string()),
@@ -153,12 +184,20 @@ impl Relays {
             }
             relay.connection
         };
-        std::mem::take(&mut self.open).into_values().map(end).collect()
+        std::mem::take(&mut self.open)
+            .into_values()
+            .map(end)
+            .collect()
     }
 }
 
 fn encode(request_id: u64, request: wire::Request) -> Bytes {
-    wire::ClientFrame { request_id, request }.encode().into()
+    wire::ClientFrame {
+        request_id,
+        request,
+    }
+    .encode()
+    .into()
 }
 
 impl Up {
@@ -172,16 +211,25 @@ impl Loop {
     pub(super) fn net(&mut self, event: NetEvent) {
         match event {
             NetEvent::Up { relay, welcome } => self.up(relay, welcome),
-            NetEvent::Reply { relay, id, reply } if id >= OWN_REQUESTS => self.own_reply(&relay, id, *reply),
+            NetEvent::Reply { relay, id, reply } if id >= OWN_REQUESTS => {
+                self.own_reply(&relay, id, *reply)
+            }
             NetEvent::Reply { relay, id, reply } => self.reply(&relay, id, reply),
-            NetEvent::Deliver { relay, queue, seq, body } => self.deliver(&relay, queue, seq, body),
+            NetEvent::Deliver {
+                relay,
+                queue,
+                seq,
+                body,
+            } => self.deliver(&relay, queue, seq, body),
             NetEvent::Down { relay, problem } => self.down(&relay, problem),
         }
     }
 
     fn up(&mut self, relay: String, welcome: Box<wire::Welcome>) {
         self.announce(&relay);
-        let Some(known) = self.relays.open.get_mut(&relay) else { return };
+        let Some(known) = self.relays.open.get_mut(&relay) else {
+            return;
+        };
         known.problem = None;
         known.up = Some(Up {
             challenge: welcome.challenge,
@@ -196,22 +244,44 @@ impl Loop {
     }
 
     fn reply(&mut self, relay: &str, id: u64, reply: Box<wire::Reply>) {
-        let Some(up) = self.relays.open.get_mut(relay).and_then(|relay| relay.up.as_mut()) else { return };
+        let Some(up) = self
+            .relays
+            .open
+            .get_mut(relay)
+            .and_then(|relay| relay.up.as_mut())
+        else {
+            return;
+        };
         // A relay answers only what it was asked: the number names a request of this connection.
-        let Some(frame) = up.asked.remove(&id) else { return };
+        let Some(frame) = up.asked.remove(&id) else {
+            return;
+        };
         if let wire::Reply::Refused(refused) = reply.as_ref()
             && refused.is_temporary()
         {
-            let pause = Duration::from_millis(refused.retry_after_ms).clamp(limits::TICK, limits::RETRY_AFTER);
+            let pause = Duration::from_millis(refused.retry_after_ms)
+                .clamp(limits::TICK, limits::RETRY_AFTER);
             up.asked.insert(id, frame);
-            up.later.push((os::instant().checked_add(pause).unwrap_or_else(os::instant), id));
+            up.later.push((
+                os::instant().checked_add(pause).unwrap_or_else(os::instant),
+                id,
+            ));
         }
         self.take(Input::Reply { id, reply });
     }
 
     fn own_reply(&mut self, relay: &str, id: u64, reply: wire::Reply) {
-        let Some(up) = self.relays.open.get_mut(relay).and_then(|relay| relay.up.as_mut()) else { return };
-        let Some(queue) = up.subscribing.remove(&id) else { return };
+        let Some(up) = self
+            .relays
+            .open
+            .get_mut(relay)
+            .and_then(|relay| relay.up.as_mut())
+        else {
+            return;
+        };
+        let Some(queue) = up.subscribing.remove(&id) else {
+            return;
+        };
         let next_seq = match reply {
             wire::Reply::Subscribed(subscribed) => {
                 let newest = subscribed.next_seq.saturating_sub(1);
@@ -232,7 +302,11 @@ impl Loop {
         if self.own_relay.as_deref() != Some(relay) {
             return;
         }
-        let handled = match self.feed(Input::Delivered { queue, seq, body: body.into() }) {
+        let handled = match self.feed(Input::Delivered {
+            queue,
+            seq,
+            body: body.into(),
+        }) {
             Ok(()) => true,
             Err(error @ (EngineError::Store(_) | EngineError::Internal { .. })) => {
                 // Not stored, so not acknowledged: it comes again on the next connection.
@@ -245,7 +319,11 @@ impl Loop {
                 true
             }
         };
-        let up = self.relays.open.get_mut(relay).and_then(|relay| relay.up.as_mut());
+        let up = self
+            .relays
+            .open
+            .get_mut(relay)
+            .and_then(|relay| relay.up.as_mut());
         if let (true, Some(up)) = (handled, up)
             && up.behind.get(&queue).is_some_and(|newest| *newest <= seq)
         {
@@ -254,7 +332,9 @@ impl Loop {
     }
 
     fn down(&mut self, relay: &str, problem: NetProblem) {
-        let Some(known) = self.relays.open.get_mut(relay) else { return };
+        let Some(known) = self.relays.open.get_mut(relay) else {
+            return;
+        };
         let news = known.up.take().is_some() || known.problem.as_ref() != Some(&problem);
         known.problem = Some(problem.clone());
         if !news {
@@ -262,7 +342,10 @@ impl Loop {
         }
         let authority = crate::relay_url::authority_of(relay);
         let message = format!("{authority}: {problem}; trying again");
-        self.calls.tell_all(&Notice { notice: "relay_unreachable".to_owned(), message });
+        self.calls.tell_all(&Notice {
+            notice: "relay_unreachable".to_owned(),
+            message,
+        });
         // Commands that need an answer now do not wait for better weather.
         let own = self.own_relay.as_deref() == Some(relay);
         let waits = |kind: &Kind| match kind {
@@ -275,7 +358,12 @@ impl Loop {
             .open
             .iter()
             .filter(|(_, pending)| waits(&pending.kind))
-            .filter(|(_, pending)| pending.relay.as_deref().map_or(own, |needed| needed == relay))
+            .filter(|(_, pending)| {
+                pending
+                    .relay
+                    .as_deref()
+                    .map_or(own, |needed| needed == relay)
+            })
             .map(|(call, _)| *call)
             .collect();
         for call in stuck {
@@ -289,16 +377,27 @@ impl Loop {
     /// Tells our relay what is stored.
     pub(super) fn acknowledge(&mut self, queue: QueueId, up_to_seq: u64) {
         let Some(relay) = &self.own_relay else { return };
-        let request = wire::Request::Acknowledge(wire::Acknowledge { queue_id: queue, up_to_seq });
+        let request = wire::Request::Acknowledge(wire::Acknowledge {
+            queue_id: queue,
+            up_to_seq,
+        });
         let _ = self.relays.own_request(relay, request);
     }
 
     /// Asks our relay for a queue's bodies.
     pub(super) fn subscribe(&mut self, queue: QueueId) {
         let Some(relay) = &self.own_relay else { return };
-        let up = self.relays.open.get(relay).and_then(|relay| relay.up.as_ref());
-        let Some(challenge) = up.map(|up| up.challenge) else { return };
-        let Ok(Some(request)) = self.engine.subscription(&self.store, &queue, &challenge) else { return };
+        let up = self
+            .relays
+            .open
+            .get(relay)
+            .and_then(|relay| relay.up.as_ref());
+        let Some(challenge) = up.map(|up| up.challenge) else {
+            return;
+        };
+        let Ok(Some(request)) = self.engine.subscription(&self.store, &queue, &challenge) else {
+            return;
+        };
         if let Some((id, up)) = self.relays.own_request(relay, request) {
             up.subscribing.insert(id, queue);
         }

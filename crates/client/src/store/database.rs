@@ -13,7 +13,9 @@ use super::{Files, OpenError};
 use crate::os;
 use engine::{Snapshot, Store, StoreError, Table, Write};
 use keys::Secret;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params,
+};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -50,10 +52,16 @@ impl ProfileStore {
         let (key_file, key) = key_file::new(passphrase)?;
         os::touch_private(&files.new)?;
         let new = Self::connect(&files.new, &key)?;
-        new.db.execute_batch("BEGIN IMMEDIATE").map_err(store_error)?;
+        new.db
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(store_error)?;
         new.db.execute_batch(SCHEMA).map_err(store_error)?;
-        new.db.pragma_update(None, "application_id", APPLICATION_ID).map_err(store_error)?;
-        new.db.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(store_error)?;
+        new.db
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(store_error)?;
+        new.db
+            .pragma_update(None, "user_version", SCHEMA_VERSION)
+            .map_err(store_error)?;
         new.db.execute_batch("COMMIT").map_err(store_error)?;
         new.db.close().map_err(|(_, error)| store_error(error))?;
         os::write_private(&files.key, &key_file)?;
@@ -66,8 +74,13 @@ impl ProfileStore {
     /// See [`OpenError`]; nothing is changed.
     pub(crate) fn open(home: &Path, passphrase: &Passphrase) -> Result<Self, OpenError> {
         let files = Files::of(home);
-        let Some(key_file) = os::read(&files.key, key_file::LENGTH as u64).map_err(too_long)? else {
-            return Err(if os::exists(&files.database) { OpenError::KeyFileMissing } else { OpenError::NoProfile });
+        let Some(key_file) = os::read(&files.key, key_file::LENGTH as u64).map_err(too_long)?
+        else {
+            return Err(if os::exists(&files.database) {
+                OpenError::KeyFileMissing
+            } else {
+                OpenError::NoProfile
+            });
         };
         let key = key_file::open(&key_file, passphrase)?;
         Self::open_with(&files, &key)
@@ -81,14 +94,21 @@ impl ProfileStore {
             return Err(OpenError::DatabaseDamaged);
         }
         let store = Self::connect(&files.database, key)?;
-        let number = |name| store.db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(store_error);
+        let number = |name| {
+            store
+                .db
+                .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+                .map_err(store_error)
+        };
         // An empty file opens as an empty database: the mark of ours is missing then.
         if number("application_id")? != APPLICATION_ID {
             return Err(OpenError::DatabaseDamaged);
         }
         match number("user_version")? {
             SCHEMA_VERSION => Ok(store),
-            got if got > SCHEMA_VERSION => Err(OpenError::Newer { got: got.unsigned_abs() }),
+            got if got > SCHEMA_VERSION => Err(OpenError::Newer {
+                got: got.unsigned_abs(),
+            }),
             _ => Err(OpenError::DatabaseDamaged),
         }
     }
@@ -100,7 +120,8 @@ impl ProfileStore {
         let db = Connection::open_with_flags(path, flags).map_err(store_error)?;
         let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(key.expose_secret()));
         let statement = Zeroizing::new(format!("PRAGMA key = \"x'{}'\";", hex.as_str()));
-        db.execute_batch("PRAGMA cipher_log_level = NONE;").map_err(store_error)?;
+        db.execute_batch("PRAGMA cipher_log_level = NONE;")
+            .map_err(store_error)?;
         db.execute_batch(&statement).map_err(store_error)?;
         db.execute_batch(
             "PRAGMA cipher_memory_security = ON;
@@ -121,9 +142,14 @@ impl ProfileStore {
 
 impl Snapshot for ProfileStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let mut statement =
-            self.db.prepare_cached("SELECT value FROM kv WHERE tbl = ?1 AND key = ?2").map_err(store_error)?;
-        let value = statement.query_row(params![table as u8, key], |row| row.get(0)).optional().map_err(store_error)?;
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT value FROM kv WHERE tbl = ?1 AND key = ?2")
+            .map_err(store_error)?;
+        let value = statement
+            .query_row(params![table as u8, key], |row| row.get(0))
+            .optional()
+            .map_err(store_error)?;
         Ok(value.map(Zeroizing::new))
     }
 
@@ -146,9 +172,10 @@ impl Snapshot for ProfileStore {
         let start = after.filter(|after| *after > prefix).unwrap_or(prefix);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement
-            .query_map(params![table as u8, start, end_of(prefix), after, limit], |row| {
-                Ok((row.get(0)?, Zeroizing::new(row.get(1)?)))
-            })
+            .query_map(
+                params![table as u8, start, end_of(prefix), after, limit],
+                |row| Ok((row.get(0)?, Zeroizing::new(row.get(1)?))),
+            )
             .map_err(store_error)?;
         rows.collect::<Result<_, _>>().map_err(store_error)
     }
@@ -156,7 +183,10 @@ impl Snapshot for ProfileStore {
 
 impl Store for ProfileStore {
     fn apply(&mut self, writes: Vec<Write>) -> Result<(), StoreError> {
-        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store_error)?;
+        let change = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(store_error)?;
         for write in writes {
             apply_one(&change, &write).map_err(store_error)?;
         }
@@ -198,8 +228,12 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
             ErrorCode::DiskFull => StoreError::Full,
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged { what: "database" },
-            _ => StoreError::Io { code: failure.extended_code },
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+                StoreError::Damaged { what: "database" }
+            }
+            _ => StoreError::Io {
+                code: failure.extended_code,
+            },
         },
         _ => StoreError::Damaged { what: "database" },
     }

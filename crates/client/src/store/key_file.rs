@@ -48,7 +48,11 @@ pub(super) fn open(file: &[u8], passphrase: &Passphrase) -> Result<Secret<32>, O
     }
     match file.get(MAGIC.len()) {
         Some(&VERSION) => {}
-        Some(&got) if got > VERSION => return Err(OpenError::Newer { got: u32::from(got) }),
+        Some(&got) if got > VERSION => {
+            return Err(OpenError::Newer {
+                got: u32::from(got),
+            });
+        }
         _ => return Err(damaged()),
     }
     let (body, checksum) = file.split_at_checked(LENGTH - 32).ok_or_else(damaged)?;
@@ -65,7 +69,10 @@ pub(super) fn open(file: &[u8], passphrase: &Passphrase) -> Result<Secret<32>, O
         passes: number(13).ok_or_else(damaged)?,
         lanes: number(17).ok_or_else(damaged)?,
     };
-    let salt: [u8; 16] = header.get(21..).and_then(|salt| salt.try_into().ok()).ok_or_else(damaged)?;
+    let salt: [u8; 16] = header
+        .get(21..)
+        .and_then(|salt| salt.try_into().ok())
+        .ok_or_else(damaged)?;
     let wrapping = derive(passphrase, &salt, cost)?;
     let key = keys::gcm_open(&wrapping, &[0; 12], &associated(header), sealed)
         .map_err(|_| OpenError::WrongPassphrase)?;
@@ -73,7 +80,11 @@ pub(super) fn open(file: &[u8], passphrase: &Passphrase) -> Result<Secret<32>, O
 }
 
 /// Parameters beyond the bounds of [`keys::argon2id`] were not written by this program.
-fn derive(passphrase: &Passphrase, salt: &[u8; 16], cost: ArgonParams) -> Result<Secret<32>, OpenError> {
+fn derive(
+    passphrase: &Passphrase,
+    salt: &[u8; 16],
+    cost: ArgonParams,
+) -> Result<Secret<32>, OpenError> {
     keys::argon2id(passphrase.expose_secret(), salt, cost).map_err(|_| OpenError::KeyFileDamaged)
 }
 

@@ -68,7 +68,11 @@ struct Files {
 
 impl Files {
     fn of(home: &Path) -> Self {
-        Self { key: home.join("profile.key"), database: home.join("profile.db"), new: home.join("profile.db-new") }
+        Self {
+            key: home.join("profile.key"),
+            database: home.join("profile.db"),
+            new: home.join("profile.db-new"),
+        }
     }
 }
 

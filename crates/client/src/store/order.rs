@@ -16,7 +16,11 @@ impl ProfileStore {
     ///
     /// # Errors
     /// The disk failed or holds nonsense.
-    pub(crate) fn newest(&self, contact: Option<&AccountId>, limit: u32) -> Result<Vec<LetterId>, StoreError> {
+    pub(crate) fn newest(
+        &self,
+        contact: Option<&AccountId>,
+        limit: u32,
+    ) -> Result<Vec<LetterId>, StoreError> {
         let table = Table::Conversation as u8;
         match contact {
             Some(contact) => self.list(
@@ -37,7 +41,11 @@ impl ProfileStore {
     ///
     /// # Errors
     /// The disk failed or holds nonsense.
-    pub(crate) fn letters_after(&self, order: u64, limit: u32) -> Result<Vec<(u64, LetterId)>, StoreError> {
+    pub(crate) fn letters_after(
+        &self,
+        order: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, LetterId)>, StoreError> {
         self.list(
             "SELECT value, substr(key, 33) FROM kv WHERE tbl = 9 AND substr(key, 33) > ?1
              ORDER BY substr(key, 33) LIMIT ?2",
@@ -55,9 +63,14 @@ impl ProfileStore {
     /// # Errors
     /// The disk failed or holds nonsense.
     pub(crate) fn shown_up_to(&self) -> Result<u64, StoreError> {
-        let mut statement =
-            self.db.prepare_cached("SELECT value FROM notes WHERE name = ?1").map_err(store_error)?;
-        let value: Option<i64> = statement.query_row(params![SHOWN], |row| row.get(0)).optional().map_err(store_error)?;
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT value FROM notes WHERE name = ?1")
+            .map_err(store_error)?;
+        let value: Option<i64> = statement
+            .query_row(params![SHOWN], |row| row.get(0))
+            .optional()
+            .map_err(store_error)?;
         Ok(value.map_or(0, i64::cast_unsigned))
     }
 
@@ -80,8 +93,15 @@ impl ProfileStore {
         read: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
     ) -> Result<Vec<T>, StoreError> {
         let mut statement = self.db.prepare_cached(sql).map_err(store_error)?;
-        let rows = statement.query_map(parameters, |row| read(row)).map_err(store_error)?;
-        rows.map(|row| row.map_err(store_error)?.ok_or(StoreError::Damaged { what: "conversation" })).collect()
+        let rows = statement
+            .query_map(parameters, |row| read(row))
+            .map_err(store_error)?;
+        rows.map(|row| {
+            row.map_err(store_error)?.ok_or(StoreError::Damaged {
+                what: "conversation",
+            })
+        })
+        .collect()
     }
 }
 

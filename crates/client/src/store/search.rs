@@ -10,9 +10,11 @@ const WORDS: usize = 32;
 
 pub(super) fn index(db: &Connection, letter: &LetterId, text: &str) -> rusqlite::Result<()> {
     unindex(db, letter)?;
-    db.prepare_cached("INSERT INTO word_rows(letter) VALUES(?1)")?.execute(params![letter.as_bytes()])?;
+    db.prepare_cached("INSERT INTO word_rows(letter) VALUES(?1)")?
+        .execute(params![letter.as_bytes()])?;
     let row = db.last_insert_rowid();
-    db.prepare_cached("INSERT INTO words(rowid, text) VALUES(?1, ?2)")?.execute(params![row, text])?;
+    db.prepare_cached("INSERT INTO words(rowid, text) VALUES(?1, ?2)")?
+        .execute(params![row, text])?;
     Ok(())
 }
 
@@ -22,8 +24,10 @@ pub(super) fn unindex(db: &Connection, letter: &LetterId) -> rusqlite::Result<()
         .query_row(params![letter.as_bytes()], |row| row.get(0))
         .optional()?;
     if let Some(row) = row {
-        db.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute(params![row])?;
-        db.prepare_cached("DELETE FROM word_rows WHERE row = ?1")?.execute(params![row])?;
+        db.prepare_cached("DELETE FROM words WHERE rowid = ?1")?
+            .execute(params![row])?;
+        db.prepare_cached("DELETE FROM word_rows WHERE row = ?1")?
+            .execute(params![row])?;
     }
     Ok(())
 }
@@ -45,10 +49,14 @@ impl ProfileStore {
                  WHERE words MATCH ?1 ORDER BY words.rowid DESC LIMIT ?2",
             )
             .map_err(store_error)?;
-        let rows = statement.query_map(params![query, limit], |row| row.get::<_, Vec<u8>>(0)).map_err(store_error)?;
+        let rows = statement
+            .query_map(params![query, limit], |row| row.get::<_, Vec<u8>>(0))
+            .map_err(store_error)?;
         rows.map(|row| {
             let id = row.map_err(store_error)?;
-            LetterId::from_slice(&id).ok_or(StoreError::Damaged { what: "search index" })
+            LetterId::from_slice(&id).ok_or(StoreError::Damaged {
+                what: "search index",
+            })
         })
         .collect()
     }
@@ -56,7 +64,11 @@ impl ProfileStore {
 
 /// Each word as a quoted prefix, so that no sign a person types is taken for an operator.
 fn query(words: &str) -> String {
-    let terms = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
-    let quoted = terms.take(WORDS).map(|word| format!("\"{}\"*", word.replace(['"', '\0'], " ")));
+    let terms = words
+        .split_whitespace()
+        .filter(|word| word.chars().any(char::is_alphanumeric));
+    let quoted = terms
+        .take(WORDS)
+        .map(|word| format!("\"{}\"*", word.replace(['"', '\0'], " ")));
     quoted.collect::<Vec<_>>().join(" ")
 }

@@ -23,7 +23,11 @@ fn right() -> Passphrase {
 }
 
 fn put(key: &[u8], value: &[u8]) -> Write {
-    Write::Put { table: Table::Meta, key: key.to_vec(), value: Zeroizing::new(value.to_vec()) }
+    Write::Put {
+        table: Table::Meta,
+        key: key.to_vec(),
+        value: Zeroizing::new(value.to_vec()),
+    }
 }
 
 /// A home with one value in it.
@@ -35,7 +39,11 @@ fn filled() -> tempfile::TempDir {
 }
 
 fn value(home: &Path) -> Option<Vec<u8>> {
-    ProfileStore::open(home, &right()).unwrap().get(Table::Meta, b"a").unwrap().map(|value| value.to_vec())
+    ProfileStore::open(home, &right())
+        .unwrap()
+        .get(Table::Meta, b"a")
+        .unwrap()
+        .map(|value| value.to_vec())
 }
 
 #[test]
@@ -69,9 +77,13 @@ fn nothing_readable_is_on_disk() {
 #[test]
 fn a_wrong_passphrase_is_told_from_damage() {
     let home = filled();
-    let error = ProfileStore::open(home.path(), &passphrase("wrong")).err().unwrap();
+    let error = ProfileStore::open(home.path(), &passphrase("wrong"))
+        .err()
+        .unwrap();
     assert!(matches!(error, OpenError::WrongPassphrase), "{error}");
-    let error = ProfileStore::open(home.path(), &passphrase("")).err().unwrap();
+    let error = ProfileStore::open(home.path(), &passphrase(""))
+        .err()
+        .unwrap();
     assert!(matches!(error, OpenError::WrongPassphrase), "{error}");
     assert!(value(home.path()).is_some());
 }
@@ -94,14 +106,20 @@ fn a_cut_or_changed_key_file_is_damaged_whatever_the_passphrase() {
         bytes.resize(length, 0);
         std::fs::write(&path, bytes).unwrap();
         let error = ProfileStore::open(home.path(), &right()).err().unwrap();
-        assert!(matches!(error, OpenError::KeyFileDamaged), "{length}: {error}");
+        assert!(
+            matches!(error, OpenError::KeyFileDamaged),
+            "{length}: {error}"
+        );
     }
     for place in (0..whole.len()).filter(|place| *place != 8) {
         let mut bytes = whole.clone();
         bytes[place] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         let error = ProfileStore::open(home.path(), &right()).err().unwrap();
-        assert!(matches!(error, OpenError::KeyFileDamaged), "{place}: {error}");
+        assert!(
+            matches!(error, OpenError::KeyFileDamaged),
+            "{place}: {error}"
+        );
     }
     std::fs::remove_file(&path).unwrap();
     let error = ProfileStore::open(home.path(), &right()).err().unwrap();
@@ -128,14 +146,28 @@ fn a_cut_changed_or_missing_database_is_damaged() {
     let whole = std::fs::read(&path).unwrap();
     let mut flipped = whole.clone();
     flipped[100] ^= 1;
-    for bytes in [Vec::new(), whole[..10].to_vec(), whole[..1000].to_vec(), whole[..4096].to_vec(), flipped] {
+    for bytes in [
+        Vec::new(),
+        whole[..10].to_vec(),
+        whole[..1000].to_vec(),
+        whole[..4096].to_vec(),
+        flipped,
+    ] {
         std::fs::write(&path, &bytes).unwrap();
         let opened = ProfileStore::open(home.path(), &right());
         let read = opened.and_then(|store| store.get(Table::Meta, b"a").map_err(OpenError::from));
-        assert!(matches!(read, Err(OpenError::DatabaseDamaged)), "{} bytes: {:?}", bytes.len(), read.err());
+        assert!(
+            matches!(read, Err(OpenError::DatabaseDamaged)),
+            "{} bytes: {:?}",
+            bytes.len(),
+            read.err()
+        );
     }
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(ProfileStore::open(home.path(), &right()), Err(OpenError::DatabaseDamaged)));
+    assert!(matches!(
+        ProfileStore::open(home.path(), &right()),
+        Err(OpenError::DatabaseDamaged)
+    ));
     std::fs::write(&path, &whole).unwrap();
     assert!(value(home.path()).is_some());
 }
@@ -145,7 +177,11 @@ fn a_creation_cut_short_is_begun_again_or_finished() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("profile.db-new"), b"half").unwrap();
     drop(ProfileStore::create(home.path(), &right()).unwrap());
-    std::fs::rename(home.path().join("profile.db"), home.path().join("profile.db-new")).unwrap();
+    std::fs::rename(
+        home.path().join("profile.db"),
+        home.path().join("profile.db-new"),
+    )
+    .unwrap();
     assert!(value(home.path()).is_none());
 }
 
@@ -153,13 +189,28 @@ fn a_creation_cut_short_is_begun_again_or_finished() {
 fn search_finds_every_word_newest_first_and_takes_no_operators() {
     let home = tempfile::tempdir().unwrap();
     let mut store = ProfileStore::create(home.path(), &right()).unwrap();
-    let texts = ["Grüße aus Köln", "the red house", "the blue house OR boat", "don't NEAR(me)"];
+    let texts = [
+        "Grüße aus Köln",
+        "the red house",
+        "the blue house OR boat",
+        "don't NEAR(me)",
+    ];
     for (number, text) in (1u8..).zip(texts) {
         let letter = LetterId::from_bytes([number; 16]);
-        store.apply(vec![Write::Index { letter, text: text.to_owned() }]).unwrap();
+        store
+            .apply(vec![Write::Index {
+                letter,
+                text: text.to_owned(),
+            }])
+            .unwrap();
     }
     let found = |store: &ProfileStore, words: &str| -> Vec<u8> {
-        store.search(words, 10).unwrap().iter().map(|id| id.as_bytes()[0]).collect()
+        store
+            .search(words, 10)
+            .unwrap()
+            .iter()
+            .map(|id| id.as_bytes()[0])
+            .collect()
     };
     assert_eq!(found(&store, "house"), [3, 2]);
     assert_eq!(found(&store, "HOUSE red"), [2]);
@@ -167,16 +218,30 @@ fn search_finds_every_word_newest_first_and_takes_no_operators() {
     assert!(found(&store, "grusse koln").is_empty());
     assert_eq!(found(&store, "gruße koln"), [1]);
     assert!(found(&store, "red OR boat").is_empty());
-    for odd in ["", "\"", "*", "NOT", "a\"b", "text:", "(", "don't", "\u{0}", "NEAR(me", "- +"] {
+    for odd in [
+        "", "\"", "*", "NOT", "a\"b", "text:", "(", "don't", "\u{0}", "NEAR(me", "- +",
+    ] {
         let _ = found(&store, odd);
     }
     assert_eq!(found(&store, "don't"), [4]);
     assert_eq!(store.search("house", 1).unwrap().len(), 1);
-    store.apply(vec![Write::Unindex { letter: LetterId::from_bytes([3; 16]) }]).unwrap();
+    store
+        .apply(vec![Write::Unindex {
+            letter: LetterId::from_bytes([3; 16]),
+        }])
+        .unwrap();
     assert_eq!(found(&store, "house"), [2]);
     let letter = LetterId::from_bytes([2; 16]);
-    store.apply(vec![Write::Index { letter, text: "green".to_owned() }]).unwrap();
-    assert_eq!((found(&store, "house"), found(&store, "green")), (Vec::new(), vec![2]));
+    store
+        .apply(vec![Write::Index {
+            letter,
+            text: "green".to_owned(),
+        }])
+        .unwrap();
+    assert_eq!(
+        (found(&store, "house"), found(&store, "green")),
+        (Vec::new(), vec![2])
+    );
 }
 
 #[test]
@@ -198,7 +263,9 @@ fn tiny_disk(directory: &Path) -> Option<TinyDisk> {
         .arg(directory)
         .stderr(std::process::Stdio::null())
         .status();
-    mounted.is_ok_and(|status| status.success()).then(|| TinyDisk(directory.to_owned()))
+    mounted
+        .is_ok_and(|status| status.success())
+        .then(|| TinyDisk(directory.to_owned()))
 }
 
 struct TinyDisk(std::path::PathBuf);
@@ -222,7 +289,10 @@ fn a_full_disk_is_named_and_loses_nothing() {
     store.apply(vec![put(b"a", b"kept")]).unwrap();
     let mut stored = 0u32;
     let error = loop {
-        match store.apply(vec![put(&stored.to_be_bytes(), &[1; 20_000]), put(b"last", &stored.to_be_bytes())]) {
+        match store.apply(vec![
+            put(&stored.to_be_bytes(), &[1; 20_000]),
+            put(b"last", &stored.to_be_bytes()),
+        ]) {
             Ok(()) => stored += 1,
             Err(error) => break error,
         }
@@ -231,8 +301,14 @@ fn a_full_disk_is_named_and_loses_nothing() {
     assert_eq!(error, engine::StoreError::Full);
     // The open profile still reads, and so does one opened anew.
     for _ in 0..2 {
-        assert_eq!(store.get(Table::Meta, b"a").unwrap().unwrap().as_slice(), b"kept");
-        assert_eq!(store.get(Table::Meta, b"last").unwrap().unwrap().as_slice(), (stored - 1).to_be_bytes());
+        assert_eq!(
+            store.get(Table::Meta, b"a").unwrap().unwrap().as_slice(),
+            b"kept"
+        );
+        assert_eq!(
+            store.get(Table::Meta, b"last").unwrap().unwrap().as_slice(),
+            (stored - 1).to_be_bytes()
+        );
         drop(store);
         store = ProfileStore::open(&home, &right()).unwrap();
     }
@@ -245,14 +321,36 @@ fn letters_are_listed_in_the_order_they_came() {
     let contact = |number: u8| keys::AccountId::from_bytes([number; 32]);
     let letter = |number: u8| LetterId::from_bytes([number; 16]);
     for (order, who) in (1u8..).zip([0xff, 1, 0xff, 1, 1]) {
-        let key = [&contact(who).as_bytes()[..], &u64::from(order).to_be_bytes()].concat();
+        let key = [
+            &contact(who).as_bytes()[..],
+            &u64::from(order).to_be_bytes(),
+        ]
+        .concat();
         let value = Zeroizing::new(letter(order).as_bytes().to_vec());
-        store.apply(vec![Write::Put { table: Table::Conversation, key, value }]).unwrap();
+        store
+            .apply(vec![Write::Put {
+                table: Table::Conversation,
+                key,
+                value,
+            }])
+            .unwrap();
     }
-    assert_eq!(store.newest(None, 3).unwrap(), [letter(5), letter(4), letter(3)]);
-    assert_eq!(store.newest(Some(&contact(0xff)), 9).unwrap(), [letter(3), letter(1)]);
-    assert_eq!(store.newest(Some(&contact(1)), 2).unwrap(), [letter(5), letter(4)]);
-    assert_eq!(store.letters_after(3, 9).unwrap(), [(4, letter(4)), (5, letter(5))]);
+    assert_eq!(
+        store.newest(None, 3).unwrap(),
+        [letter(5), letter(4), letter(3)]
+    );
+    assert_eq!(
+        store.newest(Some(&contact(0xff)), 9).unwrap(),
+        [letter(3), letter(1)]
+    );
+    assert_eq!(
+        store.newest(Some(&contact(1)), 2).unwrap(),
+        [letter(5), letter(4)]
+    );
+    assert_eq!(
+        store.letters_after(3, 9).unwrap(),
+        [(4, letter(4)), (5, letter(5))]
+    );
     assert_eq!(store.shown_up_to().unwrap(), 0);
     store.note_shown_up_to(4).unwrap();
     assert_eq!(store.shown_up_to().unwrap(), 4);

@@ -10,7 +10,11 @@ impl ProfileStore {
     ///
     /// # Errors
     /// The disk failed; nothing changed.
-    pub(crate) fn note_unsaved(&mut self, letter: &LetterId, enclosures: u32) -> Result<(), StoreError> {
+    pub(crate) fn note_unsaved(
+        &mut self,
+        letter: &LetterId,
+        enclosures: u32,
+    ) -> Result<(), StoreError> {
         let change = self.db.transaction().map_err(store_error)?;
         for enclosure in 0..enclosures {
             change
@@ -25,7 +29,11 @@ impl ProfileStore {
     ///
     /// # Errors
     /// The disk failed; nothing changed.
-    pub(crate) fn note_saved(&mut self, letter: &LetterId, enclosure: u32) -> Result<(), StoreError> {
+    pub(crate) fn note_saved(
+        &mut self,
+        letter: &LetterId,
+        enclosure: u32,
+    ) -> Result<(), StoreError> {
         self.db
             .prepare_cached("DELETE FROM unsaved WHERE letter = ?1 AND enclosure = ?2")
             .and_then(|mut statement| statement.execute(params![letter.as_bytes(), enclosure]))
@@ -47,7 +55,9 @@ impl ProfileStore {
             .map_err(store_error)?;
         rows.map(|row| {
             let (letter, enclosure) = row.map_err(store_error)?;
-            let letter = LetterId::from_slice(&letter).ok_or(StoreError::Damaged { what: "list of enclosures" })?;
+            let letter = LetterId::from_slice(&letter).ok_or(StoreError::Damaged {
+                what: "list of enclosures",
+            })?;
             Ok((letter, enclosure))
         })
         .collect()
