@@ -1,1 +1,37 @@
-//! The client as a state machine.
+//! The client as a state machine: no I/O, no clock, no randomness of its own.
+//!
+//! ```text
+//!   Input + &dyn Snapshot + now + rng ──► Engine::handle ──► Step ──commit(&mut Store)──► Committed { outgoing, events }
+//! ```
+//!
+//! A [`Step`] has private fields. Its only way out is [`Step::commit`], which writes every change in one
+//! transaction before it hands out what is to be sent: nothing is sent before it is stored (I8).
+
+mod account;
+mod contacts;
+mod content;
+mod dispatch;
+mod draws;
+mod envelope;
+mod error;
+mod event;
+mod input;
+mod invite;
+mod letters;
+pub mod limits;
+mod outbox;
+mod pre_keys;
+mod queues;
+pub mod records;
+mod sessions;
+mod step;
+mod store;
+mod transaction;
+mod uploads;
+
+pub use dispatch::Engine;
+pub use error::{EngineError, StoreError};
+pub use event::{CommandOutcome, Event};
+pub use input::{Attachment, CommandId, Draft, Input, Registration, VerificationMeans};
+pub use step::{Committed, Outgoing, Step, Subscription, Upload};
+pub use store::{Row, Snapshot, Store, Table, Write};

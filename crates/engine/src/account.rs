@@ -1,0 +1,146 @@
+//! The own account: made, announced, shown.
+
+use crate::error::{EngineError, StoreError};
+use crate::event::CommandOutcome;
+use crate::input::{CommandId, Registration};
+use crate::limits;
+use crate::outbox;
+use crate::pre_keys;
+use crate::queues;
+use crate::records::{OwnAccount, Purpose, Record as _};
+use crate::store::Table;
+use crate::transaction::Transaction;
+use keys::account_log::{self, DeviceSecrets, RootSecret};
+
+const PLACE: &[u8] = b"account";
+
+/// The own account, which must be there.
+pub(crate) fn own(tx: &Transaction<'_>) -> Result<OwnAccount, EngineError> {
+    load(tx)?.ok_or(EngineError::NoAccount)
+}
+
+fn load(tx: &Transaction<'_>) -> Result<Option<OwnAccount>, EngineError> {
+    match tx.get(Table::Meta, PLACE)? {
+        Some(bytes) => Ok(Some(OwnAccount::decode(&bytes)?)),
+        None => Ok(None),
+    }
+}
+
+/// Whether there is an account.
+pub(crate) fn exists(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    Ok(tx.get(Table::Meta, PLACE)?.is_some())
+}
+
+/// Reads the own account from outside a step.
+pub(crate) fn read(
+    snapshot: &dyn crate::store::Snapshot,
+) -> Result<Option<OwnAccount>, StoreError> {
+    snapshot
+        .get(Table::Meta, PLACE)?
+        .map(|bytes| OwnAccount::decode(&bytes))
+        .transpose()
+}
+
+fn store(tx: &mut Transaction<'_>, account: &OwnAccount) {
+    tx.put(Table::Meta, PLACE.to_vec(), account.encode());
+}
+
+/// A name is 1 to 32 bytes of a-z, 0-9, '.', '-', '_', so that no two names look alike.
+pub(crate) fn check_name(name: &str) -> Result<(), EngineError> {
+    if wire::is_name(name) {
+        Ok(())
+    } else {
+        Err(EngineError::InvalidName)
+    }
+}
+
+/// Makes the keys of an account and asks the relay for the name. Asked again before the relay confirmed, it
+/// keeps the keys and takes the new name, relay and code.
+pub(crate) fn create(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    registration: Registration,
+) -> Result<(), EngineError> {
+    check_name(&registration.name)?;
+    if registration.relay.is_empty() || registration.relay.len() > limits::RELAY_URL_BYTES {
+        return Err(EngineError::InvalidRelay);
+    }
+    let account = match load(tx)? {
+        Some(account) if account.registered => return Err(EngineError::AccountExists),
+        Some(account) => {
+            outbox::forget_registrations(tx)?;
+            OwnAccount {
+                name: registration.name,
+                relay: registration.relay,
+                registration_code: registration.code,
+                ..account
+            }
+        }
+        None => make(tx, registration)?,
+    };
+    store(tx, &account);
+    register(tx, &account, command)?;
+    queues::ensure_front_door(tx)?;
+    pre_keys::publish_first(tx)
+}
+
+fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccount, EngineError> {
+    const LIBRARY: EngineError = EngineError::Internal {
+        what: "cryptographic library",
+    };
+    let root = RootSecret::generate(tx.rng).map_err(|_| LIBRARY)?;
+    let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| LIBRARY)?;
+    let log = account_log::genesis(&root, &secrets, tx.now).map_err(|_| LIBRARY)?;
+    let mut registration_id = [0; 2];
+    tx.rng.fill_bytes(&mut registration_id);
+    Ok(OwnAccount {
+        name: registration.name,
+        relay: registration.relay,
+        id: *log.account_id(),
+        device: *secrets.device_id(),
+        registered: false,
+        log: log.bytes().to_vec(),
+        registration_code: registration.code,
+        registration_id: u32::from(u16::from_be_bytes(registration_id) & 0x3fff).max(1),
+        root,
+        secrets,
+    })
+}
+
+fn register(
+    tx: &mut Transaction<'_>,
+    account: &OwnAccount,
+    command: CommandId,
+) -> Result<(), EngineError> {
+    let request = wire::Request::Register(wire::Register {
+        name: account.name.clone(),
+        log: account.log.clone(),
+        code: account.registration_code.clone(),
+    });
+    outbox::add_own(tx, Purpose::Register(command), request)
+}
+
+/// The relay took the name.
+pub(crate) fn registered(tx: &mut Transaction<'_>, command: CommandId) -> Result<(), EngineError> {
+    let mut account = own(tx)?;
+    account.registered = true;
+    account.registration_code = None;
+    store(tx, &account);
+    tx.outcome(command, CommandOutcome::AccountCreated);
+    Ok(())
+}
+
+/// Whether a ticket is of an invite we made; it counts once.
+pub(crate) fn redeemed_own_invite(
+    tx: &mut Transaction<'_>,
+    ticket: Option<[u8; 16]>,
+) -> Result<bool, EngineError> {
+    let Some(ticket) = ticket else {
+        return Ok(false);
+    };
+    let known = tx.get(Table::Invite, &ticket)?.is_some();
+    if known {
+        tx.delete(Table::Invite, ticket.to_vec());
+    }
+    Ok(known)
+}

@@ -1,0 +1,470 @@
+//! Contacts: added, met, verified, blocked; and what happens when an identity is not the pinned one.
+
+use crate::account;
+use crate::envelope::Introduction;
+use crate::error::{EngineError, StoreError};
+use crate::event::{CommandOutcome, Event};
+use crate::input::{CommandId, VerificationMeans};
+use crate::invite::Invite;
+use crate::limits;
+use crate::outbox;
+use crate::queues;
+use crate::records::{Contact, Purpose, Record as _, Trust};
+use crate::store::Table;
+use crate::transaction::Transaction;
+use keys::account_log::{LogError, Pin, UnverifiedLog, VerifiedLog};
+use keys::{AccountId, Timestamp};
+
+/// Reads a contact.
+pub(crate) fn load(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Contact>, EngineError> {
+    match tx.get(Table::Contact, id.as_bytes())? {
+        Some(bytes) => Ok(Some(Contact::decode(&bytes)?)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn store(tx: &mut Transaction<'_>, contact: &Contact) {
+    tx.put(
+        Table::Contact,
+        contact.id.as_bytes().to_vec(),
+        contact.encode(),
+    );
+}
+
+/// A contact that must be there.
+pub(crate) fn existing(tx: &Transaction<'_>, id: &AccountId) -> Result<Contact, EngineError> {
+    load(tx, id)?.ok_or(EngineError::UnknownContact)
+}
+
+/// The contact's log. It was verified before it was stored; the pin finds a damaged disk.
+pub(crate) fn log_of(contact: &Contact) -> Result<VerifiedLog, EngineError> {
+    UnverifiedLog::decode(&contact.log)
+        .and_then(|log| log.verify(Some(&contact.id), Some(&contact.pin)))
+        .map_err(|_| {
+            StoreError::Damaged {
+                what: "account log of a contact",
+            }
+            .into()
+        })
+}
+
+/// Starts `contact add INVITE`: the relay says whether the ticket still counts.
+pub(crate) fn add_by_invite(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    text: &str,
+    petname: Option<String>,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let invite = Invite::from_text(text)?;
+    if invite.account == own.id {
+        return Err(EngineError::OwnInvite);
+    }
+    if invite.expires < tx.now {
+        return Err(EngineError::InviteExpired);
+    }
+    // The same person redeeming twice (a crash, a second device) is one use: the nonce is theirs alone.
+    let nonce = keys::sha256(&[
+        keys::label::REDEEM.as_bytes(),
+        &[0],
+        &invite.ticket,
+        own.id.as_bytes(),
+    ]);
+    let (nonce, _) = nonce
+        .split_first_chunk::<16>()
+        .ok_or(EngineError::Internal { what: "nonce" })?;
+    let request = wire::Request::RedeemTicket(wire::RedeemTicket {
+        ticket: invite.ticket,
+        nonce: *nonce,
+    });
+    let purpose = Purpose::RedeemTicket {
+        command,
+        invite: text.to_owned(),
+        petname,
+    };
+    outbox::add(tx, purpose, invite.relay, request).map(drop)
+}
+
+/// The ticket counted: ask for the log.
+pub(crate) fn ticket_redeemed(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    text: String,
+    petname: Option<String>,
+) -> Result<(), EngineError> {
+    let invite = Invite::from_text(&text)?;
+    let request = wire::Request::FetchLog(wire::FetchLog::ByAccount(invite.account));
+    let purpose = Purpose::LogOfInvite {
+        command,
+        invite: text,
+        petname,
+    };
+    outbox::add(tx, purpose, invite.relay, request).map(drop)
+}
+
+/// The log of an invite's account came.
+pub(crate) fn log_of_invite(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    text: &str,
+    petname: Option<String>,
+    log: &[u8],
+) -> Result<(), EngineError> {
+    let invite = Invite::from_text(text)?;
+    // SECURITY: the account id of the invite, not of the relay, decides; `relay_swaps_log_of_invite` notices.
+    let verified = verify(log, Some(&invite.account), None)?;
+    let mut contact = match load(tx, &invite.account)? {
+        Some(known) => known,
+        None => new_contact(tx, &verified, &invite.name, &invite.relay, petname)?,
+    };
+    adopt(tx, &mut contact, &verified)?;
+    contact.trust = Trust::ByInvite;
+    contact.changed = false;
+    contact.request = false;
+    contact.invite_ticket = Some(invite.ticket);
+    retire_namesakes(tx, &contact)?;
+    store(tx, &contact);
+    tx.outcome(command, CommandOutcome::ContactAdded(contact.id));
+    Ok(())
+}
+
+/// Starts `contact add NAME@RELAY`.
+pub(crate) fn add_by_name(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    name: &str,
+    relay: String,
+) -> Result<(), EngineError> {
+    account::own(tx)?;
+    account::check_name(name)?;
+    let request = wire::Request::FetchLog(wire::FetchLog::ByName(name.to_owned()));
+    outbox::add(
+        tx,
+        Purpose::LogOfName {
+            command,
+            name: name.to_owned(),
+        },
+        relay,
+        request,
+    )
+    .map(drop)
+}
+
+/// The relay said who has a name.
+pub(crate) fn log_of_name(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    name: &str,
+    relay: &str,
+    log: &[u8],
+) -> Result<(), EngineError> {
+    let verified = verify(log, None, None)?;
+    let id = *verified.account_id();
+    if id == account::own(tx)?.id {
+        return Err(EngineError::OwnInvite);
+    }
+    if let Some(mut namesake) = by_address(tx, name, relay)?.filter(|contact| contact.id != id) {
+        return Err(identity_changed(tx, &mut namesake, log));
+    }
+    let mut contact = match load(tx, &id)? {
+        Some(known) => known,
+        None => new_contact(tx, &verified, name, relay, None)?,
+    };
+    adopt(tx, &mut contact, &verified)?;
+    contact.request = false;
+    store(tx, &contact);
+    tx.outcome(command, CommandOutcome::ContactAdded(id));
+    Ok(())
+}
+
+/// The relay said who has the name of a contact, after somebody else claimed it.
+pub(crate) fn name_checked(
+    tx: &mut Transaction<'_>,
+    id: &AccountId,
+    log: &[u8],
+) -> Result<(), EngineError> {
+    let Some(mut contact) = load(tx, id)? else {
+        return Ok(());
+    };
+    let verified = verify(log, None, None)?;
+    if verified.account_id() != id {
+        let _refusal = identity_changed(tx, &mut contact, log);
+    }
+    Ok(())
+}
+
+/// Whether the sender of a first letter may go on.
+pub(crate) enum Meeting {
+    /// It is, or now is, a contact; its letter may be opened.
+    Known,
+    /// Not to be heard: blocked, or its log does not hold.
+    Refused,
+}
+
+/// Looks at who says it writes to our front door.
+pub(crate) fn meet(
+    tx: &mut Transaction<'_>,
+    introduction: &Introduction,
+) -> Result<Meeting, EngineError> {
+    if let Some(mut contact) = load(tx, &introduction.account)? {
+        if contact.blocked {
+            return Ok(Meeting::Refused);
+        }
+        return match verify(&introduction.log, Some(&contact.id), None) {
+            Ok(log) => match adopt(tx, &mut contact, &log) {
+                Ok(()) => {
+                    store(tx, &contact);
+                    Ok(Meeting::Known)
+                }
+                Err(_) => Ok(Meeting::Refused),
+            },
+            Err(_) => Ok(Meeting::Refused),
+        };
+    }
+    let Ok(log) = verify(&introduction.log, Some(&introduction.account), None) else {
+        tx.event(Event::Undecryptable { contact: None });
+        return Ok(Meeting::Refused);
+    };
+    if account::check_name(&introduction.name).is_err() || requests(tx)? >= limits::CONTACT_REQUESTS
+    {
+        return Ok(Meeting::Refused);
+    }
+    // Somebody with the name of a contact: perhaps the contact with new keys, perhaps a liar. Ask the relay,
+    // since a mere claim must not stop a conversation.
+    if let Some(namesake) = by_address(tx, &introduction.name, &introduction.relay)? {
+        let request = wire::Request::FetchLog(wire::FetchLog::ByName(introduction.name.clone()));
+        outbox::add(
+            tx,
+            Purpose::CheckName(namesake.id),
+            introduction.relay.clone(),
+            request,
+        )?;
+    }
+    let mut contact = new_contact(tx, &log, &introduction.name, &introduction.relay, None)?;
+    contact.request = !account::redeemed_own_invite(tx, introduction.ticket)?;
+    store(tx, &contact);
+    tx.event(Event::ContactRequest {
+        contact: contact.id,
+    });
+    Ok(Meeting::Known)
+}
+
+/// Notes a comparison out of band. This, or a new invite, also ends a hard stop: a person decided.
+pub(crate) fn mark_verified(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &AccountId,
+    means: VerificationMeans,
+) -> Result<(), EngineError> {
+    let mut contact = existing(tx, id)?;
+    contact.trust = match means {
+        VerificationMeans::Invite => Trust::ByInvite,
+        VerificationMeans::SafetyNumber => Trust::BySafetyNumber,
+    };
+    contact.changed = false;
+    contact.request = false;
+    store(tx, &contact);
+    tx.outcome(command, CommandOutcome::Done);
+    Ok(())
+}
+
+/// Blocks a contact: its queue closes, so that its letters do not even reach this device.
+pub(crate) fn block(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &AccountId,
+    blocked: bool,
+) -> Result<(), EngineError> {
+    let mut contact = existing(tx, id)?;
+    if blocked && !contact.blocked {
+        queues::close_for_contact(tx, id)?;
+    }
+    contact.blocked = blocked;
+    store(tx, &contact);
+    tx.outcome(command, CommandOutcome::Done);
+    Ok(())
+}
+
+/// Verifies a log that a relay or a stranger handed over.
+fn verify(
+    log: &[u8],
+    id: Option<&AccountId>,
+    pin: Option<&Pin>,
+) -> Result<VerifiedLog, EngineError> {
+    UnverifiedLog::decode(log)
+        .and_then(|log| log.verify(id, pin))
+        .map_err(|error| match (error, id) {
+            (_, Some(contact)) => EngineError::BadKeys { contact: *contact },
+            (_, None) => EngineError::Protocol,
+        })
+}
+
+/// Takes over a log that must continue the pinned one.
+fn adopt(
+    tx: &mut Transaction<'_>,
+    contact: &mut Contact,
+    log: &VerifiedLog,
+) -> Result<(), EngineError> {
+    let again = UnverifiedLog::decode(log.bytes())
+        .and_then(|log| log.verify(Some(&contact.id), Some(&contact.pin)));
+    match again {
+        Ok(log) => {
+            contact.pin = log.head();
+            contact.log = log.bytes().to_vec();
+            Ok(())
+        }
+        // An older log than the pinned one arrives in letters that were under way; it changes nothing.
+        Err(LogError::RolledBack { .. }) => Ok(()),
+        Err(_) => Err(identity_changed(tx, contact, log.bytes())),
+    }
+}
+
+/// The hard stop: evidence is kept, sending ends until a person decides.
+fn identity_changed(tx: &mut Transaction<'_>, contact: &mut Contact, shown: &[u8]) -> EngineError {
+    contact.changed = true;
+    store(tx, contact);
+    keep_evidence(tx, contact, shown);
+    tx.event(Event::IdentityChanged {
+        contact: contact.id,
+    });
+    EngineError::IdentityChanged {
+        contact: contact.id,
+    }
+}
+
+/// Keeps what was pinned and what was shown instead, as received and signed.
+pub(crate) fn keep_evidence(tx: &mut Transaction<'_>, contact: &Contact, shown: &[u8]) {
+    let mut out = keys::codec::Writer::new();
+    out.u8(1);
+    out.u64(tx.now.as_secs());
+    out.array(contact.id.as_bytes());
+    out.bytes(&contact.log);
+    out.bytes(shown);
+    let bytes = out.finish();
+    let name = keys::sha256(&[contact.id.as_bytes(), shown]);
+    tx.put(
+        Table::Evidence,
+        name.to_vec(),
+        zeroize::Zeroizing::new(bytes),
+    );
+}
+
+/// A person decided for this account: others that hold the same address become history.
+fn retire_namesakes(tx: &mut Transaction<'_>, contact: &Contact) -> Result<(), EngineError> {
+    for mut other in all(tx)? {
+        if other.id != contact.id && other.name == contact.name && other.relay == contact.relay {
+            other.changed = true;
+            if other.petname == contact.petname {
+                other.petname = unused_petname(tx, &format!("{}-old", other.petname))?;
+            }
+            store(tx, &other);
+        }
+    }
+    Ok(())
+}
+
+fn new_contact(
+    tx: &mut Transaction<'_>,
+    log: &VerifiedLog,
+    name: &str,
+    relay: &str,
+    petname: Option<String>,
+) -> Result<Contact, EngineError> {
+    account::check_name(name)?;
+    let petname = unused_petname(tx, petname.as_deref().unwrap_or(name))?;
+    Ok(Contact {
+        id: *log.account_id(),
+        petname,
+        name: name.to_owned(),
+        relay: relay.to_owned(),
+        trust: Trust::Claimed,
+        changed: false,
+        blocked: false,
+        request: false,
+        log: log.bytes().to_vec(),
+        pin: log.head(),
+        invite_ticket: None,
+    })
+}
+
+/// `bob`, or `bob-2` where there is a bob.
+fn unused_petname(tx: &Transaction<'_>, wanted: &str) -> Result<String, EngineError> {
+    let taken: Vec<String> = all(tx)?
+        .into_iter()
+        .map(|contact| contact.petname)
+        .collect();
+    if !taken.iter().any(|name| name == wanted) {
+        return Ok(wanted.to_owned());
+    }
+    (2..u32::MAX)
+        .map(|number| format!("{wanted}-{number}"))
+        .find(|name| !taken.contains(name))
+        .ok_or(EngineError::Internal { what: "petnames" })
+}
+
+/// All contacts. A person has hundreds, not millions; each is a few KiB.
+pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<Contact>, EngineError> {
+    let mut contacts = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = tx.scan(Table::Contact, &[], after.as_deref(), limits::PAGE)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(contacts);
+        };
+        after = Some(last.clone());
+        for (_, bytes) in &rows {
+            contacts.push(Contact::decode(bytes)?);
+        }
+    }
+}
+
+fn by_address(
+    tx: &Transaction<'_>,
+    name: &str,
+    relay: &str,
+) -> Result<Option<Contact>, EngineError> {
+    Ok(all(tx)?
+        .into_iter()
+        .find(|contact| contact.name == name && contact.relay == relay && !contact.changed))
+}
+
+fn requests(tx: &Transaction<'_>) -> Result<usize, EngineError> {
+    Ok(all(tx)?.iter().filter(|contact| contact.request).count())
+}
+
+/// Makes an invite; it is handed out once the relay has noted its ticket.
+pub(crate) fn create_invite(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    valid_for: u64,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let mut ticket = [0; 16];
+    tx.rng.fill_bytes(&mut ticket);
+    let valid_for = valid_for.clamp(1, limits::INVITE_SECONDS);
+    let expires = Timestamp::from_secs(tx.now.as_secs().saturating_add(valid_for));
+    let invite = Invite {
+        account: own.id,
+        ticket,
+        expires,
+        name: own.name.clone(),
+        relay: own.relay.clone(),
+    };
+    tx.put(
+        Table::Invite,
+        ticket.to_vec(),
+        zeroize::Zeroizing::new(expires.as_secs().to_be_bytes().to_vec()),
+    );
+    let request = wire::Request::CreateTicket(wire::CreateTicket {
+        ticket_hash: keys::sha256(&[&ticket]),
+        expires,
+    });
+    outbox::add_own(
+        tx,
+        Purpose::CreateTicket {
+            command,
+            invite: invite.to_text(),
+        },
+        request,
+    )
+}

@@ -1,0 +1,229 @@
+//! The engine: hands each input to the module of its domain.
+
+use crate::account;
+use crate::contacts;
+use crate::error::{EngineError, StoreError};
+use crate::event::CommandOutcome;
+use crate::input::{CommandId, Input};
+use crate::letters;
+use crate::outbox;
+use crate::pre_keys;
+use crate::queues;
+use crate::records::{Contact, Letter, OwnAccount, Record as _, Upload};
+use crate::step::Step;
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use crate::uploads;
+use keys::{AccountId, BlobId, LetterId, QueueId, Timestamp};
+use rand_core::CryptoRng;
+
+/// The client's logic. It has no state of its own: everything is in the snapshot.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Engine;
+
+impl Engine {
+    /// Handles one input and returns what it changes.
+    ///
+    /// A command that fails for a reason a person can mend is not an error here: its outcome is an event.
+    ///
+    /// # Errors
+    /// Only what the driver must deal with: the store failed, or an invariant does not hold.
+    pub fn handle(
+        &self,
+        snapshot: &dyn Snapshot,
+        input: Input,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Step, EngineError> {
+        let command = input.command();
+        let mut tx = Transaction::new(snapshot, now, rng);
+        match route(&mut tx, input) {
+            Ok(()) => Ok(tx.into_step()),
+            Err(error @ (EngineError::Store(_) | EngineError::Internal { .. })) => Err(error),
+            Err(error) if command == CommandId::default() => Err(error),
+            Err(error) => {
+                tx.discard();
+                tx.outcome(command, CommandOutcome::Failed(error));
+                Ok(tx.into_step())
+            }
+        }
+    }
+
+    /// Signs a subscription for one connection, or nothing where the queue is not ours any more.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn subscription(
+        &self,
+        snapshot: &dyn Snapshot,
+        queue: &QueueId,
+        challenge: &[u8; 32],
+    ) -> Result<Option<wire::Request>, EngineError> {
+        queues::subscription(snapshot, queue, challenge)
+    }
+
+    /// Reads the own account.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn account(&self, snapshot: &dyn Snapshot) -> Result<Option<OwnAccount>, StoreError> {
+        account::read(snapshot)
+    }
+
+    /// Reads a contact.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn contact(
+        &self,
+        snapshot: &dyn Snapshot,
+        id: &AccountId,
+    ) -> Result<Option<Contact>, StoreError> {
+        snapshot
+            .get(Table::Contact, id.as_bytes())?
+            .map(|bytes| Contact::decode(&bytes))
+            .transpose()
+    }
+
+    /// Reads all contacts.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn contacts(&self, snapshot: &dyn Snapshot) -> Result<Vec<Contact>, StoreError> {
+        let rows = snapshot.scan(Table::Contact, &[], None, usize::MAX)?;
+        rows.iter()
+            .map(|(_, bytes)| Contact::decode(bytes))
+            .collect()
+    }
+
+    /// Reads a letter.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn letter(
+        &self,
+        snapshot: &dyn Snapshot,
+        id: &LetterId,
+    ) -> Result<Option<Letter>, StoreError> {
+        snapshot
+            .get(Table::Letter, id.as_bytes())?
+            .map(|bytes| Letter::decode(&bytes))
+            .transpose()
+    }
+
+    /// Reads the letters of a conversation, oldest first, from the one after `after` on.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn conversation(
+        &self,
+        snapshot: &dyn Snapshot,
+        contact: &AccountId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        let start = after.map(|order| [&contact.as_bytes()[..], &order.to_be_bytes()].concat());
+        let rows = snapshot.scan(
+            Table::Conversation,
+            contact.as_bytes(),
+            start.as_deref(),
+            limit,
+        )?;
+        let mut letters = Vec::with_capacity(rows.len());
+        for (_, id) in rows {
+            let id = LetterId::from_slice(&id).ok_or(StoreError::Damaged {
+                what: "conversation",
+            })?;
+            letters.extend(self.letter(snapshot, &id)?);
+        }
+        Ok(letters)
+    }
+
+    /// Reads an upload under way.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn upload(
+        &self,
+        snapshot: &dyn Snapshot,
+        blob: &BlobId,
+    ) -> Result<Option<Upload>, StoreError> {
+        snapshot
+            .get(Table::Upload, blob.as_bytes())?
+            .map(|bytes| Upload::decode(&bytes))
+            .transpose()
+    }
+}
+
+fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
+    match input {
+        Input::CreateAccount {
+            command,
+            registration,
+        } => account::create(tx, command, registration),
+        Input::CreateInvite { command, valid_for } => {
+            contacts::create_invite(tx, command, valid_for)
+        }
+        Input::AddByInvite {
+            command,
+            invite,
+            petname,
+        } => contacts::add_by_invite(tx, command, &invite, petname),
+        Input::AddByName {
+            command,
+            name,
+            relay,
+        } => contacts::add_by_name(tx, command, &name, relay),
+        Input::MarkVerified {
+            command,
+            contact,
+            means,
+        } => contacts::mark_verified(tx, command, &contact, means),
+        Input::Block {
+            command,
+            contact,
+            blocked,
+        } => contacts::block(tx, command, &contact, blocked),
+        Input::SendLetter {
+            command,
+            letter,
+            to,
+            draft,
+        } => letters::send(tx, command, letter, &to, draft),
+        Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
+        Input::Connected { relay, welcome } => outbox::connected(tx, &relay, &welcome),
+        Input::Reply { id, reply } => outbox::reply(tx, id, *reply),
+        Input::Delivered { queue, seq, body } => queues::delivered(tx, &queue, seq, &body),
+        Input::Subscribed { queue, next_seq } => queues::subscribed(tx, &queue, next_seq),
+        Input::Uploaded { blob } => uploads::uploaded(tx, &blob),
+        Input::UploadChanged { blob, attachment } => uploads::changed(tx, &blob, attachment),
+        Input::UploadFailed { blob } => uploads::failed(tx, &blob),
+        Input::Started => uploads::resume(tx),
+        Input::Tick => tick(tx),
+    }
+}
+
+fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if account::exists(tx)? {
+        letters::expire(tx)?;
+        letters::send_receipts(tx)?;
+        outbox::expire_sent(tx)?;
+        pre_keys::rotate(tx)?;
+    }
+    Ok(())
+}
+
+impl Input {
+    fn command(&self) -> CommandId {
+        match self {
+            Self::CreateAccount { command, .. }
+            | Self::CreateInvite { command, .. }
+            | Self::AddByInvite { command, .. }
+            | Self::AddByName { command, .. }
+            | Self::MarkVerified { command, .. }
+            | Self::Block { command, .. }
+            | Self::SendLetter { command, .. } => *command,
+            _ => CommandId::default(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What lies in a queue: a padded, sealed body that tells the relay nothing but its size bucket
+//! (docs/spec/letters.md, section 2).
+//!
+//! A *front-door* body is sealed to the device's X-Wing key, because the sender shares nothing with the device
+//! yet; the sender's account and log are inside. A *route* body is sealed under the key that came with the
+//! route; it hides the ratchet's header, and the queue itself tells its owner who writes.
+
+use crate::limits;
+use keys::hpke::{EnvelopePublic, EnvelopeSecret};
+use keys::{AccountId, DeviceId, QueueId, Secret, label};
+use prost::Message as _;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// The lengths a body may have, in bytes.
+const BUCKETS: [usize; 4] = [1024, 4096, 16_384, 65_536];
+/// X-Wing ciphertext and AES-GCM tag.
+const FRONT_DOOR_OVERHEAD: usize = 1120 + 16;
+/// Nonce and AES-GCM tag.
+const ROUTE_OVERHEAD: usize = 12 + 16;
+
+/// Which of the ratchet's two message forms follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    PreKey,
+    Ratchet,
+}
+
+/// A ratchet message and the device it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inner {
+    pub(crate) device: DeviceId,
+    pub(crate) kind: MessageKind,
+    pub(crate) message: Vec<u8>,
+}
+
+/// What a stranger says of itself; true only as far as the log's signatures and the ratchet show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Introduction {
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) relay: String,
+    pub(crate) log: Vec<u8>,
+    /// The ticket of the invite that led here.
+    pub(crate) ticket: Option<[u8; 16]>,
+}
+
+/// The body cannot be opened, or is too long to be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EnvelopeError {
+    /// Wrong key, changed bytes, or not of this form.
+    #[error("the body cannot be opened")]
+    Unopenable,
+    /// More than the largest bucket takes.
+    #[error("the content is too long for a body")]
+    TooLong,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct FrontDoorSchema {
+    #[prost(bytes = "vec", tag = "1")]
+    account: Vec<u8>,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(string, tag = "3")]
+    relay: String,
+    #[prost(bytes = "vec", tag = "4")]
+    log: Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    inner: Option<InnerSchema>,
+    #[prost(bytes = "vec", tag = "6")]
+    ticket: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct InnerSchema {
+    #[prost(bytes = "vec", tag = "1")]
+    device: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    kind: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    message: Vec<u8>,
+}
+
+/// Seals a first letter.
+pub(crate) fn seal_front_door(
+    rng: &mut dyn CryptoRng,
+    to: &EnvelopePublic,
+    queue: &QueueId,
+    introduction: &Introduction,
+    inner: &Inner,
+) -> Result<Vec<u8>, EnvelopeError> {
+    let message = FrontDoorSchema {
+        account: introduction.account.as_bytes().to_vec(),
+        name: introduction.name.clone(),
+        relay: introduction.relay.clone(),
+        log: introduction.log.clone(),
+        inner: Some(inner.to_schema()),
+        ticket: introduction
+            .ticket
+            .map(|ticket| ticket.to_vec())
+            .unwrap_or_default(),
+    };
+    let padded = pad(&message.encode_to_vec(), FRONT_DOOR_OVERHEAD)?;
+    keys::hpke::seal(
+        rng,
+        to,
+        label::FRONT_DOOR.as_bytes(),
+        queue.as_bytes(),
+        &padded,
+    )
+    .map_err(|_| EnvelopeError::Unopenable)
+}
+
+/// Opens a first letter.
+pub(crate) fn open_front_door(
+    secret: &EnvelopeSecret,
+    queue: &QueueId,
+    body: &[u8],
+) -> Result<(Introduction, Inner), EnvelopeError> {
+    let padded = keys::hpke::open(secret, label::FRONT_DOOR.as_bytes(), queue.as_bytes(), body)
+        .map_err(|_| EnvelopeError::Unopenable)?;
+    let padded = Zeroizing::new(padded);
+    let message =
+        FrontDoorSchema::decode(unpad(&padded)?).map_err(|_| EnvelopeError::Unopenable)?;
+    let bounded = message.name.len() <= limits::NAME_BYTES
+        && message.relay.len() <= limits::RELAY_URL_BYTES
+        && message.log.len() <= limits::LOG_IN_ENVELOPE_BYTES;
+    if !bounded {
+        return Err(EnvelopeError::Unopenable);
+    }
+    let introduction = Introduction {
+        account: AccountId::from_slice(&message.account).ok_or(EnvelopeError::Unopenable)?,
+        name: message.name,
+        relay: message.relay,
+        log: message.log,
+        ticket: message.ticket.as_slice().try_into().ok(),
+    };
+    Ok((
+        introduction,
+        Inner::from_schema(message.inner.ok_or(EnvelopeError::Unopenable)?)?,
+    ))
+}
+
+/// Seals a letter for a route.
+pub(crate) fn seal_route(
+    rng: &mut dyn CryptoRng,
+    key: &Secret<32>,
+    queue: &QueueId,
+    inner: &Inner,
+) -> Result<Vec<u8>, EnvelopeError> {
+    let padded = pad(&inner.to_schema().encode_to_vec(), ROUTE_OVERHEAD)?;
+    let mut nonce = [0; 12];
+    rng.fill_bytes(&mut nonce);
+    let sealed = keys::gcm_seal(key, &nonce, &route_data(queue), &padded);
+    Ok([&nonce[..], &sealed].concat())
+}
+
+/// Opens a letter of a contact's queue.
+pub(crate) fn open_route(
+    key: &Secret<32>,
+    queue: &QueueId,
+    body: &[u8],
+) -> Result<Inner, EnvelopeError> {
+    let (nonce, sealed) = body
+        .split_first_chunk::<12>()
+        .ok_or(EnvelopeError::Unopenable)?;
+    let padded = keys::gcm_open(key, nonce, &route_data(queue), sealed)
+        .map_err(|_| EnvelopeError::Unopenable)?;
+    let message = InnerSchema::decode(unpad(&padded)?).map_err(|_| EnvelopeError::Unopenable)?;
+    Inner::from_schema(message)
+}
+
+fn route_data(queue: &QueueId) -> Vec<u8> {
+    [label::ROUTE.as_bytes(), &[0], queue.as_bytes()].concat()
+}
+
+impl Inner {
+    fn to_schema(&self) -> InnerSchema {
+        InnerSchema {
+            device: self.device.as_bytes().to_vec(),
+            kind: match self.kind {
+                MessageKind::PreKey => 3,
+                MessageKind::Ratchet => 2,
+            },
+            message: self.message.clone(),
+        }
+    }
+
+    fn from_schema(message: InnerSchema) -> Result<Self, EnvelopeError> {
+        Ok(Self {
+            device: DeviceId::from_slice(&message.device).ok_or(EnvelopeError::Unopenable)?,
+            kind: match message.kind {
+                3 => MessageKind::PreKey,
+                2 => MessageKind::Ratchet,
+                _ => return Err(EnvelopeError::Unopenable),
+            },
+            message: message.message,
+        })
+    }
+}
+
+/// `BE4(length) ‖ content ‖ zeros` up to the smallest bucket less the seal's overhead.
+fn pad(content: &[u8], overhead: usize) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
+    let length = u32::try_from(content.len()).map_err(|_| EnvelopeError::TooLong)?;
+    let room = BUCKETS
+        .iter()
+        .filter_map(|bucket| bucket.checked_sub(overhead))
+        .find(|room| {
+            room.checked_sub(4)
+                .is_some_and(|room| room >= content.len())
+        })
+        .ok_or(EnvelopeError::TooLong)?;
+    let mut padded = Vec::with_capacity(room);
+    padded.extend_from_slice(&length.to_be_bytes());
+    padded.extend_from_slice(content);
+    padded.resize(room, 0);
+    Ok(Zeroizing::new(padded))
+}
+
+fn unpad(padded: &[u8]) -> Result<&[u8], EnvelopeError> {
+    let (length, rest) = padded
+        .split_first_chunk::<4>()
+        .ok_or(EnvelopeError::Unopenable)?;
+    let length =
+        usize::try_from(u32::from_be_bytes(*length)).map_err(|_| EnvelopeError::Unopenable)?;
+    let (content, padding) = rest
+        .split_at_checked(length)
+        .ok_or(EnvelopeError::Unopenable)?;
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(EnvelopeError::Unopenable);
+    }
+    Ok(content)
+}

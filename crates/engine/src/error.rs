@@ -1,0 +1,131 @@
+//! Why an input was not handled.
+
+use keys::AccountId;
+
+/// The disk below the engine failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No room. Nothing changed.
+    #[error("the disk is full")]
+    Full,
+    /// A stored value cannot be understood.
+    #[error("the profile is damaged: {what}")]
+    Damaged {
+        /// Which kind of value.
+        what: &'static str,
+    },
+    /// The disk failed. Nothing changed.
+    #[error("the profile cannot be read or written (code {code})")]
+    Io {
+        /// The store's own code.
+        code: i32,
+    },
+}
+
+/// Why a command or a relay's answer led to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// This profile has no account yet.
+    #[error("there is no account in this home")]
+    NoAccount,
+    /// This profile has an account already.
+    #[error("there is an account in this home already")]
+    AccountExists,
+    /// A name is empty, too long or has other characters than a-z, 0-9, '.', '-', '_'.
+    #[error("the name is not valid")]
+    InvalidName,
+    /// A relay's URL is too long or malformed.
+    #[error("the relay's address is not valid")]
+    InvalidRelay,
+    /// Somebody else has the name.
+    #[error("the name is taken at this relay")]
+    NameTaken,
+    /// The relay wants a registration code.
+    #[error("the relay wants an invite")]
+    RegistrationCodeNeeded,
+    /// The registration code is unknown.
+    #[error("the relay does not know this invite")]
+    RegistrationCodeUnknown,
+    /// The text is not an invite, or was cut or changed.
+    #[error("this is not a whole invite")]
+    InvalidInvite,
+    /// The invite's time is over.
+    #[error("the invite has expired")]
+    InviteExpired,
+    /// The invite was used by somebody.
+    #[error("the invite was used already")]
+    InviteUsed,
+    /// The invite is one's own.
+    #[error("this invite is from this account")]
+    OwnInvite,
+    /// The relay does not know the name.
+    #[error("the relay knows no account of this name")]
+    UnknownName,
+    /// No such contact.
+    #[error("there is no such contact")]
+    UnknownContact,
+    /// The contact is blocked.
+    #[error("the contact is blocked")]
+    Blocked,
+    /// The contact's identity is not the pinned one.
+    #[error("the identity of this contact has changed")]
+    IdentityChanged {
+        /// The contact as pinned.
+        contact: AccountId,
+    },
+    /// A relay's answer contradicts a signature or a pin. Evidence is kept.
+    #[error("the relay's answer does not fit the contact's keys")]
+    BadKeys {
+        /// Whose keys.
+        contact: AccountId,
+    },
+    /// The text is too long for a letter.
+    #[error("the text has {got} bytes, a letter takes {max}")]
+    TextTooLong {
+        /// Its length in bytes.
+        got: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// There is neither text nor file.
+    #[error("the letter is empty")]
+    EmptyLetter,
+    /// Too many files for one letter.
+    #[error("a letter takes at most {max} files")]
+    TooManyFiles {
+        /// The limit.
+        max: usize,
+    },
+    /// The letter this one answers is not known.
+    #[error("there is no such letter")]
+    UnknownLetter,
+    /// The contact's relay has no keys for the contact's device.
+    #[error("the relay has no keys for this contact")]
+    NoPreKeys,
+    /// The recipient's relay refuses the letter.
+    #[error("the relay refuses the letter")]
+    Undeliverable,
+    /// A file could not be uploaded.
+    #[error("a file could not be uploaded")]
+    UploadFailed,
+    /// The relay refused a request.
+    #[error("the relay refused: {kind:?}")]
+    Refused {
+        /// Its reason.
+        kind: wire::RefusalKind,
+    },
+    /// A relay's answer does not fit its request.
+    #[error("the relay's answer makes no sense")]
+    Protocol,
+    /// An invariant of the engine does not hold: a defect of this program.
+    #[error("internal error: {what}")]
+    Internal {
+        /// Which.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,178 @@
+//! What can happen to a client.
+
+use keys::{AccountId, BlobId, LetterId, QueueId};
+
+/// Names a command of a face, so that its outcome finds the way back. Zero means nobody waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct CommandId(pub u64);
+
+/// How a new account is announced.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The name people type, 1 to 32 of a-z, 0-9, '.', '-', '_'.
+    pub name: String,
+    /// The relay's URL with its pin.
+    pub relay: String,
+    /// A registration code, where the relay wants one.
+    pub code: Option<String>,
+}
+
+/// A file that goes with a letter, as the driver found it on disk.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Where the file is; only the driver reads it.
+    pub path: String,
+    /// The name the recipient sees.
+    pub name: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Size, times and inode folded by the driver. If it differs on resumption the upload starts anew under
+    /// a new key, for one key and nonce must never seal two contents.
+    pub fingerprint: [u8; 32],
+}
+
+/// What a person wants to send.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    /// The text, possibly empty when there is an attachment.
+    pub text: String,
+    /// The letter this answers.
+    pub reply_to: Option<LetterId>,
+    /// Seconds after which both sides delete the letter, counted from sending and from first display.
+    pub expires_after: Option<u64>,
+    /// Files.
+    pub attachments: Vec<Attachment>,
+}
+
+/// How a person made sure of an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerificationMeans {
+    /// By an invite, which carries the account id.
+    Invite,
+    /// By comparing safety numbers.
+    SafetyNumber,
+}
+
+/// One input of [`Engine::handle`](crate::Engine::handle).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Makes keys and announces the account.
+    CreateAccount {
+        /// Who waits.
+        command: CommandId,
+        /// Name and relay.
+        registration: Registration,
+    },
+    /// Makes an invite for one person.
+    CreateInvite {
+        /// Who waits.
+        command: CommandId,
+        /// Seconds until it no longer works.
+        valid_for: u64,
+    },
+    /// Adds the person who made an invite; verified at once.
+    AddByInvite {
+        /// Who waits.
+        command: CommandId,
+        /// The invite's text.
+        invite: String,
+        /// What to call the contact instead of the name in the invite.
+        petname: Option<String>,
+    },
+    /// Adds a person by what a relay says of a name; only claimed.
+    AddByName {
+        /// Who waits.
+        command: CommandId,
+        /// The name.
+        name: String,
+        /// The relay's URL with its pin.
+        relay: String,
+    },
+    /// Notes that a person compared something out of band.
+    MarkVerified {
+        /// Who waits.
+        command: CommandId,
+        /// Whom.
+        contact: AccountId,
+        /// How.
+        means: VerificationMeans,
+    },
+    /// Blocks or unblocks a contact.
+    Block {
+        /// Who waits.
+        command: CommandId,
+        /// Whom.
+        contact: AccountId,
+        /// Whether to block.
+        blocked: bool,
+    },
+    /// Sends a letter to a contact.
+    SendLetter {
+        /// Who waits.
+        command: CommandId,
+        /// The letter's id, drawn by the caller so that a retry of the command is the same letter.
+        letter: LetterId,
+        /// The recipient.
+        to: AccountId,
+        /// What.
+        draft: Draft,
+    },
+    /// The reader has seen these letters; timers of disappearing letters start.
+    MarkRead {
+        /// Which.
+        letters: Vec<LetterId>,
+    },
+    /// A connection to a relay stands.
+    Connected {
+        /// The relay's URL with its pin.
+        relay: String,
+        /// What it said of itself.
+        welcome: Box<wire::Welcome>,
+    },
+    /// A relay answered a request.
+    Reply {
+        /// The number of the request.
+        id: u64,
+        /// The answer.
+        reply: Box<wire::Reply>,
+    },
+    /// A relay pushed a letter of a queue.
+    Delivered {
+        /// The queue.
+        queue: QueueId,
+        /// Its place there.
+        seq: u64,
+        /// The sealed body.
+        body: Vec<u8>,
+    },
+    /// The relay answered a subscription.
+    Subscribed {
+        /// The queue.
+        queue: QueueId,
+        /// The sequence number the next letter will get, or nothing if the relay does not know the queue.
+        next_seq: Option<u64>,
+    },
+    /// All bytes of an upload are stored at the relay.
+    Uploaded {
+        /// The blob.
+        blob: BlobId,
+    },
+    /// The file is not the one the upload began with: start anew under a new key.
+    UploadChanged {
+        /// The blob.
+        blob: BlobId,
+        /// The file as it is now.
+        attachment: Attachment,
+    },
+    /// An upload cannot go on (file gone, quota): the letter fails.
+    UploadFailed {
+        /// The blob.
+        blob: BlobId,
+    },
+    /// The driver began: uploads under way are offered again.
+    Started,
+    /// Time passed: deletes what has expired, sends receipts that are due, retries.
+    Tick,
+}

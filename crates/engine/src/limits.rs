@@ -1,0 +1,40 @@
+//! Every bound the engine puts on foreign input, and every number it chose itself.
+
+/// Longest text of one letter in bytes; longer texts go as a file.
+pub const TEXT_BYTES: usize = 48 * 1024;
+/// Enclosures of one letter.
+pub const ENCLOSURES: usize = 32;
+/// Longest file name shown, in bytes.
+pub const FILE_NAME_BYTES: usize = 255;
+/// Longest name of an account in bytes.
+pub const NAME_BYTES: usize = 32;
+/// Longest URL of a relay, pin included, in bytes.
+pub const RELAY_URL_BYTES: usize = 256;
+/// Longest account log that travels inside a first letter, in bytes.
+pub const LOG_IN_ENVELOPE_BYTES: usize = 48 * 1024;
+/// Letters that one receipt may name.
+pub const RECEIPT_LETTERS: usize = 256;
+/// One-time EC pre-keys kept at the relay.
+pub const ONE_TIME_EC_KEYS: u32 = 60;
+/// One-time KEM pre-keys kept at the relay.
+pub const ONE_TIME_KEM_KEYS: u32 = 20;
+/// One-time KEM pre-keys in one request, so that it fits a frame.
+pub const KEM_KEYS_A_REQUEST: usize = 10;
+/// New keys are published when so many or fewer are left.
+pub const TOP_UP_BELOW: u32 = 10;
+/// Seconds after which a pre-key's signature is no longer accepted.
+pub const PRE_KEY_VALID_SECONDS: u64 = 90 * 24 * 3600;
+/// Seconds a sealed body is kept for sending again.
+pub const SENT_KEPT_SECONDS: u64 = 30 * 24 * 3600;
+/// Seconds until a letter without receipt is offered to the relay again when a connection begins.
+pub const RESEND_AFTER_SECONDS: u64 = 24 * 3600;
+/// Receipts wait up to so many seconds, so that they say less about when a letter was read.
+pub const RECEIPT_JITTER_SECONDS: u64 = 2;
+/// Longest life of an invite in seconds.
+pub const INVITE_SECONDS: u64 = 30 * 24 * 3600;
+/// Letters of unknown senders kept in all.
+pub const CONTACT_REQUESTS: usize = 1_000;
+/// Rows read at once.
+pub const PAGE: usize = 256;
+/// Letters that may wait for one session.
+pub const WAITING_LETTERS: usize = 10_000;

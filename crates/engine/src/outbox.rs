@@ -1,0 +1,329 @@
+//! Requests: stored before they leave, offered again on every connection, ended by an answer.
+
+use crate::account;
+use crate::contacts;
+use crate::error::{EngineError, StoreError};
+use crate::event::{CommandOutcome, Event};
+use crate::input::CommandId;
+use crate::letters;
+use crate::limits;
+use crate::pre_keys;
+use crate::queues;
+use crate::records::{OutboxEntry, Purpose, Record as _, SentBody, key};
+use crate::sessions;
+use crate::step::{Outgoing, Subscription};
+use crate::store::Table;
+use crate::transaction::Transaction;
+
+/// Stores a request for a relay and hands it out.
+pub(crate) fn add(
+    tx: &mut Transaction<'_>,
+    purpose: Purpose,
+    relay: String,
+    request: wire::Request,
+) -> Result<u64, EngineError> {
+    let id = tx.next_number("outbox")?;
+    let entry = OutboxEntry {
+        purpose,
+        relay: relay.clone(),
+        request: request.encode(),
+    };
+    tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
+    tx.send(Outgoing::Request {
+        id,
+        relay,
+        request: Box::new(request),
+    });
+    Ok(id)
+}
+
+/// Stores a request for our own relay.
+pub(crate) fn add_own(
+    tx: &mut Transaction<'_>,
+    purpose: Purpose,
+    request: wire::Request,
+) -> Result<(), EngineError> {
+    let relay = account::own(tx)?.relay;
+    add(tx, purpose, relay, request).map(drop)
+}
+
+/// A connection stands: everything without an answer is asked again, in the old order.
+pub(crate) fn connected(
+    tx: &mut Transaction<'_>,
+    relay: &str,
+    welcome: &wire::Welcome,
+) -> Result<(), EngineError> {
+    if account::own(tx)?.relay == relay {
+        queues::subscribe_all(tx)?;
+    }
+    if went_back(tx, relay, welcome)? {
+        relay_rolled_back(tx, relay)?;
+    } else {
+        resend(tx, relay, Some(limits::RESEND_AFTER_SECONDS))?;
+    }
+    offer_all(tx, relay)
+}
+
+fn offer_all(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = tx.scan(Table::Outbox, &[], after.as_deref(), limits::PAGE)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        for (number, bytes) in &rows {
+            let entry = OutboxEntry::decode(bytes)?;
+            if entry.relay != relay {
+                continue;
+            }
+            let id = number_of(number)?;
+            let request =
+                wire::Request::decode(&entry.request).map_err(|_| StoreError::Damaged {
+                    what: "outbox entry",
+                })?;
+            tx.send(Outgoing::Request {
+                id,
+                relay: entry.relay,
+                request: Box::new(request),
+            });
+        }
+    }
+}
+
+/// Compares what the relay says of its store with what it said before.
+fn went_back(
+    tx: &mut Transaction<'_>,
+    relay: &str,
+    welcome: &wire::Welcome,
+) -> Result<bool, EngineError> {
+    let place = relay.as_bytes().to_vec();
+    let before = tx.get(Table::Relay, &place)?;
+    let now = key(&[&welcome.relay_id, &welcome.store_version.to_be_bytes()]);
+    let back = before.is_some_and(|before| match before.split_first_chunk::<16>() {
+        Some((id, version)) => {
+            *id != welcome.relay_id || version > welcome.store_version.to_be_bytes().as_slice()
+        }
+        None => false,
+    });
+    tx.put(Table::Relay, place, zeroize::Zeroizing::new(now));
+    Ok(back)
+}
+
+/// The relay lost what it once accepted: our queues are asked for again, bodies without receipt are sent
+/// again. A body that did arrive is a duplicate to the recipient's ratchet and shown once.
+pub(crate) fn relay_rolled_back(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
+    tx.event(Event::RelayRolledBack {
+        relay: relay.to_owned(),
+    });
+    if account::own(tx)?.relay == relay {
+        queues::announce_all(tx)?;
+        pre_keys::publish_again(tx)?;
+    }
+    resend(tx, relay, None)
+}
+
+/// Moves accepted bodies without receipt back to the outbox; with `older_than`, only those older than that.
+fn resend(
+    tx: &mut Transaction<'_>,
+    relay: &str,
+    older_than: Option<u64>,
+) -> Result<(), EngineError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = tx.scan(Table::Sent, &[], after.as_deref(), limits::PAGE)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        for (message, bytes) in &rows {
+            let sent = SentBody::decode(bytes)?;
+            let age = tx.now.as_secs().saturating_sub(sent.accepted_at.as_secs());
+            if sent.relay != relay || older_than.is_some_and(|seconds| age < seconds) {
+                continue;
+            }
+            tx.delete(Table::Sent, message.clone());
+            let id = tx.next_number("outbox")?;
+            let entry = OutboxEntry {
+                purpose: sent.purpose,
+                relay: sent.relay,
+                request: sent.request,
+            };
+            tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
+        }
+    }
+}
+
+/// Deletes sealed bodies that have waited for a receipt too long.
+pub(crate) fn expire_sent(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = tx.scan(Table::Sent, &[], after.as_deref(), limits::PAGE)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        for (message, bytes) in &rows {
+            let sent = SentBody::decode(bytes)?;
+            let age = tx.now.as_secs().saturating_sub(sent.accepted_at.as_secs());
+            if age >= limits::SENT_KEPT_SECONDS {
+                tx.delete(Table::Sent, message.clone());
+                if let Purpose::Send {
+                    letter: Some(letter),
+                    ..
+                } = sent.purpose
+                {
+                    letters::fail(tx, &letter, EngineError::Undeliverable)?;
+                }
+            }
+        }
+    }
+}
+
+/// Handles a relay's answer.
+pub(crate) fn reply(
+    tx: &mut Transaction<'_>,
+    id: u64,
+    reply: wire::Reply,
+) -> Result<(), EngineError> {
+    let place = id.to_be_bytes().to_vec();
+    // An answer to nothing: the relay repeats itself, or lies.
+    let Some(bytes) = tx.get(Table::Outbox, &place)? else {
+        return Ok(());
+    };
+    let entry = OutboxEntry::decode(&bytes)?;
+    if let wire::Reply::Refused(refused) = &reply
+        && refused.is_temporary()
+    {
+        return Ok(()); // It stays; the driver offers it again after the time the relay named.
+    }
+    tx.delete(Table::Outbox, place);
+    let command = entry.purpose.command();
+    match answer(tx, entry, reply) {
+        Ok(()) => Ok(()),
+        Err(EngineError::Store(error)) => Err(EngineError::Store(error)),
+        Err(error) => {
+            tx.outcome(command, CommandOutcome::Failed(error));
+            Ok(())
+        }
+    }
+}
+
+fn answer(
+    tx: &mut Transaction<'_>,
+    entry: OutboxEntry,
+    reply: wire::Reply,
+) -> Result<(), EngineError> {
+    use wire::Reply;
+    let relay = entry.relay.clone();
+    match (entry.purpose, reply) {
+        (Purpose::CreateQueue(queue), Reply::Done) => {
+            tx.send(Outgoing::Subscribe(Subscription { queue }));
+            Ok(())
+        }
+        (Purpose::DeleteQueue(_), _) => Ok(()),
+        (Purpose::PublishPreKeys, Reply::PreKeyCounts(counts)) => pre_keys::counted(tx, counts),
+        (Purpose::PublishPreKeys, _) => Ok(()),
+        (Purpose::Register(command), Reply::Done) => account::registered(tx, command),
+        (Purpose::CreateTicket { command, invite }, Reply::Done) => {
+            tx.outcome(command, CommandOutcome::Invite(invite));
+            Ok(())
+        }
+        (
+            Purpose::RedeemTicket {
+                command,
+                invite,
+                petname,
+            },
+            Reply::Done,
+        ) => contacts::ticket_redeemed(tx, command, invite, petname),
+        (
+            Purpose::LogOfInvite {
+                command,
+                invite,
+                petname,
+            },
+            Reply::Log(log),
+        ) => contacts::log_of_invite(tx, command, &invite, petname, &log.log),
+        (Purpose::LogOfName { command, name }, Reply::Log(log)) => {
+            contacts::log_of_name(tx, command, &name, &relay, &log.log)
+        }
+        (Purpose::CheckName(account), Reply::Log(log)) => {
+            contacts::name_checked(tx, &account, &log.log)
+        }
+        (Purpose::CheckName(_), _) => Ok(()),
+        (Purpose::FetchBundle(account, device), Reply::Bundle(bundle)) => {
+            sessions::bundle_fetched(tx, &account, &device, &bundle)
+        }
+        (Purpose::FetchBundle(account, device), _) => sessions::no_bundle(tx, &account, &device),
+        (purpose @ Purpose::Send { .. }, Reply::SendResult(result)) => {
+            letters::send_answered(tx, purpose, relay, entry.request, &result)
+        }
+        (
+            Purpose::Send {
+                letter: Some(letter),
+                ..
+            },
+            _,
+        ) => letters::fail(tx, &letter, EngineError::Undeliverable),
+        (Purpose::Send { .. }, _) => Ok(()),
+        (purpose, Reply::Refused(refused)) => Err(refusal(&purpose, refused.kind)),
+        _ => Err(EngineError::Protocol),
+    }
+}
+
+/// A relay's final no, in the words of the command.
+fn refusal(purpose: &Purpose, kind: wire::RefusalKind) -> EngineError {
+    use wire::RefusalKind;
+    match (purpose, kind) {
+        (Purpose::Register(_), RefusalKind::NameTaken) => EngineError::NameTaken,
+        (Purpose::Register(_), RefusalKind::CodeNeeded) => EngineError::RegistrationCodeNeeded,
+        (Purpose::Register(_), RefusalKind::CodeUnknown) => EngineError::RegistrationCodeUnknown,
+        (_, RefusalKind::Expired) => EngineError::InviteExpired,
+        (_, RefusalKind::Used) => EngineError::InviteUsed,
+        (Purpose::RedeemTicket { .. }, RefusalKind::NotFound) => EngineError::InviteExpired,
+        (Purpose::Register(_), RefusalKind::Closed) => EngineError::RegistrationCodeNeeded,
+        (Purpose::LogOfName { .. } | Purpose::LogOfInvite { .. }, RefusalKind::NotFound) => {
+            EngineError::UnknownName
+        }
+        (_, kind) => EngineError::Refused { kind },
+    }
+}
+
+impl Purpose {
+    /// Who waits for the answer.
+    fn command(&self) -> CommandId {
+        match self {
+            Self::Register(command)
+            | Self::CreateTicket { command, .. }
+            | Self::RedeemTicket { command, .. }
+            | Self::LogOfInvite { command, .. }
+            | Self::LogOfName { command, .. } => *command,
+            _ => CommandId::default(),
+        }
+    }
+}
+
+/// Drops registrations without answer, because another one takes their place.
+pub(crate) fn forget_registrations(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = tx.scan(Table::Outbox, &[], after.as_deref(), limits::PAGE)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        for (number, bytes) in rows {
+            if matches!(OutboxEntry::decode(&bytes)?.purpose, Purpose::Register(_)) {
+                tx.delete(Table::Outbox, number);
+            }
+        }
+    }
+}
+
+fn number_of(key: &[u8]) -> Result<u64, EngineError> {
+    let bytes = key.try_into().map_err(|_| StoreError::Damaged {
+        what: "outbox entry",
+    })?;
+    Ok(u64::from_be_bytes(bytes))
+}

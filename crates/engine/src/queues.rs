@@ -1,0 +1,255 @@
+//! Our own queues: made, subscribed, emptied.
+
+use crate::contacts;
+use crate::envelope::{self, Inner, Introduction};
+use crate::error::{EngineError, StoreError};
+use crate::event::Event;
+use crate::letters;
+use crate::outbox;
+use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
+use crate::step::{Outgoing, Subscription};
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use keys::{AccountId, QueueId, Secret};
+
+/// Makes a queue: keys here, then a request to our relay.
+pub(crate) fn create(
+    tx: &mut Transaction<'_>,
+    purpose: QueuePurpose,
+) -> Result<OwnQueue, EngineError> {
+    let queue = OwnQueue {
+        id: QueueId::random(tx.rng),
+        purpose,
+        receive_key: Secret::random(tx.rng),
+        token: Secret::random(tx.rng),
+        route_key: Secret::random(tx.rng),
+        last_seq: 0,
+        used: false,
+    };
+    store(tx, &queue);
+    if let QueuePurpose::Contact(account) = purpose {
+        let place = queue_of_contact(&account);
+        tx.put(
+            Table::Meta,
+            place,
+            zeroize::Zeroizing::new(queue.id.as_bytes().to_vec()),
+        );
+    }
+    announce(tx, &queue)?;
+    Ok(queue)
+}
+
+/// Asks our relay for the queue. Asking again for a queue that is there changes nothing.
+fn announce(tx: &mut Transaction<'_>, queue: &OwnQueue) -> Result<(), EngineError> {
+    let request = wire::Request::CreateQueue(wire::CreateQueue {
+        queue_id: queue.id,
+        receive_key: keys::ed25519::public(&queue.receive_key),
+        send_token_hash: keys::sha256(&[queue.token.expose_secret()]),
+    });
+    outbox::add_own(tx, Purpose::CreateQueue(queue.id), request)
+}
+
+/// The queue that a contact was, or will be, told of; made on first use.
+pub(crate) fn for_contact(
+    tx: &mut Transaction<'_>,
+    contact: &AccountId,
+) -> Result<OwnQueue, EngineError> {
+    match tx.get(Table::Meta, &queue_of_contact(contact))? {
+        Some(id) => {
+            let id = QueueId::from_slice(&id).ok_or(StoreError::Damaged { what: "queue" })?;
+            load(tx, &id)?.ok_or_else(|| StoreError::Damaged { what: "queue" }.into())
+        }
+        None => create(tx, QueuePurpose::Contact(*contact)),
+    }
+}
+
+/// Closes the queue of a contact, if there is one: the relay forgets it, and what lies in it.
+pub(crate) fn close_for_contact(
+    tx: &mut Transaction<'_>,
+    contact: &AccountId,
+) -> Result<(), EngineError> {
+    let place = queue_of_contact(contact);
+    let Some(id) = tx.get(Table::Meta, &place)? else {
+        return Ok(());
+    };
+    let id = QueueId::from_slice(&id).ok_or(StoreError::Damaged { what: "queue" })?;
+    if let Some(queue) = load(tx, &id)? {
+        let request = wire::Request::DeleteQueue(wire::DeleteQueue {
+            queue_id: id,
+            signature: keys::ed25519::sign(&queue.receive_key, &deletion(&id)),
+        });
+        outbox::add_own(tx, Purpose::DeleteQueue(id), request)?;
+    }
+    tx.delete(Table::Queue, id.as_bytes().to_vec());
+    tx.delete(Table::Meta, place);
+    Ok(())
+}
+
+/// Signs a subscription for one connection. `None`: the queue is not ours any more.
+pub(crate) fn subscription(
+    snapshot: &dyn Snapshot,
+    queue: &QueueId,
+    challenge: &[u8; 32],
+) -> Result<Option<wire::Request>, EngineError> {
+    let Some(bytes) = snapshot.get(Table::Queue, queue.as_bytes())? else {
+        return Ok(None);
+    };
+    let record = OwnQueue::decode(&bytes)?;
+    let message = wire::subscribe_message(challenge, queue);
+    let signature = keys::ed25519::sign(&record.receive_key, &message);
+    Ok(Some(wire::Request::Subscribe(wire::Subscribe {
+        queue_id: *queue,
+        signature,
+    })))
+}
+
+fn deletion(queue: &QueueId) -> Vec<u8> {
+    wire::delete_queue_message(queue)
+}
+
+/// Every queue is subscribed anew on each connection.
+pub(crate) fn subscribe_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = tx.scan(Table::Queue, &[], after.as_deref(), crate::limits::PAGE)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        after = Some(last.clone());
+        for (id, _) in &rows {
+            let queue = QueueId::from_slice(id).ok_or(StoreError::Damaged { what: "queue" })?;
+            tx.send(Outgoing::Subscribe(Subscription { queue }));
+        }
+    }
+}
+
+/// The relay forgot what it knew: all queues are asked for again.
+pub(crate) fn announce_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for (_, bytes) in tx.scan(Table::Queue, &[], None, usize::MAX)? {
+        let queue = OwnQueue::decode(&bytes)?;
+        announce(tx, &queue)?;
+    }
+    Ok(())
+}
+
+/// Handles the answer to a subscription.
+pub(crate) fn subscribed(
+    tx: &mut Transaction<'_>,
+    id: &QueueId,
+    next_seq: Option<u64>,
+) -> Result<(), EngineError> {
+    let Some(mut queue) = load(tx, id)? else {
+        return Ok(());
+    };
+    match next_seq {
+        // A relay that never heard of the queue lost it, or has not made it yet: ask again.
+        None => {
+            queue.last_seq = 0;
+            store(tx, &queue);
+            announce(tx, &queue)
+        }
+        Some(next) if next <= queue.last_seq => {
+            queue.last_seq = next.saturating_sub(1);
+            store(tx, &queue);
+            {
+                let relay = crate::account::own(tx)?.relay;
+                outbox::relay_rolled_back(tx, &relay)
+            }
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Handles a body that the relay pushed. Whatever it is, it is acknowledged once this step is stored: a body
+/// that cannot be opened today cannot be opened tomorrow, and must not stop those behind it.
+pub(crate) fn delivered(
+    tx: &mut Transaction<'_>,
+    id: &QueueId,
+    seq: u64,
+    body: &[u8],
+) -> Result<(), EngineError> {
+    let Some(mut queue) = load(tx, id)? else {
+        tx.send(Outgoing::Acknowledge {
+            queue: *id,
+            up_to: seq,
+        });
+        return Ok(());
+    };
+    match queue.purpose {
+        QueuePurpose::FrontDoor => {
+            let own = crate::account::own(tx)?;
+            match envelope::open_front_door(own.secrets.envelope(), id, body) {
+                Ok((introduction, inner)) => from_front_door(tx, &introduction, &inner)?,
+                Err(_) => tx.event(Event::Undecryptable { contact: None }),
+            }
+        }
+        QueuePurpose::Contact(account) => match envelope::open_route(&queue.route_key, id, body) {
+            Ok(inner) => letters::receive(tx, &account, &inner)?,
+            Err(_) => tx.event(Event::Undecryptable {
+                contact: Some(account),
+            }),
+        },
+    }
+    // The queue may have been closed by what came (a block), and its record may have changed.
+    if let Some(current) = load(tx, id)? {
+        queue = current;
+        queue.last_seq = queue.last_seq.max(seq);
+        queue.used = true;
+        store(tx, &queue);
+    }
+    tx.send(Outgoing::Acknowledge {
+        queue: *id,
+        up_to: seq,
+    });
+    Ok(())
+}
+
+fn from_front_door(
+    tx: &mut Transaction<'_>,
+    introduction: &Introduction,
+    inner: &Inner,
+) -> Result<(), EngineError> {
+    match contacts::meet(tx, introduction)? {
+        contacts::Meeting::Known => letters::receive(tx, &introduction.account, inner),
+        contacts::Meeting::Refused => Ok(()),
+    }
+}
+
+pub(crate) fn load(tx: &Transaction<'_>, id: &QueueId) -> Result<Option<OwnQueue>, EngineError> {
+    match tx.get(Table::Queue, id.as_bytes())? {
+        Some(bytes) => Ok(Some(OwnQueue::decode(&bytes)?)),
+        None => Ok(None),
+    }
+}
+
+fn store(tx: &mut Transaction<'_>, queue: &OwnQueue) {
+    tx.put(Table::Queue, queue.id.as_bytes().to_vec(), queue.encode());
+}
+
+fn queue_of_contact(contact: &AccountId) -> Vec<u8> {
+    key(&[b"queue/", contact.as_bytes()])
+}
+
+const FRONT_DOOR: &[u8] = b"front-door";
+
+/// The queue that the directory names, made with the account.
+pub(crate) fn ensure_front_door(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, FRONT_DOOR)?.is_none() {
+        let queue = create(tx, QueuePurpose::FrontDoor)?;
+        tx.put(
+            Table::Meta,
+            FRONT_DOOR.to_vec(),
+            zeroize::Zeroizing::new(queue.id.as_bytes().to_vec()),
+        );
+    }
+    Ok(())
+}
+
+/// The front door of this device.
+pub(crate) fn front_door(tx: &Transaction<'_>) -> Result<OwnQueue, EngineError> {
+    let id = tx
+        .get(Table::Meta, FRONT_DOOR)?
+        .ok_or(EngineError::NoAccount)?;
+    let id = QueueId::from_slice(&id).ok_or(StoreError::Damaged { what: "front door" })?;
+    load(tx, &id)?.ok_or_else(|| StoreError::Damaged { what: "front door" }.into())
+}

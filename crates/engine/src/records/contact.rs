@@ -1,0 +1,103 @@
+//! Contacts.
+
+use super::Record;
+use keys::AccountId;
+use keys::account_log::Pin;
+use keys::codec::{DecodeError, Reader, Writer};
+
+/// How sure one may be of a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Trust {
+    /// Only what a relay or the person says.
+    Claimed = 1,
+    /// Verified by an invite.
+    ByInvite = 2,
+    /// Verified by comparing safety numbers.
+    BySafetyNumber = 3,
+}
+
+/// A contact.
+#[derive(Debug, Clone)]
+pub struct Contact {
+    /// The account.
+    pub id: AccountId,
+    /// What the contact is called here; unique.
+    pub petname: String,
+    /// The name at the relay, as claimed.
+    pub name: String,
+    /// The contact's relay.
+    pub relay: String,
+    /// How sure.
+    pub trust: Trust,
+    /// Set when the relay shows another account under the contact's name, or another log than the pinned one.
+    pub changed: bool,
+    /// Whether letters of this contact are dropped.
+    pub blocked: bool,
+    /// Whether this is a first contact by somebody unknown that was not answered yet.
+    pub request: bool,
+    /// The account log, verified before it came here.
+    pub log: Vec<u8>,
+    /// Sequence and hash of the log's newest entry; never goes back.
+    pub pin: Pin,
+    /// The secret of the invite by which this contact was added; shown to the contact once.
+    pub(crate) invite_ticket: Option<[u8; 16]>,
+}
+
+impl Record for Contact {
+    const WHAT: &'static str = "contact";
+
+    fn write(&self, out: &mut Writer) {
+        out.array(self.id.as_bytes());
+        out.bytes(self.petname.as_bytes());
+        out.bytes(self.name.as_bytes());
+        out.bytes(self.relay.as_bytes());
+        out.u8(self.trust as u8);
+        out.u8(u8::from(self.changed) | u8::from(self.blocked) << 1 | u8::from(self.request) << 2);
+        out.bytes(&self.log);
+        out.u64(self.pin.sequence);
+        out.array(&self.pin.hash);
+        out.bytes(
+            self.invite_ticket
+                .as_ref()
+                .map_or(&[][..], |ticket| &ticket[..]),
+        );
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let id = AccountId::from_bytes(input.array()?);
+        let petname = super::text(input, 512)?;
+        let name = super::text(input, 512)?;
+        let relay = super::text(input, 512)?;
+        let trust = match input.u8()? {
+            1 => Trust::Claimed,
+            2 => Trust::ByInvite,
+            3 => Trust::BySafetyNumber,
+            _ => return Err(DecodeError::Invalid),
+        };
+        let flags = input.u8()?;
+        let log = input.bytes(1 << 20)?.to_vec();
+        let pin = Pin {
+            sequence: input.u64()?,
+            hash: input.array()?,
+        };
+        let ticket = input.bytes(16)?;
+        Ok(Self {
+            id,
+            petname,
+            name,
+            relay,
+            trust,
+            changed: flags & 1 != 0,
+            blocked: flags & 2 != 0,
+            request: flags & 4 != 0,
+            log,
+            pin,
+            invite_ticket: if ticket.is_empty() {
+                None
+            } else {
+                Some(ticket.try_into().map_err(|_| DecodeError::Invalid)?)
+            },
+        })
+    }
+}

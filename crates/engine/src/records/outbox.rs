@@ -1,0 +1,235 @@
+//! Requests that wait for an answer, and sealed bodies that wait for a receipt.
+
+use super::Record;
+use crate::input::CommandId;
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId, Timestamp};
+
+/// What an answer is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Makes a queue of ours.
+    CreateQueue(QueueId),
+    /// Ends a queue of ours.
+    DeleteQueue(QueueId),
+    /// Announces the account.
+    Register(CommandId),
+    /// Publishes pre-keys and the front door.
+    PublishPreKeys,
+    /// Makes an invite count once.
+    CreateTicket { command: CommandId, invite: String },
+    /// Uses somebody's invite.
+    RedeemTicket {
+        command: CommandId,
+        invite: String,
+        petname: Option<String>,
+    },
+    /// Asks for the log of the account an invite names.
+    LogOfInvite {
+        command: CommandId,
+        invite: String,
+        petname: Option<String>,
+    },
+    /// Asks who has a name, to add a contact.
+    LogOfName { command: CommandId, name: String },
+    /// Asks who has the name of a known contact, since somebody else claims it.
+    CheckName(AccountId),
+    /// Asks for keys of a device.
+    FetchBundle(AccountId, DeviceId),
+    /// Sends a sealed body to one device.
+    Send {
+        message: MessageId,
+        account: AccountId,
+        device: DeviceId,
+        letter: Option<LetterId>,
+    },
+}
+
+/// A request without an answer.
+pub(crate) struct OutboxEntry {
+    pub(crate) purpose: Purpose,
+    pub(crate) relay: String,
+    /// The encoded [`wire::Request`].
+    pub(crate) request: Vec<u8>,
+}
+
+impl Record for OutboxEntry {
+    const WHAT: &'static str = "outbox entry";
+
+    fn write(&self, out: &mut Writer) {
+        self.purpose.write(out);
+        out.bytes(self.relay.as_bytes());
+        out.bytes(&self.request);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            purpose: Purpose::read(input)?,
+            relay: super::text(input, 512)?,
+            request: input.bytes(1 << 20)?.to_vec(),
+        })
+    }
+}
+
+impl Purpose {
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::CreateQueue(queue) => {
+                out.u8(1);
+                out.array(queue.as_bytes());
+            }
+            Self::DeleteQueue(queue) => {
+                out.u8(2);
+                out.array(queue.as_bytes());
+            }
+            Self::Register(command) => {
+                out.u8(3);
+                out.u64(command.0);
+            }
+            Self::PublishPreKeys => out.u8(4),
+            Self::CreateTicket { command, invite } => {
+                out.u8(5);
+                out.u64(command.0);
+                out.bytes(invite.as_bytes());
+            }
+            Self::RedeemTicket {
+                command,
+                invite,
+                petname,
+            } => write_invite(out, 6, *command, invite, petname),
+            Self::LogOfInvite {
+                command,
+                invite,
+                petname,
+            } => write_invite(out, 7, *command, invite, petname),
+            Self::LogOfName { command, name } => {
+                out.u8(8);
+                out.u64(command.0);
+                out.bytes(name.as_bytes());
+            }
+            Self::CheckName(account) => {
+                out.u8(9);
+                out.array(account.as_bytes());
+            }
+            Self::FetchBundle(account, device) => {
+                out.u8(10);
+                out.array(account.as_bytes());
+                out.array(device.as_bytes());
+            }
+            Self::Send {
+                message,
+                account,
+                device,
+                letter,
+            } => {
+                out.u8(11);
+                out.array(message.as_bytes());
+                out.array(account.as_bytes());
+                out.array(device.as_bytes());
+                out.bytes(letter.as_ref().map_or(&[][..], |id| &id.as_bytes()[..]));
+            }
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match input.u8()? {
+            1 => Self::CreateQueue(QueueId::from_bytes(input.array()?)),
+            2 => Self::DeleteQueue(QueueId::from_bytes(input.array()?)),
+            3 => Self::Register(CommandId(input.u64()?)),
+            4 => Self::PublishPreKeys,
+            5 => Self::CreateTicket {
+                command: CommandId(input.u64()?),
+                invite: super::text(input, 2048)?,
+            },
+            6 => {
+                let (command, invite, petname) = read_invite(input)?;
+                Self::RedeemTicket {
+                    command,
+                    invite,
+                    petname,
+                }
+            }
+            7 => {
+                let (command, invite, petname) = read_invite(input)?;
+                Self::LogOfInvite {
+                    command,
+                    invite,
+                    petname,
+                }
+            }
+            8 => Self::LogOfName {
+                command: CommandId(input.u64()?),
+                name: super::text(input, 512)?,
+            },
+            9 => Self::CheckName(AccountId::from_bytes(input.array()?)),
+            10 => Self::FetchBundle(
+                AccountId::from_bytes(input.array()?),
+                DeviceId::from_bytes(input.array()?),
+            ),
+            11 => Self::Send {
+                message: MessageId::from_bytes(input.array()?),
+                account: AccountId::from_bytes(input.array()?),
+                device: DeviceId::from_bytes(input.array()?),
+                letter: read_letter(input)?,
+            },
+            _ => return Err(DecodeError::Invalid),
+        })
+    }
+}
+
+fn write_invite(
+    out: &mut Writer,
+    kind: u8,
+    command: CommandId,
+    invite: &str,
+    petname: &Option<String>,
+) {
+    out.u8(kind);
+    out.u64(command.0);
+    out.bytes(invite.as_bytes());
+    out.bytes(petname.as_deref().unwrap_or_default().as_bytes());
+}
+
+fn read_invite(input: &mut Reader<'_>) -> Result<(CommandId, String, Option<String>), DecodeError> {
+    let command = CommandId(input.u64()?);
+    let invite = super::text(input, 2048)?;
+    let petname = Some(super::text(input, 512)?).filter(|name| !name.is_empty());
+    Ok((command, invite, petname))
+}
+
+fn read_letter(input: &mut Reader<'_>) -> Result<Option<LetterId>, DecodeError> {
+    match input.bytes(16)? {
+        [] => Ok(None),
+        id => LetterId::from_slice(id)
+            .map(Some)
+            .ok_or(DecodeError::Invalid),
+    }
+}
+
+/// A body that the relay accepted and no receipt covers yet; ciphertext only.
+pub(crate) struct SentBody {
+    pub(crate) purpose: Purpose,
+    pub(crate) relay: String,
+    pub(crate) request: Vec<u8>,
+    pub(crate) accepted_at: Timestamp,
+}
+
+impl Record for SentBody {
+    const WHAT: &'static str = "sent body";
+
+    fn write(&self, out: &mut Writer) {
+        self.purpose.write(out);
+        out.bytes(self.relay.as_bytes());
+        out.bytes(&self.request);
+        out.u64(self.accepted_at.as_secs());
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            purpose: Purpose::read(input)?,
+            relay: super::text(input, 512)?,
+            request: input.bytes(1 << 20)?.to_vec(),
+            accepted_at: Timestamp::from_secs(input.u64()?),
+        })
+    }
+}

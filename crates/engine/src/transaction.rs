@@ -1,0 +1,155 @@
+//! Changes under way: what a step will write, seen through by the handlers that make it.
+
+use crate::error::{EngineError, StoreError};
+use crate::event::{CommandOutcome, Event};
+use crate::input::CommandId;
+use crate::step::{Committed, Outgoing, Step};
+use crate::store::{Row, Snapshot, Table, Write};
+use keys::{LetterId, Timestamp};
+use rand_core::CryptoRng;
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// A snapshot with the changes of the current step laid over it, and the step's arguments.
+pub(crate) struct Transaction<'a> {
+    snapshot: &'a dyn Snapshot,
+    overlay: BTreeMap<(Table, Vec<u8>), Option<Zeroizing<Vec<u8>>>>,
+    index: Vec<Write>,
+    committed: Committed,
+    /// The time of this step.
+    pub(crate) now: Timestamp,
+    /// The randomness of this step.
+    pub(crate) rng: &'a mut dyn CryptoRng,
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn new(
+        snapshot: &'a dyn Snapshot,
+        now: Timestamp,
+        rng: &'a mut dyn CryptoRng,
+    ) -> Self {
+        Self {
+            snapshot,
+            overlay: BTreeMap::new(),
+            index: Vec::new(),
+            committed: Committed::default(),
+            now,
+            rng,
+        }
+    }
+
+    /// Forgets all changes: a failed command leaves no trace.
+    pub(crate) fn discard(&mut self) {
+        self.overlay.clear();
+        self.index.clear();
+        self.committed = Committed::default();
+    }
+
+    /// Ends the handling.
+    pub(crate) fn into_step(self) -> Step {
+        let mut writes = self.index;
+        for ((table, key), value) in self.overlay {
+            writes.push(match value {
+                Some(value) => Write::Put { table, key, value },
+                None => Write::Delete { table, key },
+            });
+        }
+        Step::new(writes, self.committed)
+    }
+
+    pub(crate) fn get(
+        &self,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        match self.overlay.get(&(table, key.to_vec())) {
+            Some(value) => Ok(value.clone()),
+            None => self.snapshot.get(table, key),
+        }
+    }
+
+    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, value: Zeroizing<Vec<u8>>) {
+        self.overlay.insert((table, key), Some(value));
+    }
+
+    pub(crate) fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.overlay.insert((table, key), None);
+    }
+
+    /// Reads rows as [`Snapshot::scan`] does, with this step's changes.
+    pub(crate) fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let changed = |key: &&(Table, Vec<u8>)| {
+            key.0 == table
+                && key.1.starts_with(prefix)
+                && after.is_none_or(|after| key.1.as_slice() > after)
+        };
+        // A row deleted in this step must not shorten the page, so as many more are read.
+        let deleted = self
+            .overlay
+            .iter()
+            .filter(|(key, value)| changed(key) && value.is_none())
+            .count();
+        let stored = self
+            .snapshot
+            .scan(table, prefix, after, limit.saturating_add(deleted))?;
+        let mut rows: BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>> = stored.into_iter().collect();
+        for (key, value) in self.overlay.iter().filter(|(key, _)| changed(key)) {
+            match value {
+                Some(value) => rows.insert(key.1.clone(), value.clone()),
+                None => rows.remove(&key.1),
+            };
+        }
+        Ok(rows.into_iter().take(limit).collect())
+    }
+
+    /// Takes the next number of a counter that never goes back.
+    pub(crate) fn next_number(&mut self, counter: &'static str) -> Result<u64, EngineError> {
+        let last = match self.get(Table::Meta, counter.as_bytes())? {
+            Some(bytes) => u64::from_be_bytes(
+                bytes
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| StoreError::Damaged { what: "counter" })?,
+            ),
+            None => 0,
+        };
+        let next = last.checked_add(1).ok_or(EngineError::Internal {
+            what: "counter at its end",
+        })?;
+        self.put(
+            Table::Meta,
+            counter.as_bytes().to_vec(),
+            Zeroizing::new(next.to_be_bytes().to_vec()),
+        );
+        Ok(next)
+    }
+
+    pub(crate) fn index(&mut self, letter: LetterId, text: String) {
+        self.index.push(Write::Index { letter, text });
+    }
+
+    pub(crate) fn unindex(&mut self, letter: LetterId) {
+        self.index.push(Write::Unindex { letter });
+    }
+
+    pub(crate) fn send(&mut self, outgoing: Outgoing) {
+        self.committed.outgoing.push(outgoing);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.committed.events.push(event);
+    }
+
+    /// Tells the command's face how it ended, where one waits.
+    pub(crate) fn outcome(&mut self, command: CommandId, outcome: CommandOutcome) {
+        if command != CommandId::default() {
+            self.event(Event::Command { command, outcome });
+        }
+    }
+}
