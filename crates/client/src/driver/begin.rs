@@ -4,16 +4,13 @@ use super::Loop;
 use super::calls::{Kind, Pending, Receiving, Sending};
 use crate::agent::Call;
 use crate::api::{Answer, Request};
-use crate::failure::{failure, internal, no_account};
+use crate::failure::failure;
 use crate::names::{self, Newcomer};
 use crate::os;
 use crate::relay_url::RelayUrl;
-use crate::render;
-use crate::view::{self, Failure, FailureKind};
-use engine::records::{Contact, OwnAccount};
+use crate::view::{Failure, FailureKind};
 use engine::{Draft, Input, Registration, VerificationMeans};
 use keys::LetterId;
-use keys::account_log::{UnverifiedLog, VerifiedLog};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -206,30 +203,6 @@ impl Loop {
         }
     }
 
-    fn own(&self) -> Result<(OwnAccount, VerifiedLog), Failure> {
-        let own = self.engine.account(&self.store)?.ok_or_else(no_account)?;
-        let log = verified(&own.log)?;
-        Ok((own, log))
-    }
-
-    fn account_show(&self) -> Result<Vec<Answer>, Failure> {
-        let (own, log) = self.own()?;
-        Ok(vec![Answer::Account(render::account(&own, &log))])
-    }
-
-    fn account_log(&self) -> Result<Vec<Answer>, Failure> {
-        let (_, log) = self.own()?;
-        let entry = |entry: &keys::account_log::EntrySummary| {
-            Answer::LogEntry(view::LogEntry {
-                sequence: entry.sequence,
-                kind: entry.kind.name().to_owned(),
-                hash: render::base32(&entry.hash),
-                devices: entry.devices.iter().map(ToString::to_string).collect(),
-            })
-        };
-        Ok(log.entries().iter().map(entry).collect())
-    }
-
     fn invite(&mut self, answers: mpsc::Sender<Answer>, valid_for: u64) -> Begun {
         self.own()?;
         let mut pending = Pending::new(answers, Kind::Command);
@@ -299,42 +272,6 @@ impl Loop {
             return Err(error.into());
         }
         Ok(None)
-    }
-
-    fn contact_list(&self) -> Result<Vec<Answer>, Failure> {
-        self.own()?;
-        let mut contacts = self.engine.contacts(&self.store)?;
-        contacts.sort_by(|a, b| a.petname.cmp(&b.petname));
-        Ok(contacts
-            .iter()
-            .map(|contact| self.view_contact(contact))
-            .collect())
-    }
-
-    pub(super) fn view_contact(&self, contact: &Contact) -> Answer {
-        let devices = verified(&contact.log).map_or(0, |log| log.devices().len());
-        Answer::Contact(render::contact(contact, devices))
-    }
-
-    fn safety_number(&self, who: &str) -> Result<Vec<Answer>, Failure> {
-        let (_, ours) = self.own()?;
-        let contact = self.find(who)?;
-        let number = keys::safety_number(&ours, &verified(&contact.log)?);
-        let verified = contact.trust == engine::records::Trust::BySafetyNumber && !contact.changed;
-        Ok(vec![Answer::SafetyNumber(view::SafetyNumber {
-            contact: contact.petname,
-            number,
-            verified,
-        })])
-    }
-
-    /// Finds the contact that is meant.
-    fn find(&self, who: &str) -> Result<Contact, Failure> {
-        if self.own_relay.is_none() {
-            return Err(no_account());
-        }
-        let contacts = self.engine.contacts(&self.store)?;
-        names::find(&contacts, who).cloned()
     }
 
     fn draft(
@@ -447,41 +384,4 @@ impl Loop {
         self.heard(call);
         Ok(None)
     }
-
-    fn read(&self, conversation: Option<&str>, limit: u32) -> Result<Vec<Answer>, Failure> {
-        self.own()?;
-        let contact = conversation
-            .map(|who| self.find(who))
-            .transpose()?
-            .map(|contact| contact.id);
-        let mut letters = self.store.newest(contact.as_ref(), limit)?;
-        letters.reverse();
-        self.show(&letters)
-    }
-
-    fn search(&self, words: &str, limit: u32) -> Result<Vec<Answer>, Failure> {
-        self.own()?;
-        let letters = self.store.search(words, limit)?;
-        self.show(&letters)
-    }
-
-    fn show(&self, letters: &[LetterId]) -> Result<Vec<Answer>, Failure> {
-        let mut shown = Vec::with_capacity(letters.len());
-        for id in letters {
-            if let Some(letter) = self.engine.letter(&self.store, id)? {
-                shown.push(Answer::Letter(render::letter(
-                    &letter,
-                    &self.name_of(&letter.contact),
-                )));
-            }
-        }
-        Ok(shown)
-    }
-}
-
-/// Reads a log that was verified before it was stored.
-fn verified(log: &[u8]) -> Result<VerifiedLog, Failure> {
-    UnverifiedLog::decode(log)
-        .and_then(|log| log.verify(None, None))
-        .map_err(|_| internal("a stored account log does not verify"))
 }

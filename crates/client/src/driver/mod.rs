@@ -15,6 +15,7 @@ mod calls;
 mod files;
 mod receive;
 mod relays;
+mod show;
 
 use crate::agent::Call;
 use crate::blobs::FileEvent;
