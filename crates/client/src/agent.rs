@@ -103,7 +103,17 @@ pub(crate) async fn ask(stream: UnixStream, call: &Call) -> Asked {
         request: call.request.clone(),
     };
     let mut unanswered = true;
-    if write_line(&mut writer, &question).await.is_err() {
+    let Ok(line) = line(&question) else {
+        let hint = "give the file a name that is UTF-8";
+        let refusal = failure(
+            FailureKind::Usage,
+            "the request cannot be passed on",
+            Some(hint),
+        );
+        let _ = call.answers.send(Answer::Failed(refusal)).await;
+        return Asked::Ended;
+    };
+    if writer.write_all(&line).await.is_err() {
         return Asked::Gone { unanswered };
     }
     let mut reader = BufReader::new(reader);
@@ -296,9 +306,13 @@ fn same_user(stream: &UnixStream) -> io::Result<()> {
 }
 
 async fn write_line(writer: &mut OwnedWriteHalf, value: &impl Serialize) -> io::Result<()> {
+    writer.write_all(&line(value)?).await
+}
+
+fn line(value: &impl Serialize) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
     let mut line = zeroize::Zeroizing::new(serde_json::to_vec(value)?);
     line.push(b'\n');
-    writer.write_all(&line).await
+    Ok(line)
 }
 
 /// Reads a line of bounded length; nothing at the end of the stream.

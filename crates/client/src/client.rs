@@ -276,6 +276,7 @@ async fn ask(home: PathBuf, call: Call, wishes: mpsc::WeakSender<Wish>) {
             .await;
         return;
     };
+    tokio::time::sleep(limits::LOCK_POLL).await;
     let _ = wishes.send(Wish::Again(call)).await;
 }
 
