@@ -76,6 +76,15 @@ impl KemSecret {
         self.kem
     }
 
+    /// The public key, which every secret key holds.
+    ///
+    /// # Errors
+    /// [`MalformedKem`]: the stored key is damaged.
+    pub fn public(&self) -> Result<KemPublic, MalformedKem> {
+        let public = self.bytes.expose_secret().get(SECRET_LEN - PUBLIC_LEN - 64..SECRET_LEN - 64);
+        KemPublic::from_bytes(self.kem, public.ok_or(MalformedKem)?)
+    }
+
     /// Decapsulates; a wrong ciphertext gives another secret (implicit rejection).
     ///
     /// # Errors
