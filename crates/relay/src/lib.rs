@@ -1,1 +1,32 @@
-//! The server that cannot read what it carries.
+//! The relay: it stores sealed bodies in queues, pre-keys, blobs and account logs, and reads none of it.
+//!
+//! ```text
+//!   TCP ─► TLS 1.3 ─► HTTP/1.1 ─┬─► WebSocket: frames ─► queues, directory, prekeys, tickets ─┐
+//!                               └─► blobs, health, metrics                                    ▼
+//!   subscribers ◄── mailbox ◄── delivery ◄──────────────────────────────── store: one writer, one reader
+//! ```
+
+mod api;
+mod blobs;
+mod config;
+mod delivery;
+mod directory;
+mod inspect;
+mod limits;
+mod mailbox;
+mod metrics;
+mod os;
+mod prekeys;
+mod queues;
+mod quota;
+mod refusal;
+mod relay;
+mod state;
+mod store;
+mod tickets;
+mod tls;
+
+pub use config::{Config, ConfigError, Rates, Registration, Storage, TlsFiles, check_blobs, check_store, check_wake};
+pub use inspect::{Account, BlobRow, InspectError, InspectReport, LetterRow, Queue, inspect, make_registration_code};
+pub use relay::{Relay, Running, StartError};
+pub use tls::TlsError;

@@ -1,0 +1,271 @@
+//! Bodies on their way to subscribers.
+//!
+//! A body that was just stored goes to its subscriber from memory. Where the subscriber is behind (its window is
+//! full, or bodies waited before it came), the reader fetches from the store what comes next.
+//!
+//! ```text
+//!             next == latest + 1                     next <= latest
+//!   subscribed ───► up to date ──window full──► behind ──fetched, window open──► up to date
+//! ```
+//!
+//! | state | a body is stored | an acknowledgement comes |
+//! |---|---|---|
+//! | up to date, window open | push it | open the window |
+//! | up to date, window full | become behind | open the window |
+//! | behind | remember its number | open the window, fetch |
+//!
+//! A connection holds at most [`WINDOW`](crate::limits::WINDOW) unacknowledged bodies, so its mailbox is bounded.
+
+use crate::limits::{self, WINDOW};
+use crate::mailbox::Mailbox;
+use crate::store::Letter;
+use bytes::Bytes;
+use keys::{QueueId, Timestamp};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wire::{Body, Deliver, RelayFrame, Reply};
+
+/// A connection's number, never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ConnectionId(pub(crate) u64);
+
+/// Who waits for which queue.
+#[derive(Default)]
+pub(crate) struct Delivery(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    queues: HashMap<QueueId, Subscription>,
+    connections: HashMap<ConnectionId, Connection>,
+    delivered: u64,
+}
+
+struct Subscription {
+    connection: ConnectionId,
+    /// The next number to push; nothing is known before the queue was read.
+    next: Option<u64>,
+    /// The largest number stored, as far as seen here.
+    latest: u64,
+    acknowledged: u64,
+    listed: bool,
+}
+
+struct Connection {
+    mailbox: Arc<Mailbox>,
+    queues: Vec<QueueId>,
+    unacknowledged: u32,
+    /// Queues that are behind.
+    behind: VecDeque<QueueId>,
+    fetching: bool,
+}
+
+/// What to read from the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The queue.
+    pub(crate) queue: QueueId,
+    /// The first number.
+    pub(crate) from: u64,
+    /// How many at most.
+    pub(crate) count: u32,
+}
+
+/// The connection has not subscribed to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotSubscribed;
+
+/// The connection has as many subscriptions as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+impl Delivery {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection begins.
+    pub(crate) fn open(&self, id: ConnectionId, mailbox: &Arc<Mailbox>) {
+        let connection = Connection {
+            mailbox: Arc::clone(mailbox),
+            queues: Vec::new(),
+            unacknowledged: 0,
+            behind: VecDeque::new(),
+            fetching: false,
+        };
+        self.state().connections.insert(id, connection);
+    }
+
+    /// A connection ended.
+    pub(crate) fn close(&self, id: ConnectionId) {
+        let mut state = self.state();
+        let Some(connection) = state.connections.remove(&id) else { return };
+        for queue in &connection.queues {
+            if state.queues.get(queue).is_some_and(|subscription| subscription.connection == id) {
+                state.queues.remove(queue);
+            }
+        }
+    }
+
+    /// Notes a subscription, before its queue is read, so that nothing stored from now on is missed. An older
+    /// subscription to the queue ends.
+    pub(crate) fn subscribe(&self, id: ConnectionId, queue: &QueueId) -> Result<(), TooMany> {
+        let mut state = self.state();
+        state.leave(queue);
+        let Some(connection) = state.connections.get_mut(&id) else { return Ok(()) };
+        if connection.queues.len() >= limits::SUBSCRIPTIONS {
+            return Err(TooMany);
+        }
+        connection.queues.push(*queue);
+        let subscription =
+            Subscription { connection: id, next: None, latest: 0, acknowledged: 0, listed: false };
+        state.queues.insert(*queue, subscription);
+        Ok(())
+    }
+
+    /// Ends a subscription that came to nothing, or whose queue is deleted.
+    pub(crate) fn unsubscribe(&self, queue: &QueueId) {
+        self.state().leave(queue);
+    }
+
+    /// The queue was read: pushing may begin. Returns whether the connection should fetch.
+    pub(crate) fn begin(&self, id: ConnectionId, queue: &QueueId, acknowledged: u64, next_seq: u64) -> bool {
+        let mut state = self.state();
+        let Some(subscription) = state.queues.get_mut(queue).filter(|found| found.connection == id) else {
+            return false;
+        };
+        subscription.acknowledged = acknowledged;
+        subscription.next = Some(acknowledged.saturating_add(1));
+        subscription.latest = subscription.latest.max(next_seq.saturating_sub(1));
+        state.look_at(queue)
+    }
+
+    /// A body is stored. Returns the connection that should fetch, if one should.
+    pub(crate) fn stored(&self, queue: &QueueId, seq: u64, body: &Bytes, hour: Timestamp) -> Option<ConnectionId> {
+        let mut state = self.state();
+        let subscription = state.queues.get_mut(queue)?;
+        subscription.latest = subscription.latest.max(seq);
+        let id = subscription.connection;
+        let ready = subscription.next == Some(seq);
+        let room = state.connections.get(&id).is_some_and(|connection| connection.unacknowledged < WINDOW);
+        if ready && room {
+            state.push(queue, seq, body.clone(), hour);
+            None
+        } else {
+            state.look_at(queue).then_some(id)
+        }
+    }
+
+    /// Everything up to a number is stored at the client. Returns whether the connection should fetch.
+    pub(crate) fn acknowledged(&self, id: ConnectionId, queue: &QueueId, up_to: u64) -> Result<bool, NotSubscribed> {
+        let mut state = self.state();
+        let subscription =
+            state.queues.get_mut(queue).filter(|found| found.connection == id).ok_or(NotSubscribed)?;
+        let up_to = up_to.min(subscription.next.unwrap_or(1).saturating_sub(1));
+        let freed = up_to.saturating_sub(subscription.acknowledged);
+        subscription.acknowledged = subscription.acknowledged.max(up_to);
+        let connection = state.connections.get_mut(&id).ok_or(NotSubscribed)?;
+        connection.unacknowledged =
+            connection.unacknowledged.saturating_sub(u32::try_from(freed).unwrap_or(u32::MAX));
+        Ok(connection.wants_to_fetch())
+    }
+
+    /// What a connection should fetch next; `None` ends its fetching.
+    pub(crate) fn wanted(&self, id: ConnectionId) -> Option<Wanted> {
+        let mut state = self.state();
+        let State { queues, connections, .. } = &mut *state;
+        let connection = connections.get_mut(&id)?;
+        let room = WINDOW.saturating_sub(connection.unacknowledged);
+        while room > 0 {
+            let Some(queue) = connection.behind.pop_front() else { break };
+            let Some(subscription) = queues.get_mut(&queue).filter(|found| found.connection == id) else { continue };
+            subscription.listed = false;
+            if let Some(from) = subscription.next.filter(|next| *next <= subscription.latest) {
+                return Some(Wanted { queue, from, count: room.min(limits::READ_LETTERS) });
+            }
+        }
+        connection.fetching = false;
+        None
+    }
+
+    /// What was wanted is here.
+    pub(crate) fn fetched(&self, id: ConnectionId, wanted: Wanted, letters: Vec<Letter>) {
+        let mut state = self.state();
+        if state.queues.get(&wanted.queue).is_none_or(|found| found.connection != id) {
+            return;
+        }
+        let all = letters.len() < usize::try_from(wanted.count).unwrap_or(usize::MAX);
+        let last = letters.last().map_or(wanted.from, |letter| letter.seq.saturating_add(1));
+        for letter in letters {
+            state.push(&wanted.queue, letter.seq, letter.body, letter.hour);
+        }
+        if let Some(subscription) = state.queues.get_mut(&wanted.queue)
+            && all
+            && last <= subscription.latest
+            && last == wanted.from
+        {
+            // They were deleted meanwhile: go on behind them.
+            subscription.next = Some(subscription.latest.saturating_add(1));
+        }
+        state.look_at(&wanted.queue);
+    }
+
+    /// The store could not be read: the connection ends, and its client begins anew.
+    pub(crate) fn fetch_failed(&self, id: ConnectionId) {
+        if let Some(connection) = self.state().connections.get(&id) {
+            connection.mailbox.fail();
+        }
+    }
+
+    /// Numbers for the operator: connections, subscriptions, bodies pushed.
+    pub(crate) fn numbers(&self) -> (usize, usize, u64) {
+        let state = self.state();
+        (state.connections.len(), state.queues.len(), state.delivered)
+    }
+}
+
+impl State {
+    fn leave(&mut self, queue: &QueueId) {
+        let Some(old) = self.queues.remove(queue) else { return };
+        if let Some(connection) = self.connections.get_mut(&old.connection) {
+            connection.queues.retain(|other| other != queue);
+            let pushed = old.next.unwrap_or(1).saturating_sub(1).saturating_sub(old.acknowledged);
+            connection.unacknowledged =
+                connection.unacknowledged.saturating_sub(u32::try_from(pushed).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Lists a queue that is behind; returns whether its connection should begin to fetch.
+    fn look_at(&mut self, queue: &QueueId) -> bool {
+        let Some(subscription) = self.queues.get_mut(queue) else { return false };
+        let behind = subscription.next.is_some_and(|next| next <= subscription.latest);
+        let Some(connection) = self.connections.get_mut(&subscription.connection) else { return false };
+        if behind && !subscription.listed {
+            subscription.listed = true;
+            connection.behind.push_back(*queue);
+        }
+        connection.wants_to_fetch()
+    }
+
+    fn push(&mut self, queue: &QueueId, seq: u64, body: Bytes, hour: Timestamp) {
+        let Some(subscription) = self.queues.get_mut(queue) else { return };
+        let Some(connection) = self.connections.get_mut(&subscription.connection) else { return };
+        // A body in the store is of a bucket: it came through the same check.
+        let Ok(body) = Body::new(body) else { return };
+        // Numbers that expired count as acknowledged, so that the window opens by what was really pushed.
+        let skipped = seq.saturating_sub(subscription.next.unwrap_or(seq));
+        subscription.acknowledged = subscription.acknowledged.saturating_add(skipped).min(seq.saturating_sub(1));
+        subscription.next = Some(seq.saturating_add(1));
+        connection.unacknowledged = connection.unacknowledged.saturating_add(1);
+        self.delivered = self.delivered.saturating_add(1);
+        let deliver = Deliver { queue_id: *queue, seq, body, hour };
+        connection.mailbox.push(RelayFrame { request_id: 0, reply: Reply::Deliver(deliver) });
+    }
+}
+
+impl Connection {
+    fn wants_to_fetch(&mut self) -> bool {
+        let begin = !self.fetching && !self.behind.is_empty() && self.unacknowledged < WINDOW;
+        self.fetching |= begin;
+        begin
+    }
+}

@@ -1,0 +1,81 @@
+//! Every bound the relay puts on foreign input, and every time it waits. What an operator may change is in
+//! `config.rs`.
+
+use std::time::Duration;
+
+/// Bodies on their way to one connection without an acknowledgement.
+pub(crate) const WINDOW: u32 = 32;
+/// Requests of one connection that wait for the store; then the relay stops reading from it.
+pub(crate) const PENDING_REQUESTS: u32 = 256;
+/// Subscriptions of one connection.
+pub(crate) const SUBSCRIPTIONS: usize = 10_000;
+/// Frames of one connection that cannot be read before it is closed.
+pub(crate) const MALFORMED_FRAMES: u32 = 8;
+/// Bytes of a WebSocket's read buffer.
+pub(crate) const READ_BUFFER: usize = 4 * 1024;
+/// Bytes gathered before they are written to a connection; the buffer grows only while it is written.
+pub(crate) const WRITE_GATHER: usize = 16 * 1024;
+/// Bytes of the buffer of an HTTP/1.1 connection; it starts small and grows while much comes.
+pub(crate) const HTTP_BUFFER: usize = 256 * 1024;
+/// Headers of one HTTP request.
+pub(crate) const HTTP_HEADERS: usize = 32;
+/// Time for the TLS handshake.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Time for the head of an HTTP request.
+pub(crate) const HTTP_HEAD: Duration = Duration::from_secs(15);
+/// Silence after which the relay pings a WebSocket.
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(45);
+/// Time a peer may take to read what is written to it.
+pub(crate) const WRITE: Duration = Duration::from_secs(30);
+/// Time a graceful stop waits for connections.
+pub(crate) const STOP: Duration = Duration::from_secs(5);
+/// Commands that wait for the writer.
+pub(crate) const WRITER_QUEUE: usize = 8 * 1024;
+/// Commands of one transaction.
+pub(crate) const BATCH_COMMANDS: usize = 2 * 1024;
+/// Bytes of the bodies of one transaction.
+pub(crate) const BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// Commands that wait for the reader.
+pub(crate) const READER_QUEUE: usize = 8 * 1024;
+/// Bodies read from the store at a time.
+pub(crate) const READ_LETTERS: u32 = 32;
+/// Queues whose keys are kept in memory.
+pub(crate) const CACHED_QUEUES: usize = 100_000;
+/// Rows deleted at a time when they expire.
+pub(crate) const SWEEP_ROWS: u32 = 2_000;
+/// Pause between sweeps.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// Seconds a message id is known as a duplicate.
+pub(crate) const DUPLICATE_SECONDS: u64 = 7 * 24 * 3600;
+/// Seconds the hash of a taken one-time pre-key is kept, so that it is not added again.
+pub(crate) const TAKEN_KEY_SECONDS: u64 = 90 * 24 * 3600;
+/// One-time pre-keys of one kind that a device may have here.
+pub(crate) const ONE_TIME_KEYS: u32 = 1_000;
+/// Longest life of a ticket in seconds.
+pub(crate) const TICKET_SECONDS: u64 = 31 * 24 * 3600;
+/// Bytes of an upload between two flushes to the disk.
+pub(crate) const BLOB_FLUSH: u64 = 64 * 1024 * 1024;
+/// Bytes written to a blob's file at a time.
+pub(crate) const BLOB_CHUNK: usize = 1024 * 1024;
+/// Silence in an upload after which it is broken off.
+pub(crate) const BLOB_SILENCE: Duration = Duration::from_secs(60);
+/// Seconds an upload may take until it is complete.
+pub(crate) const BLOB_UNFINISHED_SECONDS: u64 = 2 * 24 * 3600;
+/// Peer addresses whose rates are remembered.
+pub(crate) const REMEMBERED_PEERS: usize = 100_000;
+/// Devices whose pre-key rates are remembered.
+pub(crate) const REMEMBERED_DEVICES: usize = 100_000;
+/// Milliseconds after which a client may ask again when the store failed.
+pub(crate) const STORAGE_RETRY_MS: u64 = 2_000;
+/// Milliseconds after which a client may ask again when the relay stops.
+pub(crate) const STOPPING_RETRY_MS: u64 = 1_000;
+/// Bytes read from a blob's file at a time.
+pub(crate) const BLOB_READ: usize = 256 * 1024;
+/// Pieces of an upload between the network and the disk.
+pub(crate) const BLOB_PIECES: usize = 4;
+/// Uploads at a time.
+pub(crate) const UPLOADS: usize = 64;
+/// Time an upload waits for an older one to the same blob to end.
+pub(crate) const UPLOAD_TURN: Duration = Duration::from_secs(5);
+/// Pause after the system could not accept a connection.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

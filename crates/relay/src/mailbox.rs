@@ -1,0 +1,64 @@
+//! What waits to be written to one connection.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+use wire::{RelayFrame, Reply};
+
+/// Frames for one connection, put in by any thread and written by the connection's task.
+///
+/// It is bounded by what may be put in: answers by [`PENDING_REQUESTS`](crate::limits::PENDING_REQUESTS),
+/// bodies by [`WINDOW`](crate::limits::WINDOW).
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    frames: Mutex<VecDeque<RelayFrame>>,
+    changed: Notify,
+    pending: AtomicU32,
+    failed: AtomicBool,
+}
+
+impl Mailbox {
+    /// Notes a request whose answer will come.
+    pub(crate) fn expect_answer(&self) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests without an answer.
+    pub(crate) fn pending(&self) -> u32 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Puts in the answer to a request that was noted.
+    pub(crate) fn answer(&self, request_id: u64, reply: Reply) {
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        self.push(RelayFrame { request_id, reply });
+    }
+
+    /// Puts in a frame.
+    pub(crate) fn push(&self, frame: RelayFrame) {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).push_back(frame);
+        self.changed.notify_one();
+    }
+
+    /// Tells the connection to end.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// Whether the connection should end.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Takes all frames out.
+    pub(crate) fn take(&self) -> VecDeque<RelayFrame> {
+        std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until there may be something to take.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}

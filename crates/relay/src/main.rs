@@ -1,0 +1,151 @@
+//! `letterlock-relay`: the relay as operators run it.
+
+use clap::{Args, Parser, Subcommand};
+use letterlock_relay::{Config, Relay, check_blobs, check_store, check_wake, inspect, make_registration_code};
+use std::error::Error;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The server that cannot read what it carries
+#[derive(Debug, Parser)]
+#[command(name = "letterlock-relay", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Serve),
+    /// Show what is stored
+    Inspect(Inspect),
+    Code(Code),
+}
+
+/// Run the relay until it is interrupted
+///
+/// Prints `listening on URL` when it is ready.
+#[derive(Debug, Args)]
+struct Serve {
+    /// A TOML file with settings; options given here count more
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of everything it stores [default: letterlock-relay]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen; plain HTTP on loopback, TLS 1.3 elsewhere [default: 127.0.0.1:4433]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The store; this version has `sqlite:`
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// The wake-up channel; this version has `local:`
+    #[arg(long, value_name = "URL")]
+    wake: Option<String>,
+    /// The blob store; this version has `file:`
+    #[arg(long, value_name = "URL")]
+    blobs: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Inspect {
+    /// The relay's folder
+    #[arg(long, value_name = "DIR", default_value = "letterlock-relay")]
+    data: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Make a registration code that counts once
+#[derive(Debug, Args)]
+struct Code {
+    /// The relay's folder
+    #[arg(long, value_name = "DIR", default_value = "letterlock-relay")]
+    data: PathBuf,
+    /// Days until it expires
+    #[arg(long, default_value_t = 7)]
+    days: u32,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(wish) => serve(wish),
+        Command::Inspect(wish) => show(&wish),
+        Command::Code(wish) => code(&wish),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _closed = writeln!(std::io::stderr(), "letterlock-relay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn settings(wish: Serve) -> Result<Config, Box<dyn Error>> {
+    let mut config = match &wish.config {
+        Some(file) => Config::read(file)?,
+        None => Config::default(),
+    };
+    if let Some(url) = wish.store {
+        check_store(&url)?;
+        config.store = url;
+    }
+    wish.wake.as_deref().map(check_wake).transpose()?;
+    wish.blobs.as_deref().map(check_blobs).transpose()?;
+    config.data = wish.data.unwrap_or(config.data);
+    config.listen = wish.listen.unwrap_or(config.listen);
+    Ok(config)
+}
+
+fn serve(wish: Serve) -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    let config = settings(wish)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let relay = Relay::start(config).await?;
+        writeln!(std::io::stdout(), "listening on {}", relay.url())?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        relay.shutdown().await;
+        Ok(())
+    })
+}
+
+fn show(wish: &Inspect) -> Result<(), Box<dyn Error>> {
+    let report = inspect(&wish.data)?;
+    let mut out = std::io::stdout().lock();
+    if wish.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        return Ok(());
+    }
+    writeln!(out, "relay {} at transaction {}", report.relay_id, report.store_version)?;
+    for account in &report.accounts {
+        writeln!(out, "account  {}  {}  log of {} bytes", account.name, account.account_id, account.log_bytes)?;
+    }
+    for queue in &report.queues {
+        writeln!(out, "queue    {}  {} waiting, {} taken", queue.queue_id, queue.waiting, queue.acknowledged)?;
+    }
+    for letter in &report.letters {
+        writeln!(out, "letter   {}  number {}, {} bytes", letter.queue_id, letter.seq, letter.bucket)?;
+    }
+    for blob in &report.blobs {
+        let state = if blob.complete { "whole" } else { "unfinished" };
+        writeln!(out, "blob     {}  {} bytes, {state}", blob.blob_id, blob.bytes)?;
+    }
+    writeln!(out, "{} one-time pre-keys, {} tickets", report.one_time_pre_keys, report.tickets)?;
+    Ok(())
+}
+
+fn code(wish: &Code) -> Result<(), Box<dyn Error>> {
+    let code = make_registration_code(&wish.data, u64::from(wish.days).saturating_mul(24 * 3600))?;
+    writeln!(std::io::stdout(), "{code}")?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What is known of each blob; the bytes are files.
+
+use super::writer::Tx;
+use crate::limits;
+use keys::{BlobId, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+/// A blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlobRecord {
+    /// SHA-256 of the token that allows to write and to delete.
+    pub(crate) write_hash: [u8; 32],
+    /// SHA-256 of the token that allows to read.
+    pub(crate) read_hash: [u8; 32],
+    /// Bytes that survive the loss of power.
+    pub(crate) durable: u64,
+    /// Whether that is all, for good.
+    pub(crate) complete: bool,
+}
+
+/// Finds a blob.
+pub(crate) fn find(sql: &Connection, blob: &BlobId) -> rusqlite::Result<Option<BlobRecord>> {
+    sql.prepare_cached("SELECT write_hash, read_hash, durable, complete FROM blobs WHERE blob = ?1")?
+        .query_row([blob.as_bytes()], |row| {
+            Ok(BlobRecord {
+                write_hash: row.get(0)?,
+                read_hash: row.get(1)?,
+                durable: row.get(2)?,
+                complete: row.get(3)?,
+            })
+        })
+        .optional()
+}
+
+/// Begins a blob; nothing happens if it is there.
+pub(crate) fn begin(tx: &mut Tx<'_>, blob: &BlobId, record: &BlobRecord, now: Timestamp) -> rusqlite::Result<()> {
+    tx.sql
+        .prepare_cached(
+            "INSERT OR IGNORE INTO blobs (blob, write_hash, read_hash, durable, complete, hour)
+             VALUES (?1, ?2, ?3, 0, 0, ?4)",
+        )?
+        .execute(params![blob.as_bytes(), record.write_hash, record.read_hash, now.to_hour().as_secs()])
+        .map(drop)
+}
+
+/// Notes what is durable.
+pub(crate) fn note(tx: &mut Tx<'_>, blob: &BlobId, durable: u64, complete: bool) -> rusqlite::Result<()> {
+    tx.sql
+        .prepare_cached("UPDATE blobs SET durable = ?2, complete = ?3 WHERE blob = ?1 AND NOT complete")?
+        .execute(params![blob.as_bytes(), durable, complete])
+        .map(drop)
+}
+
+/// Forgets a blob.
+pub(crate) fn forget(tx: &mut Tx<'_>, blob: &BlobId) -> rusqlite::Result<()> {
+    tx.sql.prepare_cached("DELETE FROM blobs WHERE blob = ?1")?.execute([blob.as_bytes()]).map(drop)
+}
+
+/// Bytes of all blobs.
+pub(crate) fn bytes(sql: &Connection) -> rusqlite::Result<u64> {
+    sql.query_row("SELECT coalesce(sum(durable), 0) FROM blobs", [], |row| row.get(0))
+}
+
+/// Blobs whose time is over.
+pub(crate) fn expired(sql: &Connection, now: Timestamp, retention_seconds: u64) -> rusqlite::Result<Vec<BlobId>> {
+    let whole = now.as_secs().saturating_sub(retention_seconds);
+    let unfinished = now.as_secs().saturating_sub(limits::BLOB_UNFINISHED_SECONDS);
+    let mut statement = sql.prepare("SELECT blob FROM blobs WHERE hour < ?1 OR (NOT complete AND hour < ?2)")?;
+    let rows = statement.query_map([whole, unfinished], |row| row.get(0).map(BlobId::from_bytes))?;
+    rows.collect()
+}

@@ -1,0 +1,146 @@
+//! The tables (docs/spec/relay-store.md). No column joins a queue to an account.
+
+use crate::os;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use std::path::{Path, PathBuf};
+
+/// Version of the tables.
+const SCHEMA: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE queues (
+    id INTEGER PRIMARY KEY,
+    queue_id BLOB NOT NULL UNIQUE,
+    receive_key BLOB NOT NULL,
+    token_hash BLOB NOT NULL,
+    acknowledged INTEGER NOT NULL,
+    hour INTEGER NOT NULL
+);
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE letters (
+    queue INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    body INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    PRIMARY KEY (queue, seq)
+) WITHOUT ROWID;
+CREATE INDEX letters_body ON letters (body);
+CREATE TABLE sent (
+    queue INTEGER NOT NULL,
+    message_id BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    PRIMARY KEY (queue, message_id)
+) WITHOUT ROWID;
+CREATE INDEX sent_hour ON sent (hour);
+
+CREATE TABLE accounts (
+    account BLOB PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    log BLOB NOT NULL,
+    hour INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE codes (
+    code_hash BLOB PRIMARY KEY,
+    expires INTEGER NOT NULL,
+    account BLOB
+) WITHOUT ROWID;
+
+CREATE TABLE devices (
+    id INTEGER PRIMARY KEY,
+    account BLOB NOT NULL,
+    device BLOB NOT NULL,
+    identity BLOB NOT NULL,
+    signed_ec BLOB NOT NULL,
+    last_resort_kem BLOB NOT NULL,
+    front_door BLOB NOT NULL,
+    UNIQUE (account, device)
+);
+CREATE TABLE one_time_keys (
+    device INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    record BLOB,
+    hour INTEGER NOT NULL,
+    PRIMARY KEY (device, kind, hash)
+) WITHOUT ROWID;
+CREATE INDEX one_time_keys_left ON one_time_keys (device, kind) WHERE record IS NOT NULL;
+
+CREATE TABLE tickets (
+    ticket_hash BLOB PRIMARY KEY,
+    expires INTEGER NOT NULL,
+    nonce BLOB
+) WITHOUT ROWID;
+
+CREATE TABLE blobs (
+    blob BLOB PRIMARY KEY,
+    write_hash BLOB NOT NULL,
+    read_hash BLOB NOT NULL,
+    durable INTEGER NOT NULL,
+    complete INTEGER NOT NULL,
+    hour INTEGER NOT NULL
+) WITHOUT ROWID;
+";
+
+/// The database file of a data folder.
+pub(super) fn path(data: &Path) -> PathBuf {
+    data.join("relay.db")
+}
+
+/// Opens the database for writing and makes the tables where there are none.
+pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connection> {
+    let mut sql = Connection::open(path(data))?;
+    sql.set_prepared_statement_cache_capacity(64);
+    sql.pragma_update(None, "journal_mode", "WAL")?;
+    sql.pragma_update(None, "synchronous", "FULL")?;
+    // A larger log means fewer checkpoints; after one the file is cut back.
+    sql.pragma_update(None, "wal_autocheckpoint", 8_000)?;
+    sql.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    sql.pragma_update(None, "cache_size", -16_384)?;
+    sql.pragma_update(None, "temp_store", "MEMORY")?;
+    if database_bytes > 0 {
+        let page: u64 = sql.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = database_bytes.checked_div(page).unwrap_or(u64::MAX).max(1);
+        sql.pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))?;
+    }
+    let tables = sql.transaction()?;
+    let known: i64 = tables.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if known == 0 {
+        tables.execute_batch(TABLES)?;
+        tables.execute("INSERT INTO meta VALUES ('relay_id', ?1), ('version', 1)", params![os::random::<16>()])?;
+        tables.pragma_update(None, "user_version", SCHEMA)?;
+    } else if known != SCHEMA {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA),
+            Some(format!("the store has form {known}, this version knows {SCHEMA}")),
+        ));
+    }
+    tables.commit()?;
+    Ok(sql)
+}
+
+/// Opens the database for reading beside the writer.
+pub(super) fn open_reader(data: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(path(data), flags)?;
+    sql.set_prepared_statement_cache_capacity(32);
+    sql.busy_timeout(std::time::Duration::from_secs(5))?;
+    sql.pragma_update(None, "cache_size", -8_192)?;
+    Ok(sql)
+}
+
+/// The relay's id and the number of its last transaction.
+pub(super) fn identity(sql: &Connection) -> rusqlite::Result<([u8; 16], u64)> {
+    let id = sql.query_row("SELECT value FROM meta WHERE name = 'relay_id'", [], |row| row.get(0))?;
+    let version = sql.query_row("SELECT value FROM meta WHERE name = 'version'", [], |row| row.get(0)).optional()?;
+    Ok((id, version.unwrap_or(0)))
+}
+
+/// Counts the transaction.
+pub(super) fn count(sql: &Connection) -> rusqlite::Result<u64> {
+    let mut statement =
+        sql.prepare_cached("UPDATE meta SET value = value + 1 WHERE name = 'version' RETURNING value")?;
+    statement.query_row([], |row| row.get(0))
+}

@@ -1,0 +1,8 @@
+//! What the relay keeps (docs/spec/relay-store.md). One store exists, the embedded one.
+
+mod embedded;
+
+pub(crate) use embedded::{
+    BlobRecord, Created, Job, Letter, LogRecord, Registered, Sent, Store, Threads, Ticket,
+    Tx, acknowledge, exists, inspect, letters, make_code, send,
+};
