@@ -1,0 +1,55 @@
+//! `letterlock account create|show|log`
+
+use super::{Job, Profile};
+use clap::{Args, Subcommand};
+use client::api::Request;
+
+/// Make and show the account of this home
+#[derive(Debug, Args)]
+pub(crate) struct AccountArgs {
+    #[command(subcommand)]
+    command: AccountCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AccountCommand {
+    /// Make an account and announce it at a relay
+    ///
+    /// Makes the home and asks for a new passphrase. The keys never leave the home.
+    #[command(after_help = "\
+Example:
+  letterlock account create alice --relay http://127.0.0.1:8440")]
+    Create {
+        /// The name: a-z, 0-9, '.', '-', '_'
+        name: String,
+        /// The relay, as `relay serve` prints it
+        #[arg(long, value_name = "URL")]
+        relay: String,
+        /// A registration code, where the relay asks for one
+        #[arg(long, value_name = "CODE")]
+        invite: Option<String>,
+    },
+    /// Show name, ids and relay
+    Show,
+    /// Show the entries of the account log: what has ever happened to devices and keys
+    Log,
+}
+
+impl AccountArgs {
+    pub(super) fn into_job(self, profile: Profile) -> Job {
+        let request = match self.command {
+            AccountCommand::Create {
+                name,
+                relay,
+                invite,
+            } => Request::AccountCreate {
+                name,
+                relay: Some(relay),
+                invite,
+            },
+            AccountCommand::Show => Request::AccountShow,
+            AccountCommand::Log => Request::AccountLog,
+        };
+        Job::Ask(profile, request)
+    }
+}

@@ -1,0 +1,156 @@
+//! The command line as typed ([`LowArgs`]) and as meant ([`Job`]); one file a command.
+
+pub(crate) mod account;
+pub(crate) mod completions;
+pub(crate) mod contact;
+pub(crate) mod invite;
+pub(crate) mod read;
+pub(crate) mod receive;
+pub(crate) mod relay;
+pub(crate) mod search;
+pub(crate) mod send;
+pub(crate) mod tour;
+
+use crate::{failure, os};
+use clap::builder::styling::Styles;
+use clap::{Args, Parser, Subcommand};
+use client::api::Request;
+use client::view::Failure;
+use std::path::PathBuf;
+
+const LONG_ABOUT: &str = "\
+Letters, files and a relay that cannot read them.
+
+A profile lives in a home, encrypted under a passphrase. It has one account at one relay; contacts are added by \
+an invite, which verifies them at once, or by NAME@RELAY, which is a claim until the safety numbers were compared.
+
+Results go to standard output, everything else to standard error.";
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a check such as a changed identity, 4 relay \
+unreachable, 5 not found.
+
+Begin with:  letterlock tour";
+
+/// The command line as typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "letterlock",
+    version,
+    about = "Letters, files and a relay that cannot read them",
+    long_about = LONG_ABOUT,
+    after_help = AFTER_HELP,
+    styles = Styles::plain(),
+    max_term_width = 100
+)]
+pub(crate) struct LowArgs {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// The profile's home [default: letterlock below $XDG_DATA_HOME or ~/.local/share]
+    #[arg(long, global = true, value_name = "DIR", env = "LETTERLOCK_HOME")]
+    home: Option<PathBuf>,
+    /// Write one JSON object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Take the passphrase from the first line of a file; else from LETTERLOCK_PASSPHRASE, else it is asked for
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Tour(tour::TourArgs),
+    Relay(relay::RelayArgs),
+    Account(account::AccountArgs),
+    Invite(invite::InviteArgs),
+    Contact(contact::ContactArgs),
+    Send(send::SendArgs),
+    Receive(receive::ReceiveArgs),
+    Read(read::ReadArgs),
+    Search(search::SearchArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// A home and the way to its passphrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// The home, absolute.
+    pub(crate) home: PathBuf,
+    /// Where the passphrase stands, if in a file.
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// What a command line means.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Show everything on loopback.
+    Tour,
+    /// Run a relay.
+    Serve(Box<::relay::Config>),
+    /// Show what a relay stores.
+    Inspect(PathBuf),
+    /// Ask the profile for one thing and show its answers.
+    Ask(Profile, Request),
+    /// Make an invite and draw it.
+    InviteAsQr(Profile, Request),
+    /// Show a safety number and note what the person says about it.
+    Verify(Profile, contact::Verify),
+    /// Print completions.
+    Completions(clap_complete::Shell),
+}
+
+impl LowArgs {
+    /// Turns what was typed into what is meant.
+    ///
+    /// *Errors*: usage; not found, for files.
+    pub(crate) fn into_job(self) -> Result<Job, Failure> {
+        match self.command {
+            Command::Tour(_) => Ok(Job::Tour),
+            Command::Relay(args) => args.into_job(),
+            Command::Completions(args) => Ok(Job::Completions(args.shell)),
+            Command::Account(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Invite(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Contact(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Send(args) => args.into_job(self.globals.profile()?),
+            Command::Receive(args) => args.into_job(self.globals.profile()?),
+            Command::Read(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Search(args) => Ok(args.into_job(self.globals.profile()?)),
+        }
+    }
+}
+
+impl Globals {
+    fn profile(self) -> Result<Profile, Failure> {
+        let home = self
+            .home
+            .or_else(|| os::data_home().map(|folder| folder.join("letterlock")))
+            .ok_or_else(|| {
+                failure::usage("this user has no home folder", "name one with --home DIR")
+            })?;
+        Ok(Profile {
+            home: absolute(home)?,
+            passphrase_file: self.passphrase_file,
+        })
+    }
+}
+
+/// The same path from the root, because another process may use it.
+fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
+    std::path::absolute(&path).map_err(|_| {
+        failure::usage(
+            format!("{} is no path", path.display()),
+            "write it from the root, beginning with /",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

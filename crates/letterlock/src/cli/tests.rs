@@ -1,0 +1,150 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
+use super::*;
+use clap::CommandFactory as _;
+use client::view::FailureKind;
+use std::path::Path;
+
+fn parse(line: &str) -> Result<Job, Failure> {
+    let words = line.split_whitespace();
+    LowArgs::try_parse_from(words).unwrap().into_job()
+}
+
+fn request(line: &str) -> (Profile, Request) {
+    match parse(&format!("letterlock --home /home/of/alice {line}")).unwrap() {
+        Job::Ask(profile, request) | Job::InviteAsQr(profile, request) => (profile, request),
+        job => panic!("{job:?} asks for nothing"),
+    }
+}
+
+/// The fields of a request, for comparison.
+fn fields(line: &str) -> serde_json::Value {
+    serde_json::to_value(request(line).1).unwrap()
+}
+
+#[test]
+fn the_grammar_is_consistent() {
+    LowArgs::command().debug_assert();
+}
+
+#[test]
+fn global_options_stand_anywhere() {
+    let line = "letterlock read --json --home here --passphrase-file secret bob";
+    let args = LowArgs::try_parse_from(line.split(' ')).unwrap();
+    assert!(args.globals.json);
+    let Job::Ask(profile, _) = args.into_job().unwrap() else {
+        panic!("read asks the profile");
+    };
+    assert!(profile.home.is_absolute() && profile.home.ends_with("here"));
+    assert_eq!(
+        profile.passphrase_file.as_deref(),
+        Some(Path::new("secret"))
+    );
+}
+
+#[test]
+fn an_account_is_asked_for_at_a_relay() {
+    assert_eq!(
+        fields("account create alice --relay http://127.0.0.1:1"),
+        serde_json::json!({"request": "account_create", "name": "alice", "relay": "http://127.0.0.1:1", "invite": null})
+    );
+}
+
+#[test]
+fn times_reach_the_request_in_its_units() {
+    assert_eq!(fields("invite --expires 2d")["valid_for_seconds"], 172_800);
+    assert_eq!(fields("invite")["valid_for_seconds"], 604_800);
+    let sent = fields("send bob hello --expires 1d --timeout 500ms --wait");
+    assert_eq!(sent["expires_seconds"], 86_400);
+    assert_eq!(sent["timeout_ms"], 500);
+    assert_eq!(sent["wait"], true);
+    assert_eq!(fields("receive --timeout 10s")["timeout_ms"], 10_000);
+    assert_eq!(
+        fields("receive --follow")["timeout_ms"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
+fn an_empty_letter_is_refused_before_the_home_is_opened() {
+    let failure = parse("letterlock --home /h send bob").unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Usage);
+    assert!(failure.hint.unwrap().contains("letterlock send bob TEXT"));
+}
+
+#[test]
+fn files_are_looked_for_and_named_from_the_root() {
+    let missing = parse("letterlock --home /h send bob --file /not/there").unwrap_err();
+    assert_eq!(missing.kind, FailureKind::NotFound);
+    let folder = parse("letterlock --home /h send bob --file src").unwrap_err();
+    assert_eq!(folder.kind, FailureKind::Usage);
+    let sent = fields("send bob --file src/main.rs --file Cargo.toml");
+    let files: Vec<&str> = sent["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file.as_str().unwrap())
+        .collect();
+    assert_eq!(files.len(), 2);
+    assert!(files.iter().all(|file| file.starts_with('/')));
+}
+
+#[test]
+fn contacts_are_verified_by_number() {
+    for (line, compared) in [
+        ("contact verify bob", false),
+        ("contact verify bob --number", false),
+        ("contact verify bob --number --yes", true),
+    ] {
+        let job = parse(&format!("letterlock --home /h {line}")).unwrap();
+        let Job::Verify(_, verify) = job else {
+            panic!("{line} verifies");
+        };
+        assert_eq!(verify.compared, compared);
+        assert_eq!(verify.contact, "bob");
+    }
+    assert_eq!(fields("contact block bob")["blocked"], true);
+    assert_eq!(fields("contact block bob --undo")["blocked"], false);
+}
+
+#[test]
+fn words_of_a_search_are_one_query() {
+    assert_eq!(fields("search red apples --limit 3")["words"], "red apples");
+}
+
+#[test]
+fn what_is_no_command_is_refused() {
+    for line in [
+        "letterlock",
+        "letterlock relay",
+        "letterlock contact",
+        "letterlock frobnicate",
+        "letterlock account create alice",
+        "letterlock read --limit 0",
+        "letterlock receive --timeout 10",
+        "letterlock completions klingon",
+        "letterlock search",
+    ] {
+        let error = LowArgs::try_parse_from(line.split(' ')).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn a_relay_stores_where_it_is_told_and_nowhere_else() {
+    let line = "letterlock relay serve --data /srv/relay --listen 127.0.0.1:0 --store sqlite: --wake local: --blobs file:";
+    let Job::Serve(config) = parse(line).unwrap() else {
+        panic!("serve serves");
+    };
+    assert_eq!(config.data, Path::new("/srv/relay"));
+    assert_eq!(config.listen.port(), 0);
+    for other in [
+        "--store postgres://db",
+        "--wake nats://x",
+        "--blobs s3://x",
+        "--config /not/there",
+    ] {
+        let failure = parse(&format!("letterlock relay serve --data /d {other}")).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Usage, "{other}");
+    }
+}

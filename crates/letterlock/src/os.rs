@@ -1,0 +1,141 @@
+//! Files, folders, environment and standard input of this machine. Nothing else in the program asks for them.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the program's one file that asks the system"
+)]
+
+use std::ffi::OsString;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+/// Longest passphrase in bytes, and longest text taken from standard input.
+const PASSPHRASE_BYTES: u64 = 4096;
+const STDIN_BYTES: u64 = 1 << 20;
+/// How often, and how far apart, a folder is removed in which something still writes.
+const REMOVALS: u32 = 20;
+const BETWEEN_REMOVALS: Duration = Duration::from_millis(50);
+
+/// A variable of the environment; an empty one counts as not set.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The folder for data of this user by the XDG Base Directory Specification: `XDG_DATA_HOME` where it is absolute,
+/// else `~/.local/share`.
+pub(crate) fn data_home() -> Option<PathBuf> {
+    variable("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")))
+}
+
+/// Reads a passphrase from the first line of a file.
+pub(crate) fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    std::fs::File::open(path)?
+        .take(PASSPHRASE_BYTES)
+        .read_to_string(&mut text)?;
+    Ok(Zeroizing::new(
+        text.lines().next().unwrap_or_default().to_owned(),
+    ))
+}
+
+/// Reads the text of a letter from standard input; one line break at its end is not part of it.
+///
+/// *Errors*: `InvalidData` for what is not UTF-8, `FileTooLarge` above 1 MiB.
+pub(crate) fn standard_input() -> io::Result<String> {
+    let mut text = String::new();
+    io::stdin()
+        .lock()
+        .take(STDIN_BYTES.saturating_add(1))
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > STDIN_BYTES {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// The first of `needles` that occurs in the bytes of any file below a folder, with that file.
+pub(crate) fn find_in_files<'n>(
+    folder: &Path,
+    needles: &[&'n str],
+) -> io::Result<Option<(&'n str, PathBuf)>> {
+    for path in files(folder)? {
+        let bytes = std::fs::read(&path)?;
+        for needle in needles {
+            if contains(&bytes, needle.as_bytes()) {
+                return Ok(Some((needle, path)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// All files below a folder with their sizes added up.
+pub(crate) fn size_of_files(folder: &Path) -> io::Result<(u64, u64)> {
+    let files = files(folder)?;
+    let mut bytes = 0_u64;
+    for path in &files {
+        bytes = bytes.saturating_add(path.metadata()?.len());
+    }
+    Ok((files.len() as u64, bytes))
+}
+
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes
+        .windows(needle.len().max(1))
+        .any(|window| window == needle)
+}
+
+/// Writes a file of the tour.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    std::fs::write(path, bytes)
+}
+
+/// Reads a file of the tour.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
+
+/// Makes a folder for a while, which only this user may enter.
+pub(crate) fn temporary_folder(prefix: &str) -> io::Result<TempDir> {
+    TempDir::with_prefix(prefix)
+}
+
+/// Removes such a folder; what ends at this moment may still write to it.
+pub(crate) fn remove_folder(folder: TempDir) -> io::Result<()> {
+    let path = folder.keep();
+    let mut tries = 0;
+    loop {
+        match std::fs::remove_dir_all(&path) {
+            Err(_) if tries < REMOVALS => {
+                tries = u32::saturating_add(tries, 1);
+                std::thread::sleep(BETWEEN_REMOVALS);
+            }
+            removed => return removed,
+        }
+    }
+}

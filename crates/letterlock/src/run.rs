@@ -1,0 +1,187 @@
+//! What each command does.
+
+use crate::cli::contact::Verify;
+use crate::cli::{Job, LowArgs, Profile};
+use crate::failure::{self, Stop};
+use crate::screen::Screen;
+use crate::{ask, qr, serve, text, tour};
+use clap::CommandFactory as _;
+use client::Client;
+use client::api::{Answer, Request};
+use client::view::Failure;
+use serde::Serialize;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use tokio::runtime::Runtime;
+
+/// Does what the command line means.
+pub(crate) fn run(job: Job, screen: &mut Screen) -> Result<(), Stop> {
+    if matches!(job, Job::Tour) {
+        return tour::give(screen);
+    }
+    let runtime = runtime()?;
+    let done = runtime.block_on(dispatch(job, screen));
+    // A thread that still works for nobody must not hold the end up.
+    runtime.shutdown_background();
+    done
+}
+
+/// Starts the threads on which everything waits for network and disk.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| {
+            failure::failed(
+                format!("no threads: {}", e.kind()),
+                "look at the limits of this user: ulimit -u",
+            )
+        })
+}
+
+async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
+    match job {
+        Job::Tour => Ok(()),
+        Job::Serve(config) => serve::serve(*config, screen).await,
+        Job::Inspect(data) => serve::inspect(&data, screen),
+        Job::Ask(profile, request) => ask_profile(&profile, request, screen).await,
+        Job::InviteAsQr(profile, request) => {
+            ask::with_client(&profile, false, async |client| {
+                invite_as_qr(client, request, screen).await
+            })
+            .await
+        }
+        Job::Verify(profile, wish) => {
+            ask::with_client(&profile, false, async |client| {
+                verify(client, wish, screen).await
+            })
+            .await
+        }
+        Job::Completions(shell) => completions(shell, screen),
+    }
+}
+
+async fn ask_profile(profile: &Profile, request: Request, screen: &mut Screen) -> Result<(), Stop> {
+    let (nothing, afterwards) = remarks(&request);
+    let follows = matches!(request, Request::Receive { follow: true, .. });
+    let creates = matches!(request, Request::AccountCreate { .. });
+    let done = ask::with_client(profile, creates, async |client| {
+        ask::hear(client, request, |answer| screen.show(&answer)).await
+    })
+    .await;
+    match done {
+        // To follow is to go on until interrupted: that is its good end.
+        Err(Stop::Interrupted) if follows => return Ok(()),
+        done => done?,
+    }
+    let remark = if screen.results() == 0 {
+        nothing
+    } else {
+        afterwards
+    };
+    if let Some(remark) = remark {
+        screen.talk(remark);
+    }
+    Ok(())
+}
+
+/// What to tell a person when there was no result, and when there was one.
+fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
+    match request {
+        Request::AccountCreate { .. } => (
+            None,
+            Some("next: letterlock invite (and give the invite to somebody)"),
+        ),
+        Request::ContactList => (
+            Some("no contacts yet; next: letterlock contact add INVITE"),
+            None,
+        ),
+        Request::Receive { follow: false, .. } => (Some("no new letters"), None),
+        Request::Read { .. } => (Some("no letters here"), None),
+        Request::Search { .. } => (Some("no letter has all these words"), None),
+        _ => (None, None),
+    }
+}
+
+async fn invite_as_qr(client: &Client, request: Request, screen: &mut Screen) -> Result<(), Stop> {
+    let mut invite = None;
+    ask::hear(client, request, |answer| {
+        if let Answer::Invite(made) = &answer {
+            invite = Some(made.invite.clone());
+        }
+        screen.show(&answer)
+    })
+    .await?;
+    if let Some(invite) = invite {
+        screen.talk(&qr::draw(&invite)?);
+    }
+    Ok(())
+}
+
+/// Shows the safety number and, where a person says that it is equal, notes so.
+pub(crate) async fn verify(client: &Client, wish: Verify, screen: &mut Screen) -> Result<(), Stop> {
+    let request = Request::SafetyNumber {
+        contact: wish.contact.clone(),
+    };
+    let mut verified = false;
+    ask::hear(client, request, |answer| {
+        if let Answer::SafetyNumber(number) = &answer {
+            verified = number.verified;
+        }
+        screen.show(&answer)
+    })
+    .await?;
+    if verified && !wish.compared {
+        screen.talk("noted as verified already");
+        return Ok(());
+    }
+    if !wish.compared && !says_equal(&wish.contact, screen)? {
+        return Ok(());
+    }
+    let request = Request::ContactVerify {
+        contact: wish.contact,
+    };
+    ask::hear(client, request, |answer| screen.show(&answer)).await
+}
+
+/// Asks the person at the terminal, if there is one.
+fn says_equal(contact: &str, screen: &Screen) -> Result<bool, Stop> {
+    let contact = text::line(contact);
+    if screen.json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        screen.talk(&format!(
+            "compare it with what {contact} sees; if equal: letterlock contact verify {contact} --number --yes"
+        ));
+        return Ok(false);
+    }
+    let mut err = io::stderr().lock();
+    write!(err, "Does {contact} see the same number? [yes/no] ")?;
+    err.flush()?;
+    drop(err);
+    let mut said = String::new();
+    io::stdin().lock().read_line(&mut said)?;
+    let equal = matches!(said.trim().to_lowercase().as_str(), "y" | "yes");
+    if !equal {
+        screen.talk(
+            "not noted; if the numbers differ, somebody stands between you: meet in another way",
+        );
+    }
+    Ok(equal)
+}
+
+#[derive(Serialize)]
+#[serde(tag = "answer", rename = "completions")]
+struct Completions {
+    shell: String,
+    script: String,
+}
+
+fn completions(shell: clap_complete::Shell, screen: &mut Screen) -> Result<(), Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut LowArgs::command(), "letterlock", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    let programs = Completions {
+        shell: shell.to_string(),
+        script: script.clone(),
+    };
+    screen.either(&script, &programs)
+}

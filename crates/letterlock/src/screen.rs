@@ -1,0 +1,143 @@
+//! The two streams of a command: results to standard output, everything else to standard error.
+
+use crate::failure::Stop;
+use crate::render::{self, Shown};
+use crate::text;
+use client::api::Answer;
+use client::view::{self, Failure};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// What a command writes to.
+pub(crate) struct Screen {
+    json: bool,
+    bar: Option<ProgressBar>,
+    results: u64,
+}
+
+impl Screen {
+    /// Writes for people, or with `json` for programs.
+    pub(crate) fn new(json: bool) -> Self {
+        Self {
+            json,
+            bar: None,
+            results: 0,
+        }
+    }
+
+    /// Whether programs read it.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// How many results were written.
+    pub(crate) fn results(&self) -> u64 {
+        self.results
+    }
+
+    /// Shows an answer.
+    pub(crate) fn show(&mut self, answer: &Answer) -> Result<(), Stop> {
+        if let Answer::Progress(progress) = answer {
+            self.progress(progress);
+            return Ok(());
+        }
+        let shown = if self.json {
+            render::for_programs(answer)
+        } else {
+            render::for_people(answer)
+        };
+        match shown {
+            Shown::Result(text) => self.result(&text),
+            Shown::Talk(text) => {
+                self.to_stderr(&text);
+                Ok(())
+            }
+            Shown::Nothing => Ok(()),
+        }
+    }
+
+    /// Writes a result: `people` as it is, or `programs` as a line of JSON.
+    pub(crate) fn either(&mut self, people: &str, programs: &impl Serialize) -> Result<(), Stop> {
+        if self.json {
+            self.result(&render::json(programs))
+        } else {
+            self.result(people)
+        }
+    }
+
+    /// Says something to people on standard error; programs are not talked to.
+    pub(crate) fn talk(&self, text: &str) {
+        if !self.json {
+            self.to_stderr(&format!("{text}\n"));
+        }
+    }
+
+    /// Tells a failure.
+    pub(crate) fn failure(&mut self, failure: &Failure) {
+        self.clear_bar();
+        let text = if self.json {
+            render::json(&Answer::Failed(failure.clone()))
+        } else {
+            render::failure(failure)
+        };
+        self.to_stderr(&text);
+    }
+
+    /// Takes the progress bar away.
+    pub(crate) fn clear_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Writes a result as it is.
+    pub(crate) fn result(&mut self, text: &str) -> Result<(), Stop> {
+        self.results = self.results.saturating_add(1);
+        let write = || {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            out.flush()
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write)?,
+            None => write()?,
+        }
+        Ok(())
+    }
+
+    fn to_stderr(&self, text: &str) {
+        // Nobody can be told that standard error is gone.
+        let write = || {
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn progress(&mut self, progress: &view::Progress) {
+        if self.json || !io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(new_bar);
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+        bar.set_message(format!(
+            "{} {}",
+            text::line(&progress.what),
+            text::line(&progress.name)
+        ));
+        if progress.done >= progress.total {
+            self.clear_bar();
+        }
+    }
+}
+
+fn new_bar() -> ProgressBar {
+    let template = "{msg} [{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style.progress_chars("=> "))
+}

@@ -1,0 +1,35 @@
+//! The tour: a real relay and three people on loopback, told step by step.
+//!
+//! The relay and the people's homes are real and lie in a temporary folder; all they say to each other goes over
+//! TCP. Every command that is shown is parsed by the command line's own grammar and then done.
+
+mod operator;
+mod person;
+mod stage;
+mod story;
+
+use crate::failure::Stop;
+use crate::screen::Screen;
+use crate::{os, run, signal};
+use std::time::Duration;
+
+/// How long threads may take to notice that the tour is over.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// Gives the tour; its folder goes whatever happens.
+pub(crate) fn give(screen: &mut Screen) -> Result<(), Stop> {
+    let folder = os::temporary_folder("letterlock-tour-")?;
+    let runtime = run::runtime()?;
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = story::tell(screen, folder.path()) => done,
+            () = signal::stop_asked() => Err(Stop::Interrupted),
+        }
+    });
+    runtime.shutdown_timeout(LEAVING);
+    let path = folder.path().to_owned();
+    if os::remove_folder(folder).is_err() {
+        screen.talk(&format!("{} is still there; remove it", path.display()));
+    }
+    done
+}

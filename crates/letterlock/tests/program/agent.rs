@@ -1,0 +1,46 @@
+//! Two commands at once on one home: the second asks the process that has it open.
+
+use crate::support::{Town, process::object, text_of};
+
+#[test]
+fn a_second_command_asks_the_first() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let mut follows = alice.start(&["receive", "--follow", "--json"]);
+    for number in 1..=3 {
+        let question = format!("question {number}");
+        bob.ok(&["send", "alice", &question, "--wait"]);
+        let letter = object(&follows.next_line().unwrap());
+        assert_eq!(text_of(&letter), question);
+        alice.ok(&["send", "bob", &format!("answer {number}"), "--wait"]);
+        assert_eq!(alice.read("bob").len(), 1 + 2 * number);
+    }
+    // No passphrase is needed: the home is open already.
+    let mut command = alice.command(&["contact", "list", "--json"]);
+    command.env_remove("LETTERLOCK_PASSPHRASE");
+    let listed = crate::support::Process::spawn(&mut command).wait();
+    assert_eq!((listed.code, listed.objects().len()), (Some(0), 1));
+
+    follows.interrupt();
+    let ran = follows.wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(bob.receive(), ["answer 1", "answer 2", "answer 3"]);
+    assert_eq!(alice.read("bob").len(), 7, "the home opens again");
+}
+
+#[test]
+fn many_commands_at_once_all_do_their_work() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let started: Vec<_> = (0..6)
+        .map(|number| alice.start(&["send", "bob", &format!("at once {number}"), "--wait"]))
+        .collect();
+    for process in started {
+        let ran = process.wait();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    let mut texts = bob.receive();
+    texts.sort();
+    let expected: Vec<String> = (0..6).map(|number| format!("at once {number}")).collect();
+    assert_eq!(texts, expected);
+}

@@ -1,0 +1,129 @@
+//! `--json` on every command: one object a line, and nothing else on standard output.
+
+use crate::support::{Process, Town, letterlock, process::object};
+use serde_json::Value;
+
+/// Kind and fields of an object, as `docs/guide/json.md` lists them.
+fn shape(object: &Value) -> String {
+    let names = object.as_object().unwrap().keys().map(String::as_str);
+    let fields: Vec<&str> = names.filter(|name| *name != "answer").collect();
+    format!(
+        "{}: {}",
+        object["answer"].as_str().unwrap(),
+        fields.join(" ")
+    )
+}
+
+const ACCOUNT: &str =
+    "account: account_id address device_id log_head log_length name registered relay suite";
+const CONTACT: &str = "contact: account_id address blocked devices name request trust";
+const LETTER: &str =
+    "letter: conversation direction enclosures expires_at from id reply_to sent_at state text";
+
+#[test]
+fn every_command_has_stable_fields() {
+    let town = Town::new();
+    let (alice, bob) = (town.stranger("alice"), town.person("bob"));
+    let file = town.path("note.txt");
+    std::fs::write(&file, "a file").unwrap();
+    let (file, saved) = (file.to_str().unwrap(), town.path("saved"));
+
+    let created = alice.json(&["account", "create", "alice", "--relay", town.url()]);
+    assert_eq!(shape(&created[0]), ACCOUNT);
+    assert_eq!(shape(&alice.json(&["account", "show"])[0]), ACCOUNT);
+    assert_eq!(
+        shape(&alice.json(&["account", "log"])[0]),
+        "log_entry: devices hash kind sequence"
+    );
+    let invite = alice.json(&["invite", "--qr"]);
+    assert_eq!(shape(&invite[0]), "invite: expires_at invite");
+    let invite = invite[0]["invite"].as_str().unwrap();
+    assert_eq!(shape(&bob.json(&["contact", "add", invite])[0]), CONTACT);
+    assert_eq!(shape(&bob.json(&["contact", "list"])[0]), CONTACT);
+    let number = bob.json(&["contact", "verify", "alice", "--number"]);
+    assert_eq!(shape(&number[0]), "safety_number: contact number verified");
+
+    assert_eq!(
+        shape(&bob.json(&["send", "alice", "hello", "--file", file, "--wait"])[0]),
+        LETTER
+    );
+    let received = alice.json(&["receive", "--save", saved.to_str().unwrap()]);
+    assert_eq!(shape(&received[0]), LETTER);
+    assert_eq!(shape(&received[1]), "saved: letter name path size");
+    assert_eq!(shape(&alice.json(&["read"])[0]), LETTER);
+    assert_eq!(shape(&alice.json(&["search", "hello"])[0]), LETTER);
+    assert_eq!(shape(&bob.json(&["contact", "block", "alice"])[0]), CONTACT);
+    assert_eq!(
+        shape(&bob.json(&["completions", "fish"])[0]),
+        "completions: script shell"
+    );
+
+    let data = town.relay_data();
+    let inspected = bob.json(&["relay", "inspect", "--data", data.to_str().unwrap()]);
+    let first =
+        "relay: accounts blobs letters one_time_pre_keys queues relay_id store_version tickets";
+    assert_eq!(shape(&inspected[0]), first);
+    for line in [
+        "stored_account: account_id hour log_bytes name",
+        "stored_queue: acknowledged hour queue_id waiting",
+    ] {
+        assert!(
+            inspected.iter().any(|object| shape(object) == line),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_guide_lists_every_field() {
+    let guide = include_str!("../../../../docs/guide/json.md");
+    for shape in [ACCOUNT, CONTACT, LETTER] {
+        for word in shape.split([':', ' ']).filter(|word| !word.is_empty()) {
+            assert!(guide.contains(&format!("`{word}`")), "{word}");
+        }
+    }
+}
+
+#[test]
+fn words_that_make_no_command_are_a_failure_in_json_too() {
+    let town = Town::new();
+    let alice = town.stranger("alice");
+    for words in [
+        &["frobnicate"][..],
+        &["send"],
+        &["send", "bob"],
+        &["receive", "--timeout", "10"],
+        &["read", "--limit", "none"],
+        &["account", "create", "alice"],
+    ] {
+        assert_eq!(alice.fails(2, words)["kind"], "usage", "{words:?}");
+    }
+}
+
+#[test]
+fn a_relay_says_in_json_where_it_listens() {
+    let town = Town::new();
+    let mut command = letterlock();
+    command
+        .args([
+            "relay",
+            "serve",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+        ])
+        .arg(town.path("second"));
+    let mut relay = Process::spawn(&mut command);
+    let line = object(&relay.next_line().unwrap());
+    assert_eq!(line["answer"], "listening");
+    assert!(
+        line["url"]
+            .as_str()
+            .unwrap()
+            .starts_with("http://127.0.0.1:"),
+        "{line}"
+    );
+    relay.interrupt();
+    assert_eq!(relay.wait().code, Some(0));
+}

@@ -1,0 +1,22 @@
+//! The program as people use it: real processes, real files, real TCP on loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "test code"
+)]
+
+mod agent;
+mod away;
+mod enclosures;
+mod help;
+mod interrupts;
+mod json;
+mod kill;
+mod refusals;
+mod story;
+mod support;
+mod tour;

@@ -1,0 +1,214 @@
+//! A town for a test: a folder, a relay in it, people with homes in it. All of it goes when the test ends.
+
+pub(crate) mod process;
+
+pub(crate) use process::{Process, Ran, letterlock};
+
+use serde_json::Value;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A folder with a relay.
+pub(crate) struct Town {
+    relay: Option<Process>,
+    url: String,
+    dir: TempDir,
+}
+
+impl Town {
+    /// Starts a relay on a free port of loopback.
+    pub(crate) fn new() -> Self {
+        let mut town = Self {
+            relay: None,
+            url: String::new(),
+            dir: TempDir::with_prefix("letterlock-test-").unwrap(),
+        };
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        town.url = format!("http://127.0.0.1:{port}");
+        town.start_relay();
+        town
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `HOST:PORT` of the relay.
+    pub(crate) fn authority(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    pub(crate) fn relay_data(&self) -> PathBuf {
+        self.path("relay")
+    }
+
+    /// Starts the relay again where it was, and waits until it says that it listens.
+    pub(crate) fn start_relay(&mut self) {
+        let mut command = letterlock();
+        command
+            .args(["relay", "serve", "--listen", self.authority(), "--data"])
+            .arg(self.relay_data());
+        let mut relay = Process::spawn(&mut command);
+        let line = relay.next_line().expect("the relay says where it listens");
+        assert_eq!(
+            line,
+            format!("listening on {}", self.url),
+            "{}",
+            relay.stderr()
+        );
+        self.relay = Some(relay);
+    }
+
+    /// The most memory that the relay has used.
+    pub(crate) fn relay_peak_kib(&mut self) -> u64 {
+        self.relay.as_mut().map_or(0, Process::note_memory)
+    }
+
+    /// Ends the relay as an operator does.
+    pub(crate) fn stop_relay(&mut self) {
+        if let Some(relay) = self.relay.take() {
+            relay.interrupt();
+            let ran = relay.wait();
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+        }
+    }
+
+    /// Ends the relay as a power cut does.
+    pub(crate) fn kill_relay(&mut self) {
+        if let Some(relay) = self.relay.take() {
+            relay.kill();
+        }
+    }
+
+    /// Makes a person with an account at the relay.
+    pub(crate) fn person(&self, name: &str) -> Person {
+        let person = self.stranger(name);
+        person.ok(&["account", "create", name, "--relay", self.url()]);
+        person
+    }
+
+    /// Makes a person who has no account yet.
+    pub(crate) fn stranger(&self, name: &str) -> Person {
+        Person {
+            name: name.to_owned(),
+            home: self.path(name),
+        }
+    }
+
+    /// Makes two people; the second has added the first by an invite and has been answered, so both can write.
+    pub(crate) fn pair(&self, inviting: &str, invited: &str) -> (Person, Person) {
+        let (first, second) = (self.person(inviting), self.person(invited));
+        let invite = first.ok(&["invite"]).line();
+        second.ok(&["contact", "add", &invite]);
+        second.ok(&["send", inviting, "It is me.", "--wait"]);
+        assert_eq!(first.receive(), ["It is me."]);
+        (first, second)
+    }
+}
+
+/// Somebody with a home.
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) home: PathBuf,
+}
+
+impl Person {
+    /// A command of this person, not started yet.
+    pub(crate) fn command(&self, words: &[&str]) -> std::process::Command {
+        let mut command = letterlock();
+        command
+            .args(words)
+            .env("LETTERLOCK_HOME", &self.home)
+            .env("LETTERLOCK_PASSPHRASE", self.passphrase());
+        command
+    }
+
+    pub(crate) fn passphrase(&self) -> String {
+        format!("the passphrase of {}", self.name)
+    }
+
+    /// Starts a command.
+    pub(crate) fn start(&self, words: &[&str]) -> Process {
+        Process::spawn(&mut self.command(words))
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+        self.start(words).wait()
+    }
+
+    /// Runs a command that must do.
+    pub(crate) fn ok(&self, words: &[&str]) -> Ran {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(0), "{} {words:?}: {ran:?}", self.name);
+        ran
+    }
+
+    /// Runs a command that must do, and reads the objects on its standard output.
+    pub(crate) fn json(&self, words: &[&str]) -> Vec<Value> {
+        let mut words = words.to_vec();
+        words.push("--json");
+        self.ok(&words).objects()
+    }
+
+    /// Runs a command that must fail with this exit code, and reads the failure.
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) -> Value {
+        let mut with_json = words.to_vec();
+        with_json.push("--json");
+        let ran = self.run(&with_json);
+        assert_eq!(ran.code, Some(code), "{} {words:?}: {ran:?}", self.name);
+        assert_eq!(ran.stdout, "", "{words:?}");
+        let failure: Value = serde_json::from_str(ran.stderr.lines().last().unwrap()).unwrap();
+        let texts = [&failure["message"], &failure["hint"]];
+        assert!(
+            texts.iter().all(|text| !text.as_str().unwrap().is_empty()),
+            "{failure}"
+        );
+        failure
+    }
+
+    /// Receives all that lies at the relay; the texts in order.
+    pub(crate) fn receive(&self) -> Vec<String> {
+        let letters = self.json(&["receive"]);
+        letters.iter().map(text_of).collect()
+    }
+
+    /// The texts of the stored letters of a conversation, oldest first.
+    pub(crate) fn read(&self, with: &str) -> Vec<String> {
+        let letters = self.json(&["read", with, "--limit", "10000"]);
+        letters.iter().map(text_of).collect()
+    }
+
+    /// What is known of a contact.
+    pub(crate) fn contact(&self, name: &str) -> Option<Value> {
+        let contacts = self.json(&["contact", "list"]);
+        contacts.into_iter().find(|contact| contact["name"] == name)
+    }
+}
+
+pub(crate) fn text_of(letter: &Value) -> String {
+    letter["text"].as_str().unwrap().to_owned()
+}
+
+/// Whether the bytes occur in any file below a folder.
+pub(crate) fn occurs(folder: &Path, needle: &[u8]) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return occurs(&path, needle);
+        }
+        std::fs::read(&path)
+            .unwrap_or_default()
+            .windows(needle.len())
+            .any(|window| window == needle)
+    })
+}
