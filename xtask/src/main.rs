@@ -19,6 +19,7 @@ mod size;
 mod source;
 mod suite;
 mod tools;
+mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ usage: cargo xtask COMMAND
   check-labels              domain-separation labels stand in one file
   check-secrets             secrets are exposed only in the files that clippy.toml lists
   check-docs                documents and comments name things that exist
+  vectors PATH...           replay Triple Ratchet vectors: files or folders
   bench [NAME...]           list the benchmarks, or run some; `all` runs every one
   fuzz [--smoke] [TARGET]   list the fuzz targets, or run one; --smoke runs each for 20 seconds";
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         "check-labels" => report("check-labels", labels::check(&root)),
         "check-secrets" => report("check-secrets", secrets::check(&root)),
         "check-docs" => report("check-docs", docs::check(&root)),
+        "vectors" => vectors::run(&root, rest),
         "bench" => bench::run(&root, rest),
         "fuzz" => fuzz::run(&root, rest),
         "help" | "--help" | "-h" => {
