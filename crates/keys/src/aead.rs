@@ -3,8 +3,8 @@
 use crate::secret::Secret;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{
-    AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey,
-    UnboundCipherKey,
+    AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
+    PaddedBlockEncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
 
@@ -31,16 +31,32 @@ impl GcmKey {
     /// Encrypts in place and appends the tag. One nonce seals one plaintext under one key.
     pub fn seal_in_place(&self, nonce: &[u8; 12], aad: &[u8], in_out: &mut Vec<u8>) {
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        #[expect(clippy::expect_used, reason = "fails only beyond 2^36 bytes, which no Vec of ours has")]
-        self.0.seal_in_place_append_tag(nonce, Aad::from(aad), in_out).expect("short enough");
+        #[expect(
+            clippy::expect_used,
+            reason = "fails only beyond 2^36 bytes, which no Vec of ours has"
+        )]
+        self.0
+            .seal_in_place_append_tag(nonce, Aad::from(aad), in_out)
+            .expect("short enough");
     }
 
     /// Encrypts in place and returns the tag.
     #[must_use]
-    pub fn seal_separate_tag(&self, nonce: &[u8; 12], aad: &[u8], in_out: &mut [u8]) -> [u8; TAG_LEN] {
+    pub fn seal_separate_tag(
+        &self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> [u8; TAG_LEN] {
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        #[expect(clippy::expect_used, reason = "fails only beyond 2^36 bytes, which no buffer of ours has")]
-        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(aad), in_out).expect("short enough");
+        #[expect(
+            clippy::expect_used,
+            reason = "fails only beyond 2^36 bytes, which no buffer of ours has"
+        )]
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(nonce, Aad::from(aad), in_out)
+            .expect("short enough");
         let mut out = [0; TAG_LEN];
         out.copy_from_slice(tag.as_ref());
         out
@@ -57,7 +73,9 @@ impl GcmKey {
         in_out: &'a mut [u8],
     ) -> Result<&'a mut [u8], OpenError> {
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        self.0.open_in_place(nonce, Aad::from(aad), in_out).map_err(|_| OpenError)
+        self.0
+            .open_in_place(nonce, Aad::from(aad), in_out)
+            .map_err(|_| OpenError)
     }
 }
 
@@ -74,9 +92,16 @@ pub fn gcm_seal(key: &Secret<32>, nonce: &[u8; 12], aad: &[u8], plaintext: &[u8]
 ///
 /// # Errors
 /// [`OpenError`]: key, nonce, associated data or a bit differs.
-pub fn gcm_open(key: &Secret<32>, nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+pub fn gcm_open(
+    key: &Secret<32>,
+    nonce: &[u8; 12],
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Vec<u8>, OpenError> {
     let mut buffer = sealed.to_vec();
-    let length = GcmKey::new(key).open_in_place(nonce, aad, &mut buffer)?.len();
+    let length = GcmKey::new(key)
+        .open_in_place(nonce, aad, &mut buffer)?
+        .len();
     buffer.truncate(length);
     Ok(buffer)
 }
@@ -85,10 +110,15 @@ pub fn gcm_open(key: &Secret<32>, nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -
 #[must_use]
 pub fn cbc_encrypt(key: &Secret<32>, iv: &[u8; 16], plaintext: &[u8]) -> Vec<u8> {
     let mut out = plaintext.to_vec();
-    #[expect(clippy::expect_used, reason = "32 bytes are what AES-256 takes, and CBC takes any length")]
+    #[expect(
+        clippy::expect_used,
+        reason = "32 bytes are what AES-256 takes, and CBC takes any length"
+    )]
     let () = UnboundCipherKey::new(&AES_256, key.expose_secret())
         .and_then(PaddedBlockEncryptingKey::cbc_pkcs7)
-        .and_then(|key| key.less_safe_encrypt(&mut out, EncryptionContext::Iv128(FixedLength::from(*iv))))
+        .and_then(|key| {
+            key.less_safe_encrypt(&mut out, EncryptionContext::Iv128(FixedLength::from(*iv)))
+        })
         .map(drop)
         .expect("32 bytes");
     out
@@ -98,7 +128,11 @@ pub fn cbc_encrypt(key: &Secret<32>, iv: &[u8; 16], plaintext: &[u8]) -> Vec<u8>
 ///
 /// # Errors
 /// [`OpenError`]: the length is zero or no multiple of 16, or the padding is wrong.
-pub fn cbc_decrypt(key: &Secret<32>, iv: &[u8; 16], ciphertext: &[u8]) -> Result<Vec<u8>, OpenError> {
+pub fn cbc_decrypt(
+    key: &Secret<32>,
+    iv: &[u8; 16],
+    ciphertext: &[u8],
+) -> Result<Vec<u8>, OpenError> {
     if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(16) {
         return Err(OpenError);
     }
@@ -107,7 +141,10 @@ pub fn cbc_decrypt(key: &Secret<32>, iv: &[u8; 16], ciphertext: &[u8]) -> Result
         .and_then(PaddedBlockDecryptingKey::cbc_pkcs7)
         .map_err(|_| OpenError)?;
     let length = key
-        .decrypt(&mut buffer, DecryptionContext::Iv128(FixedLength::from(*iv)))
+        .decrypt(
+            &mut buffer,
+            DecryptionContext::Iv128(FixedLength::from(*iv)),
+        )
         .map_err(|_| OpenError)?
         .len();
     buffer.truncate(length);

@@ -17,7 +17,11 @@ pub struct ArgonParams {
 impl Default for ArgonParams {
     /// 64 MiB, three passes, one lane: the second recommendation of RFC 9106, section 4, with one lane.
     fn default() -> Self {
-        Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 }
+        Self {
+            memory_kib: 64 * 1024,
+            passes: 3,
+            lanes: 1,
+        }
     }
 }
 
@@ -30,15 +34,19 @@ pub struct BadParams;
 ///
 /// # Errors
 /// [`BadParams`]: memory not in 8 KiB..=1 GiB, passes not in 1..=16, or lanes not in 1..=8.
-pub fn argon2id(passphrase: &[u8], salt: &[u8; 16], params: ArgonParams) -> Result<Secret<32>, BadParams> {
+pub fn argon2id(
+    passphrase: &[u8],
+    salt: &[u8; 16],
+    params: ArgonParams,
+) -> Result<Secret<32>, BadParams> {
     let bounded = (8..=1024 * 1024).contains(&params.memory_kib)
         && (1..=16).contains(&params.passes)
         && (1..=8).contains(&params.lanes);
     if !bounded {
         return Err(BadParams);
     }
-    let params =
-        Params::new(params.memory_kib, params.passes, params.lanes, Some(32)).map_err(|_| BadParams)?;
+    let params = Params::new(params.memory_kib, params.passes, params.lanes, Some(32))
+        .map_err(|_| BadParams)?;
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let mut good = false;
     let key = Secret::from_fn(|out: &mut [u8; 32]| {

@@ -44,7 +44,11 @@ pub struct ChunkedKey {
 impl ChunkedKey {
     /// Derives the key of a new message and its header. One input key and salt seal one message.
     #[must_use]
-    pub fn for_sealing(input: &Secret<32>, salt: &[u8; 24], context: &[u8]) -> (Self, [u8; HEADER_LEN]) {
+    pub fn for_sealing(
+        input: &Secret<32>,
+        salt: &[u8; 24],
+        context: &[u8],
+    ) -> (Self, [u8; HEADER_LEN]) {
         let (key, commitment) = Self::derive(input, salt, context);
         let mut header = [0; HEADER_LEN];
         let (head, tail) = header.split_at_mut(24);
@@ -65,7 +69,11 @@ impl ChunkedKey {
         let (salt, stated) = header.split_first_chunk::<24>().ok_or(OpenError)?;
         let (key, commitment) = Self::derive(input, salt, context);
         // SECURITY: without it one ciphertext could open under two keys; `wrong_commitment_is_refused` notices.
-        if ct_eq(&commitment, stated) { Ok(key) } else { Err(OpenError) }
+        if ct_eq(&commitment, stated) {
+            Ok(key)
+        } else {
+            Err(OpenError)
+        }
     }
 
     fn derive(input: &Secret<32>, salt: &[u8; 24], context: &[u8]) -> (Self, [u8; 32]) {
@@ -76,7 +84,13 @@ impl ChunkedKey {
         base_nonce.copy_from_slice(nonce);
         commitment.copy_from_slice(committed);
         let key = Secret::from_fn(|out: &mut [u8; 32]| out.copy_from_slice(key));
-        (Self { key: GcmKey::new(&key), base_nonce }, commitment)
+        (
+            Self {
+                key: GcmKey::new(&key),
+                base_nonce,
+            },
+            commitment,
+        )
     }
 
     fn nonce(&self, chunk: u64) -> [u8; 12] {
@@ -132,7 +146,10 @@ pub fn sealed_len(plain: u64) -> Option<u64> {
     if chunks > MAX_CHUNKS {
         return None;
     }
-    chunks.checked_mul(TAG_LEN as u64)?.checked_add(plain)?.checked_add(HEADER_LEN as u64)
+    chunks
+        .checked_mul(TAG_LEN as u64)?
+        .checked_add(plain)?
+        .checked_add(HEADER_LEN as u64)
 }
 
 /// Length of the message of a ciphertext. `None`: no message has a ciphertext of this length.
@@ -140,7 +157,9 @@ pub fn sealed_len(plain: u64) -> Option<u64> {
 pub fn plain_len(sealed: u64) -> Option<u64> {
     let body = sealed.checked_sub(HEADER_LEN as u64)?;
     let whole = body.checked_div(SEALED_CHUNK_LEN as u64)?;
-    let last = body.checked_rem(SEALED_CHUNK_LEN as u64)?.checked_sub(TAG_LEN as u64)?;
+    let last = body
+        .checked_rem(SEALED_CHUNK_LEN as u64)?
+        .checked_sub(TAG_LEN as u64)?;
     whole.checked_mul(CHUNK_LEN as u64)?.checked_add(last)
 }
 

@@ -59,7 +59,13 @@ impl Writer {
     pub fn array(&mut self, value: &[u8]) {
         // Growth by reallocation would leave copies of secrets behind: make room in generous steps.
         if self.0.capacity().saturating_sub(self.0.len()) < value.len() {
-            let mut larger = Vec::with_capacity(self.0.len().saturating_add(value.len()).saturating_mul(2).max(256));
+            let mut larger = Vec::with_capacity(
+                self.0
+                    .len()
+                    .saturating_add(value.len())
+                    .saturating_mul(2)
+                    .max(256),
+            );
             larger.extend_from_slice(&self.0);
             crate::secret::wipe(&mut self.0);
             self.0 = larger;
@@ -163,7 +169,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError::Trailing`]: something is left.
     pub fn finish(self) -> Result<(), DecodeError> {
-        if self.0.is_empty() { Ok(()) } else { Err(DecodeError::Trailing) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(DecodeError::Trailing)
+        }
     }
 }
 
@@ -174,7 +184,13 @@ mod tests {
     #[test]
     fn limits_come_before_the_content() {
         let mut input = Reader::new(&[0xff, 0xff, 0xff, 0xff]);
-        assert_eq!(input.bytes(16), Err(DecodeError::TooLong { got: 0xffff_ffff, max: 16 }));
+        assert_eq!(
+            input.bytes(16),
+            Err(DecodeError::TooLong {
+                got: 0xffff_ffff,
+                max: 16
+            })
+        );
     }
 
     #[test]

@@ -31,5 +31,7 @@ pub fn sign(seed: &Secret<32>, message: &[u8]) -> [u8; 64] {
 /// # Errors
 /// [`BadSignature`], whatever is wrong.
 pub fn verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-    UnparsedPublicKey::new(&ED25519, public).verify(message, signature).map_err(|_| BadSignature)
+    UnparsedPublicKey::new(&ED25519, public)
+        .verify(message, signature)
+        .map_err(|_| BadSignature)
 }

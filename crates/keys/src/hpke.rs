@@ -44,12 +44,21 @@ pub fn seal(
 ///
 /// # Errors
 /// [`OpenError`], whatever is wrong.
-pub fn open(secret: &EnvelopeSecret, info: &[u8], aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let (enc, ciphertext) = sealed.split_first_chunk::<CIPHERTEXT_LEN>().ok_or(OpenError)?;
+pub fn open(
+    secret: &EnvelopeSecret,
+    info: &[u8],
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Vec<u8>, OpenError> {
+    let (enc, ciphertext) = sealed
+        .split_first_chunk::<CIPHERTEXT_LEN>()
+        .ok_or(OpenError)?;
     let shared = secret.decapsulate(enc).map_err(|_| OpenError)?;
     let (key, nonce) = key_schedule(&shared, info);
     let mut buffer = ciphertext.to_vec();
-    let length = GcmKey::new(&key).open_in_place(&nonce, aad, &mut buffer)?.len();
+    let length = GcmKey::new(&key)
+        .open_in_place(&nonce, aad, &mut buffer)?
+        .len();
     buffer.truncate(length);
     Ok(buffer)
 }
@@ -59,7 +68,12 @@ pub fn open(secret: &EnvelopeSecret, info: &[u8], aad: &[u8], sealed: &[u8]) -> 
 fn key_schedule(shared: &Secret<32>, info: &[u8]) -> (Secret<32>, [u8; 12]) {
     let psk_id_hash = labeled_extract(&[], b"psk_id_hash", &[]);
     let info_hash = labeled_extract(&[], b"info_hash", info);
-    let context = [&[MODE_BASE], &psk_id_hash.expose_secret()[..], &info_hash.expose_secret()[..]].concat();
+    let context = [
+        &[MODE_BASE],
+        &psk_id_hash.expose_secret()[..],
+        &info_hash.expose_secret()[..],
+    ]
+    .concat();
     let secret = labeled_extract(shared.expose_secret(), b"secret", &[]);
     let key = labeled_expand::<32>(&secret, b"key", &context);
     let nonce = labeled_expand::<12>(&secret, b"base_nonce", &context);

@@ -137,6 +137,9 @@ mod tests {
 
     #[test]
     fn hours_are_cut_off() {
-        assert_eq!(Timestamp::from_secs(7_205).to_hour(), Timestamp::from_secs(7_200));
+        assert_eq!(
+            Timestamp::from_secs(7_205).to_hour(),
+            Timestamp::from_secs(7_200)
+        );
     }
 }

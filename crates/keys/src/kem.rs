@@ -52,8 +52,17 @@ impl KemSecret {
             }
             Kem::MlKem1024 => lc::ml_kem_key_pair(MlKem::K1024, seed).map_err(|_| MalformedKem)?,
         };
-        let bytes_of_public = public.into_boxed_slice().try_into().map_err(|_| MalformedKem)?;
-        Ok((Self { kem, bytes }, KemPublic { kem, bytes: bytes_of_public }))
+        let bytes_of_public = public
+            .into_boxed_slice()
+            .try_into()
+            .map_err(|_| MalformedKem)?;
+        Ok((
+            Self { kem, bytes },
+            KemPublic {
+                kem,
+                bytes: bytes_of_public,
+            },
+        ))
     }
 
     /// Takes a stored secret key.
@@ -61,7 +70,11 @@ impl KemSecret {
     /// # Errors
     /// [`MalformedKem`]: the length is wrong.
     pub fn from_bytes(kem: Kem, bytes: SecretBytes) -> Result<Self, MalformedKem> {
-        if bytes.len() == SECRET_LEN { Ok(Self { kem, bytes }) } else { Err(MalformedKem) }
+        if bytes.len() == SECRET_LEN {
+            Ok(Self { kem, bytes })
+        } else {
+            Err(MalformedKem)
+        }
     }
 
     /// The bytes, for storage.
@@ -81,7 +94,10 @@ impl KemSecret {
     /// # Errors
     /// [`MalformedKem`]: the stored key is damaged.
     pub fn public(&self) -> Result<KemPublic, MalformedKem> {
-        let public = self.bytes.expose_secret().get(SECRET_LEN - PUBLIC_LEN - 64..SECRET_LEN - 64);
+        let public = self
+            .bytes
+            .expose_secret()
+            .get(SECRET_LEN - PUBLIC_LEN - 64..SECRET_LEN - 64);
         KemPublic::from_bytes(self.kem, public.ok_or(MalformedKem)?)
     }
 
@@ -92,11 +108,15 @@ impl KemSecret {
     pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<32>, MalformedKem> {
         match self.kem {
             Kem::Kyber1024 => {
-                let mut bytes: [u8; SECRET_LEN] =
-                    self.bytes.expose_secret().try_into().map_err(|_| MalformedKem)?;
+                let mut bytes: [u8; SECRET_LEN] = self
+                    .bytes
+                    .expose_secret()
+                    .try_into()
+                    .map_err(|_| MalformedKem)?;
                 let secret = bytes.into();
                 crate::secret::wipe(&mut bytes);
-                let ciphertext: [u8; CIPHERTEXT_LEN] = ciphertext.try_into().map_err(|_| MalformedKem)?;
+                let ciphertext: [u8; CIPHERTEXT_LEN] =
+                    ciphertext.try_into().map_err(|_| MalformedKem)?;
                 let mut shared = kyber1024::decapsulate(&secret, &ciphertext.into());
                 let out = Secret::from_slice(&shared).ok_or(MalformedKem);
                 crate::secret::wipe(&mut shared);
@@ -126,7 +146,10 @@ impl KemPublic {
         if !kyber1024::validate_public_key(&public) {
             return Err(MalformedKem);
         }
-        Ok(Self { kem, bytes: Box::new(*bytes) })
+        Ok(Self {
+            kem,
+            bytes: Box::new(*bytes),
+        })
     }
 
     /// The bytes.

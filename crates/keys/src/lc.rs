@@ -2,7 +2,10 @@
 //!
 //! The engine draws all randomness itself, so key generation and encapsulation must take theirs as an
 //! argument. This is the only file of the project with `unsafe`.
-#![expect(unsafe_code, reason = "calls into AWS-LC; every call states why it is sound")]
+#![expect(
+    unsafe_code,
+    reason = "calls into AWS-LC; every call states why it is sound"
+)]
 
 use crate::secret::{Secret, SecretBytes};
 use aws_lc_sys as sys;
@@ -88,7 +91,10 @@ impl Drop for Key {
 }
 
 /// ML-KEM.KeyGen_internal(d, z) (FIPS 203, section 6.1): public key and decapsulation key.
-pub(crate) fn ml_kem_key_pair(kem: MlKem, seed: &Secret<64>) -> Result<(Vec<u8>, SecretBytes), Refused> {
+pub(crate) fn ml_kem_key_pair(
+    kem: MlKem,
+    seed: &Secret<64>,
+) -> Result<(Vec<u8>, SecretBytes), Refused> {
     let mut public = vec![0; kem.public_len()];
     let mut secret = vec![0; kem.secret_len()];
     let (mut public_len, mut secret_len, mut seed_len) = (public.len(), secret.len(), 64);
@@ -106,12 +112,18 @@ pub(crate) fn ml_kem_key_pair(kem: MlKem, seed: &Secret<64>) -> Result<(Vec<u8>,
                 seed.expose_secret().as_ptr(),
                 &raw mut seed_len,
             ) == 1
-            && sys::EVP_PKEY_get_raw_public_key(key.0, public.as_mut_ptr(), &raw mut public_len) == 1
-            && sys::EVP_PKEY_get_raw_private_key(key.0, secret.as_mut_ptr(), &raw mut secret_len) == 1
+            && sys::EVP_PKEY_get_raw_public_key(key.0, public.as_mut_ptr(), &raw mut public_len)
+                == 1
+            && sys::EVP_PKEY_get_raw_private_key(key.0, secret.as_mut_ptr(), &raw mut secret_len)
+                == 1
     };
     let secret = SecretBytes::new(secret);
     let whole = public_len == kem.public_len() && secret_len == kem.secret_len();
-    if good && whole { Ok((public, secret)) } else { Err(Refused) }
+    if good && whole {
+        Ok((public, secret))
+    } else {
+        Err(Refused)
+    }
 }
 
 /// ML-KEM.Encaps_internal(ek, m) (FIPS 203, section 6.2): ciphertext and shared secret.
@@ -130,7 +142,11 @@ pub(crate) fn ml_kem_encapsulate(
         // SAFETY: as in `ml_kem_key_pair`; the key and the context are owned and freed here, and null pointers
         // are refused before use.
         good = unsafe {
-            let key = Key(sys::EVP_PKEY_kem_new_raw_public_key(kem.nid(), public.as_ptr(), public.len()));
+            let key = Key(sys::EVP_PKEY_kem_new_raw_public_key(
+                kem.nid(),
+                public.as_ptr(),
+                public.len(),
+            ));
             if key.0.is_null() {
                 return;
             }
@@ -148,7 +164,11 @@ pub(crate) fn ml_kem_encapsulate(
         };
     });
     let whole = ciphertext_len == kem.ciphertext_len() && shared_len == 32;
-    if good && whole { Ok((ciphertext, shared)) } else { Err(Refused) }
+    if good && whole {
+        Ok((ciphertext, shared))
+    } else {
+        Err(Refused)
+    }
 }
 
 /// ML-KEM.Decaps (FIPS 203, section 7.3), with implicit rejection.
@@ -163,6 +183,8 @@ pub(crate) fn ml_kem_decapsulate(
         MlKem::K1024 => &ML_KEM_1024,
     };
     let key = DecapsulationKey::new(algorithm, secret).map_err(|_| Refused)?;
-    let shared = key.decapsulate(Ciphertext::from(ciphertext)).map_err(|_| Refused)?;
+    let shared = key
+        .decapsulate(Ciphertext::from(ciphertext))
+        .map_err(|_| Refused)?;
     Secret::from_slice(shared.as_ref()).ok_or(Refused)
 }

@@ -47,7 +47,11 @@ impl KeyPair {
         let (head, tail) = header.split_at_mut(32);
         head.copy_from_slice(rho);
         tail.copy_from_slice(&sha3_256(&[&public]));
-        Ok(Self { header, ek: Box::new(*ek), dk })
+        Ok(Self {
+            header,
+            ek: Box::new(*ek),
+            dk,
+        })
     }
 }
 
@@ -70,7 +74,8 @@ fn first_half(header: &[u8; HEADER_LEN], m: &Secret<32>) -> Result<FirstHalf, Ma
     let mut state = Zeroizing::new(vec![0; incremental::encaps_state_len()]);
     let mut ct1 = Err(Malformed);
     let shared = Secret::from_fn(|out: &mut [u8; 32]| {
-        ct1 = incremental::encapsulate1(header, *m.expose_secret(), &mut state, out).map_err(|_| Malformed);
+        ct1 = incremental::encapsulate1(header, *m.expose_secret(), &mut state, out)
+            .map_err(|_| Malformed);
     });
     Ok((Box::new(ct1?.value), state, shared))
 }
@@ -110,7 +115,11 @@ pub fn validate(header: &[u8; HEADER_LEN], ek: &[u8; EK_LEN]) -> Result<(), Malf
 ///
 /// # Errors
 /// [`Malformed`]: the decapsulation key's length is wrong.
-pub fn decaps(dk: &SecretBytes, ct1: &[u8; CT1_LEN], ct2: &[u8; CT2_LEN]) -> Result<Secret<32>, Malformed> {
+pub fn decaps(
+    dk: &SecretBytes,
+    ct1: &[u8; CT1_LEN],
+    ct2: &[u8; CT2_LEN],
+) -> Result<Secret<32>, Malformed> {
     let mut ciphertext = [0; CT1_LEN + CT2_LEN];
     let (head, tail) = ciphertext.split_at_mut(CT1_LEN);
     head.copy_from_slice(ct1);

@@ -20,7 +20,12 @@ pub fn safety_number(ours: &VerifiedLog, theirs: &VerifiedLog) -> String {
 
 fn half(log: &VerifiedLog) -> String {
     let root = log.root_key().as_bytes();
-    let mut hash = sha512(&[label::SAFETY_NUMBER.as_bytes(), &[0], log.account_id().as_bytes(), root]);
+    let mut hash = sha512(&[
+        label::SAFETY_NUMBER.as_bytes(),
+        &[0],
+        log.account_id().as_bytes(),
+        root,
+    ]);
     for _ in 0..ROUNDS {
         hash = sha512(&[&hash, root]);
     }
@@ -28,7 +33,9 @@ fn half(log: &VerifiedLog) -> String {
         .chunks_exact(5)
         .take(6)
         .map(|bytes| {
-            let value = bytes.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+            let value = bytes
+                .iter()
+                .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
             format!("{:05}", value % 100_000)
         })
         .collect();

@@ -8,7 +8,8 @@ use crate::secret::Secret;
 use crate::suite::Suite;
 use crate::xeddsa::BadSignature;
 use aws_lc_rs::signature::{
-    ED25519, Ed25519KeyPair, KeyPair as _, ML_DSA_65, ML_DSA_65_SIGNING, PqdsaKeyPair, UnparsedPublicKey,
+    ED25519, Ed25519KeyPair, KeyPair as _, ML_DSA_65, ML_DSA_65_SIGNING, PqdsaKeyPair,
+    UnparsedPublicKey,
 };
 
 const ED25519_PUBLIC: usize = 32;
@@ -59,10 +60,16 @@ impl SigningKey {
     pub fn from_seed(seed: Secret<64>) -> Result<Self, Malformed> {
         let (classical, post_quantum) = seed.expose_secret().split_at(32);
         let ed25519 = Ed25519KeyPair::from_seed_unchecked(classical).map_err(|_| Malformed)?;
-        let ml_dsa = PqdsaKeyPair::from_seed(&ML_DSA_65_SIGNING, post_quantum).map_err(|_| Malformed)?;
+        let ml_dsa =
+            PqdsaKeyPair::from_seed(&ML_DSA_65_SIGNING, post_quantum).map_err(|_| Malformed)?;
         let bytes = [ed25519.public_key().as_ref(), ml_dsa.public_key().as_ref()].concat();
         let verifying = VerifyingKey::from_bytes(Suite::Hybrid, &bytes)?;
-        Ok(Self { seed, ed25519, ml_dsa, verifying })
+        Ok(Self {
+            seed,
+            ed25519,
+            ml_dsa,
+            verifying,
+        })
     }
 
     /// The seed, for storage.
@@ -98,7 +105,14 @@ impl VerifyingKey {
     /// # Errors
     /// [`Malformed`]: the length is not that of the suite.
     pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, Malformed> {
-        if bytes.len() == suite.verifying_key_len() { Ok(Self { suite, bytes: bytes.to_vec() }) } else { Err(Malformed) }
+        if bytes.len() == suite.verifying_key_len() {
+            Ok(Self {
+                suite,
+                bytes: bytes.to_vec(),
+            })
+        } else {
+            Err(Malformed)
+        }
     }
 
     /// The bytes.
@@ -117,15 +131,24 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// [`BadSignature`], whatever is wrong.
-    pub fn verify(&self, label: Label, message: &[u8], signature: &HybridSignature) -> Result<(), BadSignature> {
+    pub fn verify(
+        &self,
+        label: Label,
+        message: &[u8],
+        signature: &HybridSignature,
+    ) -> Result<(), BadSignature> {
         if signature.suite != self.suite {
             return Err(BadSignature);
         }
         let framed = frame(label, message);
-        let (classical_key, post_quantum_key) =
-            self.bytes.split_at_checked(ED25519_PUBLIC).ok_or(BadSignature)?;
-        let (classical, post_quantum) =
-            signature.bytes.split_at_checked(ED25519_SIGNATURE).ok_or(BadSignature)?;
+        let (classical_key, post_quantum_key) = self
+            .bytes
+            .split_at_checked(ED25519_PUBLIC)
+            .ok_or(BadSignature)?;
+        let (classical, post_quantum) = signature
+            .bytes
+            .split_at_checked(ED25519_SIGNATURE)
+            .ok_or(BadSignature)?;
         // SECURITY: both, not either; `one_good_half_is_not_enough` notices.
         UnparsedPublicKey::new(&ED25519, classical_key)
             .verify(&framed, classical)
@@ -142,7 +165,14 @@ impl HybridSignature {
     /// # Errors
     /// [`Malformed`]: the length is not that of the suite.
     pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, Malformed> {
-        if bytes.len() == suite.signature_len() { Ok(Self { suite, bytes: bytes.to_vec() }) } else { Err(Malformed) }
+        if bytes.len() == suite.signature_len() {
+            Ok(Self {
+                suite,
+                bytes: bytes.to_vec(),
+            })
+        } else {
+            Err(Malformed)
+        }
     }
 
     /// The bytes.
@@ -170,16 +200,30 @@ mod tests {
             let mut bytes = signature.as_bytes().to_vec();
             bytes[place] ^= 1;
             let altered = HybridSignature::from_bytes(Suite::Hybrid, &bytes).unwrap();
-            assert!(key.verifying_key().verify(label::PRE_KEY, b"m", &altered).is_err());
+            assert!(
+                key.verifying_key()
+                    .verify(label::PRE_KEY, b"m", &altered)
+                    .is_err()
+            );
         }
-        key.verifying_key().verify(label::PRE_KEY, b"m", &signature).unwrap();
+        key.verifying_key()
+            .verify(label::PRE_KEY, b"m", &signature)
+            .unwrap();
     }
 
     #[test]
     fn a_signature_holds_for_its_label_and_message_only() {
         let key = SigningKey::from_seed(Secret::from_slice(&[1; 64]).unwrap()).unwrap();
         let signature = key.sign(label::PRE_KEY, b"m").unwrap();
-        assert!(key.verifying_key().verify(label::LOG_ENTRY, b"m", &signature).is_err());
-        assert!(key.verifying_key().verify(label::PRE_KEY, b"n", &signature).is_err());
+        assert!(
+            key.verifying_key()
+                .verify(label::LOG_ENTRY, b"m", &signature)
+                .is_err()
+        );
+        assert!(
+            key.verifying_key()
+                .verify(label::PRE_KEY, b"n", &signature)
+                .is_err()
+        );
     }
 }

@@ -69,7 +69,9 @@ impl X25519Public {
     #[must_use]
     pub fn is_canonical(&self) -> bool {
         self.is_reduced()
-            && MontgomeryPoint(self.0).to_edwards(0).is_some_and(|point| point.is_torsion_free())
+            && MontgomeryPoint(self.0)
+                .to_edwards(0)
+                .is_some_and(|point| point.is_torsion_free())
     }
 
     /// Whether the top bit is clear and u is below 2^255-19.

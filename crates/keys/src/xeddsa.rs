@@ -2,7 +2,6 @@
 
 use crate::kdf::sha512;
 use crate::x25519::{X25519Public, X25519Secret};
-use curve25519_dalek::constants::ED25519_BASEPOINT_TABLE;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use curve25519_dalek::scalar::Scalar;
@@ -22,16 +21,19 @@ pub struct BadSignature;
 pub fn sign(key: &X25519Secret, message: &[u8], z: &[u8; 64]) -> [u8; 64] {
     let k = key.secret().expose_secret();
     let mut a = Scalar::from_bytes_mod_order(*k);
-    let public = (ED25519_BASEPOINT_TABLE * &a).compress();
+    let public = EdwardsPoint::mul_base(&a).compress();
     let mut prefix = [0xff; 32];
     if let Some(first) = prefix.first_mut() {
         *first = 0xfe;
     }
     let mut wide = sha512(&[&prefix, k, message, z]);
     let mut r = Scalar::from_bytes_mod_order_wide(&wide);
-    let commitment = (ED25519_BASEPOINT_TABLE * &r).compress();
+    let commitment = EdwardsPoint::mul_base(&r).compress();
     let h = challenge(commitment.as_bytes(), public.as_bytes(), message);
-    #[expect(clippy::arithmetic_side_effects, reason = "arithmetic modulo L has no overflow")]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "arithmetic modulo L has no overflow"
+    )]
     let s = r + h * a;
     let mut signature = [0; 64];
     let (head, tail) = signature.split_at_mut(32);
@@ -63,11 +65,20 @@ pub fn verify(key: &X25519Public, message: &[u8], signature: &[u8]) -> Result<()
     if !key.is_reduced() {
         return Err(BadSignature);
     }
-    let public = MontgomeryPoint(*key.as_bytes()).to_edwards(sign).ok_or(BadSignature)?;
+    let public = MontgomeryPoint(*key.as_bytes())
+        .to_edwards(sign)
+        .ok_or(BadSignature)?;
     let h = challenge(commitment, public.compress().as_bytes(), message);
-    #[expect(clippy::arithmetic_side_effects, reason = "arithmetic modulo L has no overflow")]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "arithmetic modulo L has no overflow"
+    )]
     let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&-h, &public, &s);
-    if expected.compress().as_bytes() == commitment { Ok(()) } else { Err(BadSignature) }
+    if expected.compress().as_bytes() == commitment {
+        Ok(())
+    } else {
+        Err(BadSignature)
+    }
 }
 
 fn challenge(commitment: &[u8; 32], public: &[u8; 32], message: &[u8]) -> Scalar {

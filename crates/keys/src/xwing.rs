@@ -59,8 +59,10 @@ impl XWingPublic {
         &self,
         rng: &mut dyn CryptoRng,
     ) -> Result<([u8; CIPHERTEXT_LEN], Secret<32>), Malformed> {
-        let (ml_kem_public, x25519_public) =
-            self.0.split_first_chunk::<ML_KEM_PUBLIC>().ok_or(Malformed)?;
+        let (ml_kem_public, x25519_public) = self
+            .0
+            .split_first_chunk::<ML_KEM_PUBLIC>()
+            .ok_or(Malformed)?;
         let x25519_public: &[u8; 32] = x25519_public.try_into().map_err(|_| Malformed)?;
         let m = Secret::random(rng);
         let ephemeral = Secret::<32>::random(rng);
@@ -68,8 +70,14 @@ impl XWingPublic {
             lc::ml_kem_encapsulate(MlKem::K768, ml_kem_public, &m).map_err(|_| Malformed)?;
         let x25519_ciphertext = lc::x25519_public(ephemeral.expose_secret());
         // SECURITY: stricter than the draft, which lets a zero through; `low_order_share_is_refused` notices.
-        let x25519_shared = lc::x25519(ephemeral.expose_secret(), x25519_public).ok_or(Malformed)?;
-        let shared = combine(&ml_kem_shared, &x25519_shared, &x25519_ciphertext, x25519_public);
+        let x25519_shared =
+            lc::x25519(ephemeral.expose_secret(), x25519_public).ok_or(Malformed)?;
+        let shared = combine(
+            &ml_kem_shared,
+            &x25519_shared,
+            &x25519_ciphertext,
+            x25519_public,
+        );
         let mut ciphertext = [0; CIPHERTEXT_LEN];
         let (head, tail) = ciphertext.split_at_mut(ML_KEM_CIPHERTEXT);
         head.copy_from_slice(&ml_kem_ciphertext);
@@ -98,9 +106,18 @@ impl XWingSecret {
         let x25519 = Secret::from_slice(x25519).ok_or(Malformed)?;
         let (ml_kem_public, ml_kem) =
             lc::ml_kem_key_pair(MlKem::K768, &ml_kem_seed).map_err(|_| Malformed)?;
-        let public = [&ml_kem_public[..], &lc::x25519_public(x25519.expose_secret())].concat();
+        let public = [
+            &ml_kem_public[..],
+            &lc::x25519_public(x25519.expose_secret()),
+        ]
+        .concat();
         let public = XWingPublic::from_bytes(&public)?;
-        Ok(Self { seed, ml_kem, x25519, public })
+        Ok(Self {
+            seed,
+            ml_kem,
+            x25519,
+            public,
+        })
     }
 
     /// The seed, for storage.
@@ -120,15 +137,22 @@ impl XWingSecret {
     /// # Errors
     /// [`Malformed`]: the length is wrong or the X25519 share is of low order.
     pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<32>, Malformed> {
-        let (ml_kem_ciphertext, x25519_ciphertext) =
-            ciphertext.split_at_checked(ML_KEM_CIPHERTEXT).ok_or(Malformed)?;
+        let (ml_kem_ciphertext, x25519_ciphertext) = ciphertext
+            .split_at_checked(ML_KEM_CIPHERTEXT)
+            .ok_or(Malformed)?;
         let x25519_ciphertext: &[u8; 32] = x25519_ciphertext.try_into().map_err(|_| Malformed)?;
         let ml_kem_shared =
             lc::ml_kem_decapsulate(MlKem::K768, self.ml_kem.expose_secret(), ml_kem_ciphertext)
                 .map_err(|_| Malformed)?;
-        let x25519_shared = lc::x25519(self.x25519.expose_secret(), x25519_ciphertext).ok_or(Malformed)?;
+        let x25519_shared =
+            lc::x25519(self.x25519.expose_secret(), x25519_ciphertext).ok_or(Malformed)?;
         let x25519_public = self.public.0.last_chunk::<32>().ok_or(Malformed)?;
-        Ok(combine(&ml_kem_shared, &x25519_shared, x25519_ciphertext, x25519_public))
+        Ok(combine(
+            &ml_kem_shared,
+            &x25519_shared,
+            x25519_ciphertext,
+            x25519_public,
+        ))
     }
 }
 
@@ -173,6 +197,11 @@ mod tests {
         assert!(secret.decapsulate(&ciphertext).is_err());
         let mut public = *secret.public().as_bytes();
         public[1184..].fill(0);
-        assert!(XWingPublic::from_bytes(&public).unwrap().encapsulate(&mut rng).is_err());
+        assert!(
+            XWingPublic::from_bytes(&public)
+                .unwrap()
+                .encapsulate(&mut rng)
+                .is_err()
+        );
     }
 }

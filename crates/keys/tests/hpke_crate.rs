@@ -1,5 +1,10 @@
 //! Our HPKE against the `hpke` crate, both ways.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
 
 use hpke::{Deserializable as _, OpModeR, OpModeS, Serializable as _};
 use letterlock_keys::Secret;
@@ -28,10 +33,17 @@ fn both_derive_the_same_public_key() {
 fn they_open_what_we_seal() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let (ours, theirs) = keys(4);
-    let sealed = letterlock_keys::hpke::seal(&mut rng, ours.public(), b"info", b"aad", b"text").unwrap();
+    let sealed =
+        letterlock_keys::hpke::seal(&mut rng, ours.public(), b"info", b"aad", b"text").unwrap();
     let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(&sealed[..1120]).unwrap();
-    let opened =
-        hpke::single_shot_open::<Aead, Kdf, Kem>(&OpModeR::Base, &theirs, &enc, b"info", &sealed[1120..], b"aad");
+    let opened = hpke::single_shot_open::<Aead, Kdf, Kem>(
+        &OpModeR::Base,
+        &theirs,
+        &enc,
+        b"info",
+        &sealed[1120..],
+        b"aad",
+    );
     assert_eq!(opened.unwrap(), b"text");
 }
 
@@ -50,7 +62,10 @@ fn we_open_what_they_seal() {
     )
     .unwrap();
     let sealed = [&enc.to_bytes()[..], &ciphertext].concat();
-    assert_eq!(letterlock_keys::hpke::open(&ours, b"info", b"aad", &sealed).unwrap(), b"text");
+    assert_eq!(
+        letterlock_keys::hpke::open(&ours, b"info", b"aad", &sealed).unwrap(),
+        b"text"
+    );
 }
 
 #[test]

@@ -82,7 +82,14 @@ impl DeviceRecord {
             .map_err(|_| DecodeError::Invalid)?;
         let envelope = EnvelopePublic::from_bytes(input.take(suite.envelope_key_len())?)
             .map_err(|_| DecodeError::Invalid)?;
-        Ok(Self { id, admin, added, identity, verifying, envelope })
+        Ok(Self {
+            id,
+            admin,
+            added,
+            identity,
+            verifying,
+            envelope,
+        })
     }
 }
 
@@ -102,9 +109,15 @@ impl DeviceSecrets {
     pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
         let id = DeviceId::random(rng);
         let identity = X25519Secret::from_random(rng);
-        let signing = SigningKey::from_seed(Secret::random(rng)).map_err(|_| DecodeError::Invalid)?;
+        let signing =
+            SigningKey::from_seed(Secret::random(rng)).map_err(|_| DecodeError::Invalid)?;
         let envelope = EnvelopeSecret::generate(rng).map_err(|_| DecodeError::Invalid)?;
-        Ok(Self { id, identity, signing, envelope })
+        Ok(Self {
+            id,
+            identity,
+            signing,
+            envelope,
+        })
     }
 
     /// The device's id.
@@ -182,7 +195,9 @@ impl RootSecret {
     /// # Errors
     /// [`DecodeError::Invalid`]: the library failed.
     pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
-        SigningKey::from_seed(Secret::random(rng)).map(Self).map_err(|_| DecodeError::Invalid)
+        SigningKey::from_seed(Secret::random(rng))
+            .map(Self)
+            .map_err(|_| DecodeError::Invalid)
     }
 
     pub(super) fn key(&self) -> &SigningKey {
@@ -201,6 +216,8 @@ impl RootSecret {
     /// [`DecodeError`]: it is not of this form.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let seed = Secret::from_slice(bytes).ok_or(DecodeError::Short)?;
-        SigningKey::from_seed(seed).map(Self).map_err(|_| DecodeError::Invalid)
+        SigningKey::from_seed(seed)
+            .map(Self)
+            .map_err(|_| DecodeError::Invalid)
     }
 }

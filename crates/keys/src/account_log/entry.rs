@@ -99,8 +99,11 @@ impl Body {
         let mut payload_input = Reader::new(input.bytes(64 * 1024)?);
         let payload = match kind {
             1 => Payload::Genesis(Box::new(Genesis {
-                root: VerifyingKey::from_bytes(suite, payload_input.take(suite.verifying_key_len())?)
-                    .map_err(|_| DecodeError::Invalid)?,
+                root: VerifyingKey::from_bytes(
+                    suite,
+                    payload_input.take(suite.verifying_key_len())?,
+                )
+                .map_err(|_| DecodeError::Invalid)?,
                 device: DeviceRecord::read(&mut payload_input, suite)?,
                 seniority_seconds: payload_input.u64()?,
             })),
@@ -109,7 +112,14 @@ impl Body {
         payload_input.finish()?;
         let device_list = input.array()?;
         input.finish()?;
-        Ok(Self { suite, account, sequence, previous, payload, device_list })
+        Ok(Self {
+            suite,
+            account,
+            sequence,
+            previous,
+            payload,
+            device_list,
+        })
     }
 
     pub(super) fn kind(&self) -> EntryKind {
@@ -137,7 +147,10 @@ impl Entry {
 
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let body_bytes = input.bytes(128 * 1024)?.to_vec();
-        let suite = Reader::new(&body_bytes).u16().ok().and_then(Suite::from_number);
+        let suite = Reader::new(&body_bytes)
+            .u16()
+            .ok()
+            .and_then(Suite::from_number);
         let suite = suite.ok_or(DecodeError::Invalid)?;
         let count = input.u8()?;
         if count == 0 || count > 4 {
@@ -154,7 +167,10 @@ impl Entry {
                 .map_err(|_| DecodeError::Invalid)?;
             signatures.push((signer, signature));
         }
-        Ok(Self { body_bytes, signatures })
+        Ok(Self {
+            body_bytes,
+            signatures,
+        })
     }
 
     /// Hash of the entry: over the signed body alone, since signatures are hedged and may differ for one body.

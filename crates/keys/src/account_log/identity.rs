@@ -46,7 +46,9 @@ impl ClaimedIdentity {
     /// Takes what a log states.
     #[must_use]
     pub fn of(log: &VerifiedLog) -> Self {
-        Self { account: *log.account_id() }
+        Self {
+            account: *log.account_id(),
+        }
     }
 
     /// The account, as claimed.
@@ -60,7 +62,14 @@ impl ClaimedIdentity {
     /// # Errors
     /// The claim itself, if the ids differ.
     pub fn verify(self, expected: &AccountId, means: Means) -> Result<VerifiedIdentity, Self> {
-        if self.account == *expected { Ok(VerifiedIdentity { account: self.account, means }) } else { Err(self) }
+        if self.account == *expected {
+            Ok(VerifiedIdentity {
+                account: self.account,
+                means,
+            })
+        } else {
+            Err(self)
+        }
     }
 }
 

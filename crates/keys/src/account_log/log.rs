@@ -108,7 +108,11 @@ pub struct VerifiedLog {
 ///
 /// # Errors
 /// [`Malformed`]: the library failed to sign.
-pub fn genesis(root: &RootSecret, device: &DeviceSecrets, now: Timestamp) -> Result<VerifiedLog, Malformed> {
+pub fn genesis(
+    root: &RootSecret,
+    device: &DeviceSecrets,
+    now: Timestamp,
+) -> Result<VerifiedLog, Malformed> {
     let record = device.record(true, now);
     let device_list = entry::device_list_hash(std::slice::from_ref(&record));
     let body = Body {
@@ -125,14 +129,26 @@ pub fn genesis(root: &RootSecret, device: &DeviceSecrets, now: Timestamp) -> Res
     };
     let body_bytes = body.encode();
     let signatures = vec![
-        (Signer::Root, root.key().sign(label::LOG_ENTRY, &body_bytes)?),
-        (Signer::Device(*device.device_id()), device.signing().sign(label::LOG_ENTRY, &body_bytes)?),
+        (
+            Signer::Root,
+            root.key().sign(label::LOG_ENTRY, &body_bytes)?,
+        ),
+        (
+            Signer::Device(*device.device_id()),
+            device.signing().sign(label::LOG_ENTRY, &body_bytes)?,
+        ),
     ];
     let mut out = Writer::new();
     out.u8(1);
     out.u32(1);
-    Entry { body_bytes, signatures }.write(&mut out);
-    UnverifiedLog::decode(&out.finish()).and_then(|log| log.verify(None, None)).map_err(|_| Malformed)
+    Entry {
+        body_bytes,
+        signatures,
+    }
+    .write(&mut out);
+    UnverifiedLog::decode(&out.finish())
+        .and_then(|log| log.verify(None, None))
+        .map_err(|_| Malformed)
 }
 
 impl UnverifiedLog {
@@ -142,7 +158,11 @@ impl UnverifiedLog {
     /// [`LogError::Malformed`].
     pub fn decode(bytes: &[u8]) -> Result<Self, LogError> {
         if bytes.len() > MAX_LOG_BYTES {
-            return Err(DecodeError::TooLong { got: bytes.len(), max: MAX_LOG_BYTES }.into());
+            return Err(DecodeError::TooLong {
+                got: bytes.len(),
+                max: MAX_LOG_BYTES,
+            }
+            .into());
         }
         let mut input = Reader::new(bytes);
         if input.u8()? != 1 {
@@ -157,7 +177,10 @@ impl UnverifiedLog {
             entries.push(Entry::read(&mut input)?);
         }
         input.finish()?;
-        Ok(Self { entries, bytes: bytes.to_vec() })
+        Ok(Self {
+            entries,
+            bytes: bytes.to_vec(),
+        })
     }
 
     /// Verifies every link and signature, that the log is of `expected` where it is given, and that it goes on
@@ -165,7 +188,11 @@ impl UnverifiedLog {
     ///
     /// # Errors
     /// [`LogError`]; [`LogError::RolledBack`] and [`LogError::Forked`] are for a hard stop.
-    pub fn verify(self, expected: Option<&AccountId>, pin: Option<&Pin>) -> Result<VerifiedLog, LogError> {
+    pub fn verify(
+        self,
+        expected: Option<&AccountId>,
+        pin: Option<&Pin>,
+    ) -> Result<VerifiedLog, LogError> {
         let mut entries = self.entries.iter();
         let first = entries.next().ok_or(DecodeError::Short)?;
         let mut log = VerifiedLog::begin(first)?;
@@ -196,8 +223,15 @@ impl VerifiedLog {
         let by_root = (Signer::Root, &genesis.root);
         let by_device = (Signer::Device(genesis.device.id), &genesis.device.verifying);
         for (place, (signer, key)) in [by_root, by_device].into_iter().enumerate() {
-            let (stated, signature) = entry.signatures.get(place).ok_or(LogError::BadSignature { sequence: 0 })?;
-            if *stated != signer || key.verify(label::LOG_ENTRY, &entry.body_bytes, signature).is_err() {
+            let (stated, signature) = entry
+                .signatures
+                .get(place)
+                .ok_or(LogError::BadSignature { sequence: 0 })?;
+            if *stated != signer
+                || key
+                    .verify(label::LOG_ENTRY, &entry.body_bytes, signature)
+                    .is_err()
+            {
                 return Err(LogError::BadSignature { sequence: 0 });
             }
         }
@@ -209,8 +243,12 @@ impl VerifiedLog {
             return Err(LogError::DeviceList { sequence: 0 });
         }
         let hash = entry.hash();
-        let summary =
-            EntrySummary { sequence: 0, kind: body.kind(), hash, devices: vec![genesis.device.id] };
+        let summary = EntrySummary {
+            sequence: 0,
+            kind: body.kind(),
+            hash,
+            devices: vec![genesis.device.id],
+        };
         Ok(Self {
             account: entry::account_id(&entry.body_bytes),
             suite: body.suite,
@@ -226,19 +264,29 @@ impl VerifiedLog {
     /// No kind but genesis exists yet, and a second genesis continues no chain.
     fn append(&mut self, entry: &Entry) -> Result<(), LogError> {
         let body = Body::decode(&entry.body_bytes)?;
-        Err(LogError::BrokenChain { sequence: body.sequence })
+        Err(LogError::BrokenChain {
+            sequence: body.sequence,
+        })
     }
 
     fn check_pin(&self, pin: &Pin) -> Result<(), LogError> {
         // SECURITY: a shorter log hides a revocation, another entry is another history;
         // `pins_stop_rollback_and_fork` notices.
         if self.head.sequence < pin.sequence {
-            return Err(LogError::RolledBack { got: self.head.sequence, pinned: pin.sequence });
+            return Err(LogError::RolledBack {
+                got: self.head.sequence,
+                pinned: pin.sequence,
+            });
         }
-        let at_pin = self.summaries.iter().find(|summary| summary.sequence == pin.sequence);
+        let at_pin = self
+            .summaries
+            .iter()
+            .find(|summary| summary.sequence == pin.sequence);
         match at_pin {
             Some(summary) if ct_eq(&summary.hash, &pin.hash) => Ok(()),
-            _ => Err(LogError::Forked { sequence: pin.sequence }),
+            _ => Err(LogError::Forked {
+                sequence: pin.sequence,
+            }),
         }
     }
 
