@@ -6,8 +6,8 @@ use std::error::Error;
 
 use keys::{Secret, SigningKey, Timestamp, X25519Secret};
 use letterlock_ratchet::{
-    Address, IncomingMessage, IncomingPreKeyMessage, KemPreKey, Local, MessageKind, OneTimePreKey, Outgoing, OwnPreKeys,
-    PreKeyBundle, PreKeyKind, PreKeySigner, Record, Remote, SignedPreKey,
+    Address, IncomingMessage, IncomingPreKeyMessage, KemPreKey, Local, MessageKind, OneTimePreKey,
+    Outgoing, OwnPreKeys, PreKeyBundle, PreKeyKind, PreKeySigner, Record, Remote, SignedPreKey,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -68,7 +68,8 @@ impl Side<'_> {
         let received = match outgoing.kind {
             MessageKind::PreKey => {
                 let incoming = IncomingPreKeyMessage::decode(profile, &outgoing.bytes)?;
-                self.record.respond(&incoming, &self.local, &self.remote, own, now, rng)?
+                self.record
+                    .respond(&incoming, &self.local, &self.remote, own, now, rng)?
             }
             MessageKind::Message => {
                 let incoming = IncomingMessage::decode(profile, &outgoing.bytes)?;
@@ -76,9 +77,17 @@ impl Side<'_> {
             }
         };
         let text = String::from_utf8(received.plaintext)?;
-        println!("  {} reads \"{text}\" from {} bytes ({:?})", self.name, outgoing.bytes.len(), outgoing.kind);
+        println!(
+            "  {} reads \"{text}\" from {} bytes ({:?})",
+            self.name,
+            outgoing.bytes.len(),
+            outgoing.kind
+        );
         if let Some(used) = received.used {
-            println!("  {} deletes one-time pre-keys {:?} and {:?}", self.name, used.one_time, used.one_time_kem);
+            println!(
+                "  {} deletes one-time pre-keys {:?} and {:?}",
+                self.name, used.one_time, used.one_time_kem
+            );
         }
         Ok(())
     }
@@ -92,7 +101,9 @@ fn converse(
 ) -> Result<(), Box<dyn Error>> {
     let now = Timestamp::from_secs(1_800_000_000);
     println!("{:?}:", alice.record.profile());
-    alice.record.initiate(&alice.local, &alice.remote, &bobs.bundle(1911), now, rng)?;
+    alice
+        .record
+        .initiate(&alice.local, &alice.remote, &bobs.bundle(1911), now, rng)?;
     let hello = alice.record.encrypt(b"Hello Bob", now, rng)?;
     bob.receive(&hello, &bobs.own(), now, rng)?;
     let answer = bob.record.encrypt(b"Hello Alice", now, rng)?;
@@ -111,10 +122,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (alice_public, bob_public) = (alice.public(), bob.public());
 
     let seed = |byte| Secret::from_fn(|out: &mut [u8; 64]| *out = [byte; 64]);
-    let (alice_signs, bob_signs) = (SigningKey::from_seed(seed(1))?, SigningKey::from_seed(seed(2))?);
-    let (alice_list, bob_list): (&[&[u8]], &[&[u8]]) = (&[b"devices of Alice"], &[b"devices of Bob"]);
+    let (alice_signs, bob_signs) = (
+        SigningKey::from_seed(seed(1))?,
+        SigningKey::from_seed(seed(2))?,
+    );
+    let (alice_list, bob_list): (&[&[u8]], &[&[u8]]) =
+        (&[b"devices of Alice"], &[b"devices of Bob"]);
     let expires = Timestamp::from_secs(1_900_000_000);
-    let pre_keys = PreKeys::new(&PreKeySigner::Letterlock { key: &bob_signs, expires }, &mut rng)?;
+    let pre_keys = PreKeys::new(
+        &PreKeySigner::Letterlock {
+            key: &bob_signs,
+            expires,
+        },
+        &mut rng,
+    )?;
     converse(
         &mut Side {
             name: "Alice",
@@ -126,14 +147,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             name: "Bob",
             record: Record::letterlock(),
             local: Local::letterlock(&bob, &bob_signs, 1911, bob_list),
-            remote: Remote::letterlock(alice_public, alice_signs.verifying_key(), b"devices of Alice"),
+            remote: Remote::letterlock(
+                alice_public,
+                alice_signs.verifying_key(),
+                b"devices of Alice",
+            ),
         },
         &pre_keys,
         &mut rng,
     )?;
 
     let address = |name| Address::new(name, 1);
-    let (a, b) = ("9d0652a3-dcc3-4d11-975f-74d61598733f", "796abedb-ca4e-4f18-8803-1fde5b921f9f");
+    let (a, b) = (
+        "9d0652a3-dcc3-4d11-975f-74d61598733f",
+        "796abedb-ca4e-4f18-8803-1fde5b921f9f",
+    );
     let pre_keys = PreKeys::new(&PreKeySigner::Signal(&bob), &mut rng)?;
     converse(
         &mut Side {
