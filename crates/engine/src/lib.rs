@@ -11,7 +11,6 @@ mod account;
 mod contacts;
 mod content;
 mod dispatch;
-mod draws;
 mod envelope;
 mod error;
 mod event;

@@ -11,14 +11,11 @@ use crate::queues;
 use crate::records::{Purpose, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::codec::{Reader, Writer};
-use keys::kem::{KemPublic, KemSecret};
-use keys::{
-    HybridSignature, Secret, SigningKey, Suite, Timestamp, X25519Public, X25519Secret, label,
-};
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::{SecretBytes, SigningKey, Timestamp, X25519Public, label};
 use ratchet::{
-    BaseKeyMemory, KemPreKey, KemPreKeySecret, OneTimePreKey, PreKeySignature, PreKeys, Profile,
-    SignedPreKey,
+    KemPreKey, KemPreKeyPublic, Named, OneTimePreKey, OneTimePreKeyPublic, PreKeyKind,
+    PreKeySigner, SignedPreKey, SignedPreKeyPublic, UsedPreKeys,
 };
 use zeroize::Zeroizing;
 
@@ -105,27 +102,45 @@ fn ask_count(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     outbox::add_own(tx, Purpose::PublishPreKeys, request)
 }
 
+/// Makes a signed and a last-resort key.
 fn make_current(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let signer = PreKeySigner::Letterlock {
+        key: own.secrets.signing(),
+        expires: tx.now.saturating_add(limits::PRE_KEY_VALID_SECONDS),
+    };
     let signed = next_id(tx)?;
-    let secret = X25519Secret::from_random(tx.rng);
-    tx.put(
-        Table::PreKey,
-        place(SIGNED, signed),
-        Zeroizing::new(secret.secret().expose_secret().to_vec()),
-    );
+    let key = SignedPreKey::generate(signed, &signer, tx.rng).map_err(library)?;
+    store(tx, SIGNED, signed, key.encode());
     let last_resort = next_id(tx)?;
-    let seed = Secret::<64>::random(tx.rng);
-    tx.put(
-        Table::PreKey,
-        place(LAST_RESORT, last_resort),
-        Zeroizing::new(seed.expose_secret().to_vec()),
-    );
+    let key = KemPreKey::generate(last_resort, PreKeyKind::LastResortKem, &signer, tx.rng)
+        .map_err(library)?;
+    store(tx, LAST_RESORT, last_resort, key.encode());
     let mut out = Writer::new();
     out.u32(signed);
     out.u32(last_resort);
     out.u64(tx.now.as_secs());
     tx.put(Table::Meta, CURRENT.to_vec(), Zeroizing::new(out.finish()));
     Ok(())
+}
+
+fn store(tx: &mut Transaction<'_>, kind: u8, id: u32, key: SecretBytes) {
+    tx.put(Table::PreKey, place(kind, id), key.into_zeroizing());
+}
+
+fn load<T>(
+    tx: &Transaction<'_>,
+    kind: u8,
+    id: u32,
+    decode: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+) -> Result<Option<T>, EngineError> {
+    match tx.get(Table::PreKey, &place(kind, id))? {
+        Some(bytes) => match decode(&bytes) {
+            Ok(key) => Ok(Some(key)),
+            Err(_) => Err(StoreError::Damaged { what: "pre-key" }.into()),
+        },
+        None => Ok(None),
+    }
 }
 
 fn current(tx: &Transaction<'_>) -> Result<(u32, u32, Timestamp), EngineError> {
@@ -145,16 +160,12 @@ fn current(tx: &Transaction<'_>) -> Result<(u32, u32, Timestamp), EngineError> {
 
 /// Publishes the current keys and so many new one-time keys, a frame's worth at a time.
 fn publish(tx: &mut Transaction<'_>, ec: u32, kem: u32, replace: bool) -> Result<(), EngineError> {
+    const MISSING: StoreError = StoreError::Damaged { what: "pre-key" };
     let own = account::own(tx)?;
-    let expires = tx.now.saturating_add(limits::PRE_KEY_VALID_SECONDS);
     let (signed_id, last_resort_id, _) = current(tx)?;
+    let signed = load(tx, SIGNED, signed_id, SignedPreKey::decode)?.ok_or(MISSING)?;
+    let last_resort = load(tx, LAST_RESORT, last_resort_id, KemPreKey::decode)?.ok_or(MISSING)?;
     let signer = own.secrets.signing();
-    let signed = load_signed(tx, signed_id)?.ok_or(StoreError::Damaged { what: "pre-key" })?;
-    let signed =
-        SignedPreKey::sign(signed_id, signed.public(), expires, signer).map_err(library)?;
-    let (_, public) = load_kem(tx, LAST_RESORT, last_resort_id)?
-        .ok_or(StoreError::Damaged { what: "pre-key" })?;
-    let last_resort = KemPreKey::sign(last_resort_id, public, expires, signer).map_err(library)?;
     let front_door = queues::front_door(tx)?;
     let (mut ec_left, mut kem_left, mut replace) = (ec, kem, replace);
     loop {
@@ -162,14 +173,14 @@ fn publish(tx: &mut Transaction<'_>, ec: u32, kem: u32, replace: bool) -> Result
         let mut request = wire::PublishPreKeys {
             account: own.id,
             device: own.device,
-            identity: own.secrets.identity().public().as_bytes().to_vec(),
-            signed_ec: encode_signed(&signed),
-            last_resort_kem: encode_kem(&last_resort),
+            identity: encode_identity(own.registration_id, &own.secrets.identity().public()),
+            signed_ec: signed.public().encode(),
+            last_resort_kem: last_resort.public().encode(),
             one_time_ec: (0..ec_left)
                 .map(|_| make_one_time(tx))
                 .collect::<Result<_, _>>()?,
             one_time_kem: (0..batch)
-                .map(|_| make_kem(tx, signer, expires))
+                .map(|_| make_kem(tx, signer))
                 .collect::<Result<_, _>>()?,
             front_door: wire::FrontDoor {
                 queue_id: front_door.id,
@@ -202,194 +213,101 @@ fn library<E>(_: E) -> EngineError {
 
 fn make_one_time(tx: &mut Transaction<'_>) -> Result<Vec<u8>, EngineError> {
     let id = next_id(tx)?;
-    let secret = X25519Secret::from_random(tx.rng);
-    tx.put(
-        Table::PreKey,
-        place(ONE_TIME, id),
-        Zeroizing::new(secret.secret().expose_secret().to_vec()),
-    );
-    Ok([&id.to_be_bytes()[..], secret.public().as_bytes()].concat())
+    let key = OneTimePreKey::generate(id, tx.rng);
+    store(tx, ONE_TIME, id, key.encode());
+    Ok(key.public().encode())
 }
 
-fn make_kem(
-    tx: &mut Transaction<'_>,
-    signer: &SigningKey,
-    expires: Timestamp,
-) -> Result<Vec<u8>, EngineError> {
+fn make_kem(tx: &mut Transaction<'_>, signer: &SigningKey) -> Result<Vec<u8>, EngineError> {
     let id = next_id(tx)?;
-    let seed = Secret::<64>::random(tx.rng);
-    let (_, public) = ratchet::kem_pair(Profile::Letterlock, &seed).map_err(library)?;
-    tx.put(
-        Table::PreKey,
-        place(KEM, id),
-        Zeroizing::new(seed.expose_secret().to_vec()),
-    );
-    Ok(encode_kem(
-        &KemPreKey::sign(id, public, expires, signer).map_err(library)?,
-    ))
+    let signer = PreKeySigner::Letterlock {
+        key: signer,
+        expires: tx.now.saturating_add(limits::PRE_KEY_VALID_SECONDS),
+    };
+    let key = KemPreKey::generate(id, PreKeyKind::OneTimeKem, &signer, tx.rng).map_err(library)?;
+    store(tx, KEM, id, key.encode());
+    Ok(key.public().encode())
 }
 
-/// BE4(id) ‖ BE8(expiry) ‖ u 32 ‖ signature.
-fn encode_signed(signed: &SignedPreKey) -> Vec<u8> {
-    encode(signed.id, &signed.signature, signed.key.as_bytes())
-}
-
-/// BE4(id) ‖ BE8(expiry) ‖ key 1568 ‖ signature.
-fn encode_kem(kem: &KemPreKey) -> Vec<u8> {
-    encode(kem.id, &kem.signature, kem.key.as_bytes())
-}
-
-fn encode(id: u32, signature: &PreKeySignature, public: &[u8]) -> Vec<u8> {
-    let mut out = Writer::new();
-    out.u32(id);
-    if let PreKeySignature::Hybrid { expires, signature } = signature {
-        out.u64(expires.as_secs());
-        out.array(public);
-        out.array(signature.as_bytes());
-    }
-    out.finish()
-}
-
-fn decode<const N: usize>(record: &[u8]) -> Option<(u32, [u8; N], PreKeySignature)> {
-    let mut input = Reader::new(record);
-    let id = input.u32().ok()?;
-    let expires = Timestamp::from_secs(input.u64().ok()?);
-    let public = input.array().ok()?;
-    let signature = input.take(input.remaining()).ok()?;
-    let signature = HybridSignature::from_bytes(Suite::Hybrid, signature).ok()?;
-    Some((id, public, PreKeySignature::Hybrid { expires, signature }))
+/// BE4(registration id) ‖ u.
+fn encode_identity(registration_id: u32, identity: &X25519Public) -> Vec<u8> {
+    [&registration_id.to_be_bytes()[..], identity.as_bytes()].concat()
 }
 
 /// Reads what a relay handed out. Nothing is believed: the ratchet verifies the signatures against the device's
-/// key in the account log.
+/// key in the account log, whose identity key is `identity`.
 pub(crate) fn decode_bundle(
     bundle: &wire::Bundle,
-    identity: X25519Public,
+    identity: &X25519Public,
 ) -> Option<ratchet::PreKeyBundle> {
-    let (id, public, signature) = decode::<32>(&bundle.signed_ec)?;
-    let signed = SignedPreKey {
-        id,
-        key: X25519Public(public),
-        signature,
-    };
-    let (id, public, signature) = decode::<{ keys::kem::PUBLIC_LEN }>(&bundle.kem)?;
-    let public = KemPublic::from_bytes(keys::kem::Kem::MlKem1024, &public).ok()?;
-    let kem = KemPreKey {
-        id,
-        key: public,
-        signature,
-    };
-    let one_time = match &bundle.one_time_ec {
-        None => None,
-        Some(record) => {
-            let (id, public) = record.split_first_chunk::<4>()?;
-            let key = X25519Public(public.try_into().ok()?);
-            Some(OneTimePreKey {
-                id: u32::from_be_bytes(*id),
-                key,
-            })
-        }
-    };
+    let (registration_id, named) = bundle.identity.split_first_chunk::<4>()?;
+    if named != identity.as_bytes() {
+        return None;
+    }
+    let one_time = bundle
+        .one_time_ec
+        .as_deref()
+        .map(OneTimePreKeyPublic::decode);
     Some(ratchet::PreKeyBundle {
-        identity,
-        signed,
-        kem,
-        one_time,
+        registration_id: u32::from_be_bytes(*registration_id),
+        signed: SignedPreKeyPublic::decode(&bundle.signed_ec).ok()?,
+        kem: KemPreKeyPublic::decode(&bundle.kem).ok()?,
+        one_time: one_time.transpose().ok()?,
     })
 }
 
-/// Deletes what a first letter used up, and remembers what must not be used again.
-pub(crate) fn used(
-    tx: &mut Transaction<'_>,
-    received: &ratchet::Received,
-) -> Result<(), EngineError> {
-    if let Some(id) = received.used_one_time {
-        tx.delete(Table::PreKey, place(ONE_TIME, id));
-    }
-    if let Some(id) = received.used_kem {
-        tx.delete(Table::PreKey, place(KEM, id));
-    }
-    if let Some(memory) = &received.remember {
-        tx.put(
-            Table::BaseKey,
-            memory_key(memory),
-            Zeroizing::new(Vec::new()),
-        );
-    }
-    if received.used_one_time.is_some() || received.used_kem.is_some() {
-        ask_count(tx)?;
-    }
-    Ok(())
+/// The private halves that a first letter names, as far as they are still there.
+pub(crate) struct Found {
+    signed: Option<SignedPreKey>,
+    one_time: Option<OneTimePreKey>,
+    kem: Option<KemPreKey>,
+    base_key_seen: bool,
 }
 
-fn memory_key(memory: &BaseKeyMemory) -> Vec<u8> {
-    key(&[
-        &memory.kem_id.to_be_bytes(),
-        &memory.signed_id.to_be_bytes(),
-        memory.base_key.as_bytes(),
-    ])
-}
-
-fn load_signed(tx: &Transaction<'_>, id: u32) -> Result<Option<X25519Secret>, EngineError> {
-    Ok(tx
-        .get(Table::PreKey, &place(SIGNED, id))?
-        .and_then(|bytes| ec_secret(&bytes)))
-}
-
-fn ec_secret(bytes: &[u8]) -> Option<X25519Secret> {
-    Secret::from_slice(bytes).map(|secret| X25519Secret::from_secret(&secret))
-}
-
-fn load_kem(
-    tx: &Transaction<'_>,
-    kind: u8,
-    id: u32,
-) -> Result<Option<(KemSecret, KemPublic)>, EngineError> {
-    Ok(tx
-        .get(Table::PreKey, &place(kind, id))?
-        .and_then(|seed| kem_secret(&seed)))
-}
-
-fn kem_secret(seed: &[u8]) -> Option<(KemSecret, KemPublic)> {
-    ratchet::kem_pair(Profile::Letterlock, &Secret::from_slice(seed)?).ok()
-}
-
-/// The look-ups of the ratchet, over a transaction.
-pub(crate) struct Lookup<'a, 'b>(pub(crate) &'a Transaction<'b>);
-
-impl Lookup<'_, '_> {
-    /// A disk that fails looks like a key that is not there: the letter is refused and the disk tells by itself.
-    fn get(&self, kind: u8, id: u32) -> Option<Zeroizing<Vec<u8>>> {
-        self.0.get(Table::PreKey, &place(kind, id)).ok().flatten()
-    }
-}
-
-impl PreKeys for Lookup<'_, '_> {
-    fn signed(&self, id: u32) -> Option<X25519Secret> {
-        self.get(SIGNED, id).and_then(|bytes| ec_secret(&bytes))
-    }
-
-    fn one_time(&self, id: u32) -> Option<X25519Secret> {
-        self.get(ONE_TIME, id).and_then(|bytes| ec_secret(&bytes))
-    }
-
-    fn kem(&self, id: u32) -> Option<KemPreKeySecret> {
-        let (seed, last_resort) = match self.get(KEM, id) {
-            Some(seed) => (seed, false),
-            None => (self.get(LAST_RESORT, id)?, true),
+impl Found {
+    /// Looks them up.
+    pub(crate) fn of(tx: &Transaction<'_>, named: &Named<'_>) -> Result<Self, EngineError> {
+        let one_time = match named.one_time_id {
+            Some(id) => load(tx, ONE_TIME, id, OneTimePreKey::decode)?,
+            None => None,
         };
-        let (secret, public) = kem_secret(&seed)?;
-        Some(KemPreKeySecret {
-            secret,
-            public,
-            last_resort,
+        let kem = match load(tx, KEM, named.kem_id, KemPreKey::decode)? {
+            Some(kem) => Some(kem),
+            None => load(tx, LAST_RESORT, named.kem_id, KemPreKey::decode)?,
+        };
+        let used = named.base_key_use.to_bytes();
+        Ok(Self {
+            signed: load(tx, SIGNED, named.signed_id, SignedPreKey::decode)?,
+            one_time,
+            kem,
+            base_key_seen: tx.get(Table::BaseKey, &used)?.is_some(),
         })
     }
 
-    fn base_key_used(&self, memory: &BaseKeyMemory) -> bool {
-        // A disk that fails must not open a door: then the key counts as used.
-        self.0
-            .get(Table::BaseKey, &memory_key(memory))
-            .map_or(true, |found| found.is_some())
+    pub(crate) fn keys(&self) -> ratchet::OwnPreKeys<'_> {
+        ratchet::OwnPreKeys {
+            signed: self.signed.as_ref(),
+            one_time: self.one_time.as_ref(),
+            kem: self.kem.as_ref(),
+            base_key_seen: self.base_key_seen,
+        }
     }
+}
+
+/// Deletes what a first letter used up, and remembers what must not be used again.
+pub(crate) fn used(tx: &mut Transaction<'_>, used: &UsedPreKeys) -> Result<(), EngineError> {
+    if let Some(id) = used.one_time {
+        tx.delete(Table::PreKey, place(ONE_TIME, id));
+    }
+    if let Some(id) = used.one_time_kem {
+        tx.delete(Table::PreKey, place(KEM, id));
+    }
+    if let Some(once) = &used.remember {
+        let place = once.to_bytes().to_vec();
+        tx.put(Table::BaseKey, place, Zeroizing::new(Vec::new()));
+    }
+    if used.one_time.is_some() || used.one_time_kem.is_some() {
+        ask_count(tx)?;
+    }
+    Ok(())
 }

@@ -14,7 +14,10 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{DeviceRecord, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, DeviceId, LetterId, MessageId, Secret};
-use ratchet::{DecryptError, Local, MessageKind, Peer, Profile};
+use ratchet::{
+    DecryptError, IncomingMessage, IncomingPreKeyMessage, Local, MessageKind, Profile, Received,
+    Remote,
+};
 use zeroize::Zeroizing;
 
 fn place(account: &AccountId, device: &DeviceId) -> Vec<u8> {
@@ -29,7 +32,7 @@ fn load(
     match tx.get(Table::Session, &place(account, device))? {
         Some(bytes) => ratchet::Record::decode(&bytes)
             .map_err(|_| StoreError::Damaged { what: "session" }.into()),
-        None => Ok(ratchet::Record::new(Profile::Letterlock)),
+        None => Ok(ratchet::Record::letterlock()),
     }
 }
 
@@ -142,14 +145,15 @@ fn begin(
     (contact, their_log, theirs): (&Contact, &VerifiedLog, &DeviceRecord),
     bundle: &wire::Bundle,
 ) -> Result<bool, EngineError> {
-    let Some(keys) = pre_keys::decode_bundle(bundle, *theirs.identity()) else {
+    let Some(keys) = pre_keys::decode_bundle(bundle, theirs.identity()) else {
         return Ok(false);
     };
     let mut record = load(tx, &contact.id, theirs.id())?;
     let now = tx.now;
+    let (ours, list) = (our_log.device_list_hash(), their_log.device_list_hash());
     let begun = record.initiate(
-        &local(own),
-        &peer(our_log, their_log, theirs),
+        &local(own, &[ours]),
+        &remote(theirs, list),
         &keys,
         now,
         tx.rng,
@@ -189,25 +193,18 @@ fn own_log(own: &OwnAccount) -> Result<VerifiedLog, EngineError> {
         })
 }
 
-fn local(own: &OwnAccount) -> Local<'_> {
-    Local {
-        identity: own.secrets.identity(),
-        registration_id: own.registration_id,
-        signing: Some(own.secrets.signing()),
-    }
+fn local<'a>(own: &'a OwnAccount, lists: &'a [&'a [u8]]) -> Local<'a> {
+    let secrets = &own.secrets;
+    Local::letterlock(
+        secrets.identity(),
+        secrets.signing(),
+        own.registration_id,
+        lists,
+    )
 }
 
-fn peer<'a>(
-    our_log: &'a VerifiedLog,
-    their_log: &'a VerifiedLog,
-    device: &'a DeviceRecord,
-) -> Peer<'a> {
-    Peer {
-        identity: device.identity(),
-        verifying: Some(device.verifying_key()),
-        addresses: None,
-        lists: (our_log.device_list_hash(), their_log.device_list_hash()),
-    }
+fn remote<'a>(device: &'a DeviceRecord, list: &'a [u8]) -> Remote<'a> {
+    Remote::letterlock(*device.identity(), device.verifying_key(), list)
 }
 
 /// Seals a content for a device with a session and puts it in the outbox.
@@ -222,18 +219,12 @@ pub(crate) fn send(
     let contact = contacts::existing(tx, account)?;
     content.route = letters::route_offer(tx, account)?;
     let own = account::own(tx)?;
-    let (our_log, their_log) = (own_log(&own)?, contacts::log_of(&contact)?);
+    let their_log = contacts::log_of(&contact)?;
     let theirs = their_log.device(device).ok_or(EngineError::Undeliverable)?;
     let mut record = load(tx, account, device)?;
     let now = tx.now;
     let sealed = record
-        .encrypt(
-            &local(&own),
-            &peer(&our_log, &their_log, theirs),
-            &content.encode(),
-            now,
-            tx.rng,
-        )
+        .encrypt(&content.encode(), now, tx.rng)
         .map_err(|_| EngineError::Internal {
             what: "session that may not send",
         })?;
@@ -242,7 +233,7 @@ pub(crate) fn send(
         device: own.device,
         kind: match sealed.kind {
             MessageKind::PreKey => envelope::MessageKind::PreKey,
-            MessageKind::Ratchet => envelope::MessageKind::Ratchet,
+            MessageKind::Message => envelope::MessageKind::Ratchet,
         },
         message: sealed.bytes,
     };
@@ -318,34 +309,62 @@ pub(crate) fn decrypt(
     contact: &Contact,
     inner: &Inner,
 ) -> Result<Decrypted, EngineError> {
-    let own = account::own(tx)?;
-    let (our_log, their_log) = (own_log(&own)?, contacts::log_of(contact)?);
+    let their_log = contacts::log_of(contact)?;
     let Some(theirs) = their_log.device(&inner.device) else {
         return Ok(Decrypted::Failed);
     };
     let mut record = load(tx, &contact.id, &inner.device)?;
-    let kind = match inner.kind {
-        envelope::MessageKind::PreKey => MessageKind::PreKey,
-        envelope::MessageKind::Ratchet => MessageKind::Ratchet,
+    let opened = match inner.kind {
+        envelope::MessageKind::Ratchet => open(tx, &mut record, &inner.message),
+        envelope::MessageKind::PreKey => {
+            open_first(tx, &mut record, (&their_log, theirs), &inner.message)?
+        }
     };
-    // The ratchet draws at most 32 bytes while the look-ups borrow the transaction.
-    let mut draws = crate::draws::Draws::new(tx.rng);
-    let opened = record.decrypt(
-        &local(&own),
-        &peer(&our_log, &their_log, theirs),
-        &pre_keys::Lookup(tx),
-        (kind, &inner.message),
-        (tx.now, &mut draws),
-    );
     match opened {
         Ok(received) => {
             store(tx, &contact.id, &inner.device, &record);
-            pre_keys::used(tx, &received)?;
+            if let Some(used) = &received.used {
+                pre_keys::used(tx, used)?;
+            }
             Ok(Decrypted::Plaintext(Zeroizing::new(received.plaintext)))
         }
         Err(DecryptError::Duplicate) => Ok(Decrypted::Duplicate),
         Err(_) => Ok(Decrypted::Failed),
     }
+}
+
+fn open(
+    tx: &mut Transaction<'_>,
+    record: &mut ratchet::Record,
+    message: &[u8],
+) -> Result<Received, DecryptError> {
+    let incoming =
+        IncomingMessage::decode(Profile::Letterlock, message).map_err(|_| DecryptError::Refused)?;
+    record.decrypt(&incoming, tx.now, tx.rng)
+}
+
+/// Opens a message that may begin a session. The outer error is the store's.
+fn open_first(
+    tx: &mut Transaction<'_>,
+    record: &mut ratchet::Record,
+    (their_log, theirs): (&VerifiedLog, &DeviceRecord),
+    message: &[u8],
+) -> Result<Result<Received, DecryptError>, EngineError> {
+    let Ok(incoming) = IncomingPreKeyMessage::decode(Profile::Letterlock, message) else {
+        return Ok(Err(DecryptError::Refused));
+    };
+    let own = account::own(tx)?;
+    let our_log = own_log(&own)?;
+    let their_list = their_log.device_list_hash();
+    let found = pre_keys::Found::of(tx, &incoming.named())?;
+    Ok(record.respond(
+        &incoming,
+        &local(&own, &[our_log.device_list_hash()]),
+        &remote(theirs, their_list),
+        &found.keys(),
+        tx.now,
+        tx.rng,
+    ))
 }
 
 fn route_of(
