@@ -142,9 +142,11 @@ pub(crate) fn initiate(
     Ok(Session { bound, ratchet, spqr, pending: Some(Box::new(pending)) })
 }
 
-/// The newest own list and the peer's; `Some(None)` in the `signal` profile.
-#[expect(clippy::option_option, reason = "whether it fits, and whether there are lists, are two questions")]
-fn lists<'a>(profile: Profile, local: &Local<'a>, remote: &Remote<'a>) -> Option<Option<(&'a [u8], &'a [u8])>> {
+/// Hashes of our list and of the peer's; none in the `signal` profile.
+type Lists<'a> = Option<(&'a [u8], &'a [u8])>;
+
+/// The newest own list and the peer's; nothing if the sides do not fit the profile.
+fn lists<'a>(profile: Profile, local: &Local<'a>, remote: &Remote<'a>) -> Option<Lists<'a>> {
     match (profile, &local.letterlock, &remote.letterlock) {
         (Profile::Signal, None, None) => Some(None),
         (Profile::Letterlock, Some(ours), Some(theirs)) => {
@@ -257,7 +259,7 @@ fn responder_lists<'a>(
     local: &Local<'a>,
     remote: &Remote<'a>,
     outer: &PreKeyMessage,
-) -> Result<Option<(&'a [u8], &'a [u8])>, NoSession> {
+) -> Result<Lists<'a>, NoSession> {
     match (profile, &local.letterlock, &remote.letterlock, &outer.initiator) {
         (Profile::Signal, None, None, None) => Ok(None),
         (Profile::Letterlock, Some(ours), Some(theirs), Some(proof)) => {

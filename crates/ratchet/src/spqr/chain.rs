@@ -167,6 +167,7 @@ impl Chain {
     }
 
     /// The epoch of the last sent key.
+    #[cfg(any(test, feature = "replay"))]
     pub(crate) fn send_epoch(&self) -> u64 {
         self.send_epoch
     }

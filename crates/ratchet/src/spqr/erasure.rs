@@ -234,7 +234,8 @@ impl Decoder {
     pub(crate) fn read(input: &mut Reader<'_>, message_len: usize) -> Result<Self, DecodeError> {
         let mut decoder = Self::new(message_len);
         let count = input.u32()?;
-        if usize::try_from(count).map_or(true, |count| count > message_len / CHUNK_LEN * 2) {
+        let most = (message_len / CHUNK_LEN).saturating_mul(2);
+        if usize::try_from(count).map_or(true, |count| count > most) {
             return Err(DecodeError::Invalid);
         }
         let mut last = None;
