@@ -16,7 +16,11 @@ impl Address {
             Some(rest) => ("PNI:", rest.to_owned()),
             None => ("", lower),
         };
-        let name = if uuid(&rest).is_some() { format!("{prefix}{rest}") } else { name.to_owned() };
+        let name = if uuid(&rest).is_some() {
+            format!("{prefix}{rest}")
+        } else {
+            name.to_owned()
+        };
         Self { name, device }
     }
 
@@ -60,16 +64,27 @@ pub(crate) fn addresses_field(sender: &Address, receiver: &Address) -> Option<Ve
 
 /// The bytes of a hyphenated UUID in lower case.
 fn uuid(text: &str) -> Option<[u8; 16]> {
-    let hyphens = text.len() == 36 && [8, 13, 18, 23].iter().all(|place| text.as_bytes().get(*place) == Some(&b'-'));
+    let hyphens = text.len() == 36
+        && [8, 13, 18, 23]
+            .iter()
+            .all(|place| text.as_bytes().get(*place) == Some(&b'-'));
     if !hyphens {
         return None;
     }
     let digits: Vec<u8> = text
         .bytes()
         .filter(|byte| *byte != b'-')
-        .map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .map(|byte| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        })
         .collect::<Option<_>>()?;
-    let bytes: Vec<u8> =
-        digits.as_chunks::<2>().0.iter().map(|[high, low]| (high << 4) | low).collect();
+    let bytes: Vec<u8> = digits
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|[high, low]| (high << 4) | low)
+        .collect();
     bytes.try_into().ok()
 }

@@ -29,7 +29,11 @@ pub(crate) struct ReceivingChain {
 /// What receiving one message changes in a chain.
 pub(crate) enum ChainDelta {
     /// The chain went on; seeds between are kept.
-    Advance { next: u32, key: ChainKey, skipped: Vec<(u32, Seed)> },
+    Advance {
+        next: u32,
+        key: ChainKey,
+        skipped: Vec<(u32, Seed)>,
+    },
     /// A kept seed was used.
     Take { index: u32 },
 }
@@ -47,13 +51,19 @@ impl ChainKey {
     /// *Formula*: `seed = HMAC(ck, 01)`, `ck' = HMAC(ck, 02)`.
     fn step(&self) -> (Seed, Self) {
         let key = self.0.expose_secret();
-        (Seed(hmac_sha256_secret(key, &[&[1]])), Self(hmac_sha256_secret(key, &[&[2]])))
+        (
+            Seed(hmac_sha256_secret(key, &[&[1]])),
+            Self(hmac_sha256_secret(key, &[&[2]])),
+        )
     }
 }
 
 impl SendingChain {
     pub(crate) fn new(key: Secret<32>) -> Self {
-        Self { index: 0, key: ChainKey(key) }
+        Self {
+            index: 0,
+            key: ChainKey(key),
+        }
     }
 
     /// Whether one more message may be sent.
@@ -73,7 +83,12 @@ impl SendingChain {
 
 impl ReceivingChain {
     pub(crate) fn new(theirs: TheirRatchetKey, key: Secret<32>) -> Self {
-        Self { theirs, next: 0, key: ChainKey(key), skipped: BTreeMap::new() }
+        Self {
+            theirs,
+            next: 0,
+            key: ChainKey(key),
+            skipped: BTreeMap::new(),
+        }
     }
 
     /// Finds the seed of message `n` without changing anything; `jump` is the furthest step forward.

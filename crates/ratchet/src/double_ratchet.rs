@@ -56,13 +56,25 @@ impl DoubleRatchet {
     ) -> Result<Self, AllZero> {
         let (root, sending) = root.sending_step(profile, &ours, signed)?;
         let receiving = VecDeque::from([ReceivingChain::new(signed, chain_key)]);
-        Ok(Self { root, ours, previous_counter: 0, sending, receiving })
+        Ok(Self {
+            root,
+            ours,
+            previous_counter: 0,
+            sending,
+            receiving,
+        })
     }
 
     /// Bob: sends under his signed pre-key until Alice's first ratchet key makes his first step.
     pub(crate) fn responder(root: RootKey, chain_key: Secret<32>, signed: OurRatchetKey) -> Self {
         let sending = SendingChain::new(chain_key);
-        Self { root, ours: signed, previous_counter: 0, sending, receiving: VecDeque::new() }
+        Self {
+            root,
+            ours: signed,
+            previous_counter: 0,
+            sending,
+            receiving: VecDeque::new(),
+        }
     }
 
     /// The next message's place and seed; nothing at the counter's end.
@@ -87,20 +99,44 @@ impl DoubleRatchet {
     ) -> Result<(StagedRatchet, Seed), NoSeed> {
         if let Some(chain) = self.receiving.iter().find(|chain| chain.theirs == theirs) {
             let (delta, seed) = chain.stage(counter, jump)?;
-            return Ok((StagedRatchet { step: None, theirs, delta }, seed));
+            return Ok((
+                StagedRatchet {
+                    step: None,
+                    theirs,
+                    delta,
+                },
+                seed,
+            ));
         }
         // SECURITY: knob 11, before the key is used; `non_canonical_ratchet_key_is_refused` notices.
         if profile == Profile::Letterlock && !theirs.0.is_canonical() {
             return Err(NoSeed::TooFar);
         }
-        let (root, receiving) =
-            self.root.receiving_step(profile, &self.ours, theirs).map_err(|_| NoSeed::TooFar)?;
+        let (root, receiving) = self
+            .root
+            .receiving_step(profile, &self.ours, theirs)
+            .map_err(|_| NoSeed::TooFar)?;
         let ours = OurRatchetKey::random(rng);
-        let (root, sending) = root.sending_step(profile, &ours, theirs).map_err(|_| NoSeed::TooFar)?;
+        let (root, sending) = root
+            .sending_step(profile, &ours, theirs)
+            .map_err(|_| NoSeed::TooFar)?;
         let (delta, seed) = receiving.stage(counter, jump)?;
         let previous_counter = self.sending.index.saturating_sub(1);
-        let step = Step { root, ours, previous_counter, sending, receiving };
-        Ok((StagedRatchet { step: Some(Box::new(step)), theirs, delta }, seed))
+        let step = Step {
+            root,
+            ours,
+            previous_counter,
+            sending,
+            receiving,
+        };
+        Ok((
+            StagedRatchet {
+                step: Some(Box::new(step)),
+                theirs,
+                delta,
+            },
+            seed,
+        ))
     }
 
     /// Takes what [`DoubleRatchet::stage`] found. What it replaces is wiped here.
@@ -116,7 +152,11 @@ impl DoubleRatchet {
                 self.receiving.pop_front();
             }
         }
-        if let Some(chain) = self.receiving.iter_mut().find(|chain| chain.theirs == staged.theirs) {
+        if let Some(chain) = self
+            .receiving
+            .iter_mut()
+            .find(|chain| chain.theirs == staged.theirs)
+        {
             chain.commit(staged.delta);
         }
     }

@@ -42,9 +42,14 @@ impl Record {
     /// [`DecodeError`]: not of this form, cut or changed.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         if bytes.len() > limits::RECORD {
-            return Err(DecodeError::TooLong { got: bytes.len(), max: limits::RECORD });
+            return Err(DecodeError::TooLong {
+                got: bytes.len(),
+                max: limits::RECORD,
+            });
         }
-        let (body, digest) = bytes.split_last_chunk::<DIGEST>().ok_or(DecodeError::Short)?;
+        let (body, digest) = bytes
+            .split_last_chunk::<DIGEST>()
+            .ok_or(DecodeError::Short)?;
         if sha256(&[body]) != *digest {
             return Err(DecodeError::Invalid);
         }
@@ -88,15 +93,28 @@ fn read_record(input: &mut Reader<'_>) -> Result<Record, DecodeError> {
     let mut archived = VecDeque::new();
     for _ in 0..count {
         let since = Timestamp::from_secs(input.u64()?);
-        archived.push_back(Archived { since, session: read_session(profile, input)? });
+        archived.push_back(Archived {
+            since,
+            session: read_session(profile, input)?,
+        });
     }
-    Ok(Record { profile, addresses, current, archived })
+    Ok(Record {
+        profile,
+        addresses,
+        current,
+        archived,
+    })
 }
 
 fn read_address(input: &mut Reader<'_>) -> Result<Address, DecodeError> {
-    let name = std::str::from_utf8(input.bytes(limits::ADDRESS)?).map_err(|_| DecodeError::Invalid)?;
+    let name =
+        std::str::from_utf8(input.bytes(limits::ADDRESS)?).map_err(|_| DecodeError::Invalid)?;
     let address = Address::new(name, input.u8()?);
-    if address.name() == name { Ok(address) } else { Err(DecodeError::Invalid) }
+    if address.name() == name {
+        Ok(address)
+    } else {
+        Err(DecodeError::Invalid)
+    }
 }
 
 fn write_option<T>(value: Option<&T>, out: &mut Writer, write: impl FnOnce(&T, &mut Writer)) {
@@ -133,7 +151,12 @@ fn read_session(profile: Profile, input: &mut Reader<'_>) -> Result<Session, Dec
     let pending = read_option(input, read_pending)?.map(Box::new);
     let ratchet = read_ratchet(input)?;
     let spqr = Spqr::read(input, profile.parameters().spqr)?;
-    Ok(Session { bound, ratchet, spqr, pending })
+    Ok(Session {
+        bound,
+        ratchet,
+        spqr,
+        pending,
+    })
 }
 
 fn write_bound(bound: &Bound, out: &mut Writer) {
@@ -217,7 +240,10 @@ fn read_ratchet(input: &mut Reader<'_>) -> Result<DoubleRatchet, DecodeError> {
     let secret = X25519Secret::from_secret(&read_secret(input)?);
     let ours = OurRatchetKey::from_halves(secret, X25519Public(input.array()?));
     let previous_counter = input.u32()?;
-    let sending = SendingChain { index: input.u32()?, key: ChainKey(read_secret(input)?) };
+    let sending = SendingChain {
+        index: input.u32()?,
+        key: ChainKey(read_secret(input)?),
+    };
     let count = input.u32()?;
     if usize::try_from(count).map_or(true, |count| count > limits::RECEIVING_CHAINS) {
         return Err(DecodeError::Invalid);
@@ -226,7 +252,13 @@ fn read_ratchet(input: &mut Reader<'_>) -> Result<DoubleRatchet, DecodeError> {
     for _ in 0..count {
         receiving.push_back(read_chain(input)?);
     }
-    Ok(DoubleRatchet { root, ours, previous_counter, sending, receiving })
+    Ok(DoubleRatchet {
+        root,
+        ours,
+        previous_counter,
+        sending,
+        receiving,
+    })
 }
 
 fn read_chain(input: &mut Reader<'_>) -> Result<ReceivingChain, DecodeError> {
@@ -247,5 +279,10 @@ fn read_chain(input: &mut Reader<'_>) -> Result<ReceivingChain, DecodeError> {
         last = Some(index);
         skipped.insert(index, Seed(read_secret(input)?));
     }
-    Ok(ReceivingChain { theirs, next, key, skipped })
+    Ok(ReceivingChain {
+        theirs,
+        next,
+        key,
+        skipped,
+    })
 }

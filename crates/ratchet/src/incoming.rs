@@ -75,7 +75,11 @@ impl BaseKeyUse {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 40] {
         let mut out = [0; 40];
-        let parts = [&self.kem_id.to_be_bytes()[..], &self.signed_id.to_be_bytes(), self.base_key.as_bytes()];
+        let parts = [
+            &self.kem_id.to_be_bytes()[..],
+            &self.signed_id.to_be_bytes(),
+            self.base_key.as_bytes(),
+        ];
         for (to, from) in out.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
         }
@@ -101,8 +105,13 @@ impl IncomingPreKeyMessage {
     /// [`MalformedMessage`].
     pub fn decode(profile: Profile, bytes: &[u8]) -> Result<Self, MalformedMessage> {
         let outer = PreKeyMessage::decode(profile, bytes).map_err(|_| MalformedMessage)?;
-        let inner = RatchetMessage::decode(profile, &outer.message).map_err(|_| MalformedMessage)?;
-        Ok(Self { profile, outer, inner })
+        let inner =
+            RatchetMessage::decode(profile, &outer.message).map_err(|_| MalformedMessage)?;
+        Ok(Self {
+            profile,
+            outer,
+            inner,
+        })
     }
 
     /// What the message names: what the caller looks up before [`Record::respond`](crate::Record::respond).

@@ -5,7 +5,9 @@ use crate::incoming::IncomingPreKeyMessage;
 use crate::limits;
 use crate::party::{Local, Remote};
 use crate::pqxdh::{self, Initiation, NoAgreement, Transcript};
-use crate::pre_key::{BadPreKey, KemPreKey, OneTimePreKey, PreKeyBundle, PreKeyVerifier, SignedPreKey};
+use crate::pre_key::{
+    BadPreKey, KemPreKey, OneTimePreKey, PreKeyBundle, PreKeyVerifier, SignedPreKey,
+};
 use crate::profile::Profile;
 use crate::root::{OurRatchetKey, RootKey, TheirRatchetKey};
 use crate::session::{Bound, Pending, Session};
@@ -93,7 +95,10 @@ pub(crate) fn initiate(
             responder: &remote.identity,
             base: &initiation.base,
             signed: (bundle.signed.id, &bundle.signed.key),
-            one_time: bundle.one_time.as_ref().map(|one_time| (one_time.id, &one_time.key)),
+            one_time: bundle
+                .one_time
+                .as_ref()
+                .map(|one_time| (one_time.id, &one_time.key)),
             kem: (bundle.kem.id, &bundle.kem.key),
             ciphertext: &initiation.ciphertext,
             registration_id: local.registration_id,
@@ -104,8 +109,10 @@ pub(crate) fn initiate(
     });
     let proof = match (&local.letterlock, transcript, lists) {
         (Some(device), Some(hash), Some((ours, theirs))) => {
-            let signature =
-                device.signing.sign(label::INITIATOR, &hash).map_err(|_| InitiateError::Library)?;
+            let signature = device
+                .signing
+                .sign(label::INITIATOR, &hash)
+                .map_err(|_| InitiateError::Library)?;
             Some(InitiatorProof {
                 initiator_list: ours.to_vec(),
                 responder_list: theirs.to_vec(),
@@ -117,8 +124,14 @@ pub(crate) fn initiate(
     let agreement = initiation.derive(profile, transcript.as_ref());
     let ours = OurRatchetKey::random(rng);
     let signed = TheirRatchetKey(bundle.signed.key);
-    let ratchet = DoubleRatchet::initiator(profile, &RootKey(agreement.root), agreement.chain, ours, signed)
-        .map_err(|_| InitiateError::BadKey)?;
+    let ratchet = DoubleRatchet::initiator(
+        profile,
+        &RootKey(agreement.root),
+        agreement.chain,
+        ours,
+        signed,
+    )
+    .map_err(|_| InitiateError::BadKey)?;
     let bound = Bound {
         our_identity,
         their_identity: remote.identity,
@@ -130,7 +143,12 @@ pub(crate) fn initiate(
         their_list: lists.map(|(_, theirs)| theirs.to_vec()).unwrap_or_default(),
         wrapper: None,
     };
-    let spqr = Spqr::new(Role::A2B, &agreement.spqr, profile.parameters().spqr, bound.spqr_limits());
+    let spqr = Spqr::new(
+        Role::A2B,
+        &agreement.spqr,
+        profile.parameters().spqr,
+        bound.spqr_limits(),
+    );
     let pending = Pending {
         one_time_id: bundle.one_time.as_ref().map(|one_time| one_time.id),
         signed_id: bundle.signed.id,
@@ -139,7 +157,12 @@ pub(crate) fn initiate(
         proof,
         since: now,
     };
-    Ok(Session { bound, ratchet, spqr, pending: Some(Box::new(pending)) })
+    Ok(Session {
+        bound,
+        ratchet,
+        spqr,
+        pending: Some(Box::new(pending)),
+    })
 }
 
 /// Hashes of our list and of the peer's; none in the `signal` profile.
@@ -169,7 +192,10 @@ fn verify(
         Some(device) => PreKeyVerifier::Letterlock(device.verifying, now),
     };
     let canonical = |key: &X25519Public| profile == Profile::Signal || key.is_canonical();
-    let one_time_fits = bundle.one_time.as_ref().is_none_or(|one_time| canonical(&one_time.key));
+    let one_time_fits = bundle
+        .one_time
+        .as_ref()
+        .is_none_or(|one_time| canonical(&one_time.key));
     if !one_time_fits || !canonical(&remote.identity) {
         return Err(InitiateError::BadKey);
     }
@@ -179,12 +205,19 @@ fn verify(
 }
 
 fn jump(same_account: bool) -> u32 {
-    if same_account { u32::MAX } else { limits::FORWARD_JUMP }
+    if same_account {
+        u32::MAX
+    } else {
+        limits::FORWARD_JUMP
+    }
 }
 
 /// Hash of everything in the wrapper but the message; later pre-key messages must repeat it.
 pub(crate) fn wrapper_hash(message: &PreKeyMessage) -> [u8; 32] {
-    let empty = PreKeyMessage { message: Vec::new(), ..message.clone() };
+    let empty = PreKeyMessage {
+        message: Vec::new(),
+        ..message.clone()
+    };
     sha256(&[&empty.encode(Profile::Letterlock)])
 }
 
@@ -231,8 +264,13 @@ pub(crate) fn respond(
         .hash()
     });
     verify_initiator(remote, outer, transcript.as_ref())?;
-    let agreement =
-        pqxdh::respond(profile, local.identity, (signed, one_time, kem), outer, transcript.as_ref())?;
+    let agreement = pqxdh::respond(
+        profile,
+        local.identity,
+        (signed, one_time, kem),
+        outer,
+        transcript.as_ref(),
+    )?;
     let ours = OurRatchetKey::from_halves(
         X25519Secret::from_secret(signed.secret.secret()),
         signed.public().key,
@@ -248,9 +286,19 @@ pub(crate) fn respond(
         their_list: lists.map(|(_, theirs)| theirs.to_vec()).unwrap_or_default(),
         wrapper: (profile == Profile::Letterlock).then(|| wrapper_hash(outer)),
     };
-    let spqr = Spqr::new(Role::B2A, &agreement.spqr, profile.parameters().spqr, bound.spqr_limits());
+    let spqr = Spqr::new(
+        Role::B2A,
+        &agreement.spqr,
+        profile.parameters().spqr,
+        bound.spqr_limits(),
+    );
     let ratchet = DoubleRatchet::responder(RootKey(agreement.root), agreement.chain, ours);
-    Ok(Session { bound, ratchet, spqr, pending: None })
+    Ok(Session {
+        bound,
+        ratchet,
+        spqr,
+        pending: None,
+    })
 }
 
 /// The own list that the peer saw, if it is one of ours, and the peer's, if it is the one we verified.
@@ -260,12 +308,24 @@ fn responder_lists<'a>(
     remote: &Remote<'a>,
     outer: &PreKeyMessage,
 ) -> Result<Lists<'a>, NoSession> {
-    match (profile, &local.letterlock, &remote.letterlock, &outer.initiator) {
+    match (
+        profile,
+        &local.letterlock,
+        &remote.letterlock,
+        &outer.initiator,
+    ) {
         (Profile::Signal, None, None, None) => Ok(None),
         (Profile::Letterlock, Some(ours), Some(theirs), Some(proof)) => {
-            let own = ours.lists.iter().find(|list| **list == proof.responder_list.as_slice());
+            let own = ours
+                .lists
+                .iter()
+                .find(|list| **list == proof.responder_list.as_slice());
             let own = own.ok_or(NoSession)?;
-            if theirs.list == proof.initiator_list.as_slice() { Ok(Some((own, theirs.list))) } else { Err(NoSession) }
+            if theirs.list == proof.initiator_list.as_slice() {
+                Ok(Some((own, theirs.list)))
+            } else {
+                Err(NoSession)
+            }
         }
         _ => Err(NoSession),
     }
@@ -280,9 +340,12 @@ fn verify_initiator(
     match (&remote.letterlock, &outer.initiator, transcript) {
         (None, None, None) => Ok(()),
         (Some(device), Some(proof), Some(hash)) => {
-            let signature =
-                HybridSignature::from_bytes(Suite::Hybrid, &proof.signature).map_err(|_| NoSession)?;
-            device.verifying.verify(label::INITIATOR, hash, &signature).map_err(|_| NoSession)
+            let signature = HybridSignature::from_bytes(Suite::Hybrid, &proof.signature)
+                .map_err(|_| NoSession)?;
+            device
+                .verifying
+                .verify(label::INITIATOR, hash, &signature)
+                .map_err(|_| NoSession)
         }
         _ => Err(NoSession),
     }

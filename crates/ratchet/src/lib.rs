@@ -37,13 +37,14 @@ mod wire;
 
 pub use address::Address;
 pub use incoming::{
-    BaseKeyUse, IncomingMessage, IncomingPreKeyMessage, MalformedMessage, MessageKind, Named, Outgoing,
+    BaseKeyUse, IncomingMessage, IncomingPreKeyMessage, MalformedMessage, MessageKind, Named,
+    Outgoing,
 };
 pub use initiate::{InitiateError, OwnPreKeys};
 pub use party::{Local, Remote};
 pub use pre_key::{
-    KemPreKey, KemPreKeyPublic, OneTimePreKey, OneTimePreKeyPublic, PreKeyBundle, PreKeyError, PreKeyKind,
-    PreKeySignature, PreKeySigner, SignedPreKey, SignedPreKeyPublic,
+    KemPreKey, KemPreKeyPublic, OneTimePreKey, OneTimePreKeyPublic, PreKeyBundle, PreKeyError,
+    PreKeyKind, PreKeySignature, PreKeySigner, SignedPreKey, SignedPreKeyPublic,
 };
 pub use profile::Profile;
 pub use record::{DecryptError, EncryptError, Received, Record, UsedPreKeys};

@@ -5,7 +5,10 @@ use crate::parts::part;
 use crate::profile::Profile;
 use crate::wire::{MAC_LEN, RatchetMessage, encode_key};
 use keys::codec::Writer;
-use keys::{Secret, X25519Public, cbc_decrypt, cbc_encrypt, ct_eq, gcm_open, gcm_seal, hkdf_sha256, hmac_sha256, label};
+use keys::{
+    Secret, X25519Public, cbc_decrypt, cbc_encrypt, ct_eq, gcm_open, gcm_seal, hkdf_sha256,
+    hmac_sha256, label,
+};
 
 /// Who a message is from and to, and what both pinned.
 pub(crate) struct Parties<'a> {
@@ -18,9 +21,16 @@ pub(crate) struct Parties<'a> {
 /// The key of one message; used once, by value.
 pub(crate) enum MessageKey {
     /// AES-256-CBC, then HMAC.
-    Signal { cipher: Secret<32>, mac: Secret<32>, iv: Secret<16> },
+    Signal {
+        cipher: Secret<32>,
+        mac: Secret<32>,
+        iv: Secret<16>,
+    },
     /// AES-256-GCM.
-    Letterlock { cipher: Secret<32>, nonce: Secret<12> },
+    Letterlock {
+        cipher: Secret<32>,
+        nonce: Secret<12>,
+    },
 }
 
 /// The message does not open.
@@ -34,17 +44,29 @@ impl MessageKey {
         match profile {
             Profile::Signal => {
                 let okm: Secret<80> = hkdf_sha256(salt, ikm, info);
-                Self::Signal { cipher: part(&okm, 0), mac: part(&okm, 32), iv: part(&okm, 64) }
+                Self::Signal {
+                    cipher: part(&okm, 0),
+                    mac: part(&okm, 32),
+                    iv: part(&okm, 64),
+                }
             }
             Profile::Letterlock => {
                 let okm: Secret<44> = hkdf_sha256(salt, ikm, info);
-                Self::Letterlock { cipher: part(&okm, 0), nonce: part(&okm, 32) }
+                Self::Letterlock {
+                    cipher: part(&okm, 0),
+                    nonce: part(&okm, 32),
+                }
             }
         }
     }
 
     /// Encrypts into `message.ciphertext` and gives the bytes for the wire.
-    pub(crate) fn seal(self, mut message: RatchetMessage, plaintext: &[u8], parties: &Parties<'_>) -> Vec<u8> {
+    pub(crate) fn seal(
+        self,
+        mut message: RatchetMessage,
+        plaintext: &[u8],
+        parties: &Parties<'_>,
+    ) -> Vec<u8> {
         match self {
             Self::Signal { cipher, mac, iv } => {
                 message.ciphertext = cbc_encrypt(&cipher, iv.expose_secret(), plaintext);
@@ -62,7 +84,11 @@ impl MessageKey {
     }
 
     /// Checks the MAC or tag, then decrypts.
-    pub(crate) fn open(self, message: &RatchetMessage, parties: &Parties<'_>) -> Result<Vec<u8>, Refused> {
+    pub(crate) fn open(
+        self,
+        message: &RatchetMessage,
+        parties: &Parties<'_>,
+    ) -> Result<Vec<u8>, Refused> {
         match self {
             Self::Signal { cipher, mac, iv } => {
                 // SECURITY: MAC before anything is decrypted; `every_flipped_bit_is_refused` notices.
@@ -73,7 +99,8 @@ impl MessageKey {
             }
             Self::Letterlock { cipher, nonce } => {
                 let aad = associated_data(message, parties);
-                gcm_open(&cipher, nonce.expose_secret(), &aad, &message.ciphertext).map_err(|_| Refused)
+                gcm_open(&cipher, nonce.expose_secret(), &aad, &message.ciphertext)
+                    .map_err(|_| Refused)
             }
         }
     }
@@ -81,11 +108,21 @@ impl MessageKey {
 
 /// *Formula*: the first 8 bytes of `HMAC(MAC key, IK_sender ‖ IK_receiver ‖ version byte ‖ protobuf)`.
 fn signal_mac(key: &Secret<32>, covered: &[u8], parties: &Parties<'_>) -> [u8; MAC_LEN] {
-    mac_of(key, &encode_key(parties.sender), &encode_key(parties.receiver), covered)
+    mac_of(
+        key,
+        &encode_key(parties.sender),
+        &encode_key(parties.receiver),
+        covered,
+    )
 }
 
 /// The MAC over two serialised identity keys and the message.
-pub(crate) fn mac_of(key: &Secret<32>, sender: &[u8], receiver: &[u8], covered: &[u8]) -> [u8; MAC_LEN] {
+pub(crate) fn mac_of(
+    key: &Secret<32>,
+    sender: &[u8],
+    receiver: &[u8],
+    covered: &[u8],
+) -> [u8; MAC_LEN] {
     let full = hmac_sha256(key.expose_secret(), &[sender, receiver, covered]);
     let mut tag = [0; MAC_LEN];
     for (to, from) in tag.iter_mut().zip(full) {

@@ -4,7 +4,10 @@ use keys::Secret;
 
 /// `N` bytes of `whole` from `start`; what lies beyond the end would be zero, and no caller asks for it.
 pub(crate) fn part<const N: usize, const L: usize>(whole: &Secret<L>, start: usize) -> Secret<N> {
-    debug_assert!(start.saturating_add(N) <= L, "callers cut within the secret");
+    debug_assert!(
+        start.saturating_add(N) <= L,
+        "callers cut within the secret"
+    );
     Secret::from_fn(|out| {
         for (to, from) in out.iter_mut().zip(whole.expose_secret().iter().skip(start)) {
             *to = *from;

@@ -33,7 +33,11 @@ impl<'a> Local<'a> {
     /// A device of the `signal` profile.
     #[must_use]
     pub fn signal(identity: &'a X25519Secret, registration_id: u32) -> Self {
-        Self { identity, registration_id, letterlock: None }
+        Self {
+            identity,
+            registration_id,
+            letterlock: None,
+        }
     }
 
     /// A device of the `letterlock` profile.
@@ -47,7 +51,11 @@ impl<'a> Local<'a> {
         registration_id: u32,
         lists: &'a [&'a [u8]],
     ) -> Self {
-        Self { identity, registration_id, letterlock: Some(LocalDevice { signing, lists }) }
+        Self {
+            identity,
+            registration_id,
+            letterlock: Some(LocalDevice { signing, lists }),
+        }
     }
 }
 
@@ -55,7 +63,10 @@ impl<'a> Remote<'a> {
     /// A peer of the `signal` profile. The caller has decided to trust `identity`.
     #[must_use]
     pub fn signal(identity: X25519Public) -> Self {
-        Self { identity, letterlock: None }
+        Self {
+            identity,
+            letterlock: None,
+        }
     }
 
     /// A peer of the `letterlock` profile, as its verified account log names it.
@@ -63,6 +74,9 @@ impl<'a> Remote<'a> {
     /// `list`: hash of the peer's device list, at most 64 bytes.
     #[must_use]
     pub fn letterlock(identity: X25519Public, verifying: &'a VerifyingKey, list: &'a [u8]) -> Self {
-        Self { identity, letterlock: Some(RemoteDevice { verifying, list }) }
+        Self {
+            identity,
+            letterlock: Some(RemoteDevice { verifying, list }),
+        }
     }
 }

@@ -47,8 +47,12 @@ impl Inputs {
     /// `info` is the label, and in the `letterlock` profile `‖ 00 ‖ SHA-256(transcript)`.
     fn derive(&self, profile: Profile, transcript: Option<&[u8; 32]>) -> Agreement {
         let [dh1, dh2, dh3] = &self.dh;
-        let mut ikm: Vec<&[u8]> =
-            vec![&[0xff; 32], dh1.expose_secret(), dh2.expose_secret(), dh3.expose_secret()];
+        let mut ikm: Vec<&[u8]> = vec![
+            &[0xff; 32],
+            dh1.expose_secret(),
+            dh2.expose_secret(),
+            dh3.expose_secret(),
+        ];
         if let Some(dh4) = &self.one_time {
             ikm.push(dh4.expose_secret());
         }
@@ -59,7 +63,11 @@ impl Inputs {
             info.push(hash);
         }
         let okm: Secret<96> = hkdf_sha256(&[], &ikm, &info);
-        Agreement { root: part(&okm, 0), chain: part(&okm, 32), spqr: part(&okm, 64) }
+        Agreement {
+            root: part(&okm, 0),
+            chain: part(&okm, 32),
+            spqr: part(&okm, 64),
+        }
     }
 }
 
@@ -91,7 +99,11 @@ impl Initiation {
         };
         let (raw, kem) = bundle.kem.key.encapsulate(&Secret::random(rng))?;
         let ciphertext = [&[bundle.kem.key.kem() as u8][..], &raw].concat();
-        Ok(Self { base: base.public(), ciphertext, inputs: Inputs { dh, one_time, kem } })
+        Ok(Self {
+            base: base.public(),
+            ciphertext,
+            inputs: Inputs { dh, one_time, kem },
+        })
     }
 
     pub(crate) fn derive(&self, profile: Profile, transcript: Option<&[u8; 32]>) -> Agreement {
@@ -108,7 +120,10 @@ pub(crate) fn respond(
     transcript: Option<&[u8; 32]>,
 ) -> Result<Agreement, NoAgreement> {
     let (signed, one_time, kem_key) = own;
-    let (kem_type, raw) = message.kem_ciphertext.split_first().ok_or(NoAgreement::Kem)?;
+    let (kem_type, raw) = message
+        .kem_ciphertext
+        .split_first()
+        .ok_or(NoAgreement::Kem)?;
     if *kem_type != kem_key.secret.kem() as u8 {
         return Err(NoAgreement::Kem);
     }

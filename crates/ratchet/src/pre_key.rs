@@ -5,8 +5,8 @@ use crate::wire::{decode_key, encode_key};
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::kem::{Kem, KemPublic, KemSecret, PUBLIC_LEN, SECRET_LEN};
 use keys::{
-    HybridSignature, MalformedSignature, Secret, SecretBytes, SigningKey, Suite, Timestamp, VerifyingKey, X25519Public,
-    X25519Secret, label, xeddsa,
+    HybridSignature, MalformedSignature, Secret, SecretBytes, SigningKey, Suite, Timestamp,
+    VerifyingKey, X25519Public, X25519Secret, label, xeddsa,
 };
 use rand_core::CryptoRng;
 
@@ -177,9 +177,16 @@ impl PreKeySigner<'_> {
                 rng.fill_bytes(&mut z);
                 Ok(PreKeySignature::Signal(xeddsa::sign(identity, key, &z)))
             }
-            Self::Letterlock { key: signing, expires } => {
-                let signature = signing.sign(label::PRE_KEY, &signed_bytes(kind, id, *expires, key))?;
-                Ok(PreKeySignature::Letterlock { expires: *expires, signature })
+            Self::Letterlock {
+                key: signing,
+                expires,
+            } => {
+                let signature =
+                    signing.sign(label::PRE_KEY, &signed_bytes(kind, id, *expires, key))?;
+                Ok(PreKeySignature::Letterlock {
+                    expires: *expires,
+                    signature,
+                })
             }
         }
     }
@@ -192,17 +199,30 @@ pub(crate) enum PreKeyVerifier<'a> {
 }
 
 impl PreKeySignature {
-    fn verify(&self, by: &PreKeyVerifier<'_>, kind: PreKeyKind, id: u32, key: &[u8]) -> Result<(), BadPreKey> {
+    fn verify(
+        &self,
+        by: &PreKeyVerifier<'_>,
+        kind: PreKeyKind,
+        id: u32,
+        key: &[u8],
+    ) -> Result<(), BadPreKey> {
         match (self, by) {
             (Self::Signal(signature), PreKeyVerifier::Signal(identity)) => {
                 xeddsa::verify(identity, key, signature).map_err(|_| BadPreKey::Signature)
             }
-            (Self::Letterlock { expires, signature }, PreKeyVerifier::Letterlock(verifying, now)) => {
+            (
+                Self::Letterlock { expires, signature },
+                PreKeyVerifier::Letterlock(verifying, now),
+            ) => {
                 if now > expires {
                     return Err(BadPreKey::Expired);
                 }
                 verifying
-                    .verify(label::PRE_KEY, &signed_bytes(kind, id, *expires, key), signature)
+                    .verify(
+                        label::PRE_KEY,
+                        &signed_bytes(kind, id, *expires, key),
+                        signature,
+                    )
                     .map_err(|_| BadPreKey::Signature)
             }
             _ => Err(BadPreKey::Signature),
@@ -228,8 +248,9 @@ impl PreKeySignature {
             Some(Profile::Signal) => Ok(Self::Signal(input.array()?)),
             Some(Profile::Letterlock) => {
                 let expires = Timestamp::from_secs(input.u64()?);
-                let signature = HybridSignature::from_bytes(Suite::Hybrid, input.bytes(MAX_SIGNATURE)?)
-                    .map_err(|_| DecodeError::Invalid)?;
+                let signature =
+                    HybridSignature::from_bytes(Suite::Hybrid, input.bytes(MAX_SIGNATURE)?)
+                        .map_err(|_| DecodeError::Invalid)?;
                 Ok(Self::Letterlock { expires, signature })
             }
             None => Err(DecodeError::Invalid),
@@ -271,7 +292,8 @@ impl SignedPreKeyPublic {
         if matches!(by, PreKeyVerifier::Letterlock(..)) && !self.key.is_canonical() {
             return Err(BadPreKey::Key);
         }
-        self.signature.verify(by, PreKeyKind::SignedEc, self.id, &encode_key(&self.key))
+        self.signature
+            .verify(by, PreKeyKind::SignedEc, self.id, &encode_key(&self.key))
     }
 
     fn write(&self, out: &mut Writer) {
@@ -281,7 +303,11 @@ impl SignedPreKeyPublic {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { id: input.u32()?, key: read_key(input)?, signature: PreKeySignature::read(input)? })
+        Ok(Self {
+            id: input.u32()?,
+            key: read_key(input)?,
+            signature: PreKeySignature::read(input)?,
+        })
     }
 
     /// The bytes to publish.
@@ -306,7 +332,8 @@ impl KemPreKeyPublic {
         if self.key.kem() != kem || self.kind == PreKeyKind::SignedEc {
             return Err(BadPreKey::Key);
         }
-        self.signature.verify(by, self.kind, self.id, &encode_kem_key(&self.key))
+        self.signature
+            .verify(by, self.kind, self.id, &encode_kem_key(&self.key))
     }
 
     fn write(&self, out: &mut Writer) {
@@ -324,13 +351,23 @@ impl KemPreKeyPublic {
             _ => return Err(DecodeError::Invalid),
         };
         let kem = read_kem(input)?;
-        let key = KemPublic::from_bytes(kem, input.take(PUBLIC_LEN)?).map_err(|_| DecodeError::Invalid)?;
+        let key = KemPublic::from_bytes(kem, input.take(PUBLIC_LEN)?)
+            .map_err(|_| DecodeError::Invalid)?;
         let signature = PreKeySignature::read(input)?;
-        let profile = if kem == Kem::Kyber1024 { Profile::Signal } else { Profile::Letterlock };
+        let profile = if kem == Kem::Kyber1024 {
+            Profile::Signal
+        } else {
+            Profile::Letterlock
+        };
         if !signature.is_of(profile) {
             return Err(DecodeError::Invalid);
         }
-        Ok(Self { id, kind, key, signature })
+        Ok(Self {
+            id,
+            kind,
+            key,
+            signature,
+        })
     }
 
     /// The bytes to publish.
@@ -373,7 +410,12 @@ impl OneTimePreKeyPublic {
     /// # Errors
     /// [`DecodeError`]: not of this form.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        read_all(bytes, |input| Ok(Self { id: input.u32()?, key: read_key(input)? }))
+        read_all(bytes, |input| {
+            Ok(Self {
+                id: input.u32()?,
+                key: read_key(input)?,
+            })
+        })
     }
 }
 
@@ -382,11 +424,18 @@ impl SignedPreKey {
     ///
     /// # Errors
     /// [`PreKeyError::Library`].
-    pub fn generate(id: u32, signer: &PreKeySigner<'_>, rng: &mut dyn CryptoRng) -> Result<Self, PreKeyError> {
+    pub fn generate(
+        id: u32,
+        signer: &PreKeySigner<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, PreKeyError> {
         let secret = X25519Secret::from_random(rng);
         let key = secret.public();
         let signature = signer.sign(PreKeyKind::SignedEc, id, &encode_key(&key), rng)?;
-        Ok(Self { secret, public: SignedPreKeyPublic { id, key, signature } })
+        Ok(Self {
+            secret,
+            public: SignedPreKeyPublic { id, key, signature },
+        })
     }
 
     /// Takes a key made elsewhere.
@@ -416,7 +465,10 @@ impl SignedPreKey {
     /// [`DecodeError`]: not of this form.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         read_all(bytes, |input| {
-            Ok(Self { secret: read_ec_secret(input)?, public: SignedPreKeyPublic::read(input)? })
+            Ok(Self {
+                secret: read_ec_secret(input)?,
+                public: SignedPreKeyPublic::read(input)?,
+            })
         })
     }
 }
@@ -436,7 +488,10 @@ impl OneTimePreKey {
     #[must_use]
     pub fn from_secret(id: u32, secret: X25519Secret) -> Self {
         let key = secret.public();
-        Self { secret, public: OneTimePreKeyPublic { id, key } }
+        Self {
+            secret,
+            public: OneTimePreKeyPublic { id, key },
+        }
     }
 
     /// The public half.
@@ -462,7 +517,13 @@ impl OneTimePreKey {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         read_all(bytes, |input| {
             let secret = read_ec_secret(input)?;
-            Ok(Self { secret, public: OneTimePreKeyPublic { id: input.u32()?, key: read_key(input)? } })
+            Ok(Self {
+                secret,
+                public: OneTimePreKeyPublic {
+                    id: input.u32()?,
+                    key: read_key(input)?,
+                },
+            })
         })
     }
 }
@@ -485,7 +546,15 @@ impl KemPreKey {
         let (secret, key) =
             KemSecret::from_seed(kem, &Secret::random(rng)).map_err(|_| PreKeyError::Library)?;
         let signature = signer.sign(kind, id, &encode_kem_key(&key), rng)?;
-        Ok(Self { secret, public: KemPreKeyPublic { id, kind, key, signature } })
+        Ok(Self {
+            secret,
+            public: KemPreKeyPublic {
+                id,
+                kind,
+                key,
+                signature,
+            },
+        })
     }
 
     /// Takes a key made elsewhere.
@@ -517,7 +586,8 @@ impl KemPreKey {
         read_all(bytes, |input| {
             let secret = SecretBytes::from(input.take(SECRET_LEN)?);
             let public = KemPreKeyPublic::read(input)?;
-            let secret = KemSecret::from_bytes(public.key.kem(), secret).map_err(|_| DecodeError::Invalid)?;
+            let secret = KemSecret::from_bytes(public.key.kem(), secret)
+                .map_err(|_| DecodeError::Invalid)?;
             Ok(Self { secret, public })
         })
     }

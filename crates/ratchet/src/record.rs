@@ -90,7 +90,12 @@ impl Record {
     /// An empty record of the `letterlock` profile.
     #[must_use]
     pub fn letterlock() -> Self {
-        Self { profile: Profile::Letterlock, addresses: None, current: None, archived: VecDeque::new() }
+        Self {
+            profile: Profile::Letterlock,
+            addresses: None,
+            current: None,
+            archived: VecDeque::new(),
+        }
     }
 
     /// An empty record of the `signal` profile between two addresses.
@@ -125,7 +130,9 @@ impl Record {
     /// Whether the peer has been heard in the current session.
     #[must_use]
     pub fn is_answered(&self) -> bool {
-        self.current.as_ref().is_some_and(|session| session.pending.is_none())
+        self.current
+            .as_ref()
+            .is_some_and(|session| session.pending.is_none())
     }
 
     /// How many sessions are archived.
@@ -146,8 +153,15 @@ impl Record {
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), InitiateError> {
-        let session =
-            initiate::initiate(self.profile, local, remote, bundle, self.same_account(), now, rng)?;
+        let session = initiate::initiate(
+            self.profile,
+            local,
+            remote,
+            bundle,
+            self.same_account(),
+            now,
+            rng,
+        )?;
         self.make_current(session, now);
         Ok(())
     }
@@ -163,21 +177,28 @@ impl Record {
         rng: &mut dyn CryptoRng,
     ) -> Result<Outgoing, EncryptError> {
         if plaintext.len() > limits::PLAINTEXT {
-            return Err(EncryptError::TooLong { got: plaintext.len(), max: limits::PLAINTEXT });
+            return Err(EncryptError::TooLong {
+                got: plaintext.len(),
+                max: limits::PLAINTEXT,
+            });
         }
         let session = self.current.as_mut().ok_or(EncryptError::NoSession)?;
         let addresses = match &self.addresses {
             Some((ours, theirs)) if session.pending.is_some() => addresses_field(ours, theirs),
             _ => None,
         };
-        let (pending, bytes) = session.seal(self.profile, plaintext, addresses, now, rng).map_err(|error| {
-            match error {
+        let (pending, bytes) = session
+            .seal(self.profile, plaintext, addresses, now, rng)
+            .map_err(|error| match error {
                 NotSent::Unanswered => EncryptError::Unanswered,
                 NotSent::CounterEnd => EncryptError::CounterEnd,
                 NotSent::Internal => EncryptError::Broken,
-            }
-        })?;
-        let kind = if pending { MessageKind::PreKey } else { MessageKind::Message };
+            })?;
+        let kind = if pending {
+            MessageKind::PreKey
+        } else {
+            MessageKind::Message
+        };
         Ok(Outgoing { kind, bytes })
     }
 
@@ -196,14 +217,19 @@ impl Record {
         }
         let addresses = self.incoming_addresses(&incoming.message.addresses);
         for place in 0..=self.archived.len() {
-            let Some(session) = self.session(place, now) else { continue };
+            let Some(session) = self.session(place, now) else {
+                continue;
+            };
             match session.stage(self.profile, &incoming.message, addresses.as_deref(), rng) {
                 Ok((staged, plaintext)) => {
                     self.promote(place, now);
                     if let Some(session) = self.current.as_mut() {
                         session.commit(staged);
                     }
-                    return Ok(Received { plaintext, used: None });
+                    return Ok(Received {
+                        plaintext,
+                        used: None,
+                    });
                 }
                 Err(NotOpened::Duplicate) => return Err(DecryptError::Duplicate),
                 Err(NotOpened::Refused) => {}
@@ -237,11 +263,15 @@ impl Record {
         let mut session = initiate::respond(incoming, local, remote, own, self.same_account())
             .map_err(|_| DecryptError::Refused)?;
         let addresses = self.incoming_addresses(&incoming.inner.addresses);
-        let (staged, plaintext) =
-            session.stage(self.profile, &incoming.inner, addresses.as_deref(), rng).map_err(outward)?;
+        let (staged, plaintext) = session
+            .stage(self.profile, &incoming.inner, addresses.as_deref(), rng)
+            .map_err(outward)?;
         session.commit(staged);
         self.make_current(session, now);
-        Ok(Received { plaintext, used: Some(used(incoming, own)) })
+        Ok(Received {
+            plaintext,
+            used: Some(used(incoming, own)),
+        })
     }
 
     /// A pre-key message of a session that exists.
@@ -263,13 +293,17 @@ impl Record {
             return Err(DecryptError::Refused);
         }
         let addresses = self.incoming_addresses(&incoming.inner.addresses);
-        let (staged, plaintext) =
-            session.stage(self.profile, &incoming.inner, addresses.as_deref(), rng).map_err(outward)?;
+        let (staged, plaintext) = session
+            .stage(self.profile, &incoming.inner, addresses.as_deref(), rng)
+            .map_err(outward)?;
         self.promote(place, now);
         if let Some(session) = self.current.as_mut() {
             session.commit(staged);
         }
-        Ok(Received { plaintext, used: None })
+        Ok(Received {
+            plaintext,
+            used: None,
+        })
     }
 
     /// Place 0 is the current session, the others the archived ones that are young enough.
@@ -286,7 +320,10 @@ impl Record {
     /// SECURITY: a stolen old session must not become current again for ever;
     /// `archived_session_expires_after_30_days` notices.
     fn is_young(&self, archived: &Archived, now: Timestamp) -> bool {
-        self.profile.parameters().archived_seconds.is_none_or(|limit| now.since(archived.since) <= limit)
+        self.profile
+            .parameters()
+            .archived_seconds
+            .is_none_or(|limit| now.since(archived.since) <= limit)
     }
 
     fn place_of(&self, incoming: &IncomingPreKeyMessage, now: Timestamp) -> Option<usize> {
@@ -298,7 +335,9 @@ impl Record {
 
     /// Makes the session at a place current.
     fn promote(&mut self, place: usize, now: Timestamp) {
-        let Some(place) = place.checked_sub(1) else { return };
+        let Some(place) = place.checked_sub(1) else {
+            return;
+        };
         if let Some(archived) = self.archived.remove(place) {
             self.make_current(archived.session, now);
         }
@@ -308,15 +347,21 @@ impl Record {
     fn make_current(&mut self, session: Session, now: Timestamp) {
         if let Some(mut previous) = self.current.replace(session) {
             previous.pending = None;
-            self.archived.push_front(Archived { session: previous, since: now });
+            self.archived.push_front(Archived {
+                session: previous,
+                since: now,
+            });
         }
         self.archived.truncate(self.profile.parameters().archived);
         let limit = self.profile.parameters().archived_seconds;
-        self.archived.retain(|archived| limit.is_none_or(|limit| now.since(archived.since) <= limit));
+        self.archived
+            .retain(|archived| limit.is_none_or(|limit| now.since(archived.since) <= limit));
     }
 
     fn same_account(&self) -> bool {
-        self.addresses.as_ref().is_some_and(|(ours, theirs)| ours.same_account(theirs))
+        self.addresses
+            .as_ref()
+            .is_some_and(|(ours, theirs)| ours.same_account(theirs))
     }
 
     /// What the `addresses` field of a message to us must be; computed only if there is one.
@@ -334,7 +379,9 @@ fn outward(error: NotOpened) -> DecryptError {
 }
 
 fn used(incoming: &IncomingPreKeyMessage, own: &OwnPreKeys<'_>) -> UsedPreKeys {
-    let one_time_kem = own.kem.is_some_and(|key| key.public().kind == PreKeyKind::OneTimeKem);
+    let one_time_kem = own
+        .kem
+        .is_some_and(|key| key.public().kind == PreKeyKind::OneTimeKem);
     let named = incoming.named();
     UsedPreKeys {
         one_time: named.one_time_id,

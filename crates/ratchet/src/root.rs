@@ -80,7 +80,11 @@ impl RootKey {
         // SECURITY: a key of low order is refused by `agree`; `all_zero_agreement_is_refused` notices.
         let dh = ours.secret.agree(&theirs.0)?;
         let label = profile.parameters().root;
-        let okm: Secret<64> = hkdf_sha256(self.0.expose_secret(), &[dh.expose_secret()], &[label.as_bytes()]);
+        let okm: Secret<64> = hkdf_sha256(
+            self.0.expose_secret(),
+            &[dh.expose_secret()],
+            &[label.as_bytes()],
+        );
         Ok((Self(part(&okm, 0)), part(&okm, 32)))
     }
 }

@@ -1,10 +1,10 @@
 //! One session: Double Ratchet, SPQR, and what both sides are bound to.
 
+use crate::chain::NoSeed;
 use crate::double_ratchet::{DoubleRatchet, StagedRatchet};
 use crate::limits;
 use crate::message_key::{MessageKey, Parties};
 use crate::profile::Profile;
-use crate::chain::NoSeed;
 use crate::root::TheirRatchetKey;
 use crate::spqr::{ChainLimits, Spqr, StagedReceive};
 use crate::wire::{InitiatorProof, MAC_LEN, PreKeyMessage, RatchetMessage};
@@ -71,7 +71,10 @@ pub(crate) enum NotSent {
 
 impl Bound {
     pub(crate) fn spqr_limits(&self) -> ChainLimits {
-        ChainLimits { jump: self.jump, window: limits::SPQR_WINDOW }
+        ChainLimits {
+            jump: self.jump,
+            window: limits::SPQR_WINDOW,
+        }
     }
 }
 
@@ -85,7 +88,11 @@ impl Session {
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<(bool, Vec<u8>), NotSent> {
-        if self.pending.as_ref().is_some_and(|pending| now.since(pending.since) > limits::UNANSWERED_SECONDS) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| now.since(pending.since) > limits::UNANSWERED_SECONDS)
+        {
             return Err(NotSent::Unanswered);
         }
         // SECURITY: an index that wrapped would use a key twice; `counter_end_refuses_to_send` notices.
@@ -113,7 +120,8 @@ impl Session {
             sender_list: &self.bound.our_list,
             receiver_list: &self.bound.their_list,
         };
-        let bytes = MessageKey::derive(profile, &position.seed, &sent.key).seal(message, plaintext, &parties);
+        let bytes = MessageKey::derive(profile, &position.seed, &sent.key)
+            .seal(message, plaintext, &parties);
         Ok(match &self.pending {
             None => (false, bytes),
             Some(pending) => (true, self.wrap(pending, bytes).encode(profile)),
@@ -143,14 +151,17 @@ impl Session {
         rng: &mut dyn CryptoRng,
     ) -> Result<(StagedSession, Vec<u8>), NotOpened> {
         let theirs = TheirRatchetKey(message.ratchet_key);
-        let (ratchet, seed) =
-            self.ratchet.stage(profile, theirs, message.counter, self.bound.jump, rng).map_err(|error| {
-                match error {
-                    NoSeed::Duplicate => NotOpened::Duplicate,
-                    NoSeed::TooFar => NotOpened::Refused,
-                }
+        let (ratchet, seed) = self
+            .ratchet
+            .stage(profile, theirs, message.counter, self.bound.jump, rng)
+            .map_err(|error| match error {
+                NoSeed::Duplicate => NotOpened::Duplicate,
+                NoSeed::TooFar => NotOpened::Refused,
             })?;
-        let spqr = self.spqr.stage_receive(&message.pq_ratchet).map_err(|_| NotOpened::Refused)?;
+        let spqr = self
+            .spqr
+            .stage_receive(&message.pq_ratchet)
+            .map_err(|_| NotOpened::Refused)?;
         let parties = Parties {
             sender: &self.bound.their_identity,
             receiver: &self.bound.our_identity,

@@ -8,7 +8,11 @@ const ZERO: [u8; 32] = [0; 32];
 
 /// *Formula*: `epoch_secret(e) = HKDF(0^32, shared secret, label ‖ BE8(e), 32)`.
 pub(super) fn epoch_secret(shared: &Secret<32>, epoch: u64, labels: &SpqrLabels) -> Secret<32> {
-    hkdf_sha256(&ZERO, &[shared.expose_secret()], &[labels.secret.as_bytes(), &epoch.to_be_bytes()])
+    hkdf_sha256(
+        &ZERO,
+        &[shared.expose_secret()],
+        &[labels.secret.as_bytes(), &epoch.to_be_bytes()],
+    )
 }
 
 /// Root and MAC key, renewed once an epoch.
@@ -21,7 +25,11 @@ impl Authenticator {
     /// Begins: both zero, then `update(1, auth key)`.
     pub(super) fn new(auth_key: &Secret<32>, labels: &SpqrLabels) -> Self {
         let zero = || Secret::from_fn(|_: &mut [u8; 32]| {});
-        Self { root: zero(), mac: zero() }.updated(1, auth_key, labels)
+        Self {
+            root: zero(),
+            mac: zero(),
+        }
+        .updated(1, auth_key, labels)
     }
 
     /// *Formula*: `HKDF(0^32, root ‖ key, label ‖ BE8(e), 64)` = root ‖ mac.
@@ -33,18 +41,33 @@ impl Authenticator {
         );
         let (root, mac) = okm.expose_secret().split_at(32);
         let copy = |from: &[u8]| Secret::from_fn(|out: &mut [u8; 32]| out.copy_from_slice(from));
-        Self { root: copy(root), mac: copy(mac) }
+        Self {
+            root: copy(root),
+            mac: copy(mac),
+        }
     }
 
     pub(super) fn duplicate(&self) -> Self {
-        Self { root: self.root.duplicate(), mac: self.mac.duplicate() }
+        Self {
+            root: self.root.duplicate(),
+            mac: self.mac.duplicate(),
+        }
     }
 
     pub(super) fn header_mac(&self, epoch: u64, header: &[u8], labels: &SpqrLabels) -> [u8; 32] {
-        hmac_sha256(self.mac.expose_secret(), &[labels.header.as_bytes(), &epoch.to_be_bytes(), header])
+        hmac_sha256(
+            self.mac.expose_secret(),
+            &[labels.header.as_bytes(), &epoch.to_be_bytes(), header],
+        )
     }
 
-    pub(super) fn ciphertext_mac(&self, epoch: u64, ct1: &[u8], ct2: &[u8], labels: &SpqrLabels) -> [u8; 32] {
+    pub(super) fn ciphertext_mac(
+        &self,
+        epoch: u64,
+        ct1: &[u8],
+        ct2: &[u8],
+        labels: &SpqrLabels,
+    ) -> [u8; 32] {
         hmac_sha256(
             self.mac.expose_secret(),
             &[labels.ciphertext.as_bytes(), &epoch.to_be_bytes(), ct1, ct2],
@@ -57,6 +80,9 @@ impl Authenticator {
     }
 
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { root: super::chain::read_secret(input)?, mac: super::chain::read_secret(input)? })
+        Ok(Self {
+            root: super::chain::read_secret(input)?,
+            mac: super::chain::read_secret(input)?,
+        })
     }
 }

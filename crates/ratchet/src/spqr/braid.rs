@@ -37,23 +37,51 @@ pub(super) enum State {
     /// S: no key yet.
     KeysUnsampled,
     /// S: sends the header.
-    KeysSampled { header: Encoder, ek: Box<[u8; EK_LEN]>, dk: SecretBytes },
+    KeysSampled {
+        header: Encoder,
+        ek: Box<[u8; EK_LEN]>,
+        dk: SecretBytes,
+    },
     /// S: the peer has the header; sends the rest of the key, receives ct1.
-    HeaderSent { ek: Encoder, dk: SecretBytes, ct1: Decoder },
+    HeaderSent {
+        ek: Encoder,
+        dk: SecretBytes,
+        ct1: Decoder,
+    },
     /// S: has ct1; goes on with the key and says so.
-    Ct1Received { ek: Encoder, dk: SecretBytes, ct1: Box<[u8; CT1_LEN]> },
+    Ct1Received {
+        ek: Encoder,
+        dk: SecretBytes,
+        ct1: Box<[u8; CT1_LEN]>,
+    },
     /// S: the peer has the key; receives ct2.
-    EkSentCt1Received { dk: SecretBytes, ct1: Box<[u8; CT1_LEN]>, ct2: Decoder },
+    EkSentCt1Received {
+        dk: SecretBytes,
+        ct1: Box<[u8; CT1_LEN]>,
+        ct2: Decoder,
+    },
     /// R: receives the header.
     NoHeaderReceived { header: Decoder },
     /// R: has the header.
     HeaderReceived { header: Box<[u8; HEADER_LEN]> },
     /// R: sends ct1, receives the rest of the key.
-    Ct1Sampled { encaps: Encaps, ct1: Encoder, ek: Decoder },
+    Ct1Sampled {
+        encaps: Encaps,
+        ct1: Encoder,
+        ek: Decoder,
+    },
     /// R: has the key; sends ct1 until the peer has it.
-    EkReceivedCt1Sampled { encaps: Encaps, ct1: Encoder, ek: Box<[u8; EK_LEN]> },
+    EkReceivedCt1Sampled {
+        encaps: Encaps,
+        ct1: Encoder,
+        ek: Box<[u8; EK_LEN]>,
+    },
     /// R: the peer has ct1; receives the rest of the key.
-    Ct1Acknowledged { encaps: Encaps, ct1: Box<[u8; CT1_LEN]>, ek: Decoder },
+    Ct1Acknowledged {
+        encaps: Encaps,
+        ct1: Box<[u8; CT1_LEN]>,
+        ek: Decoder,
+    },
     /// R: sends ct2 until the peer is in the next epoch.
     Ct2Sampled { ct2: Encoder },
 }
@@ -80,17 +108,31 @@ pub(super) type Yielded = Option<(u64, Secret<32>)>;
 impl Braid {
     /// The initiator begins as S.
     pub(super) fn initiator(auth_key: &Secret<32>, labels: &SpqrLabels) -> Self {
-        Self { epoch: 1, auth: Authenticator::new(auth_key, labels), state: State::KeysUnsampled }
+        Self {
+            epoch: 1,
+            auth: Authenticator::new(auth_key, labels),
+            state: State::KeysUnsampled,
+        }
     }
 
     /// The responder begins as R.
     pub(super) fn responder(auth_key: &Secret<32>, labels: &SpqrLabels) -> Self {
-        let state = State::NoHeaderReceived { header: Decoder::new(HDR_OBJECT) };
-        Self { epoch: 1, auth: Authenticator::new(auth_key, labels), state }
+        let state = State::NoHeaderReceived {
+            header: Decoder::new(HDR_OBJECT),
+        };
+        Self {
+            epoch: 1,
+            auth: Authenticator::new(auth_key, labels),
+            state,
+        }
     }
 
     fn next(&self, auth: Authenticator, state: State) -> BraidDelta {
-        BraidDelta::Next(Box::new(Self { epoch: self.epoch, auth, state }))
+        BraidDelta::Next(Box::new(Self {
+            epoch: self.epoch,
+            auth,
+            state,
+        }))
     }
 
     /// What the next message carries. Draws 64 bytes in KeysUnsampled, 32 in HeaderReceived, else none.
@@ -106,7 +148,9 @@ impl Braid {
             State::HeaderSent { ek, .. } => Ok((Payload::Ek(take(ek)), None)),
             State::Ct1Received { ek, .. } => Ok((Payload::EkCt1Ack(take(ek)), None)),
             State::EkSentCt1Received { .. } => Ok((Payload::Ct1Ack, None)),
-            State::NoHeaderReceived { .. } | State::Ct1Acknowledged { .. } => Ok((Payload::None, None)),
+            State::NoHeaderReceived { .. } | State::Ct1Acknowledged { .. } => {
+                Ok((Payload::None, None))
+            }
             State::Ct1Sampled { ct1, .. } | State::EkReceivedCt1Sampled { ct1, .. } => {
                 Ok((Payload::Ct1(take(ct1)), None))
             }
@@ -123,7 +167,11 @@ impl Braid {
         let mac = self.auth.header_mac(self.epoch, &pair.header, labels);
         let mut header = Encoder::new([&pair.header[..], &mac].concat())?;
         let chunk = take(&mut header);
-        self.state = State::KeysSampled { header, ek: pair.ek, dk: pair.dk };
+        self.state = State::KeysSampled {
+            header,
+            ek: pair.ek,
+            dk: pair.dk,
+        };
         Ok((Payload::Hdr(chunk), None))
     }
 
@@ -132,15 +180,24 @@ impl Braid {
         labels: &SpqrLabels,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Payload, Yielded), SpqrError> {
-        let State::HeaderReceived { header } = &self.state else { return Err(SpqrError::Internal) };
+        let State::HeaderReceived { header } = &self.state else {
+            return Err(SpqrError::Internal);
+        };
         let m = Secret::random(rng);
         let (ct1, shared) = kem::encaps1(header, &m).map_err(|_| SpqrError::Internal)?;
         let secret = epoch_secret(&shared, self.epoch, labels);
         self.auth = self.auth.updated(self.epoch, &secret, labels);
         let mut ct1 = Encoder::new(ct1.to_vec())?;
         let chunk = take(&mut ct1);
-        let encaps = Encaps { header: header.clone(), m };
-        self.state = State::Ct1Sampled { encaps, ct1, ek: Decoder::new(EK_LEN) };
+        let encaps = Encaps {
+            header: header.clone(),
+            m,
+        };
+        self.state = State::Ct1Sampled {
+            encaps,
+            ct1,
+            ek: Decoder::new(EK_LEN),
+        };
         Ok((Payload::Ct1(chunk), Some((self.epoch, secret))))
     }
 
@@ -162,32 +219,53 @@ impl Braid {
                 let mut ct1 = Decoder::new(CT1_LEN);
                 ct1.add(chunk);
                 let ek = Encoder::new(ek.to_vec())?;
-                self.next(self.auth.duplicate(), State::HeaderSent { ek, dk: duplicate(dk), ct1 })
+                self.next(
+                    self.auth.duplicate(),
+                    State::HeaderSent {
+                        ek,
+                        dk: duplicate(dk),
+                        ct1,
+                    },
+                )
             }
-            (State::HeaderSent { ek, dk, ct1 }, Payload::Ct1(chunk)) => match complete(ct1, chunk) {
-                None => BraidDelta::Add(*chunk),
-                Some(ct1) => {
-                    let ct1 = boxed(&ct1)?;
-                    self.next(
-                        self.auth.duplicate(),
-                        State::Ct1Received { ek: ek.clone(), dk: duplicate(dk), ct1 },
-                    )
+            (State::HeaderSent { ek, dk, ct1 }, Payload::Ct1(chunk)) => {
+                match complete(ct1, chunk) {
+                    None => BraidDelta::Add(*chunk),
+                    Some(ct1) => {
+                        let ct1 = boxed(&ct1)?;
+                        self.next(
+                            self.auth.duplicate(),
+                            State::Ct1Received {
+                                ek: ek.clone(),
+                                dk: duplicate(dk),
+                                ct1,
+                            },
+                        )
+                    }
                 }
-            },
+            }
             (State::Ct1Received { dk, ct1, .. }, Payload::Ct2(chunk)) => {
                 let mut ct2 = Decoder::new(CT2_OBJECT);
                 ct2.add(chunk);
-                let state = State::EkSentCt1Received { dk: duplicate(dk), ct1: ct1.clone(), ct2 };
+                let state = State::EkSentCt1Received {
+                    dk: duplicate(dk),
+                    ct1: ct1.clone(),
+                    ct2,
+                };
                 self.next(self.auth.duplicate(), state)
             }
-            (State::EkSentCt1Received { dk, ct1, ct2 }, Payload::Ct2(chunk)) => match complete(ct2, chunk) {
-                None => BraidDelta::Add(*chunk),
-                Some(ct2) => return self.decapsulate(dk, ct1, &ct2, labels),
-            },
-            (State::NoHeaderReceived { header }, Payload::Hdr(chunk)) => match complete(header, chunk) {
-                None => BraidDelta::Add(*chunk),
-                Some(object) => self.header_complete(&object, labels)?,
-            },
+            (State::EkSentCt1Received { dk, ct1, ct2 }, Payload::Ct2(chunk)) => {
+                match complete(ct2, chunk) {
+                    None => BraidDelta::Add(*chunk),
+                    Some(ct2) => return self.decapsulate(dk, ct1, &ct2, labels),
+                }
+            }
+            (State::NoHeaderReceived { header }, Payload::Hdr(chunk)) => {
+                match complete(header, chunk) {
+                    None => BraidDelta::Add(*chunk),
+                    Some(object) => self.header_complete(&object, labels)?,
+                }
+            }
             (State::Ct1Sampled { .. }, Payload::Ek(_) | Payload::EkCt1Ack(_))
             | (State::EkReceivedCt1Sampled { .. }, Payload::Ct1Ack | Payload::EkCt1Ack(_))
             | (State::Ct1Acknowledged { .. }, Payload::Ek(_) | Payload::EkCt1Ack(_)) => {
@@ -202,7 +280,11 @@ impl Braid {
         match &self.state {
             State::Ct2Sampled { .. } if self.epoch.checked_add(1) == Some(epoch) => {
                 let auth = self.auth.duplicate();
-                Ok(BraidDelta::Next(Box::new(Self { epoch, auth, state: State::KeysUnsampled })))
+                Ok(BraidDelta::Next(Box::new(Self {
+                    epoch,
+                    auth,
+                    state: State::KeysUnsampled,
+                })))
             }
             _ => Err(SpqrError::Epoch { got: epoch }),
         }
@@ -216,7 +298,9 @@ impl Braid {
         object: &[u8],
         labels: &SpqrLabels,
     ) -> Result<(BraidDelta, Yielded), SpqrError> {
-        let (ct2, mac) = object.split_first_chunk::<CT2_LEN>().ok_or(SpqrError::Internal)?;
+        let (ct2, mac) = object
+            .split_first_chunk::<CT2_LEN>()
+            .ok_or(SpqrError::Internal)?;
         let shared = kem::decaps(dk, ct1, ct2).map_err(|_| SpqrError::Internal)?;
         let secret = epoch_secret(&shared, self.epoch, labels);
         let auth = self.auth.updated(self.epoch, &secret, labels);
@@ -225,17 +309,29 @@ impl Braid {
             return Err(SpqrError::BadMac);
         }
         let epoch = self.epoch.checked_add(1).ok_or(SpqrError::CounterEnd)?;
-        let state = State::NoHeaderReceived { header: Decoder::new(HDR_OBJECT) };
-        Ok((BraidDelta::Next(Box::new(Self { epoch, auth, state })), Some((self.epoch, secret))))
+        let state = State::NoHeaderReceived {
+            header: Decoder::new(HDR_OBJECT),
+        };
+        Ok((
+            BraidDelta::Next(Box::new(Self { epoch, auth, state })),
+            Some((self.epoch, secret)),
+        ))
     }
 
     fn header_complete(&self, object: &[u8], labels: &SpqrLabels) -> Result<BraidDelta, SpqrError> {
-        let (header, mac) = object.split_first_chunk::<HEADER_LEN>().ok_or(SpqrError::Internal)?;
+        let (header, mac) = object
+            .split_first_chunk::<HEADER_LEN>()
+            .ok_or(SpqrError::Internal)?;
         // SECURITY: `changed_header_fails_its_mac` notices.
         if !ct_eq(&self.auth.header_mac(self.epoch, header, labels), mac) {
             return Err(SpqrError::BadMac);
         }
-        Ok(self.next(self.auth.duplicate(), State::HeaderReceived { header: Box::new(*header) }))
+        Ok(self.next(
+            self.auth.duplicate(),
+            State::HeaderReceived {
+                header: Box::new(*header),
+            },
+        ))
     }
 
     /// R receives the rest of the key, or the news that the peer has ct1.
@@ -253,13 +349,22 @@ impl Braid {
                         let mut ek = ek.clone();
                         ek.add(chunk);
                         let ct1 = boxed(ct1.message())?;
-                        let state = State::Ct1Acknowledged { encaps: encaps.duplicate(), ct1, ek };
+                        let state = State::Ct1Acknowledged {
+                            encaps: encaps.duplicate(),
+                            ct1,
+                            ek,
+                        };
                         Ok(self.next(self.auth.duplicate(), state))
                     }
                     Some(object) => {
                         let whole = boxed::<EK_LEN>(&object)?;
                         if acknowledged {
-                            return self.sample_ct2(encaps, &*boxed::<CT1_LEN>(ct1.message())?, &whole, labels);
+                            return self.sample_ct2(
+                                encaps,
+                                &*boxed::<CT1_LEN>(ct1.message())?,
+                                &whole,
+                                labels,
+                            );
                         }
                         kem::validate(&encaps.header, &whole).map_err(|_| SpqrError::BadKey)?;
                         let state = State::EkReceivedCt1Sampled {
@@ -275,7 +380,9 @@ impl Braid {
                 let chunk = payload.chunk().ok_or(SpqrError::Internal)?;
                 match complete(ek, chunk) {
                     None => Ok(BraidDelta::Add(*chunk)),
-                    Some(object) => self.sample_ct2(encaps, ct1, &*boxed::<EK_LEN>(&object)?, labels),
+                    Some(object) => {
+                        self.sample_ct2(encaps, ct1, &*boxed::<EK_LEN>(&object)?, labels)
+                    }
                 }
             }
             _ => Err(SpqrError::Internal),
@@ -314,7 +421,10 @@ impl Braid {
 
 impl Encaps {
     fn duplicate(&self) -> Self {
-        Self { header: self.header.clone(), m: self.m.duplicate() }
+        Self {
+            header: self.header.clone(),
+            m: self.m.duplicate(),
+        }
     }
 }
 

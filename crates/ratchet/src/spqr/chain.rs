@@ -69,7 +69,11 @@ pub(crate) struct ChainDelta {
 
 enum Change {
     /// The direction went on to `ctr`; keys between are kept.
-    Advance { ctr: u32, next: Secret<32>, skipped: Vec<(u32, Secret<32>)> },
+    Advance {
+        ctr: u32,
+        next: Secret<32>,
+        skipped: Vec<(u32, Secret<32>)>,
+    },
     /// A kept key was used.
     Take { index: u32 },
 }
@@ -90,13 +94,19 @@ fn link(role: Role, a2b: Secret<32>, b2a: Secret<32>) -> Link {
         Role::A2B => (a2b, b2a),
         Role::B2A => (b2a, a2b),
     };
-    Link { send: Direction::new(send), recv: Direction::new(recv) }
+    Link {
+        send: Direction::new(send),
+        recv: Direction::new(recv),
+    }
 }
 
 /// *Formula*: `HKDF(0^32, next, BE4(ctr) ‖ label, 64)` = next ‖ message key.
 fn step(next: &Secret<32>, ctr: u32, labels: &SpqrLabels) -> (Secret<32>, Secret<32>) {
-    let okm: Secret<64> =
-        hkdf_sha256(&ZERO_SALT, &[next.expose_secret()], &[&ctr.to_be_bytes(), labels.next.as_bytes()]);
+    let okm: Secret<64> = hkdf_sha256(
+        &ZERO_SALT,
+        &[next.expose_secret()],
+        &[&ctr.to_be_bytes(), labels.next.as_bytes()],
+    );
     let (head, tail) = okm.expose_secret().split_at(32);
     let copy = |from: &[u8]| Secret::from_fn(|out: &mut [u8; 32]| out.copy_from_slice(from));
     (copy(head), copy(tail))
@@ -104,7 +114,11 @@ fn step(next: &Secret<32>, ctr: u32, labels: &SpqrLabels) -> (Secret<32>, Secret
 
 impl Direction {
     fn new(next: Secret<32>) -> Self {
-        Self { ctr: 0, next: Some(next), stored: BTreeMap::new() }
+        Self {
+            ctr: 0,
+            next: Some(next),
+            stored: BTreeMap::new(),
+        }
     }
 
     fn write(&self, out: &mut Writer) {
@@ -153,17 +167,34 @@ impl Chain {
     /// Begins with epoch 0.
     ///
     /// *Formula*: `HKDF(0^32, auth key, start, 96)` = next_root ‖ key of A2B ‖ key of B2A.
-    pub(crate) fn new(role: Role, auth_key: &Secret<32>, labels: &SpqrLabels, limits: ChainLimits) -> Self {
-        let okm: Secret<96> =
-            hkdf_sha256(&ZERO_SALT, &[auth_key.expose_secret()], &[labels.start.as_bytes()]);
+    pub(crate) fn new(
+        role: Role,
+        auth_key: &Secret<32>,
+        labels: &SpqrLabels,
+        limits: ChainLimits,
+    ) -> Self {
+        let okm: Secret<96> = hkdf_sha256(
+            &ZERO_SALT,
+            &[auth_key.expose_secret()],
+            &[labels.start.as_bytes()],
+        );
         let [next_root, a2b, b2a] = split(&okm);
         let links = VecDeque::from([link(role, a2b, b2a)]);
-        Self { role, limits, first: 0, links, next_root, send_epoch: 0 }
+        Self {
+            role,
+            limits,
+            first: 0,
+            links,
+            next_root,
+            send_epoch: 0,
+        }
     }
 
     /// The newest epoch.
     pub(crate) fn newest(&self) -> u64 {
-        self.first.saturating_add(self.links.len() as u64).saturating_sub(1)
+        self.first
+            .saturating_add(self.links.len() as u64)
+            .saturating_sub(1)
     }
 
     /// The epoch of the last sent key.
@@ -188,7 +219,11 @@ impl Chain {
             &[labels.epoch.as_bytes()],
         );
         let [next_root, a2b, b2a] = split(&okm);
-        Ok(NewEpoch { epoch, link: link(self.role, a2b, b2a), next_root })
+        Ok(NewEpoch {
+            epoch,
+            link: link(self.role, a2b, b2a),
+            next_root,
+        })
     }
 
     /// Takes a new epoch.
@@ -218,7 +253,11 @@ impl Chain {
     }
 
     /// The next sending key of an epoch, with its index.
-    pub(crate) fn send_key(&mut self, epoch: u64, labels: &SpqrLabels) -> Result<(u32, Secret<32>), SpqrError> {
+    pub(crate) fn send_key(
+        &mut self,
+        epoch: u64,
+        labels: &SpqrLabels,
+    ) -> Result<(u32, Secret<32>), SpqrError> {
         self.can_send(epoch)?;
         if epoch > self.send_epoch {
             self.send_epoch = epoch;
@@ -227,14 +266,19 @@ impl Chain {
                 self.links.pop_front();
                 self.first = self.first.saturating_add(1);
             }
-            if let Some(previous) = epoch.checked_sub(1).and_then(|epoch| self.place(epoch).ok())
+            if let Some(previous) = epoch
+                .checked_sub(1)
+                .and_then(|epoch| self.place(epoch).ok())
                 && let Some(link) = self.links.get_mut(previous)
             {
                 link.send.next = None;
             }
         }
         let place = self.place(epoch)?;
-        let link = self.links.get_mut(place).ok_or(SpqrError::Epoch { got: epoch })?;
+        let link = self
+            .links
+            .get_mut(place)
+            .ok_or(SpqrError::Epoch { got: epoch })?;
         let ctr = link.send.ctr.checked_add(1).ok_or(SpqrError::CounterEnd)?;
         let next = link.send.next.as_ref().ok_or(SpqrError::CounterEnd)?;
         let (next, key) = step(next, ctr, labels);
@@ -250,11 +294,18 @@ impl Chain {
         index: u32,
         labels: &SpqrLabels,
     ) -> Result<(ChainDelta, Secret<32>), SpqrError> {
-        let recv = &self.links.get(self.place(epoch)?).ok_or(SpqrError::Epoch { got: epoch })?.recv;
+        let recv = &self
+            .links
+            .get(self.place(epoch)?)
+            .ok_or(SpqrError::Epoch { got: epoch })?
+            .recv;
         if let Some(distance) = index.checked_sub(recv.ctr).filter(|distance| *distance > 0) {
             // SECURITY: before any hashing; `jumps_beyond_the_limit_are_refused` notices.
             if distance > self.limits.jump {
-                return Err(SpqrError::Jump { got: distance, max: self.limits.jump });
+                return Err(SpqrError::Jump {
+                    got: distance,
+                    max: self.limits.jump,
+                });
             }
             return self.stage_advance(epoch, recv, index, labels);
         }
@@ -265,7 +316,13 @@ impl Chain {
             return Err(SpqrError::Trimmed);
         }
         let key = recv.stored.get(&index).ok_or(SpqrError::Used)?.duplicate();
-        Ok((ChainDelta { epoch, change: Change::Take { index } }, key))
+        Ok((
+            ChainDelta {
+                epoch,
+                change: Change::Take { index },
+            },
+            key,
+        ))
     }
 
     fn stage_advance(
@@ -286,14 +343,24 @@ impl Chain {
             ctr = ctr.checked_add(1).ok_or(SpqrError::CounterEnd)?;
             (next, key) = step(&next, ctr, labels);
         }
-        Ok((ChainDelta { epoch, change: Change::Advance { ctr, next, skipped } }, key))
+        Ok((
+            ChainDelta {
+                epoch,
+                change: Change::Advance { ctr, next, skipped },
+            },
+            key,
+        ))
     }
 
     /// Takes what [`Chain::stage_receive`] found.
     pub(crate) fn commit(&mut self, delta: ChainDelta) {
         let window = self.limits.window;
-        let Ok(place) = self.place(delta.epoch) else { return };
-        let Some(link) = self.links.get_mut(place) else { return };
+        let Ok(place) = self.place(delta.epoch) else {
+            return;
+        };
+        let Some(link) = self.links.get_mut(place) else {
+            return;
+        };
         match delta.change {
             Change::Advance { ctr, next, skipped } => {
                 link.recv.ctr = ctr;
@@ -332,7 +399,10 @@ impl Chain {
             1 => Role::B2A,
             _ => return Err(DecodeError::Invalid),
         };
-        let limits = ChainLimits { jump: input.u32()?, window: input.u32()? };
+        let limits = ChainLimits {
+            jump: input.u32()?,
+            window: input.u32()?,
+        };
         let first = input.u64()?;
         let send_epoch = input.u64()?;
         let next_root = read_secret(input)?;
@@ -342,9 +412,19 @@ impl Chain {
         }
         let mut links = VecDeque::new();
         for _ in 0..count {
-            links.push_back(Link { send: Direction::read(input, limits)?, recv: Direction::read(input, limits)? });
+            links.push_back(Link {
+                send: Direction::read(input, limits)?,
+                recv: Direction::read(input, limits)?,
+            });
         }
-        let chain = Self { role, limits, first, links, next_root, send_epoch };
+        let chain = Self {
+            role,
+            limits,
+            first,
+            links,
+            next_root,
+            send_epoch,
+        };
         if first.checked_add(u64::from(count)).is_none() || chain.place(send_epoch).is_err() {
             return Err(DecodeError::Invalid);
         }

@@ -47,14 +47,20 @@ struct Need {
 impl Need {
     fn of(message_len: usize) -> Self {
         let elements = message_len / 2;
-        Self { rows: elements / 16, extra: elements % 16 }
+        Self {
+            rows: elements / 16,
+            extra: elements % 16,
+        }
     }
 
     /// The groups of polynomials with equal need: number of points, and the lanes of the group.
     fn groups(self) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
-        [(self.rows.saturating_add(1), 0..self.extra), (self.rows, self.extra..16)]
-            .into_iter()
-            .filter(|(points, lanes)| !lanes.is_empty() && *points > 0)
+        [
+            (self.rows.saturating_add(1), 0..self.extra),
+            (self.rows, self.extra..16),
+        ]
+        .into_iter()
+        .filter(|(points, lanes)| !lanes.is_empty() && *points > 0)
     }
 }
 
@@ -120,12 +126,18 @@ impl Encoder {
             let values = if x < points {
                 self.row(x)
             } else {
-                let rows: Vec<(u16, Lanes)> = (0..=u16::MAX).take(points).map(|row| (row, self.row(usize::from(row)))).collect();
+                let rows: Vec<(u16, Lanes)> = (0..=u16::MAX)
+                    .take(points)
+                    .map(|row| (row, self.row(usize::from(row))))
+                    .collect();
                 interpolate(&rows, index)
             };
             copy_lanes(&mut out, &values, lanes);
         }
-        Chunk { index, data: to_data(&out) }
+        Chunk {
+            index,
+            data: to_data(&out),
+        }
     }
 
     /// The elements at one x, zero behind the end.
@@ -149,7 +161,10 @@ impl Encoder {
         if message.len() != message_len {
             return Err(DecodeError::Invalid);
         }
-        Ok(Self { message, next: input.u16()? })
+        Ok(Self {
+            message,
+            next: input.u16()?,
+        })
     }
 }
 
@@ -173,7 +188,10 @@ impl Decoder {
     /// Begins for a message of a known even length.
     pub(crate) fn new(message_len: usize) -> Self {
         let groups = Need::of(message_len).groups().count();
-        Self { message_len, points: vec![BTreeMap::new(); groups] }
+        Self {
+            message_len,
+            points: vec![BTreeMap::new(); groups],
+        }
     }
 
     /// Takes a chunk: a repeated index replaces the earlier value; a point beyond the need is not kept unless
@@ -181,7 +199,10 @@ impl Decoder {
     pub(crate) fn add(&mut self, chunk: &Chunk) {
         let values = to_lanes(&chunk.data);
         for ((need, _), points) in Need::of(self.message_len).groups().zip(&mut self.points) {
-            if usize::from(chunk.index) < need || points.len() < need || points.contains_key(&chunk.index) {
+            if usize::from(chunk.index) < need
+                || points.len() < need
+                || points.contains_key(&chunk.index)
+            {
                 points.insert(chunk.index, values);
             }
         }
@@ -189,15 +210,25 @@ impl Decoder {
 
     /// Whether the message would be complete with one more chunk.
     pub(crate) fn completes_with(&self, chunk: &Chunk) -> bool {
-        Need::of(self.message_len).groups().zip(&self.points).all(|((need, _), points)| {
-            points.len().saturating_add(usize::from(!points.contains_key(&chunk.index))) >= need
-        })
+        Need::of(self.message_len)
+            .groups()
+            .zip(&self.points)
+            .all(|((need, _), points)| {
+                points
+                    .len()
+                    .saturating_add(usize::from(!points.contains_key(&chunk.index)))
+                    >= need
+            })
     }
 
     /// The message, once there are enough points.
     pub(crate) fn message(&self) -> Option<Vec<u8>> {
         let need = Need::of(self.message_len);
-        if need.groups().zip(&self.points).any(|((need, _), points)| points.len() < need) {
+        if need
+            .groups()
+            .zip(&self.points)
+            .any(|((need, _), points)| points.len() < need)
+        {
             return None;
         }
         let rows = need.rows.saturating_add(usize::from(need.extra > 0));
@@ -208,8 +239,11 @@ impl Decoder {
                 let values = match points.get(&x) {
                     Some(values) => *values,
                     None => {
-                        let used: Vec<(u16, Lanes)> =
-                            points.iter().take(need).map(|(x, lanes)| (*x, *lanes)).collect();
+                        let used: Vec<(u16, Lanes)> = points
+                            .iter()
+                            .take(need)
+                            .map(|(x, lanes)| (*x, *lanes))
+                            .collect();
                         interpolate(&used, x)
                     }
                 };
@@ -240,7 +274,10 @@ impl Decoder {
         }
         let mut last = None;
         for _ in 0..count {
-            let chunk = Chunk { index: input.u16()?, data: input.array()? };
+            let chunk = Chunk {
+                index: input.u16()?,
+                data: input.array()?,
+            };
             if last.is_some_and(|last| last >= chunk.index) {
                 return Err(DecodeError::Invalid);
             }

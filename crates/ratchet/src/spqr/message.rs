@@ -35,9 +35,11 @@ impl Payload {
     pub(crate) fn chunk(&self) -> Option<&Chunk> {
         match self {
             Self::None | Self::Ct1Ack => None,
-            Self::Hdr(chunk) | Self::Ek(chunk) | Self::EkCt1Ack(chunk) | Self::Ct1(chunk) | Self::Ct2(chunk) => {
-                Some(chunk)
-            }
+            Self::Hdr(chunk)
+            | Self::Ek(chunk)
+            | Self::EkCt1Ack(chunk)
+            | Self::Ct1(chunk)
+            | Self::Ct2(chunk) => Some(chunk),
         }
     }
 }
@@ -97,13 +99,19 @@ impl Message {
         if index == 0 {
             return Err(SpqrError::NoKey);
         }
-        Ok(Self { epoch, index, payload })
+        Ok(Self {
+            epoch,
+            index,
+            payload,
+        })
     }
 }
 
 fn take_chunk(rest: &mut &[u8]) -> Result<Chunk, SpqrError> {
     let index = u16::try_from(take_varint(rest)?).map_err(|_| SpqrError::Malformed)?;
-    let (data, tail) = rest.split_first_chunk::<CHUNK_LEN>().ok_or(SpqrError::Malformed)?;
+    let (data, tail) = rest
+        .split_first_chunk::<CHUNK_LEN>()
+        .ok_or(SpqrError::Malformed)?;
     *rest = tail;
     Ok(Chunk { index, data: *data })
 }

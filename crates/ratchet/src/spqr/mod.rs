@@ -101,7 +101,11 @@ impl Spqr {
             Role::A2B => Braid::initiator(auth_key, labels),
             Role::B2A => Braid::responder(auth_key, labels),
         };
-        Self { labels, braid, chain: Chain::new(role, auth_key, labels, limits) }
+        Self {
+            labels,
+            braid,
+            chain: Chain::new(role, auth_key, labels, limits),
+        }
     }
 
     /// The next message and its key.
@@ -118,7 +122,15 @@ impl Spqr {
             self.chain.add_epoch(new);
         }
         let (index, key) = self.chain.send_key(chain_epoch, self.labels)?;
-        Ok(Sent { message: Message { epoch, index, payload }.encode(), key })
+        Ok(Sent {
+            message: Message {
+                epoch,
+                index,
+                payload,
+            }
+            .encode(),
+            key,
+        })
     }
 
     /// Finds the key of a message without changing anything.
@@ -127,14 +139,23 @@ impl Spqr {
     /// [`SpqrError`]: there is no key; nothing changed.
     pub(crate) fn stage_receive(&self, message: &[u8]) -> Result<StagedReceive, SpqrError> {
         let message = Message::decode(message, self.labels.strict)?;
-        let (braid, yielded) = self.braid.stage_receive(message.epoch, &message.payload, self.labels)?;
+        let (braid, yielded) =
+            self.braid
+                .stage_receive(message.epoch, &message.payload, self.labels)?;
         let new_epoch = match &yielded {
             Some((epoch, secret)) => Some(self.chain.new_epoch(*epoch, secret, self.labels)?),
             None => None,
         };
         let chain_epoch = message.epoch.checked_sub(1).ok_or(SpqrError::Malformed)?;
-        let (chain, key) = self.chain.stage_receive(chain_epoch, message.index, self.labels)?;
-        Ok(StagedReceive { braid, new_epoch, chain, key })
+        let (chain, key) = self
+            .chain
+            .stage_receive(chain_epoch, message.index, self.labels)?;
+        Ok(StagedReceive {
+            braid,
+            new_epoch,
+            chain,
+            key,
+        })
     }
 
     /// Takes what [`Spqr::stage_receive`] found, once the message's MAC has held.
@@ -153,13 +174,25 @@ impl Spqr {
     }
 
     /// Reads the stored form.
-    pub(crate) fn read(input: &mut Reader<'_>, labels: &'static SpqrLabels) -> Result<Self, DecodeError> {
-        Ok(Self { labels, braid: Braid::read(input)?, chain: Chain::read(input)? })
+    pub(crate) fn read(
+        input: &mut Reader<'_>,
+        labels: &'static SpqrLabels,
+    ) -> Result<Self, DecodeError> {
+        Ok(Self {
+            labels,
+            braid: Braid::read(input)?,
+            chain: Chain::read(input)?,
+        })
     }
 
     /// State number, its epoch, newest and sending epoch of the chain, as the vectors state them.
     #[cfg(any(test, feature = "replay"))]
     pub(crate) fn summary(&self) -> (u8, u64, u64, u64) {
-        (self.braid.state.number(), self.braid.epoch, self.chain.newest(), self.chain.send_epoch())
+        (
+            self.braid.state.number(),
+            self.braid.epoch,
+            self.chain.newest(),
+            self.chain.send_epoch(),
+        )
     }
 }

@@ -81,8 +81,12 @@ impl Braid {
                 ct1: Box::new(input.array()?),
                 ct2: Decoder::read(input, CT2_OBJECT)?,
             },
-            6 => State::NoHeaderReceived { header: Decoder::read(input, HDR_OBJECT)? },
-            7 => State::HeaderReceived { header: Box::new(input.array::<HEADER_LEN>()?) },
+            6 => State::NoHeaderReceived {
+                header: Decoder::read(input, HDR_OBJECT)?,
+            },
+            7 => State::HeaderReceived {
+                header: Box::new(input.array::<HEADER_LEN>()?),
+            },
             8 => State::Ct1Sampled {
                 encaps: Encaps::read(input)?,
                 ct1: Encoder::read(input, CT1_LEN)?,
@@ -98,7 +102,9 @@ impl Braid {
                 ct1: Box::new(input.array()?),
                 ek: Decoder::read(input, EK_LEN)?,
             },
-            11 => State::Ct2Sampled { ct2: Encoder::read(input, CT2_OBJECT)? },
+            11 => State::Ct2Sampled {
+                ct2: Encoder::read(input, CT2_OBJECT)?,
+            },
             _ => return Err(DecodeError::Invalid),
         };
         if epoch == 0 {
@@ -134,7 +140,10 @@ impl Encaps {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { header: Box::new(input.array()?), m: read_secret(input)? })
+        Ok(Self {
+            header: Box::new(input.array()?),
+            m: read_secret(input)?,
+        })
     }
 }
 

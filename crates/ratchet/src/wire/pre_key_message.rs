@@ -106,16 +106,26 @@ struct Found {
 
 impl Found {
     fn finish(self, profile: Profile, bytes: &[u8]) -> Result<PreKeyMessage, Malformed> {
-        let initiator = match (profile, self.initiator_list, self.responder_list, self.signature) {
+        let initiator = match (
+            profile,
+            self.initiator_list,
+            self.responder_list,
+            self.signature,
+        ) {
             (Profile::Letterlock, Some(initiator_list), Some(responder_list), Some(signature)) => {
-                Some(InitiatorProof { initiator_list, responder_list, signature })
+                Some(InitiatorProof {
+                    initiator_list,
+                    responder_list,
+                    signature,
+                })
             }
             (Profile::Letterlock, ..) => return Err(Malformed),
             (Profile::Signal, ..) => None,
         };
         let kem_ciphertext = self.kem_ciphertext.ok_or(Malformed)?;
         let lists_fit = initiator.as_ref().is_none_or(|proof| {
-            proof.initiator_list.len() <= limits::LIST_HASH && proof.responder_list.len() <= limits::LIST_HASH
+            proof.initiator_list.len() <= limits::LIST_HASH
+                && proof.responder_list.len() <= limits::LIST_HASH
         });
         if kem_ciphertext.len() != CIPHERTEXT_LEN + 1 || !lists_fit {
             return Err(Malformed);

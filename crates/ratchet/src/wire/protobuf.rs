@@ -38,7 +38,11 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(bytes: &'a [u8], canonical: bool) -> Self {
-        Self { rest: bytes, canonical, last: 0 }
+        Self {
+            rest: bytes,
+            canonical,
+            last: 0,
+        }
     }
 
     /// The next field: its number and value.
@@ -91,10 +95,16 @@ impl<'a> Fields<'a> {
             if place == 9 && *byte > 1 {
                 return Err(Malformed);
             }
-            value |= u64::from(byte & 0x7f).checked_shl(place.saturating_mul(7)).unwrap_or(0);
+            value |= u64::from(byte & 0x7f)
+                .checked_shl(place.saturating_mul(7))
+                .unwrap_or(0);
             if byte & 0x80 == 0 {
                 let minimal = *byte != 0 || place == 0;
-                return if self.canonical && !minimal { Err(Malformed) } else { Ok(value) };
+                return if self.canonical && !minimal {
+                    Err(Malformed)
+                } else {
+                    Ok(value)
+                };
             }
         }
         Err(Malformed)

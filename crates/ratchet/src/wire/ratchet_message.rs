@@ -37,7 +37,9 @@ impl RatchetMessage {
     }
 
     fn encode_fields(&self, profile: Profile, ciphertext: Option<&[u8]>) -> Vec<u8> {
-        let length = ciphertext.map_or(0, <[u8]>::len).saturating_add(self.pq_ratchet.len());
+        let length = ciphertext
+            .map_or(0, <[u8]>::len)
+            .saturating_add(self.pq_ratchet.len());
         let mut out = Vec::with_capacity(length.saturating_add(112));
         out.push(profile.parameters().first_byte);
         put_bytes(&mut out, 1, &encode_key(&self.ratchet_key));
