@@ -1,5 +1,8 @@
 //! The bytes of blobs: one file each below DATA/blobs, written from front to back.
-#![expect(clippy::disallowed_methods, reason = "this is the file that reads and writes blobs")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the file that reads and writes blobs"
+)]
 
 use crate::limits;
 use bytes::Bytes;
@@ -57,7 +60,9 @@ impl Blobs {
 
     fn path(&self, blob: &BlobId) -> PathBuf {
         let name = blob.to_string();
-        self.folder.join(name.get(..2).unwrap_or_default()).join(name)
+        self.folder
+            .join(name.get(..2).unwrap_or_default())
+            .join(name)
     }
 
     /// Bytes of all blobs.
@@ -73,10 +78,15 @@ impl Blobs {
     /// Counts bytes that came or went.
     pub(crate) fn count(&self, before: u64, after: u64) {
         if after >= before {
-            self.bytes.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
+            self.bytes
+                .fetch_add(after.saturating_sub(before), Ordering::Relaxed);
         } else {
             let less = before.saturating_sub(after);
-            let _old = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| Some(all.saturating_sub(less)));
+            let _old = self
+                .bytes
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| {
+                    Some(all.saturating_sub(less))
+                });
         }
     }
 
@@ -96,7 +106,10 @@ impl Blobs {
             }
         };
         let blob = timeout(limits::UPLOAD_TURN, lock.lock_owned()).await.ok()?;
-        Some(Turn { _blob: blob, _upload: upload })
+        Some(Turn {
+            _blob: blob,
+            _upload: upload,
+        })
     }
 
     /// Writes pieces from a byte on, on a thread of its own, and flushes now and then. `durable` hears how far
@@ -110,7 +123,10 @@ impl Blobs {
     ) -> tokio::task::JoinHandle<Written> {
         let path = self.path(blob);
         tokio::task::spawn_blocking(move || {
-            let mut written = Written { durable: offset, failed: false };
+            let mut written = Written {
+                durable: offset,
+                failed: false,
+            };
             match write_pieces(&path, offset, &mut pieces, &mut written, &durable) {
                 Ok(()) => {}
                 Err(_) => written.failed = true,
@@ -141,8 +157,12 @@ impl Blobs {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }
 
 fn write_pieces(
@@ -155,7 +175,12 @@ fn write_pieces(
     if let Some(folder) = path.parent() {
         crate::os::private_folder(folder)?;
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
     file.set_len(offset)?;
     let mut at = offset;
     let result = append(&file, &mut at, pieces, written, durable);

@@ -202,7 +202,9 @@ impl Config {
 pub fn check_store(url: &str) -> Result<(), ConfigError> {
     match url.strip_prefix("sqlite:") {
         Some("") => Ok(()),
-        _ => Err(ConfigError::Store { given: url.to_owned() }),
+        _ => Err(ConfigError::Store {
+            given: url.to_owned(),
+        }),
     }
 }
 
@@ -211,7 +213,13 @@ pub fn check_store(url: &str) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError::Wake`].
 pub fn check_wake(url: &str) -> Result<(), ConfigError> {
-    if url == "local:" { Ok(()) } else { Err(ConfigError::Wake { given: url.to_owned() }) }
+    if url == "local:" {
+        Ok(())
+    } else {
+        Err(ConfigError::Wake {
+            given: url.to_owned(),
+        })
+    }
 }
 
 /// Refuses a blob store that this version does not have.
@@ -219,7 +227,13 @@ pub fn check_wake(url: &str) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError::Blobs`].
 pub fn check_blobs(url: &str) -> Result<(), ConfigError> {
-    if url == "file:" { Ok(()) } else { Err(ConfigError::Blobs { given: url.to_owned() }) }
+    if url == "file:" {
+        Ok(())
+    } else {
+        Err(ConfigError::Blobs {
+            given: url.to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -238,14 +252,25 @@ mod tests {
         let text = "listen = \"0.0.0.0:9\"\nregistration = \"code\"\n[storage]\nretention_days = 3";
         let config = Config::from_toml(text).unwrap();
         assert_eq!(config.registration, Registration::Code);
-        assert_eq!(config.storage, Storage { retention_days: 3, ..Storage::default() });
+        assert_eq!(
+            config.storage,
+            Storage {
+                retention_days: 3,
+                ..Storage::default()
+            }
+        );
         assert_eq!(config.rates, Rates::default());
     }
 
     #[test]
     fn other_stores_are_refused_by_name() {
-        let error = Config::from_toml("store = \"postgres://db\"").unwrap_err().to_string();
-        assert_eq!(error, "this version stores in `sqlite:` (a file in the data folder) only, not in postgres://db");
+        let error = Config::from_toml("store = \"postgres://db\"")
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "this version stores in `sqlite:` (a file in the data folder) only, not in postgres://db"
+        );
         assert!(check_wake("nats://x").is_err() && check_blobs("s3://x").is_err());
         assert!(check_wake("local:").is_ok() && check_blobs("file:").is_ok());
     }

@@ -98,9 +98,15 @@ impl Delivery {
     /// A connection ended.
     pub(crate) fn close(&self, id: ConnectionId) {
         let mut state = self.state();
-        let Some(connection) = state.connections.remove(&id) else { return };
+        let Some(connection) = state.connections.remove(&id) else {
+            return;
+        };
         for queue in &connection.queues {
-            if state.queues.get(queue).is_some_and(|subscription| subscription.connection == id) {
+            if state
+                .queues
+                .get(queue)
+                .is_some_and(|subscription| subscription.connection == id)
+            {
                 state.queues.remove(queue);
             }
         }
@@ -111,13 +117,20 @@ impl Delivery {
     pub(crate) fn subscribe(&self, id: ConnectionId, queue: &QueueId) -> Result<(), TooMany> {
         let mut state = self.state();
         state.leave(queue);
-        let Some(connection) = state.connections.get_mut(&id) else { return Ok(()) };
+        let Some(connection) = state.connections.get_mut(&id) else {
+            return Ok(());
+        };
         if connection.queues.len() >= limits::SUBSCRIPTIONS {
             return Err(TooMany);
         }
         connection.queues.push(*queue);
-        let subscription =
-            Subscription { connection: id, next: None, latest: 0, acknowledged: 0, listed: false };
+        let subscription = Subscription {
+            connection: id,
+            next: None,
+            latest: 0,
+            acknowledged: 0,
+            listed: false,
+        };
         state.queues.insert(*queue, subscription);
         Ok(())
     }
@@ -128,9 +141,19 @@ impl Delivery {
     }
 
     /// The queue was read: pushing may begin. Returns whether the connection should fetch.
-    pub(crate) fn begin(&self, id: ConnectionId, queue: &QueueId, acknowledged: u64, next_seq: u64) -> bool {
+    pub(crate) fn begin(
+        &self,
+        id: ConnectionId,
+        queue: &QueueId,
+        acknowledged: u64,
+        next_seq: u64,
+    ) -> bool {
         let mut state = self.state();
-        let Some(subscription) = state.queues.get_mut(queue).filter(|found| found.connection == id) else {
+        let Some(subscription) = state
+            .queues
+            .get_mut(queue)
+            .filter(|found| found.connection == id)
+        else {
             return false;
         };
         subscription.acknowledged = acknowledged;
@@ -140,13 +163,22 @@ impl Delivery {
     }
 
     /// A body is stored. Returns the connection that should fetch, if one should.
-    pub(crate) fn stored(&self, queue: &QueueId, seq: u64, body: &Bytes, hour: Timestamp) -> Option<ConnectionId> {
+    pub(crate) fn stored(
+        &self,
+        queue: &QueueId,
+        seq: u64,
+        body: &Bytes,
+        hour: Timestamp,
+    ) -> Option<ConnectionId> {
         let mut state = self.state();
         let subscription = state.queues.get_mut(queue)?;
         subscription.latest = subscription.latest.max(seq);
         let id = subscription.connection;
         let ready = subscription.next == Some(seq);
-        let room = state.connections.get(&id).is_some_and(|connection| connection.unacknowledged < WINDOW);
+        let room = state
+            .connections
+            .get(&id)
+            .is_some_and(|connection| connection.unacknowledged < WINDOW);
         if ready && room {
             state.push(queue, seq, body.clone(), hour);
             None
@@ -156,31 +188,58 @@ impl Delivery {
     }
 
     /// Everything up to a number is stored at the client. Returns whether the connection should fetch.
-    pub(crate) fn acknowledged(&self, id: ConnectionId, queue: &QueueId, up_to: u64) -> Result<bool, NotSubscribed> {
+    pub(crate) fn acknowledged(
+        &self,
+        id: ConnectionId,
+        queue: &QueueId,
+        up_to: u64,
+    ) -> Result<bool, NotSubscribed> {
         let mut state = self.state();
-        let subscription =
-            state.queues.get_mut(queue).filter(|found| found.connection == id).ok_or(NotSubscribed)?;
+        let subscription = state
+            .queues
+            .get_mut(queue)
+            .filter(|found| found.connection == id)
+            .ok_or(NotSubscribed)?;
         let up_to = up_to.min(subscription.next.unwrap_or(1).saturating_sub(1));
         let freed = up_to.saturating_sub(subscription.acknowledged);
         subscription.acknowledged = subscription.acknowledged.max(up_to);
         let connection = state.connections.get_mut(&id).ok_or(NotSubscribed)?;
-        connection.unacknowledged =
-            connection.unacknowledged.saturating_sub(u32::try_from(freed).unwrap_or(u32::MAX));
+        connection.unacknowledged = connection
+            .unacknowledged
+            .saturating_sub(u32::try_from(freed).unwrap_or(u32::MAX));
         Ok(connection.wants_to_fetch())
     }
 
     /// What a connection should fetch next; `None` ends its fetching.
     pub(crate) fn wanted(&self, id: ConnectionId) -> Option<Wanted> {
         let mut state = self.state();
-        let State { queues, connections, .. } = &mut *state;
+        let State {
+            queues,
+            connections,
+            ..
+        } = &mut *state;
         let connection = connections.get_mut(&id)?;
         let room = WINDOW.saturating_sub(connection.unacknowledged);
         while room > 0 {
-            let Some(queue) = connection.behind.pop_front() else { break };
-            let Some(subscription) = queues.get_mut(&queue).filter(|found| found.connection == id) else { continue };
+            let Some(queue) = connection.behind.pop_front() else {
+                break;
+            };
+            let Some(subscription) = queues
+                .get_mut(&queue)
+                .filter(|found| found.connection == id)
+            else {
+                continue;
+            };
             subscription.listed = false;
-            if let Some(from) = subscription.next.filter(|next| *next <= subscription.latest) {
-                return Some(Wanted { queue, from, count: room.min(limits::READ_LETTERS) });
+            if let Some(from) = subscription
+                .next
+                .filter(|next| *next <= subscription.latest)
+            {
+                return Some(Wanted {
+                    queue,
+                    from,
+                    count: room.min(limits::READ_LETTERS),
+                });
             }
         }
         connection.fetching = false;
@@ -190,11 +249,17 @@ impl Delivery {
     /// What was wanted is here.
     pub(crate) fn fetched(&self, id: ConnectionId, wanted: Wanted, letters: Vec<Letter>) {
         let mut state = self.state();
-        if state.queues.get(&wanted.queue).is_none_or(|found| found.connection != id) {
+        if state
+            .queues
+            .get(&wanted.queue)
+            .is_none_or(|found| found.connection != id)
+        {
             return;
         }
         let all = letters.len() < usize::try_from(wanted.count).unwrap_or(usize::MAX);
-        let last = letters.last().map_or(wanted.from, |letter| letter.seq.saturating_add(1));
+        let last = letters
+            .last()
+            .map_or(wanted.from, |letter| letter.seq.saturating_add(1));
         for letter in letters {
             state.push(&wanted.queue, letter.seq, letter.body, letter.hour);
         }
@@ -225,20 +290,33 @@ impl Delivery {
 
 impl State {
     fn leave(&mut self, queue: &QueueId) {
-        let Some(old) = self.queues.remove(queue) else { return };
+        let Some(old) = self.queues.remove(queue) else {
+            return;
+        };
         if let Some(connection) = self.connections.get_mut(&old.connection) {
             connection.queues.retain(|other| other != queue);
-            let pushed = old.next.unwrap_or(1).saturating_sub(1).saturating_sub(old.acknowledged);
-            connection.unacknowledged =
-                connection.unacknowledged.saturating_sub(u32::try_from(pushed).unwrap_or(u32::MAX));
+            let pushed = old
+                .next
+                .unwrap_or(1)
+                .saturating_sub(1)
+                .saturating_sub(old.acknowledged);
+            connection.unacknowledged = connection
+                .unacknowledged
+                .saturating_sub(u32::try_from(pushed).unwrap_or(u32::MAX));
         }
     }
 
     /// Lists a queue that is behind; returns whether its connection should begin to fetch.
     fn look_at(&mut self, queue: &QueueId) -> bool {
-        let Some(subscription) = self.queues.get_mut(queue) else { return false };
-        let behind = subscription.next.is_some_and(|next| next <= subscription.latest);
-        let Some(connection) = self.connections.get_mut(&subscription.connection) else { return false };
+        let Some(subscription) = self.queues.get_mut(queue) else {
+            return false;
+        };
+        let behind = subscription
+            .next
+            .is_some_and(|next| next <= subscription.latest);
+        let Some(connection) = self.connections.get_mut(&subscription.connection) else {
+            return false;
+        };
         if behind && !subscription.listed {
             subscription.listed = true;
             connection.behind.push_back(*queue);
@@ -247,18 +325,33 @@ impl State {
     }
 
     fn push(&mut self, queue: &QueueId, seq: u64, body: Bytes, hour: Timestamp) {
-        let Some(subscription) = self.queues.get_mut(queue) else { return };
-        let Some(connection) = self.connections.get_mut(&subscription.connection) else { return };
+        let Some(subscription) = self.queues.get_mut(queue) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(&subscription.connection) else {
+            return;
+        };
         // A body in the store is of a bucket: it came through the same check.
         let Ok(body) = Body::new(body) else { return };
         // Numbers that expired count as acknowledged, so that the window opens by what was really pushed.
         let skipped = seq.saturating_sub(subscription.next.unwrap_or(seq));
-        subscription.acknowledged = subscription.acknowledged.saturating_add(skipped).min(seq.saturating_sub(1));
+        subscription.acknowledged = subscription
+            .acknowledged
+            .saturating_add(skipped)
+            .min(seq.saturating_sub(1));
         subscription.next = Some(seq.saturating_add(1));
         connection.unacknowledged = connection.unacknowledged.saturating_add(1);
         self.delivered = self.delivered.saturating_add(1);
-        let deliver = Deliver { queue_id: *queue, seq, body, hour };
-        connection.mailbox.push(RelayFrame { request_id: 0, reply: Reply::Deliver(deliver) });
+        let deliver = Deliver {
+            queue_id: *queue,
+            seq,
+            body,
+            hour,
+        };
+        connection.mailbox.push(RelayFrame {
+            request_id: 0,
+            reply: Reply::Deliver(deliver),
+        });
     }
 }
 

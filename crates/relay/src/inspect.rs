@@ -116,8 +116,11 @@ pub fn make_registration_code(data: &Path, valid_seconds: u64) -> Result<String,
     if !store::exists(data) {
         return Err(InspectError::NoStore(data.to_owned()));
     }
-    let code = data_encoding::BASE32_NOPAD.encode(&os::random::<10>()).to_ascii_lowercase();
+    let code = data_encoding::BASE32_NOPAD
+        .encode(&os::random::<10>())
+        .to_ascii_lowercase();
     let expires = Timestamp::from_secs(os::now().as_secs().saturating_add(valid_seconds));
-    store::make_code(data, &keys::sha256(&[code.as_bytes()]), expires).map_err(InspectError::Store)?;
+    store::make_code(data, &keys::sha256(&[code.as_bytes()]), expires)
+        .map_err(InspectError::Store)?;
     Ok(code)
 }

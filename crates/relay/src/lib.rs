@@ -26,7 +26,13 @@ mod store;
 mod tickets;
 mod tls;
 
-pub use config::{Config, ConfigError, Rates, Registration, Storage, TlsFiles, check_blobs, check_store, check_wake};
-pub use inspect::{Account, BlobRow, InspectError, InspectReport, LetterRow, Queue, inspect, make_registration_code};
+pub use config::{
+    Config, ConfigError, Rates, Registration, Storage, TlsFiles, check_blobs, check_store,
+    check_wake,
+};
+pub use inspect::{
+    Account, BlobRow, InspectError, InspectReport, LetterRow, Queue, inspect,
+    make_registration_code,
+};
 pub use relay::{Relay, Running, StartError};
 pub use tls::TlsError;

@@ -37,7 +37,10 @@ impl Mailbox {
 
     /// Puts in a frame.
     pub(crate) fn push(&self, frame: RelayFrame) {
-        self.frames.lock().unwrap_or_else(PoisonError::into_inner).push_back(frame);
+        self.frames
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(frame);
         self.changed.notify_one();
     }
 

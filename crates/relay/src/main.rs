@@ -1,7 +1,9 @@
 //! `letterlock-relay`: the relay as operators run it.
 
 use clap::{Args, Parser, Subcommand};
-use letterlock_relay::{Config, Relay, check_blobs, check_store, check_wake, inspect, make_registration_code};
+use letterlock_relay::{
+    Config, Relay, check_blobs, check_store, check_wake, inspect, make_registration_code,
+};
 use std::error::Error;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -103,11 +105,19 @@ fn settings(wish: Serve) -> Result<Config, Box<dyn Error>> {
 }
 
 fn serve(wish: Serve) -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
     let config = settings(wish)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        );
         let relay = Relay::start(config).await?;
         writeln!(std::io::stdout(), "listening on {}", relay.url())?;
         tokio::select! {
@@ -126,21 +136,45 @@ fn show(wish: &Inspect) -> Result<(), Box<dyn Error>> {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
         return Ok(());
     }
-    writeln!(out, "relay {} at transaction {}", report.relay_id, report.store_version)?;
+    writeln!(
+        out,
+        "relay {} at transaction {}",
+        report.relay_id, report.store_version
+    )?;
     for account in &report.accounts {
-        writeln!(out, "account  {}  {}  log of {} bytes", account.name, account.account_id, account.log_bytes)?;
+        writeln!(
+            out,
+            "account  {}  {}  log of {} bytes",
+            account.name, account.account_id, account.log_bytes
+        )?;
     }
     for queue in &report.queues {
-        writeln!(out, "queue    {}  {} waiting, {} taken", queue.queue_id, queue.waiting, queue.acknowledged)?;
+        writeln!(
+            out,
+            "queue    {}  {} waiting, {} taken",
+            queue.queue_id, queue.waiting, queue.acknowledged
+        )?;
     }
     for letter in &report.letters {
-        writeln!(out, "letter   {}  number {}, {} bytes", letter.queue_id, letter.seq, letter.bucket)?;
+        writeln!(
+            out,
+            "letter   {}  number {}, {} bytes",
+            letter.queue_id, letter.seq, letter.bucket
+        )?;
     }
     for blob in &report.blobs {
         let state = if blob.complete { "whole" } else { "unfinished" };
-        writeln!(out, "blob     {}  {} bytes, {state}", blob.blob_id, blob.bytes)?;
+        writeln!(
+            out,
+            "blob     {}  {} bytes, {state}",
+            blob.blob_id, blob.bytes
+        )?;
     }
-    writeln!(out, "{} one-time pre-keys, {} tickets", report.one_time_pre_keys, report.tickets)?;
+    writeln!(
+        out,
+        "{} one-time pre-keys, {} tickets",
+        report.one_time_pre_keys, report.tickets
+    )?;
     Ok(())
 }
 

@@ -40,6 +40,13 @@ impl Metrics {
 
     /// A bundle was given out.
     pub(crate) fn bundle_taken(&self, one_time: bool) {
-        add(if one_time { &self.bundles_one_time } else { &self.bundles_last_resort }, 1);
+        add(
+            if one_time {
+                &self.bundles_one_time
+            } else {
+                &self.bundles_last_resort
+            },
+            1,
+        );
     }
 }

@@ -1,5 +1,8 @@
 //! The one clock, the one source of entropy, and the relay's own small files.
-#![expect(clippy::disallowed_methods, reason = "this is the file that reads clock, entropy and configuration")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the file that reads clock, entropy and configuration"
+)]
 
 use keys::Timestamp;
 use rand_core::UnwrapErr;
@@ -12,7 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Reads the clock.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_secs(since.as_secs())
 }
 
@@ -36,7 +41,10 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 
 /// Makes a folder, and those above it, for the owner alone.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 /// Reads a small file of the operator.
@@ -47,7 +55,12 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Writes a small file for the owner alone; it is there whole or not at all.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;
@@ -59,7 +72,12 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Takes the folder for this process until the guard is dropped.
 pub(crate) fn lock(path: &Path) -> io::Result<fs::File> {
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),

@@ -21,14 +21,21 @@ pub(crate) async fn publish(state: &State, request: wire::PublishPreKeys) -> Rep
         return refusal::of(RefusalKind::NotFound, "no such device");
     };
     // SECURITY: only the device speaks for itself; `pre_keys_of_another_device_are_refused` notices.
-    let signed = HybridSignature::from_bytes(log.suite(), &request.signature).is_ok_and(|signature| {
-        device.verifying_key().verify(label::PUBLISH, &wire::publish_message(&request), &signature).is_ok()
-    });
+    let signed =
+        HybridSignature::from_bytes(log.suite(), &request.signature).is_ok_and(|signature| {
+            device
+                .verifying_key()
+                .verify(label::PUBLISH, &wire::publish_message(&request), &signature)
+                .is_ok()
+        });
     if !signed {
         return refusal::of(RefusalKind::Forbidden, "the signature does not hold");
     }
     match state.store.publish(request, os::now()).await {
-        Ok(Some((one_time_ec, one_time_kem))) => Reply::PreKeyCounts(PreKeyCounts { one_time_ec, one_time_kem }),
+        Ok(Some((one_time_ec, one_time_kem))) => Reply::PreKeyCounts(PreKeyCounts {
+            one_time_ec,
+            one_time_kem,
+        }),
         Ok(None) => refusal::of(RefusalKind::Quota, "too many one-time pre-keys"),
         Err(_) => refusal::storage(),
     }
@@ -36,8 +43,15 @@ pub(crate) async fn publish(state: &State, request: wire::PublishPreKeys) -> Rep
 
 /// Counts the one-time pre-keys that are left.
 pub(crate) async fn count(state: &State, request: wire::PreKeyCount) -> Reply {
-    match state.store.pre_key_counts(request.account, request.device).await {
-        Ok(Some((one_time_ec, one_time_kem))) => Reply::PreKeyCounts(PreKeyCounts { one_time_ec, one_time_kem }),
+    match state
+        .store
+        .pre_key_counts(request.account, request.device)
+        .await
+    {
+        Ok(Some((one_time_ec, one_time_kem))) => Reply::PreKeyCounts(PreKeyCounts {
+            one_time_ec,
+            one_time_kem,
+        }),
         Ok(None) => refusal::of(RefusalKind::NotFound, "no such device"),
         Err(_) => refusal::storage(),
     }
@@ -48,14 +62,23 @@ pub(crate) async fn take(state: &State, request: wire::FetchBundle) -> Reply {
     if let Err(wait) = state.charge_device(request.account, request.device) {
         return refusal::rate(wait);
     }
-    let parts = match state.store.take_bundle(request.account, request.device, os::now()).await {
+    let parts = match state
+        .store
+        .take_bundle(request.account, request.device, os::now())
+        .await
+    {
         Ok(Some(parts)) => parts,
         Ok(None) => return refusal::of(RefusalKind::NotFound, "no such device"),
         Err(_) => return refusal::storage(),
     };
     state.metrics.bundle_taken(parts.kem_is_one_time);
-    let (queue, token) = parts.front_door.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-    let Ok(token) = token.try_into().map(SendToken::from_bytes) else { return refusal::storage() };
+    let (queue, token) = parts
+        .front_door
+        .split_first_chunk::<16>()
+        .unwrap_or((&[0; 16], &[]));
+    let Ok(token) = token.try_into().map(SendToken::from_bytes) else {
+        return refusal::storage();
+    };
     Reply::Bundle(Bundle {
         account: request.account,
         device: request.device,
@@ -64,6 +87,9 @@ pub(crate) async fn take(state: &State, request: wire::FetchBundle) -> Reply {
         kem: parts.kem,
         kem_is_one_time: parts.kem_is_one_time,
         one_time_ec: parts.one_time_ec,
-        front_door: FrontDoor { queue_id: QueueId::from_bytes(*queue), token },
+        front_door: FrontDoor {
+            queue_id: QueueId::from_bytes(*queue),
+            token,
+        },
     })
 }

@@ -16,7 +16,11 @@ pub(crate) async fn create(state: &State, request: wire::CreateQueue) -> Reply {
     match state.store.create_queue(request, os::now()).await {
         Ok(Created::Done) => Reply::Done,
         Ok(Created::Conflict) => refusal::of(RefusalKind::Conflict, "another queue has this id"),
-        Ok(Created::Full) => refusal::for_now(RefusalKind::Quota, "no more queues", limits::STORAGE_RETRY_MS),
+        Ok(Created::Full) => refusal::for_now(
+            RefusalKind::Quota,
+            "no more queues",
+            limits::STORAGE_RETRY_MS,
+        ),
         Err(_) => refusal::storage(),
     }
 }
@@ -40,7 +44,10 @@ pub(crate) async fn subscribe(
         return refusal::of(RefusalKind::Forbidden, "the signature does not hold");
     }
     if state.delivery.subscribe(connection, &queue).is_err() {
-        return refusal::of(RefusalKind::Quota, "too many subscriptions on one connection");
+        return refusal::of(
+            RefusalKind::Quota,
+            "too many subscriptions on one connection",
+        );
     }
     // Read again: what was stored before the subscription stood is in here, what comes after is announced.
     match state.store.queue(queue).await {
@@ -51,7 +58,11 @@ pub(crate) async fn subscribe(
         }),
         other => {
             state.delivery.unsubscribe(&queue);
-            if other.is_ok() { refusal::of(RefusalKind::NotFound, "no such queue") } else { refusal::storage() }
+            if other.is_ok() {
+                refusal::of(RefusalKind::NotFound, "no such queue")
+            } else {
+                refusal::storage()
+            }
         }
     }
 }
@@ -59,7 +70,12 @@ pub(crate) async fn subscribe(
 /// Lets the bodies of a subscription flow, after its reply was put in the mailbox.
 pub(crate) fn begin(state: &Arc<State>, connection: ConnectionId, queue: &QueueId, reply: &Reply) {
     if let Reply::Subscribed(subscribed) = reply
-        && state.delivery.begin(connection, queue, subscribed.last_acknowledged, subscribed.next_seq)
+        && state.delivery.begin(
+            connection,
+            queue,
+            subscribed.last_acknowledged,
+            subscribed.next_seq,
+        )
     {
         fetch(state, connection);
     }
@@ -108,8 +124,13 @@ impl Job for SendJob {
             return;
         };
         if sent.wait_ms > 0 {
-            let refused = Refused::for_now(RefusalKind::RateLimited, "too many letters for one queue", sent.wait_ms);
-            self.mailbox.answer(self.request_id, Reply::Refused(refused));
+            let refused = Refused::for_now(
+                RefusalKind::RateLimited,
+                "too many letters for one queue",
+                sent.wait_ms,
+            );
+            self.mailbox
+                .answer(self.request_id, Reply::Refused(refused));
             return;
         }
         let body = self.request.body.into_bytes();
@@ -122,7 +143,13 @@ impl Job for SendJob {
                 }
             }
         }
-        self.mailbox.answer(self.request_id, Reply::SendResult(SendResult { rows: sent.rows, store_version }));
+        self.mailbox.answer(
+            self.request_id,
+            Reply::SendResult(SendResult {
+                rows: sent.rows,
+                store_version,
+            }),
+        );
     }
 
     fn weight(&self) -> usize {
@@ -144,7 +171,11 @@ impl Job for AcknowledgeJob {
     }
 
     fn finish(self: Box<Self>, committed: Option<u64>) {
-        let reply = if committed.is_some() { Reply::Done } else { refusal::storage() };
+        let reply = if committed.is_some() {
+            Reply::Done
+        } else {
+            refusal::storage()
+        };
         self.state.metrics.acknowledged();
         self.mailbox.answer(self.request_id, reply);
     }

@@ -25,7 +25,10 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// A bucket from which nothing was taken.
     pub(crate) fn full() -> Self {
-        Self { taken: 0, at: Duration::ZERO }
+        Self {
+            taken: 0,
+            at: Duration::ZERO,
+        }
     }
 
     /// The milliseconds until one may be taken; 0 means now.
@@ -35,7 +38,10 @@ impl Bucket {
         if over == 0 {
             return 0;
         }
-        over.saturating_mul(1000).checked_div(rate.milli_per_second).unwrap_or(u64::MAX).saturating_add(1)
+        over.saturating_mul(1000)
+            .checked_div(rate.milli_per_second)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1)
     }
 
     /// Takes one, whether or not it is there.
@@ -46,7 +52,10 @@ impl Bucket {
 
     fn taken_at(&self, rate: Rate, ticks: Duration) -> u64 {
         let passed = u64::try_from(ticks.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
-        let back = passed.saturating_mul(rate.milli_per_second).checked_div(1000).unwrap_or(0);
+        let back = passed
+            .saturating_mul(rate.milli_per_second)
+            .checked_div(1000)
+            .unwrap_or(0);
         self.taken.saturating_sub(back)
     }
 
@@ -66,14 +75,19 @@ pub(crate) struct Buckets<K> {
 impl<K: Hash + Eq> Buckets<K> {
     /// No buckets yet.
     pub(crate) fn new(rate: Rate, max: usize) -> Self {
-        Self { rate, max, buckets: HashMap::new() }
+        Self {
+            rate,
+            max,
+            buckets: HashMap::new(),
+        }
     }
 
     /// Takes one, or says how many milliseconds to wait.
     pub(crate) fn take(&mut self, key: K, ticks: Duration) -> Result<(), u64> {
         if self.buckets.len() >= self.max && !self.buckets.contains_key(&key) {
             let rate = self.rate;
-            self.buckets.retain(|_, bucket| !bucket.is_idle(rate, ticks));
+            self.buckets
+                .retain(|_, bucket| !bucket.is_idle(rate, ticks));
             if self.buckets.len() >= self.max {
                 return Err(limits::STOPPING_RETRY_MS);
             }
@@ -93,7 +107,10 @@ impl<K: Hash + Eq> Buckets<K> {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate { milli_per_second: 2_000, burst: 3 };
+    const RATE: Rate = Rate {
+        milli_per_second: 2_000,
+        burst: 3,
+    };
 
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {
@@ -101,7 +118,10 @@ mod tests {
         let start = Duration::from_secs(100);
         assert_eq!([(); 3].map(|()| buckets.take(1, start)), [Ok(()); 3]);
         assert_eq!(buckets.take(1, start), Err(501));
-        assert_eq!(buckets.take(1, start.saturating_add(Duration::from_millis(501))), Ok(()));
+        assert_eq!(
+            buckets.take(1, start.saturating_add(Duration::from_millis(501))),
+            Ok(())
+        );
         assert_eq!(buckets.take(2, start), Ok(()));
     }
 
@@ -109,7 +129,13 @@ mod tests {
     fn the_number_of_buckets_is_bounded() {
         let mut buckets = Buckets::new(RATE, 2);
         let start = Duration::from_secs(100);
-        assert_eq!([1, 2, 3].map(|key| buckets.take(key, start)), [Ok(()), Ok(()), Err(limits::STOPPING_RETRY_MS)]);
-        assert_eq!(buckets.take(3, start.saturating_add(Duration::from_secs(10))), Ok(()));
+        assert_eq!(
+            [1, 2, 3].map(|key| buckets.take(key, start)),
+            [Ok(()), Ok(()), Err(limits::STOPPING_RETRY_MS)]
+        );
+        assert_eq!(
+            buckets.take(3, start.saturating_add(Duration::from_secs(10))),
+            Ok(())
+        );
     }
 }

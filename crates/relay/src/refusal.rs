@@ -15,7 +15,11 @@ pub(crate) fn for_now(kind: RefusalKind, message: &str, retry_after_ms: u64) -> 
 
 /// The store failed; nothing was changed.
 pub(crate) fn storage() -> Reply {
-    for_now(RefusalKind::Storage, "the store failed", limits::STORAGE_RETRY_MS)
+    for_now(
+        RefusalKind::Storage,
+        "the store failed",
+        limits::STORAGE_RETRY_MS,
+    )
 }
 
 /// Too many requests.

@@ -89,19 +89,35 @@ impl Relay {
             _ => StartError::Data(error),
         })?;
         let plain = config.tls.is_none() && config.listen.ip().is_loopback();
-        let tls = if plain { None } else { Some(tls::load(&config)?) };
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| StartError::Listen { address: config.listen, error })?;
+        let tls = if plain {
+            None
+        } else {
+            Some(tls::load(&config)?)
+        };
+        let listener =
+            TcpListener::bind(config.listen)
+                .await
+                .map_err(|error| StartError::Listen {
+                    address: config.listen,
+                    error,
+                })?;
         let address = listener.local_addr().map_err(StartError::Data)?;
         let url = url(&config, address, tls.as_ref().map(|tls| &tls.pin));
         let (store, threads) = Store::open(&config).map_err(StartError::Store)?;
         let stored = store.blob_bytes().await.unwrap_or(0);
-        let blobs = Blobs::open(&config.data, stored, config.storage.all_blob_bytes).map_err(StartError::Data)?;
+        let blobs = Blobs::open(&config.data, stored, config.storage.all_blob_bytes)
+            .map_err(StartError::Data)?;
         let (stop, stopping) = watch::channel(false);
         let state = Arc::new(State::new(config, store, blobs, stopping));
         let server = tokio::spawn(run(state, listener, tls.map(|tls| tls.acceptor)));
-        Ok(Running { url, address, stop, server, threads, _lock: lock })
+        Ok(Running {
+            url,
+            address,
+            stop,
+            server,
+            threads,
+            _lock: lock,
+        })
     }
 }
 
@@ -170,7 +186,13 @@ async fn sweep(state: Arc<State>) {
         let _failed = state.store.sweep(now).await;
         if let Ok(expired) = state.store.expired_blobs(now).await {
             for blob in expired {
-                let bytes = state.store.blob(blob).await.ok().flatten().map_or(0, |record| record.durable);
+                let bytes = state
+                    .store
+                    .blob(blob)
+                    .await
+                    .ok()
+                    .flatten()
+                    .map_or(0, |record| record.durable);
                 let _failed = api::blobs::discard(&state, blob, bytes).await;
             }
         }

@@ -43,7 +43,11 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut peers = self.state.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self
+            .state
+            .peers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         peers.all = peers.all.saturating_sub(1);
         if let Some(count) = peers.open.get_mut(&self.peer) {
             *count = count.saturating_sub(1);
@@ -56,7 +60,10 @@ impl Drop for Place {
 
 fn per_second(rate: u32, burst: u64) -> Rate {
     let rate = u64::from(rate);
-    Rate { milli_per_second: rate.saturating_mul(1000), burst: rate.saturating_mul(burst).max(1) }
+    Rate {
+        milli_per_second: rate.saturating_mul(1000),
+        burst: rate.saturating_mul(burst).max(1),
+    }
 }
 
 impl State {
@@ -66,13 +73,25 @@ impl State {
         blobs: crate::blobs::Blobs,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let hour = u64::from(config.rates.bundles_of_device).saturating_mul(1000).checked_div(3600).unwrap_or(0);
+        let hour = u64::from(config.rates.bundles_of_device)
+            .saturating_mul(1000)
+            .checked_div(3600)
+            .unwrap_or(0);
         let peers = Peers {
-            requests: Buckets::new(per_second(config.rates.requests_of_address, 10), limits::REMEMBERED_PEERS),
+            requests: Buckets::new(
+                per_second(config.rates.requests_of_address, 10),
+                limits::REMEMBERED_PEERS,
+            ),
             open: HashMap::new(),
             all: 0,
         };
-        let devices = Buckets::new(Rate { milli_per_second: hour.max(1), burst: 100 }, limits::REMEMBERED_DEVICES);
+        let devices = Buckets::new(
+            Rate {
+                milli_per_second: hour.max(1),
+                burst: 100,
+            },
+            limits::REMEMBERED_DEVICES,
+        );
         Self {
             config,
             store,
@@ -91,12 +110,17 @@ impl State {
         let rates = &self.config.rates;
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = peers.open.get(&peer).copied().unwrap_or(0);
-        if peers.all >= rates.connections || (self.is_limited(peer) && of_peer >= rates.connections_of_address) {
+        if peers.all >= rates.connections
+            || (self.is_limited(peer) && of_peer >= rates.connections_of_address)
+        {
             return None;
         }
         peers.all = peers.all.saturating_add(1);
         peers.open.insert(peer, of_peer.saturating_add(1));
-        Some(Place { state: Arc::clone(self), peer })
+        Some(Place {
+            state: Arc::clone(self),
+            peer,
+        })
     }
 
     /// Takes one request from the peer's rate, or says how many milliseconds to wait.
@@ -146,7 +170,9 @@ impl State {
 pub(crate) fn fetch(state: &Arc<State>, id: ConnectionId) {
     let shared = Arc::clone(state);
     let reading = move |sql: &_| {
-        let Some(wanted) = shared.delivery.wanted(id) else { return };
+        let Some(wanted) = shared.delivery.wanted(id) else {
+            return;
+        };
         match store::letters(sql, &wanted.queue, wanted.from, wanted.count) {
             Ok(letters) => {
                 shared.delivery.fetched(id, wanted, letters);

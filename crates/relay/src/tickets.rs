@@ -8,9 +8,16 @@ use wire::{RefusalKind, Reply};
 
 /// Notes a ticket.
 pub(crate) async fn create(state: &State, request: wire::CreateTicket) -> Reply {
-    match state.store.create_ticket(request.ticket_hash, request.expires, os::now()).await {
+    match state
+        .store
+        .create_ticket(request.ticket_hash, request.expires, os::now())
+        .await
+    {
         Ok(true) => Reply::Done,
-        Ok(false) => refusal::of(RefusalKind::Conflict, "the ticket is known with another time"),
+        Ok(false) => refusal::of(
+            RefusalKind::Conflict,
+            "the ticket is known with another time",
+        ),
         Err(_) => refusal::storage(),
     }
 }

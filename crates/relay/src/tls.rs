@@ -48,7 +48,10 @@ pub(crate) fn load(config: &Config) -> Result<Tls, TlsError> {
     let (certificate, key) = match &config.tls {
         Some(files) => (files.certificate.clone(), files.key.clone()),
         None => {
-            let (certificate, key) = (config.data.join("tls-certificate.pem"), config.data.join("tls-key.pem"));
+            let (certificate, key) = (
+                config.data.join("tls-certificate.pem"),
+                config.data.join("tls-key.pem"),
+            );
             if !key.exists() || !certificate.exists() {
                 make(&certificate, &key)?;
             }
@@ -67,25 +70,40 @@ pub(crate) fn load(config: &Config) -> Result<Tls, TlsError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    os::read(path).map_err(|error| TlsError::File { path: path.to_owned(), error })
+    os::read(path).map_err(|error| TlsError::File {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// The certificate names nothing of the operator: clients look at its key alone.
 fn make(certificate: &Path, key: &Path) -> Result<(), TlsError> {
     let pair = KeyPair::generate().map_err(TlsError::Make)?;
-    let mut params = CertificateParams::new(vec!["letterlock-relay".to_owned()]).map_err(TlsError::Make)?;
+    let mut params =
+        CertificateParams::new(vec!["letterlock-relay".to_owned()]).map_err(TlsError::Make)?;
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "letterlock-relay");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "letterlock-relay");
     let signed = params.self_signed(&pair).map_err(TlsError::Make)?;
     for (path, pem) in [(key, pair.serialize_pem()), (certificate, signed.pem())] {
-        os::write_private(path, pem.as_bytes()).map_err(|error| TlsError::File { path: path.to_owned(), error })?;
+        os::write_private(path, pem.as_bytes()).map_err(|error| TlsError::File {
+            path: path.to_owned(),
+            error,
+        })?;
     }
     Ok(())
 }
 
-fn server(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, TlsError> {
+fn server(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, TlsError> {
     let provider = CryptoProvider {
-        kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768, aws_lc_rs::kx_group::X25519],
+        kx_groups: vec![
+            aws_lc_rs::kx_group::X25519MLKEM768,
+            aws_lc_rs::kx_group::X25519,
+        ],
         ..aws_lc_rs::default_provider()
     };
     // SECURITY: nothing older than TLS 1.3; `tls_1_2_is_refused` notices.

@@ -26,7 +26,11 @@ const READ_TOKEN_HASH: HeaderName = HeaderName::from_static("read-token-hash");
 
 /// The methods of `/v1/blobs/{id}`.
 pub(crate) fn routes() -> MethodRouter<Arc<State>> {
-    put(upload).head(state_of).post(complete).get(download).delete(remove)
+    put(upload)
+        .head(state_of)
+        .post(complete)
+        .get(download)
+        .delete(remove)
 }
 
 /// An answer that ends a request early.
@@ -46,7 +50,14 @@ fn unavailable() -> Refusal {
 
 fn with_offset(status: StatusCode, record: &BlobRecord) -> Response {
     let complete = HeaderValue::from_static(if record.complete { "?1" } else { "?0" });
-    (status, [(OFFSET, HeaderValue::from(record.durable)), (COMPLETE, complete)]).into_response()
+    (
+        status,
+        [
+            (OFFSET, HeaderValue::from(record.durable)),
+            (COMPLETE, complete),
+        ],
+    )
+        .into_response()
 }
 
 fn name(text: &str) -> Result<BlobId, Refusal> {
@@ -62,13 +73,22 @@ fn token_hash(headers: &HeaderMap) -> Result<[u8; 32], Refusal> {
         .filter(|token| token.len() == 32);
     match token {
         Some(token) => Ok(keys::sha256(&[&token])),
-        None => Err((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()),
+        None => Err((
+            StatusCode::UNAUTHORIZED,
+            [(header::WWW_AUTHENTICATE, "Bearer")],
+        )
+            .into_response()),
     }
 }
 
 fn number(request: &Request, name: &str) -> Option<u64> {
     let pairs = request.uri().query()?.split('&');
-    pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1.parse().ok()
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)?
+        .1
+        .parse()
+        .ok()
 }
 
 async fn find(state: &State, blob: BlobId) -> Result<Option<BlobRecord>, Refusal> {
@@ -76,26 +96,42 @@ async fn find(state: &State, blob: BlobId) -> Result<Option<BlobRecord>, Refusal
 }
 
 async fn known(state: &State, blob: BlobId) -> Result<BlobRecord, Refusal> {
-    find(state, blob).await?.ok_or_else(|| refuse(StatusCode::NOT_FOUND))
+    find(state, blob)
+        .await?
+        .ok_or_else(|| refuse(StatusCode::NOT_FOUND))
 }
 
 fn check(shown: &[u8; 32], wanted: &[u8; 32]) -> Result<(), Refusal> {
     // SECURITY: the token is all that allows; `a_blob_is_opened_by_its_token_alone` notices.
-    if keys::ct_eq(shown, wanted) { Ok(()) } else { Err(refuse(StatusCode::FORBIDDEN)) }
+    if keys::ct_eq(shown, wanted) {
+        Ok(())
+    } else {
+        Err(refuse(StatusCode::FORBIDDEN))
+    }
 }
 
-async fn state_of(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn state_of(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let shown = token_hash(&headers)?;
     let record = known(&state, name(&id)?).await?;
     check(&shown, &record.write_hash).or_else(|_| check(&shown, &record.read_hash))?;
     Ok(with_offset(StatusCode::OK, &record))
 }
 
-async fn upload(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, request: Request) -> Result<Response, Refusal> {
+async fn upload(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let blob = name(&id)?;
     let write_hash = token_hash(request.headers())?;
     let offset = number(&request, "offset").ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
-    let Some(turn) = state.blobs.turn(&blob).await else { return Err(unavailable()) };
+    let Some(turn) = state.blobs.turn(&blob).await else {
+        return Err(unavailable());
+    };
     let record = match find(&state, blob).await? {
         Some(record) => record,
         None => begin(&state, blob, write_hash, offset, request.headers()).await?,
@@ -104,7 +140,10 @@ async fn upload(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, reque
     if record.complete || offset > record.durable {
         return Err(with_offset(StatusCode::CONFLICT, &record));
     }
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     check_room(&state, record.durable, offset, announced.unwrap_or(0))?;
     // On a task of its own: a client that goes away must not leave the file and the record apart.
     let writing = tokio::spawn(async move {
@@ -130,8 +169,17 @@ async fn begin(
         .and_then(|value| BASE64URL_NOPAD.decode(value.as_bytes()).ok())
         .and_then(|hash| hash.try_into().ok())
         .ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
-    let record = BlobRecord { write_hash, read_hash, durable: 0, complete: false };
-    state.store.begin_blob(blob, record, os::now()).await.map_err(|_| unavailable())?;
+    let record = BlobRecord {
+        write_hash,
+        read_hash,
+        durable: 0,
+        complete: false,
+    };
+    state
+        .store
+        .begin_blob(blob, record, os::now())
+        .await
+        .map_err(|_| unavailable())?;
     Ok(record)
 }
 
@@ -162,7 +210,11 @@ async fn receive(
 ) -> Result<Response, Refusal> {
     if offset < before.durable {
         // The file is cut back next: after a crash the record must not promise what is gone.
-        state.store.note_blob(blob, offset, false).await.map_err(|_| unavailable())?;
+        state
+            .store
+            .note_blob(blob, offset, false)
+            .await
+            .map_err(|_| unavailable())?;
     }
     let (pieces, to_write) = mpsc::channel(limits::BLOB_PIECES);
     let (store, runtime) = (state.store.clone(), tokio::runtime::Handle::current());
@@ -172,9 +224,16 @@ async fn receive(
     let ended = pump(state, body, (before.durable, offset), &pieces).await;
     drop(pieces);
     let written = writing.await.map_err(|_| unavailable())?;
-    let record = BlobRecord { durable: written.durable, ..before };
+    let record = BlobRecord {
+        durable: written.durable,
+        ..before
+    };
     state.blobs.count(before.durable, record.durable);
-    state.store.note_blob(blob, record.durable, false).await.map_err(|_| unavailable())?;
+    state
+        .store
+        .note_blob(blob, record.durable, false)
+        .await
+        .map_err(|_| unavailable())?;
     match ended {
         _ if written.failed => Err(unavailable()),
         Ended::Whole => Ok(with_offset(StatusCode::NO_CONTENT, &record)),
@@ -184,7 +243,12 @@ async fn receive(
 }
 
 /// Gathers the body into large pieces and hands them to the disk.
-async fn pump(state: &State, mut body: Body, (durable, offset): (u64, u64), pieces: &mpsc::Sender<Piece>) -> Ended {
+async fn pump(
+    state: &State,
+    mut body: Body,
+    (durable, offset): (u64, u64),
+    pieces: &mpsc::Sender<Piece>,
+) -> Ended {
     let (mut piece, mut gathered, mut received) = (Vec::new(), 0_usize, 0_u64);
     let mut stopping = state.stopping.clone();
     let ended = loop {
@@ -215,30 +279,50 @@ async fn pump(state: &State, mut body: Body, (durable, offset): (u64, u64), piec
     ended
 }
 
-async fn complete(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, request: Request) -> Result<Response, Refusal> {
+async fn complete(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let blob = name(&id)?;
     let shown = token_hash(request.headers())?;
     let length = number(&request, "length").ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
-    let Some(_turn) = state.blobs.turn(&blob).await else { return Err(unavailable()) };
+    let Some(_turn) = state.blobs.turn(&blob).await else {
+        return Err(unavailable());
+    };
     let mut record = known(&state, blob).await?;
     check(&shown, &record.write_hash)?;
     if length != record.durable {
         return Err(with_offset(StatusCode::CONFLICT, &record));
     }
     if !record.complete {
-        state.store.note_blob(blob, length, true).await.map_err(|_| unavailable())?;
+        state
+            .store
+            .note_blob(blob, length, true)
+            .await
+            .map_err(|_| unavailable())?;
         record.complete = true;
     }
     Ok(with_offset(StatusCode::NO_CONTENT, &record))
 }
 
-async fn remove(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn remove(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let blob = name(&id)?;
     let shown = token_hash(&headers)?;
-    let Some(_turn) = state.blobs.turn(&blob).await else { return Err(unavailable()) };
-    let Some(record) = find(&state, blob).await? else { return Ok(refuse(StatusCode::NO_CONTENT)) };
+    let Some(_turn) = state.blobs.turn(&blob).await else {
+        return Err(unavailable());
+    };
+    let Some(record) = find(&state, blob).await? else {
+        return Ok(refuse(StatusCode::NO_CONTENT));
+    };
     check(&shown, &record.write_hash)?;
-    discard(&state, blob, record.durable).await.map_err(|()| unavailable())?;
+    discard(&state, blob, record.durable)
+        .await
+        .map_err(|()| unavailable())?;
     Ok(refuse(StatusCode::NO_CONTENT))
 }
 
@@ -250,7 +334,11 @@ pub(crate) async fn discard(state: &State, blob: BlobId, bytes: u64) -> Result<(
     Ok(())
 }
 
-async fn download(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn download(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let blob = name(&id)?;
     let shown = token_hash(&headers)?;
     let record = known(&state, blob).await?;
@@ -258,24 +346,42 @@ async fn download(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, hea
     if !record.complete {
         return Err(refuse(StatusCode::NOT_FOUND));
     }
-    let (file, length) = state.blobs.read(&blob).await.map_err(|_| refuse(StatusCode::NOT_FOUND))?;
+    let (file, length) = state
+        .blobs
+        .read(&blob)
+        .await
+        .map_err(|_| refuse(StatusCode::NOT_FOUND))?;
     let length = length.min(record.durable);
     let range = match headers.get(header::RANGE) {
         None => None,
-        Some(range) => match range.to_str().ok().and_then(|text| parse_range(text, length)) {
+        Some(range) => match range
+            .to_str()
+            .ok()
+            .and_then(|text| parse_range(text, length))
+        {
             Some(range) => Some(range),
             None => {
                 let whole = format!("bytes */{length}");
-                return Err((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response());
+                return Err((
+                    StatusCode::RANGE_NOT_SATISFIABLE,
+                    [(header::CONTENT_RANGE, whole)],
+                )
+                    .into_response());
             }
         },
     };
     let (from, to) = range.unwrap_or((0, length));
     let mut answer = Response::new(body_of(state, file, from, to));
     let head = answer.headers_mut();
-    head.insert(header::CONTENT_LENGTH, HeaderValue::from(to.saturating_sub(from)));
+    head.insert(
+        header::CONTENT_LENGTH,
+        HeaderValue::from(to.saturating_sub(from)),
+    );
     head.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    head.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
     if range.is_some() {
         let text = format!("bytes {from}-{}/{length}", to.saturating_sub(1));
         if let Ok(value) = HeaderValue::from_str(&text) {
@@ -307,7 +413,10 @@ fn parse_range(text: &str, length: u64) -> Option<(u64, u64)> {
     let (from, to) = match (first.trim(), last.trim()) {
         ("", suffix) => (length.saturating_sub(suffix.parse().ok()?), length),
         (first, "") => (first.parse().ok()?, length),
-        (first, last) => (first.parse().ok()?, last.parse::<u64>().ok()?.saturating_add(1).min(length)),
+        (first, last) => (
+            first.parse().ok()?,
+            last.parse::<u64>().ok()?.saturating_add(1).min(length),
+        ),
     };
     (from < to).then_some((from, to))
 }
@@ -322,7 +431,15 @@ mod tests {
         assert_eq!(parse_range("bytes=3-", 10), Some((3, 10)));
         assert_eq!(parse_range("bytes=-4", 10), Some((6, 10)));
         assert_eq!(parse_range("bytes=2-99", 10), Some((2, 10)));
-        for wrong in ["bytes=10-", "bytes=5-4", "bytes=-0", "bytes=a-b", "bytes=-", "items=0-1", "bytes=0-1,3-4"] {
+        for wrong in [
+            "bytes=10-",
+            "bytes=5-4",
+            "bytes=-0",
+            "bytes=a-b",
+            "bytes=-",
+            "items=0-1",
+            "bytes=0-1,3-4",
+        ] {
             assert_eq!(parse_range(wrong, 10), None, "{wrong}");
         }
     }

@@ -38,7 +38,13 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
 }
 
 /// Serves a TCP connection until it ends.
-pub(crate) async fn serve(state: Arc<State>, router: Router, tls: Option<TlsAcceptor>, tcp: TcpStream, peer: IpAddr) {
+pub(crate) async fn serve(
+    state: Arc<State>,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    tcp: TcpStream,
+    peer: IpAddr,
+) {
     let Some(_place) = state.admit(peer) else {
         add(&state.metrics.connections_refused, 1);
         refuse(tls.is_some(), tcp).await;
@@ -74,8 +80,18 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let upgrade = Arc::new(Mutex::new(None));
-    Box::pin(http(Arc::clone(&state), router, io, peer, Arc::clone(&upgrade))).await;
-    let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Box::pin(http(
+        Arc::clone(&state),
+        router,
+        io,
+        peer,
+        Arc::clone(&upgrade),
+    ))
+    .await;
+    let upgrade = upgrade
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     if let Some(upgrade) = upgrade {
         websocket::<S>(state, upgrade, peer).await;
     }
@@ -118,7 +134,11 @@ async fn answer(
 ) -> Response {
     if let Err(wait_ms) = state.charge_peer(peer) {
         let seconds = wait_ms.div_ceil(1000);
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, HeaderValue::from(seconds))]).into_response();
+        return (
+            StatusCode::TOO_MANY_REQUESTS,
+            [(header::RETRY_AFTER, HeaderValue::from(seconds))],
+        )
+            .into_response();
     }
     let path = request.uri().path();
     if path == "/v1/ws" {
@@ -139,21 +159,36 @@ async fn answer(
 fn upgrade(request: &mut hyper::Request<Incoming>, slot: &Slot) -> Response {
     let headers = request.headers();
     let has = |name, wanted: &str| {
-        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            value.split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted))
-        })
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                value
+                    .split(',')
+                    .any(|word| word.trim().eq_ignore_ascii_case(wanted))
+            })
     };
     let asked = request.version() == Version::HTTP_11
         && request.method() == hyper::Method::GET
         && has(header::UPGRADE, "websocket")
         && has(header::CONNECTION, "upgrade");
     if !asked {
-        return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")]).into_response();
+        return (
+            StatusCode::UPGRADE_REQUIRED,
+            [(header::UPGRADE, "websocket")],
+        )
+            .into_response();
     }
     if !has(header::SEC_WEBSOCKET_VERSION, "13") {
-        return (StatusCode::BAD_REQUEST, [(header::SEC_WEBSOCKET_VERSION, "13")]).into_response();
+        return (
+            StatusCode::BAD_REQUEST,
+            [(header::SEC_WEBSOCKET_VERSION, "13")],
+        )
+            .into_response();
     }
-    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else { return StatusCode::BAD_REQUEST.into_response() };
+    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
@@ -171,7 +206,9 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Ok(upgraded) = upgrade.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else {
+        return;
+    };
     let (io, early) = (parts.io.into_inner(), parts.read_buf);
     let config = Some(ws::config());
     let socket = if early.is_empty() {

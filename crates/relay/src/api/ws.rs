@@ -59,7 +59,11 @@ enum End {
 }
 
 /// Serves a WebSocket until it ends.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(state: Arc<State>, peer: IpAddr, socket: WebSocketStream<S>) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    state: Arc<State>,
+    peer: IpAddr,
+    socket: WebSocketStream<S>,
+) {
     let id = state.next_connection();
     let mailbox = Arc::new(Mailbox::default());
     state.delivery.open(id, &mailbox);
@@ -78,7 +82,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(state: Arc<State>, 
     let end = connection.run().await;
     connection.state.delivery.close(id);
     if let End::Close(code) = end {
-        let frame = CloseFrame { code, reason: "".into() };
+        let frame = CloseFrame {
+            code,
+            reason: "".into(),
+        };
         let _gone = timeout(limits::STOP, connection.socket.close(Some(frame))).await;
     }
 }
@@ -140,7 +147,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 add(&self.state.metrics.refusals, 1);
             }
             let message = Message::Binary(frame.encode().into());
-            timeout(limits::WRITE, self.socket.feed(message)).await.map_err(|_| End::Gone)?.map_err(|_| End::Gone)?;
+            timeout(limits::WRITE, self.socket.feed(message))
+                .await
+                .map_err(|_| End::Gone)?
+                .map_err(|_| End::Gone)?;
         }
         self.flush_with(None).await
     }
@@ -152,7 +162,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.socket.flush().await
         };
-        timeout(limits::WRITE, write).await.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
+        timeout(limits::WRITE, write)
+            .await
+            .map_err(|_| End::Gone)?
+            .map_err(|_| End::Gone)
     }
 
     /// Handles a message and those that lie in the buffer behind it.
@@ -172,14 +185,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(Err(_)) => return Err(End::Gone),
             }
             let full = self.mailbox.pending() >= limits::PENDING_REQUESTS;
-            next = if full { None } else { self.socket.next().now_or_never() };
+            next = if full {
+                None
+            } else {
+                self.socket.next().now_or_never()
+            };
         }
         Ok(())
     }
 
     async fn frame(&mut self, bytes: Bytes) -> Result<(), End> {
         let number = ClientFrame::number(&bytes);
-        let ClientFrame { request_id, request } = match ClientFrame::decode(bytes) {
+        let ClientFrame {
+            request_id,
+            request,
+        } = match ClientFrame::decode(bytes) {
             Ok(frame) => frame,
             Err(_) => return self.malformed(number),
         };
@@ -188,7 +208,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         if !self.greeted && !matches!(request, Request::Hello(_)) {
-            self.say(request_id, refusal::of(RefusalKind::Malformed, "hello comes first"));
+            self.say(
+                request_id,
+                refusal::of(RefusalKind::Malformed, "hello comes first"),
+            );
             return Ok(());
         }
         match request {
@@ -200,7 +223,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(())
             }
             Request::Subscribe(request) => {
-                let reply = queues::subscribe(&self.state, self.id, &self.challenge, &request).await;
+                let reply =
+                    queues::subscribe(&self.state, self.id, &self.challenge, &request).await;
                 self.say(request_id, reply.clone());
                 queues::begin(&self.state, self.id, &request.queue_id, &reply);
                 Ok(())
@@ -220,7 +244,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.malformed > limits::MALFORMED_FRAMES {
             return Err(End::Close(CloseCode::Protocol));
         }
-        self.say(number, refusal::of(RefusalKind::Malformed, "the frame cannot be read"));
+        self.say(
+            number,
+            refusal::of(RefusalKind::Malformed, "the frame cannot be read"),
+        );
         Ok(())
     }
 
@@ -253,13 +280,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             now: os::now(),
             sent: None,
         };
-        self.state.store.submit(Box::new(job)).await.map_err(|_| End::Close(CloseCode::Away))
+        self.state
+            .store
+            .submit(Box::new(job))
+            .await
+            .map_err(|_| End::Close(CloseCode::Away))
     }
 
-    async fn acknowledge(&mut self, request_id: u64, request: wire::Acknowledge) -> Result<(), End> {
+    async fn acknowledge(
+        &mut self,
+        request_id: u64,
+        request: wire::Acknowledge,
+    ) -> Result<(), End> {
         // SECURITY: only a subscriber may delete; `acknowledging_takes_a_subscription` notices.
-        let Ok(behind) = self.state.delivery.acknowledged(self.id, &request.queue_id, request.up_to_seq) else {
-            self.say(request_id, refusal::of(RefusalKind::Forbidden, "not subscribed on this connection"));
+        let Ok(behind) =
+            self.state
+                .delivery
+                .acknowledged(self.id, &request.queue_id, request.up_to_seq)
+        else {
+            self.say(
+                request_id,
+                refusal::of(RefusalKind::Forbidden, "not subscribed on this connection"),
+            );
             return Ok(());
         };
         if behind {
@@ -272,7 +314,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             request_id,
             request,
         };
-        self.state.store.submit(Box::new(job)).await.map_err(|_| End::Close(CloseCode::Away))
+        self.state
+            .store
+            .submit(Box::new(job))
+            .await
+            .map_err(|_| End::Close(CloseCode::Away))
     }
 }
 

@@ -20,52 +20,85 @@ pub(crate) struct BlobRecord {
 
 /// Finds a blob.
 pub(crate) fn find(sql: &Connection, blob: &BlobId) -> rusqlite::Result<Option<BlobRecord>> {
-    sql.prepare_cached("SELECT write_hash, read_hash, durable, complete FROM blobs WHERE blob = ?1")?
-        .query_row([blob.as_bytes()], |row| {
-            Ok(BlobRecord {
-                write_hash: row.get(0)?,
-                read_hash: row.get(1)?,
-                durable: row.get(2)?,
-                complete: row.get(3)?,
-            })
+    sql.prepare_cached(
+        "SELECT write_hash, read_hash, durable, complete FROM blobs WHERE blob = ?1",
+    )?
+    .query_row([blob.as_bytes()], |row| {
+        Ok(BlobRecord {
+            write_hash: row.get(0)?,
+            read_hash: row.get(1)?,
+            durable: row.get(2)?,
+            complete: row.get(3)?,
         })
-        .optional()
+    })
+    .optional()
 }
 
 /// Begins a blob; nothing happens if it is there.
-pub(crate) fn begin(tx: &mut Tx<'_>, blob: &BlobId, record: &BlobRecord, now: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn begin(
+    tx: &mut Tx<'_>,
+    blob: &BlobId,
+    record: &BlobRecord,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     tx.sql
         .prepare_cached(
             "INSERT OR IGNORE INTO blobs (blob, write_hash, read_hash, durable, complete, hour)
              VALUES (?1, ?2, ?3, 0, 0, ?4)",
         )?
-        .execute(params![blob.as_bytes(), record.write_hash, record.read_hash, now.to_hour().as_secs()])
+        .execute(params![
+            blob.as_bytes(),
+            record.write_hash,
+            record.read_hash,
+            now.to_hour().as_secs()
+        ])
         .map(drop)
 }
 
 /// Notes what is durable.
-pub(crate) fn note(tx: &mut Tx<'_>, blob: &BlobId, durable: u64, complete: bool) -> rusqlite::Result<()> {
+pub(crate) fn note(
+    tx: &mut Tx<'_>,
+    blob: &BlobId,
+    durable: u64,
+    complete: bool,
+) -> rusqlite::Result<()> {
     tx.sql
-        .prepare_cached("UPDATE blobs SET durable = ?2, complete = ?3 WHERE blob = ?1 AND NOT complete")?
+        .prepare_cached(
+            "UPDATE blobs SET durable = ?2, complete = ?3 WHERE blob = ?1 AND NOT complete",
+        )?
         .execute(params![blob.as_bytes(), durable, complete])
         .map(drop)
 }
 
 /// Forgets a blob.
 pub(crate) fn forget(tx: &mut Tx<'_>, blob: &BlobId) -> rusqlite::Result<()> {
-    tx.sql.prepare_cached("DELETE FROM blobs WHERE blob = ?1")?.execute([blob.as_bytes()]).map(drop)
+    tx.sql
+        .prepare_cached("DELETE FROM blobs WHERE blob = ?1")?
+        .execute([blob.as_bytes()])
+        .map(drop)
 }
 
 /// Bytes of all blobs.
 pub(crate) fn bytes(sql: &Connection) -> rusqlite::Result<u64> {
-    sql.query_row("SELECT coalesce(sum(durable), 0) FROM blobs", [], |row| row.get(0))
+    sql.query_row("SELECT coalesce(sum(durable), 0) FROM blobs", [], |row| {
+        row.get(0)
+    })
 }
 
 /// Blobs whose time is over.
-pub(crate) fn expired(sql: &Connection, now: Timestamp, retention_seconds: u64) -> rusqlite::Result<Vec<BlobId>> {
+pub(crate) fn expired(
+    sql: &Connection,
+    now: Timestamp,
+    retention_seconds: u64,
+) -> rusqlite::Result<Vec<BlobId>> {
     let whole = now.as_secs().saturating_sub(retention_seconds);
-    let unfinished = now.as_secs().saturating_sub(limits::BLOB_UNFINISHED_SECONDS);
-    let mut statement = sql.prepare("SELECT blob FROM blobs WHERE hour < ?1 OR (NOT complete AND hour < ?2)")?;
-    let rows = statement.query_map([whole, unfinished], |row| row.get(0).map(BlobId::from_bytes))?;
+    let unfinished = now
+        .as_secs()
+        .saturating_sub(limits::BLOB_UNFINISHED_SECONDS);
+    let mut statement =
+        sql.prepare("SELECT blob FROM blobs WHERE hour < ?1 OR (NOT complete AND hour < ?2)")?;
+    let rows = statement.query_map([whole, unfinished], |row| {
+        row.get(0).map(BlobId::from_bytes)
+    })?;
     rows.collect()
 }

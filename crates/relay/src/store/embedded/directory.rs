@@ -34,18 +34,27 @@ pub(crate) enum Registered {
 
 /// Finds an account by name.
 pub(crate) fn by_name(sql: &Connection, name: &str) -> rusqlite::Result<Option<LogRecord>> {
-    sql.prepare_cached("SELECT name, account, log FROM accounts WHERE name = ?1")?.query_row([name], record).optional()
+    sql.prepare_cached("SELECT name, account, log FROM accounts WHERE name = ?1")?
+        .query_row([name], record)
+        .optional()
 }
 
 /// Finds an account by id.
-pub(crate) fn by_account(sql: &Connection, account: &AccountId) -> rusqlite::Result<Option<LogRecord>> {
+pub(crate) fn by_account(
+    sql: &Connection,
+    account: &AccountId,
+) -> rusqlite::Result<Option<LogRecord>> {
     sql.prepare_cached("SELECT name, account, log FROM accounts WHERE account = ?1")?
         .query_row([account.as_bytes()], record)
         .optional()
 }
 
 fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogRecord> {
-    Ok(LogRecord { name: row.get(0)?, account: AccountId::from_bytes(row.get(1)?), log: row.get(2)? })
+    Ok(LogRecord {
+        name: row.get(0)?,
+        account: AccountId::from_bytes(row.get(1)?),
+        log: row.get(2)?,
+    })
 }
 
 /// Binds a name to a verified account. `code_hash` is given where a code is needed.
@@ -56,7 +65,11 @@ pub(crate) fn register(
     now: Timestamp,
 ) -> rusqlite::Result<Registered> {
     if let Some(holder) = by_name(tx.sql, &wanted.name)? {
-        return Ok(if holder.account == wanted.account { Registered::Done } else { Registered::NameTaken });
+        return Ok(if holder.account == wanted.account {
+            Registered::Done
+        } else {
+            Registered::NameTaken
+        });
     }
     if by_account(tx.sql, &wanted.account)?.is_some() {
         return Ok(Registered::OtherName);
@@ -79,12 +92,22 @@ pub(crate) fn register(
     }
     tx.sql
         .prepare_cached("INSERT INTO accounts (account, name, log, hour) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![wanted.account.as_bytes(), wanted.name, wanted.log, now.to_hour().as_secs()])?;
+        .execute(params![
+            wanted.account.as_bytes(),
+            wanted.name,
+            wanted.log,
+            now.to_hour().as_secs()
+        ])?;
     Ok(Registered::Done)
 }
 
 /// Replaces a log, if it is still the one that the new one was checked against.
-pub(crate) fn append(tx: &mut Tx<'_>, account: &AccountId, before: &[u8], log: &[u8]) -> rusqlite::Result<bool> {
+pub(crate) fn append(
+    tx: &mut Tx<'_>,
+    account: &AccountId,
+    before: &[u8],
+    log: &[u8],
+) -> rusqlite::Result<bool> {
     let changed = tx
         .sql
         .prepare_cached("UPDATE accounts SET log = ?3 WHERE account = ?1 AND log = ?2")?
@@ -93,6 +116,14 @@ pub(crate) fn append(tx: &mut Tx<'_>, account: &AccountId, before: &[u8], log: &
 }
 
 /// Stores a code of the operator.
-pub(super) fn add_code(sql: &Connection, hash: &[u8; 32], expires: Timestamp) -> rusqlite::Result<()> {
-    sql.execute("INSERT INTO codes (code_hash, expires) VALUES (?1, ?2)", params![hash, expires.as_secs()]).map(drop)
+pub(super) fn add_code(
+    sql: &Connection,
+    hash: &[u8; 32],
+    expires: Timestamp,
+) -> rusqlite::Result<()> {
+    sql.execute(
+        "INSERT INTO codes (code_hash, expires) VALUES (?1, ?2)",
+        params![hash, expires.as_secs()],
+    )
+    .map(drop)
 }

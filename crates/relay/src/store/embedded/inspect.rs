@@ -17,14 +17,18 @@ pub(crate) fn inspect(data: &Path) -> rusqlite::Result<InspectReport> {
         queues: queues(&sql)?,
         letters: letters(&sql)?,
         blobs: blobs(&sql)?,
-        one_time_pre_keys: sql
-            .query_row("SELECT count(*) FROM one_time_keys WHERE record IS NOT NULL", [], |row| row.get(0))?,
+        one_time_pre_keys: sql.query_row(
+            "SELECT count(*) FROM one_time_keys WHERE record IS NOT NULL",
+            [],
+            |row| row.get(0),
+        )?,
         tickets: sql.query_row("SELECT count(*) FROM tickets", [], |row| row.get(0))?,
     })
 }
 
 fn accounts(sql: &Connection) -> rusqlite::Result<Vec<Account>> {
-    let mut statement = sql.prepare("SELECT name, account, length(log), hour FROM accounts ORDER BY name")?;
+    let mut statement =
+        sql.prepare("SELECT name, account, length(log), hour FROM accounts ORDER BY name")?;
     let rows = statement.query_map([], |row| {
         Ok(Account {
             name: row.get(0)?,
@@ -70,7 +74,8 @@ fn letters(sql: &Connection) -> rusqlite::Result<Vec<LetterRow>> {
 }
 
 fn blobs(sql: &Connection) -> rusqlite::Result<Vec<BlobRow>> {
-    let mut statement = sql.prepare("SELECT blob, durable, complete, hour FROM blobs ORDER BY blob")?;
+    let mut statement =
+        sql.prepare("SELECT blob, durable, complete, hour FROM blobs ORDER BY blob")?;
     let rows = statement.query_map([], |row| {
         Ok(BlobRow {
             blob_id: BlobId::from_bytes(row.get(0)?).to_string(),

@@ -74,7 +74,10 @@ impl<T: Send, F: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send> Job for Call<
     }
 
     fn finish(self: Box<Self>, committed: Option<u64>) {
-        let result = self.result.filter(|_| committed.is_some()).ok_or(StoreError);
+        let result = self
+            .result
+            .filter(|_| committed.is_some())
+            .ok_or(StoreError);
         let _gone = self.answer.send(result);
     }
 }
@@ -96,11 +99,17 @@ impl Store {
         let writer = Writer {
             sql,
             queues: QueueCache::default(),
-            queue_rate: Rate { milli_per_second: rate.saturating_mul(1000), burst: rate.saturating_mul(20) },
+            queue_rate: Rate {
+                milli_per_second: rate.saturating_mul(1000),
+                burst: rate.saturating_mul(20),
+            },
             queue_letters: config.storage.queue_letters,
             shared: Arc::clone(&shared),
         };
-        let threads = vec![thread::spawn(move || writer.run(waiting)), thread::spawn(move || read(&reader, to_read))];
+        let threads = vec![
+            thread::spawn(move || writer.run(waiting)),
+            thread::spawn(move || read(&reader, to_read)),
+        ];
         let store = Self {
             jobs,
             readings,
@@ -129,7 +138,10 @@ impl Store {
 
     /// Transactions and failed ones since the start.
     pub(crate) fn transactions(&self) -> (u64, u64) {
-        (self.shared.commits.load(Ordering::Relaxed), self.shared.failures.load(Ordering::Relaxed))
+        (
+            self.shared.commits.load(Ordering::Relaxed),
+            self.shared.failures.load(Ordering::Relaxed),
+        )
     }
 
     /// Seconds that bodies and blobs are kept.
@@ -150,7 +162,12 @@ impl Store {
         work: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        self.submit(Box::new(Call { work, result: None, answer })).await?;
+        self.submit(Box::new(Call {
+            work,
+            result: None,
+            answer,
+        }))
+        .await?;
         result.await.map_err(|_| StoreError)?
     }
 
@@ -175,14 +192,23 @@ impl Store {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        self.read_later(Box::new(move |sql| drop(answer.send(work(sql))))).await?;
-        result.await.map_err(|_| StoreError)?.map_err(|_| StoreError)
+        self.read_later(Box::new(move |sql| drop(answer.send(work(sql)))))
+            .await?;
+        result
+            .await
+            .map_err(|_| StoreError)?
+            .map_err(|_| StoreError)
     }
 
     /// Makes a queue.
-    pub(crate) async fn create_queue(&self, request: wire::CreateQueue, now: Timestamp) -> Result<Created, StoreError> {
+    pub(crate) async fn create_queue(
+        &self,
+        request: wire::CreateQueue,
+        now: Timestamp,
+    ) -> Result<Created, StoreError> {
         let max = self.max_queues;
-        self.write(move |tx| queues::create(tx, &request, max, now)).await
+        self.write(move |tx| queues::create(tx, &request, max, now))
+            .await
     }
 
     /// Reads a queue.
@@ -202,12 +228,19 @@ impl Store {
         code_hash: Option<[u8; 32]>,
         now: Timestamp,
     ) -> Result<Registered, StoreError> {
-        self.write(move |tx| directory::register(tx, &wanted, code_hash.as_ref(), now)).await
+        self.write(move |tx| directory::register(tx, &wanted, code_hash.as_ref(), now))
+            .await
     }
 
     /// Replaces a log, if it is still `before`.
-    pub(crate) async fn append_log(&self, account: AccountId, before: Vec<u8>, log: Vec<u8>) -> Result<bool, StoreError> {
-        self.write(move |tx| directory::append(tx, &account, &before, &log)).await
+    pub(crate) async fn append_log(
+        &self,
+        account: AccountId,
+        before: Vec<u8>,
+        log: Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| directory::append(tx, &account, &before, &log))
+            .await
     }
 
     /// Finds an account by name.
@@ -216,8 +249,12 @@ impl Store {
     }
 
     /// Finds an account by id.
-    pub(crate) async fn log_by_account(&self, account: AccountId) -> Result<Option<LogRecord>, StoreError> {
-        self.read(move |sql| directory::by_account(sql, &account)).await
+    pub(crate) async fn log_by_account(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<LogRecord>, StoreError> {
+        self.read(move |sql| directory::by_account(sql, &account))
+            .await
     }
 
     /// Stores a verified publication; nothing if it would be too many keys.
@@ -226,7 +263,8 @@ impl Store {
         request: wire::PublishPreKeys,
         now: Timestamp,
     ) -> Result<Option<(u32, u32)>, StoreError> {
-        self.write(move |tx| prekeys::publish(tx, &request, now)).await
+        self.write(move |tx| prekeys::publish(tx, &request, now))
+            .await
     }
 
     /// How many one-time pre-keys are left.
@@ -235,7 +273,8 @@ impl Store {
         account: AccountId,
         device: DeviceId,
     ) -> Result<Option<(u32, u32)>, StoreError> {
-        self.read(move |sql| prekeys::counts(sql, &account, &device)).await
+        self.read(move |sql| prekeys::counts(sql, &account, &device))
+            .await
     }
 
     /// Takes the pre-keys for one session.
@@ -245,7 +284,8 @@ impl Store {
         device: DeviceId,
         now: Timestamp,
     ) -> Result<Option<BundleParts>, StoreError> {
-        self.write(move |tx| prekeys::take(tx, &account, &device, now)).await
+        self.write(move |tx| prekeys::take(tx, &account, &device, now))
+            .await
     }
 
     /// Notes a ticket; false if it is known with another time.
@@ -255,7 +295,8 @@ impl Store {
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |tx| tickets::create(tx, &hash, expires, now)).await
+        self.write(move |tx| tickets::create(tx, &hash, expires, now))
+            .await
     }
 
     /// Uses a ticket.
@@ -264,7 +305,8 @@ impl Store {
         request: wire::RedeemTicket,
         now: Timestamp,
     ) -> Result<Ticket, StoreError> {
-        self.write(move |tx| tickets::redeem(tx, &request.ticket, &request.nonce, now)).await
+        self.write(move |tx| tickets::redeem(tx, &request.ticket, &request.nonce, now))
+            .await
     }
 
     /// Finds a blob.
@@ -273,13 +315,25 @@ impl Store {
     }
 
     /// Begins a blob.
-    pub(crate) async fn begin_blob(&self, blob: BlobId, record: BlobRecord, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| blobs::begin(tx, &blob, &record, now)).await
+    pub(crate) async fn begin_blob(
+        &self,
+        blob: BlobId,
+        record: BlobRecord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| blobs::begin(tx, &blob, &record, now))
+            .await
     }
 
     /// Notes what is durable of a blob.
-    pub(crate) async fn note_blob(&self, blob: BlobId, durable: u64, complete: bool) -> Result<(), StoreError> {
-        self.write(move |tx| blobs::note(tx, &blob, durable, complete)).await
+    pub(crate) async fn note_blob(
+        &self,
+        blob: BlobId,
+        durable: u64,
+        complete: bool,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| blobs::note(tx, &blob, durable, complete))
+            .await
     }
 
     /// Forgets a blob.
@@ -295,13 +349,17 @@ impl Store {
     /// Blobs whose time is over.
     pub(crate) async fn expired_blobs(&self, now: Timestamp) -> Result<Vec<BlobId>, StoreError> {
         let retention = self.retention_seconds;
-        self.read(move |sql| blobs::expired(sql, now, retention)).await
+        self.read(move |sql| blobs::expired(sql, now, retention))
+            .await
     }
 
     /// Deletes what has expired, in small steps.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
         let retention = self.retention_seconds;
-        while self.write(move |tx| queues::sweep(tx, now, retention)).await? {}
+        while self
+            .write(move |tx| queues::sweep(tx, now, retention))
+            .await?
+        {}
         self.write(move |tx| {
             prekeys::sweep(tx.sql, now)?;
             tickets::sweep(tx.sql, now)
@@ -311,7 +369,12 @@ impl Store {
 }
 
 /// Reads the bodies of a queue from a number on.
-pub(crate) fn letters(sql: &Connection, queue: &QueueId, from: u64, limit: u32) -> Result<Vec<Letter>, StoreError> {
+pub(crate) fn letters(
+    sql: &Connection,
+    queue: &QueueId,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<Letter>, StoreError> {
     queues::letters(sql, queue, from, limit).map_err(|_| StoreError)
 }
 
@@ -321,7 +384,11 @@ pub(crate) fn queue(sql: &Connection, queue: &QueueId) -> Result<Option<QueueRec
 }
 
 /// Puts one body into queues.
-pub(crate) fn send(tx: &mut Tx<'_>, request: &wire::Send, now: Timestamp) -> rusqlite::Result<Sent> {
+pub(crate) fn send(
+    tx: &mut Tx<'_>,
+    request: &wire::Send,
+    now: Timestamp,
+) -> rusqlite::Result<Sent> {
     queues::send(tx, request, now)
 }
 

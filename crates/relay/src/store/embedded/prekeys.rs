@@ -25,9 +25,15 @@ pub(crate) struct BundleParts {
     pub(crate) front_door: [u8; 48],
 }
 
-fn device(sql: &Connection, account: &AccountId, device: &DeviceId) -> rusqlite::Result<Option<i64>> {
+fn device(
+    sql: &Connection,
+    account: &AccountId,
+    device: &DeviceId,
+) -> rusqlite::Result<Option<i64>> {
     sql.prepare_cached("SELECT id FROM devices WHERE account = ?1 AND device = ?2")?
-        .query_row(params![account.as_bytes(), device.as_bytes()], |row| row.get(0))
+        .query_row(params![account.as_bytes(), device.as_bytes()], |row| {
+            row.get(0)
+        })
         .optional()
 }
 
@@ -47,7 +53,11 @@ pub(crate) fn publish(
             return Ok(None);
         }
     }
-    let door = [&request.front_door.queue_id.as_bytes()[..], request.front_door.token.as_bytes()].concat();
+    let door = [
+        &request.front_door.queue_id.as_bytes()[..],
+        request.front_door.token.as_bytes(),
+    ]
+    .concat();
     let device: i64 = tx
         .sql
         .prepare_cached(
@@ -83,7 +93,13 @@ pub(crate) fn publish(
                     "INSERT OR IGNORE INTO one_time_keys (device, kind, hash, record, hour)
                      VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
-                .execute(params![device, kind, keys::sha256(&[record]), record, now.to_hour().as_secs()])?;
+                .execute(params![
+                    device,
+                    kind,
+                    keys::sha256(&[record]),
+                    record,
+                    now.to_hour().as_secs()
+                ])?;
         }
     }
     left(tx.sql, device).map(Some)
@@ -98,7 +114,11 @@ fn left(sql: &Connection, device: i64) -> rusqlite::Result<(u32, u32)> {
 }
 
 /// How many one-time pre-keys of each kind are left.
-pub(crate) fn counts(sql: &Connection, account: &AccountId, name: &DeviceId) -> rusqlite::Result<Option<(u32, u32)>> {
+pub(crate) fn counts(
+    sql: &Connection,
+    account: &AccountId,
+    name: &DeviceId,
+) -> rusqlite::Result<Option<(u32, u32)>> {
     match device(sql, account, name)? {
         Some(device) => left(sql, device).map(Some),
         None => Ok(None),
@@ -112,12 +132,16 @@ pub(crate) fn take(
     name: &DeviceId,
     now: Timestamp,
 ) -> rusqlite::Result<Option<BundleParts>> {
-    let Some(device) = device(tx.sql, account, name)? else { return Ok(None) };
+    let Some(device) = device(tx.sql, account, name)? else {
+        return Ok(None);
+    };
     let one_time_ec = take_one(tx.sql, device, EC, now)?;
     let one_time_kem = take_one(tx.sql, device, KEM, now)?;
     let mut parts = tx
         .sql
-        .prepare_cached("SELECT identity, signed_ec, last_resort_kem, front_door FROM devices WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT identity, signed_ec, last_resort_kem, front_door FROM devices WHERE id = ?1",
+        )?
         .query_row([device], |row| {
             Ok(BundleParts {
                 identity: row.get(0)?,
@@ -135,14 +159,21 @@ pub(crate) fn take(
     Ok(Some(parts))
 }
 
-fn take_one(sql: &Connection, device: i64, kind: i64, now: Timestamp) -> rusqlite::Result<Option<Vec<u8>>> {
+fn take_one(
+    sql: &Connection,
+    device: i64,
+    kind: i64,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>, Vec<u8>)> = sql
         .prepare_cached(
             "SELECT hash, record FROM one_time_keys WHERE device = ?1 AND kind = ?2 AND record IS NOT NULL LIMIT 1",
         )?
         .query_row(params![device, kind], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((hash, record)) = found else { return Ok(None) };
+    let Some((hash, record)) = found else {
+        return Ok(None);
+    };
     sql.prepare_cached(
         "UPDATE one_time_keys SET record = NULL, hour = ?4 WHERE device = ?1 AND kind = ?2 AND hash = ?3",
     )?

@@ -57,13 +57,26 @@ impl QueueCache {
         self.0.clear();
     }
 
-    fn load<'a>(&'a mut self, sql: &Connection, queue: &QueueId) -> rusqlite::Result<Option<&'a mut Cached>> {
+    fn load<'a>(
+        &'a mut self,
+        sql: &Connection,
+        queue: &QueueId,
+    ) -> rusqlite::Result<Option<&'a mut Cached>> {
         if self.0.len() >= limits::CACHED_QUEUES {
             self.0.clear();
         }
         if !self.0.contains_key(queue) {
-            let Some((id, record)) = read(sql, queue)? else { return Ok(None) };
-            self.0.insert(*queue, Cached { id, record, bucket: Bucket::full() });
+            let Some((id, record)) = read(sql, queue)? else {
+                return Ok(None);
+            };
+            self.0.insert(
+                *queue,
+                Cached {
+                    id,
+                    record,
+                    bucket: Bucket::full(),
+                },
+            );
         }
         Ok(self.0.get_mut(queue))
     }
@@ -95,14 +108,23 @@ pub(crate) fn queue(sql: &Connection, queue: &QueueId) -> rusqlite::Result<Optio
 }
 
 /// Reads the next bodies of a queue from a number on.
-pub(crate) fn letters(sql: &Connection, queue: &QueueId, from: u64, limit: u32) -> rusqlite::Result<Vec<Letter>> {
+pub(crate) fn letters(
+    sql: &Connection,
+    queue: &QueueId,
+    from: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Letter>> {
     let mut statement = sql.prepare_cached(
         "SELECT seq, hour, bodies.body FROM letters JOIN bodies ON bodies.id = letters.body
          WHERE queue = (SELECT id FROM queues WHERE queue_id = ?1) AND seq >= ?2 ORDER BY seq LIMIT ?3",
     )?;
     let rows = statement.query_map(params![queue.as_bytes(), from, limit], |row| {
         let body: Vec<u8> = row.get(2)?;
-        Ok(Letter { seq: row.get(0)?, hour: Timestamp::from_secs(row.get(1)?), body: body.into() })
+        Ok(Letter {
+            seq: row.get(0)?,
+            hour: Timestamp::from_secs(row.get(1)?),
+            body: body.into(),
+        })
     })?;
     rows.collect()
 }
@@ -128,10 +150,16 @@ pub(crate) fn create(
     if let Some(known) = tx.queues.load(tx.sql, &request.queue_id)? {
         let same = known.record.receive_key == request.receive_key
             && known.record.token_hash == request.send_token_hash;
-        return Ok(if same { Created::Done } else { Created::Conflict });
+        return Ok(if same {
+            Created::Done
+        } else {
+            Created::Conflict
+        });
     }
     // Queues get rising numbers, so the largest bounds their count without a walk through the table.
-    let last: Option<u64> = tx.sql.query_row("SELECT max(id) FROM queues", [], |row| row.get(0))?;
+    let last: Option<u64> = tx
+        .sql
+        .query_row("SELECT max(id) FROM queues", [], |row| row.get(0))?;
     if last.unwrap_or(0) >= max_queues {
         return Ok(Created::Full);
     }
@@ -150,31 +178,44 @@ pub(crate) fn create(
 
 /// Deletes a queue and what lies in it.
 pub(crate) fn delete(tx: &mut Tx<'_>, queue: &QueueId) -> rusqlite::Result<()> {
-    let Some(cached) = tx.queues.load(tx.sql, queue)? else { return Ok(()) };
+    let Some(cached) = tx.queues.load(tx.sql, queue)? else {
+        return Ok(());
+    };
     let id = cached.id;
     tx.queues.0.remove(queue);
     remove_letters(tx.sql, id, u64::MAX >> 1)?;
-    tx.sql.prepare_cached("DELETE FROM sent WHERE queue = ?1")?.execute([id])?;
-    tx.sql.prepare_cached("DELETE FROM queues WHERE id = ?1")?.execute([id])?;
+    tx.sql
+        .prepare_cached("DELETE FROM sent WHERE queue = ?1")?
+        .execute([id])?;
+    tx.sql
+        .prepare_cached("DELETE FROM queues WHERE id = ?1")?
+        .execute([id])?;
     Ok(())
 }
 
 /// Deletes everything of a queue up to a number.
 pub(crate) fn acknowledge(tx: &mut Tx<'_>, queue: &QueueId, up_to: u64) -> rusqlite::Result<()> {
-    let Some(cached) = tx.queues.load(tx.sql, queue)? else { return Ok(()) };
+    let Some(cached) = tx.queues.load(tx.sql, queue)? else {
+        return Ok(());
+    };
     let up_to = up_to.min(cached.record.next_seq.saturating_sub(1));
     if up_to <= cached.record.acknowledged {
         return Ok(());
     }
     cached.record.acknowledged = up_to;
     let id = cached.id;
-    tx.sql.prepare_cached("UPDATE queues SET acknowledged = ?2 WHERE id = ?1")?.execute(params![id, up_to])?;
+    tx.sql
+        .prepare_cached("UPDATE queues SET acknowledged = ?2 WHERE id = ?1")?
+        .execute(params![id, up_to])?;
     remove_letters(tx.sql, id, up_to)
 }
 
 fn remove_letters(sql: &Connection, queue: i64, up_to: u64) -> rusqlite::Result<()> {
-    let mut removal = sql.prepare_cached("DELETE FROM letters WHERE queue = ?1 AND seq <= ?2 RETURNING body")?;
-    let bodies: Vec<i64> = removal.query_map(params![queue, up_to], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut removal =
+        sql.prepare_cached("DELETE FROM letters WHERE queue = ?1 AND seq <= ?2 RETURNING body")?;
+    let bodies: Vec<i64> = removal
+        .query_map(params![queue, up_to], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     remove_bodies(sql, &bodies)
 }
 
@@ -190,7 +231,11 @@ fn remove_bodies(sql: &Connection, bodies: &[i64]) -> rusqlite::Result<()> {
 }
 
 /// Puts one body into the queues of its rows.
-pub(crate) fn send(tx: &mut Tx<'_>, request: &wire::Send, now: Timestamp) -> rusqlite::Result<Sent> {
+pub(crate) fn send(
+    tx: &mut Tx<'_>,
+    request: &wire::Send,
+    now: Timestamp,
+) -> rusqlite::Result<Sent> {
     let mut rows = Vec::with_capacity(request.rows.len());
     let mut body = None;
     let wait_ms = charge(tx, &request.rows)?;
@@ -198,7 +243,13 @@ pub(crate) fn send(tx: &mut Tx<'_>, request: &wire::Send, now: Timestamp) -> rus
         return Ok(Sent { rows, wait_ms });
     }
     for row in &request.rows {
-        rows.push(send_row(tx, row, &request.message_id, (&request.body, &mut body), now)?);
+        rows.push(send_row(
+            tx,
+            row,
+            &request.message_id,
+            (&request.body, &mut body),
+            now,
+        )?);
     }
     Ok(Sent { rows, wait_ms: 0 })
 }
@@ -231,18 +282,26 @@ fn send_row(
 ) -> rusqlite::Result<RowResult> {
     let hour = now.to_hour();
     let max = tx.queue_letters;
-    let Some(cached) = tx.queues.load(tx.sql, &row.queue_id)? else { return Ok(RowResult::NoSuchQueue) };
+    let Some(cached) = tx.queues.load(tx.sql, &row.queue_id)? else {
+        return Ok(RowResult::NoSuchQueue);
+    };
     // SECURITY: the token is all that allows to send; `a_wrong_token_stores_nothing` notices.
-    if !keys::ct_eq(&keys::sha256(&[row.token.as_bytes()]), &cached.record.token_hash) {
+    if !keys::ct_eq(
+        &keys::sha256(&[row.token.as_bytes()]),
+        &cached.record.token_hash,
+    ) {
         return Ok(RowResult::BadToken);
     }
     let seq = cached.record.next_seq;
     if seq.saturating_sub(cached.record.acknowledged) > max {
-        return Ok(known(tx.sql, cached.id, message)?.map_or(RowResult::QueueFull, |seq| RowResult::Duplicate { seq }));
+        return Ok(known(tx.sql, cached.id, message)?
+            .map_or(RowResult::QueueFull, |seq| RowResult::Duplicate { seq }));
     }
     let fresh = tx
         .sql
-        .prepare_cached("INSERT OR IGNORE INTO sent (queue, message_id, seq, hour) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO sent (queue, message_id, seq, hour) VALUES (?1, ?2, ?3, ?4)",
+        )?
         .execute(params![cached.id, message.as_bytes(), seq, hour.as_secs()])?;
     if fresh == 0 {
         let seq = known(tx.sql, cached.id, message)?.unwrap_or(0);
@@ -251,7 +310,9 @@ fn send_row(
     let body_id = match *stored {
         Some(id) => id,
         None => {
-            tx.sql.prepare_cached("INSERT INTO bodies (body) VALUES (?1)")?.execute([&body[..]])?;
+            tx.sql
+                .prepare_cached("INSERT INTO bodies (body) VALUES (?1)")?
+                .execute([&body[..]])?;
             *stored.insert(tx.sql.last_insert_rowid())
         }
     };
@@ -269,16 +330,26 @@ fn known(sql: &Connection, queue: i64, message: &MessageId) -> rusqlite::Result<
 }
 
 /// Deletes some of what has expired and says whether there may be more.
-pub(crate) fn sweep(tx: &mut Tx<'_>, now: Timestamp, retention_seconds: u64) -> rusqlite::Result<bool> {
+pub(crate) fn sweep(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    retention_seconds: u64,
+) -> rusqlite::Result<bool> {
     let before = now.as_secs().saturating_sub(retention_seconds);
     // Bodies are in the order of their arrival, so the oldest letters are those of the smallest bodies.
-    let mut oldest = tx.sql.prepare_cached("SELECT queue, seq, body, hour FROM letters ORDER BY body LIMIT ?1")?;
+    let mut oldest = tx
+        .sql
+        .prepare_cached("SELECT queue, seq, body, hour FROM letters ORDER BY body LIMIT ?1")?;
     let expired: Vec<(i64, u64, i64, u64)> = oldest
-        .query_map([limits::SWEEP_ROWS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .query_map([limits::SWEEP_ROWS], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
         .filter(|row| row.as_ref().map_or(true, |row| row.3 < before))
         .collect::<Result<_, _>>()?;
     for (queue, seq, _, _) in &expired {
-        tx.sql.prepare_cached("DELETE FROM letters WHERE queue = ?1 AND seq = ?2")?.execute(params![queue, seq])?;
+        tx.sql
+            .prepare_cached("DELETE FROM letters WHERE queue = ?1 AND seq = ?2")?
+            .execute(params![queue, seq])?;
         tx.sql
             .prepare_cached("UPDATE queues SET acknowledged = max(acknowledged, ?2) WHERE id = ?1")?
             .execute(params![queue, seq])?;
@@ -294,7 +365,10 @@ pub(crate) fn sweep(tx: &mut Tx<'_>, now: Timestamp, retention_seconds: u64) -> 
             "DELETE FROM sent WHERE (queue, message_id) IN
                  (SELECT queue, message_id FROM sent WHERE hour < ?1 ORDER BY hour LIMIT ?2)",
         )?
-        .execute(params![now.as_secs().saturating_sub(limits::DUPLICATE_SECONDS), limits::SWEEP_ROWS])?;
+        .execute(params![
+            now.as_secs().saturating_sub(limits::DUPLICATE_SECONDS),
+            limits::SWEEP_ROWS
+        ])?;
     let full = usize::try_from(limits::SWEEP_ROWS).unwrap_or(usize::MAX);
     Ok(expired.len() >= full || forgotten >= full)
 }

@@ -103,18 +103,27 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
     if database_bytes > 0 {
         let page: u64 = sql.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = database_bytes.checked_div(page).unwrap_or(u64::MAX).max(1);
-        sql.pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))?;
+        sql.pragma_update(
+            None,
+            "max_page_count",
+            i64::try_from(pages).unwrap_or(i64::MAX),
+        )?;
     }
     let tables = sql.transaction()?;
     let known: i64 = tables.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if known == 0 {
         tables.execute_batch(TABLES)?;
-        tables.execute("INSERT INTO meta VALUES ('relay_id', ?1), ('version', 1)", params![os::random::<16>()])?;
+        tables.execute(
+            "INSERT INTO meta VALUES ('relay_id', ?1), ('version', 1)",
+            params![os::random::<16>()],
+        )?;
         tables.pragma_update(None, "user_version", SCHEMA)?;
     } else if known != SCHEMA {
         return Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA),
-            Some(format!("the store has form {known}, this version knows {SCHEMA}")),
+            Some(format!(
+                "the store has form {known}, this version knows {SCHEMA}"
+            )),
         ));
     }
     tables.commit()?;
@@ -133,14 +142,23 @@ pub(super) fn open_reader(data: &Path) -> rusqlite::Result<Connection> {
 
 /// The relay's id and the number of its last transaction.
 pub(super) fn identity(sql: &Connection) -> rusqlite::Result<([u8; 16], u64)> {
-    let id = sql.query_row("SELECT value FROM meta WHERE name = 'relay_id'", [], |row| row.get(0))?;
-    let version = sql.query_row("SELECT value FROM meta WHERE name = 'version'", [], |row| row.get(0)).optional()?;
+    let id = sql.query_row(
+        "SELECT value FROM meta WHERE name = 'relay_id'",
+        [],
+        |row| row.get(0),
+    )?;
+    let version = sql
+        .query_row("SELECT value FROM meta WHERE name = 'version'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
     Ok((id, version.unwrap_or(0)))
 }
 
 /// Counts the transaction.
 pub(super) fn count(sql: &Connection) -> rusqlite::Result<u64> {
-    let mut statement =
-        sql.prepare_cached("UPDATE meta SET value = value + 1 WHERE name = 'version' RETURNING value")?;
+    let mut statement = sql.prepare_cached(
+        "UPDATE meta SET value = value + 1 WHERE name = 'version' RETURNING value",
+    )?;
     statement.query_row([], |row| row.get(0))
 }

@@ -19,7 +19,12 @@ pub(crate) enum Ticket {
 }
 
 /// Notes a ticket; another time for a known one changes nothing and is a conflict.
-pub(crate) fn create(tx: &mut Tx<'_>, hash: &[u8; 32], expires: Timestamp, now: Timestamp) -> rusqlite::Result<bool> {
+pub(crate) fn create(
+    tx: &mut Tx<'_>,
+    hash: &[u8; 32],
+    expires: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
     let latest = now.saturating_add(limits::TICKET_SECONDS);
     let expires = expires.min(latest).saturating_add(3599).to_hour();
     let known: Option<u64> = tx
@@ -67,5 +72,6 @@ pub(crate) fn redeem(
 pub(super) fn sweep(sql: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     let before = now.as_secs().saturating_sub(limits::TICKET_SECONDS);
     sql.execute("DELETE FROM tickets WHERE expires < ?1", [before])?;
-    sql.execute("DELETE FROM codes WHERE expires < ?1", [before]).map(drop)
+    sql.execute("DELETE FROM codes WHERE expires < ?1", [before])
+        .map(drop)
 }

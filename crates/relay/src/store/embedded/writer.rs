@@ -110,7 +110,9 @@ impl Writer {
     }
 
     fn try_transaction(&mut self, batch: &mut Batch) -> rusqlite::Result<u64> {
-        let transaction = self.sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .sql
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut tx = Tx {
             sql: &transaction,
             queues: &mut self.queues,
