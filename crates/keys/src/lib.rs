@@ -12,6 +12,7 @@ mod kdf;
 pub mod kem;
 pub mod label;
 mod lc;
+mod ml_dsa;
 pub mod mlkem_incremental;
 mod safety_number;
 mod sealed;

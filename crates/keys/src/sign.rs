@@ -3,18 +3,15 @@
 //! *Formula*: both schemes sign `label ‖ 00 ‖ message`. ML-DSA (FIPS 204) is used with an empty context; it is
 //! hedged, so two signatures of one message differ.
 
+use crate::ed25519;
 use crate::label::Label;
+use crate::ml_dsa::{self, MlDsaKey};
 use crate::secret::Secret;
 use crate::suite::Suite;
 use crate::xeddsa::BadSignature;
-use aws_lc_rs::signature::{
-    ED25519, Ed25519KeyPair, KeyPair as _, ML_DSA_65, ML_DSA_65_SIGNING, PqdsaKeyPair,
-    UnparsedPublicKey,
-};
 
 const ED25519_PUBLIC: usize = 32;
 const ED25519_SIGNATURE: usize = 64;
-const ML_DSA_SIGNATURE: usize = 3309;
 
 /// A key or signature has a wrong length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +30,8 @@ pub struct Malformed;
 /// ```
 pub struct SigningKey {
     seed: Secret<64>,
-    ed25519: Ed25519KeyPair,
-    ml_dsa: PqdsaKeyPair,
+    ed25519: Secret<32>,
+    ml_dsa: MlDsaKey,
     verifying: VerifyingKey,
 }
 
@@ -59,10 +56,9 @@ impl SigningKey {
     /// [`Malformed`]: never for 64 bytes; the library reports it all the same.
     pub fn from_seed(seed: Secret<64>) -> Result<Self, Malformed> {
         let (classical, post_quantum) = seed.expose_secret().split_at(32);
-        let ed25519 = Ed25519KeyPair::from_seed_unchecked(classical).map_err(|_| Malformed)?;
-        let ml_dsa =
-            PqdsaKeyPair::from_seed(&ML_DSA_65_SIGNING, post_quantum).map_err(|_| Malformed)?;
-        let bytes = [ed25519.public_key().as_ref(), ml_dsa.public_key().as_ref()].concat();
+        let ed25519 = Secret::from_slice(classical).ok_or(Malformed)?;
+        let ml_dsa = MlDsaKey::from_seed(post_quantum).map_err(|_| Malformed)?;
+        let bytes = [&ed25519::public(&ed25519)[..], ml_dsa.public()].concat();
         let verifying = VerifyingKey::from_bytes(Suite::Hybrid, &bytes)?;
         Ok(Self {
             seed,
@@ -90,11 +86,9 @@ impl SigningKey {
     /// [`Malformed`]: the library failed (no memory, no entropy).
     pub fn sign(&self, label: Label, message: &[u8]) -> Result<HybridSignature, Malformed> {
         let framed = frame(label, message);
-        let mut bytes = Vec::with_capacity(ED25519_SIGNATURE + ML_DSA_SIGNATURE);
-        bytes.extend_from_slice(self.ed25519.sign(&framed).as_ref());
-        bytes.resize(ED25519_SIGNATURE + ML_DSA_SIGNATURE, 0);
-        let tail = bytes.get_mut(ED25519_SIGNATURE..).ok_or(Malformed)?;
-        self.ml_dsa.sign(&framed, tail).map_err(|_| Malformed)?;
+        let classical = ed25519::sign(&self.ed25519, &framed);
+        let post_quantum = self.ml_dsa.sign(&framed).map_err(|_| Malformed)?;
+        let bytes = [&classical[..], &post_quantum[..]].concat();
         HybridSignature::from_bytes(Suite::Hybrid, &bytes)
     }
 }
@@ -143,19 +137,15 @@ impl VerifyingKey {
         let framed = frame(label, message);
         let (classical_key, post_quantum_key) = self
             .bytes
-            .split_at_checked(ED25519_PUBLIC)
+            .split_first_chunk::<ED25519_PUBLIC>()
             .ok_or(BadSignature)?;
         let (classical, post_quantum) = signature
             .bytes
-            .split_at_checked(ED25519_SIGNATURE)
+            .split_first_chunk::<ED25519_SIGNATURE>()
             .ok_or(BadSignature)?;
         // SECURITY: both, not either; `one_good_half_is_not_enough` notices.
-        UnparsedPublicKey::new(&ED25519, classical_key)
-            .verify(&framed, classical)
-            .map_err(|_| BadSignature)?;
-        UnparsedPublicKey::new(&ML_DSA_65, post_quantum_key)
-            .verify(&framed, post_quantum)
-            .map_err(|_| BadSignature)
+        ed25519::verify(classical_key, &framed, classical)?;
+        ml_dsa::verify(post_quantum_key, &framed, post_quantum)
     }
 }
 
