@@ -1,0 +1,46 @@
+//! Every recorded vector replays, and a changed one does not.
+#![expect(clippy::disallowed_methods, reason = "the vectors are files")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use letterlock_ratchet::replay;
+use serde_json::Value;
+use std::path::Path;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/triple-ratchet");
+
+fn read(name: &str) -> Value {
+    let path = Path::new(FOLDER).join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// All files are named here, so that a missing one is noticed and tests run in parallel.
+macro_rules! replays {
+    ($($test:ident: $file:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                replay::file($file, &read($file)).unwrap_or_else(|error| panic!("{error}"));
+            }
+        )*
+
+        #[test]
+        fn every_file_is_named() {
+            let mut named = vec![$($file),*];
+            named.sort_unstable();
+            let mut found: Vec<String> = std::fs::read_dir(FOLDER)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .filter(|name| name.ends_with(".json"))
+                .collect();
+            found.sort_unstable();
+            assert_eq!(named, found);
+        }
+    };
+}
+
+replays! {
+    erasure_code: "erasure-code.json",
+    spqr_chain: "spqr-chain.json",
+    spqr_parse: "spqr-parse.json",
+    spqr_transcripts: "spqr-transcripts.json",
+}
