@@ -8,5 +8,7 @@
     reason = "test code"
 )]
 
+mod limits;
 mod schedules;
 mod support;
+mod theft;
