@@ -107,7 +107,8 @@ fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccou
     })
 }
 
-fn register(
+/// Asks the relay for the name. Asking again for what one has changes nothing.
+pub(crate) fn register(
     tx: &mut Transaction<'_>,
     account: &OwnAccount,
     command: CommandId,

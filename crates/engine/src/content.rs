@@ -23,8 +23,10 @@ pub(crate) enum Body {
     Letter(LetterBody),
     /// These letters are stored here.
     Receipt(Vec<LetterId>),
-    /// Nothing but the route or a fresh session.
-    Empty,
+    /// This session replaces a lost one: what the sender did not confirm is to be sent again.
+    Repair,
+    /// Of a later version; ignored but for its route.
+    Unknown,
 }
 
 /// A letter's words and files.
@@ -70,7 +72,7 @@ mod schema {
         pub(super) sent_at: u64,
         #[prost(message, optional, tag = "3")]
         pub(super) route: Option<Route>,
-        #[prost(oneof = "Body", tags = "4, 5")]
+        #[prost(oneof = "Body", tags = "4, 5, 6")]
         pub(super) body: Option<Body>,
     }
 
@@ -81,6 +83,8 @@ mod schema {
         Letter(Letter),
         #[prost(message, tag = "5")]
         Receipt(Receipt),
+        #[prost(bool, tag = "6")]
+        Repair(bool),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -162,7 +166,8 @@ impl Content {
                 Body::Receipt(letters) => Some(schema::Body::Receipt(schema::Receipt {
                     letters: letters.iter().map(|id| id.as_bytes().to_vec()).collect(),
                 })),
-                Body::Empty => None,
+                Body::Repair => Some(schema::Body::Repair(true)),
+                Body::Unknown => None,
             },
         };
         let bytes = zeroize::Zeroizing::new(message.encode_to_vec());
@@ -201,7 +206,8 @@ impl Content {
                     let ids = receipt.letters.iter().map(|id| LetterId::from_slice(id));
                     Body::Receipt(ids.collect::<Option<_>>().ok_or(MalformedContent)?)
                 }
-                None => Body::Empty,
+                Some(schema::Body::Repair(_)) => Body::Repair,
+                None => Body::Unknown,
             },
         })
     }

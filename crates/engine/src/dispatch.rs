@@ -10,6 +10,7 @@ use crate::outbox;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{Contact, Letter, OwnAccount, Record as _, Upload};
+use crate::sessions;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -208,6 +209,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         letters::expire(tx)?;
         letters::send_receipts(tx)?;
         outbox::expire_sent(tx)?;
+        sessions::ask_again(tx)?;
         pre_keys::rotate(tx)?;
     }
     Ok(())

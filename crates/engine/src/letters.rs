@@ -13,6 +13,7 @@ use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
 use crate::input::{CommandId, Draft};
 use crate::limits;
+use crate::outbox;
 use crate::queues;
 use crate::records::{
     Contact, Delivery, DeliveryState, Direction, Enclosure, Letter, LetterState, Purpose,
@@ -235,36 +236,82 @@ pub(crate) fn send_answered(
     match result.rows.first() {
         Some(wire::RowResult::Accepted { seq }) => {
             sessions::accepted_at(tx, &account, &device, *seq, &relay)?;
-            let Some(letter) = letter else { return Ok(()) };
-            let sent = SentBody {
-                purpose,
-                relay,
-                request,
-                accepted_at: tx.now,
-            };
-            tx.put(Table::Sent, message.as_bytes().to_vec(), sent.encode());
-            advance(tx, &letter, &device, DeliveryState::Accepted)
+            accepted(tx, (message, purpose), relay, request)
         }
-        Some(wire::RowResult::Duplicate { .. }) => {
-            let Some(letter) = letter else { return Ok(()) };
-            let sent = SentBody {
-                purpose,
-                relay,
-                request,
-                accepted_at: tx.now,
-            };
-            tx.put(Table::Sent, message.as_bytes().to_vec(), sent.encode());
-            advance(tx, &letter, &device, DeliveryState::Accepted)
-        }
-        // The recipient closed the queue or lost it. Its front door tells where it is now.
+        Some(wire::RowResult::Duplicate { .. }) => accepted(tx, (message, purpose), relay, request),
+        // The recipient closed the queue, or a relay lost it: by the front door, now or later.
         _ => {
-            sessions::route_lost(tx, &account, &device)?;
-            match letter {
-                Some(letter) => fail(tx, &letter, EngineError::Undeliverable),
-                None => Ok(()),
+            let by_front_door = sessions::route_lost(tx, &account, &device)?;
+            let Some(letter) = letter else { return Ok(()) };
+            unseal(tx, &letter, &device)?;
+            if by_front_door {
+                dispatch(tx, &letter)
+            } else {
+                sessions::wait_longer(tx, &account, &device, &letter)
             }
         }
     }
+}
+
+/// A relay has the body: it is kept until the recipient says that it came.
+fn accepted(
+    tx: &mut Transaction<'_>,
+    (message, purpose): (MessageId, Purpose),
+    relay: String,
+    request: Vec<u8>,
+) -> Result<(), EngineError> {
+    let Purpose::Send {
+        device,
+        letter: Some(letter),
+        ..
+    } = purpose
+    else {
+        return Ok(());
+    };
+    let sent = SentBody {
+        purpose,
+        relay,
+        request,
+        accepted_at: tx.now,
+    };
+    tx.put(Table::Sent, message.as_bytes().to_vec(), sent.encode());
+    advance(tx, &letter, &device, DeliveryState::Accepted)
+}
+
+/// A sealed letter went nowhere: it will be sealed again, under a new message id.
+fn unseal(tx: &mut Transaction<'_>, id: &LetterId, device: &DeviceId) -> Result<(), EngineError> {
+    let Some(mut letter) = load(tx, id)? else {
+        return Ok(());
+    };
+    let message = MessageId::random(tx.rng);
+    let delivery = letter
+        .deliveries
+        .iter_mut()
+        .find(|delivery| delivery.device == *device && delivery.state != DeliveryState::Delivered);
+    if let Some(delivery) = delivery {
+        delivery.state = DeliveryState::Waiting;
+        delivery.message = message;
+        store(tx, &letter);
+    }
+    Ok(())
+}
+
+/// The peer's device lost its session and began a new one: what it may have missed goes again.
+fn send_again(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let mut letters = Vec::new();
+    for id in outbox::take_unconfirmed(tx, account, device)? {
+        letters.extend(load(tx, &id)?);
+    }
+    letters.sort_by_key(|letter| letter.order);
+    for letter in letters {
+        unseal(tx, &letter.id, device)?;
+        dispatch(tx, &letter.id)?;
+    }
+    Ok(())
 }
 
 /// Moves one device's delivery forward and the letter with it.
@@ -343,7 +390,7 @@ pub(crate) fn receive(
             tx.event(Event::Undecryptable {
                 contact: Some(*from),
             });
-            return Ok(());
+            return sessions::repair(tx, &contact, &inner.device);
         }
     };
     let Ok(content) = Content::decode(&plaintext) else {
@@ -365,7 +412,8 @@ pub(crate) fn receive(
             body,
         ),
         Body::Receipt(letters) => receipt(tx, from, &inner.device, &letters),
-        Body::Empty => Ok(()),
+        Body::Repair => send_again(tx, from, &inner.device),
+        Body::Unknown => Ok(()),
     }
 }
 

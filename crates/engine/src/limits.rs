@@ -38,3 +38,7 @@ pub const CONTACT_REQUESTS: usize = 1_000;
 pub const PAGE: usize = 256;
 /// Letters that may wait for one session.
 pub const WAITING_LETTERS: usize = 10_000;
+/// Seconds until keys that a relay did not have are asked for again.
+pub const ASK_AGAIN_SECONDS: u64 = 60;
+/// Seconds between two repairs of the sessions with a device.
+pub const REPAIR_SECONDS: u64 = 3600;

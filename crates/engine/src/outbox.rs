@@ -14,6 +14,7 @@ use crate::sessions;
 use crate::step::{Outgoing, Subscription};
 use crate::store::Table;
 use crate::transaction::Transaction;
+use keys::{AccountId, DeviceId, LetterId};
 
 /// Stores a request for a relay and hands it out.
 pub(crate) fn add(
@@ -65,30 +66,24 @@ pub(crate) fn connected(
 }
 
 fn offer_all(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = tx.scan(Table::Outbox, &[], after.as_deref(), limits::PAGE)?;
-        let Some((last, _)) = rows.last() else {
+    tx.each(Table::Outbox, &[], |tx, number, bytes| {
+        let entry = OutboxEntry::decode(bytes)?;
+        if entry.relay != relay {
             return Ok(());
-        };
-        after = Some(last.clone());
-        for (number, bytes) in &rows {
-            let entry = OutboxEntry::decode(bytes)?;
-            if entry.relay != relay {
-                continue;
-            }
-            let id = number_of(number)?;
-            let request =
-                wire::Request::decode(&entry.request).map_err(|_| StoreError::Damaged {
-                    what: "outbox entry",
-                })?;
-            tx.send(Outgoing::Request {
-                id,
-                relay: entry.relay,
-                request: Box::new(request),
-            });
         }
-    }
+        let damaged = |_| StoreError::Damaged {
+            what: "outbox entry",
+        };
+        let request = wire::Request::decode(&entry.request).map_err(damaged)?;
+        tx.send(Outgoing::Request {
+            id: u64::from_be_bytes(number.try_into().map_err(|_| StoreError::Damaged {
+                what: "outbox entry",
+            })?),
+            relay: entry.relay,
+            request: Box::new(request),
+        });
+        Ok(())
+    })
 }
 
 /// Compares what the relay says of its store with what it said before.
@@ -116,7 +111,11 @@ pub(crate) fn relay_rolled_back(tx: &mut Transaction<'_>, relay: &str) -> Result
     tx.event(Event::RelayRolledBack {
         relay: relay.to_owned(),
     });
-    if account::own(tx)?.relay == relay {
+    let own = account::own(tx)?;
+    if own.relay == relay {
+        if own.registered {
+            account::register(tx, &own, CommandId::default())?;
+        }
         queues::announce_all(tx)?;
         pre_keys::publish_again(tx)?;
     }
@@ -129,55 +128,65 @@ fn resend(
     relay: &str,
     older_than: Option<u64>,
 ) -> Result<(), EngineError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = tx.scan(Table::Sent, &[], after.as_deref(), limits::PAGE)?;
-        let Some((last, _)) = rows.last() else {
+    tx.each(Table::Sent, &[], |tx, message, bytes| {
+        let sent = SentBody::decode(bytes)?;
+        let age = tx.now.since(sent.accepted_at);
+        if sent.relay != relay || older_than.is_some_and(|seconds| age < seconds) {
             return Ok(());
-        };
-        after = Some(last.clone());
-        for (message, bytes) in &rows {
-            let sent = SentBody::decode(bytes)?;
-            let age = tx.now.as_secs().saturating_sub(sent.accepted_at.as_secs());
-            if sent.relay != relay || older_than.is_some_and(|seconds| age < seconds) {
-                continue;
-            }
-            tx.delete(Table::Sent, message.clone());
-            let id = tx.next_number("outbox")?;
-            let entry = OutboxEntry {
-                purpose: sent.purpose,
-                relay: sent.relay,
-                request: sent.request,
-            };
-            tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
         }
-    }
+        tx.delete(Table::Sent, message.to_vec());
+        let id = tx.next_number("outbox")?;
+        let entry = OutboxEntry {
+            purpose: sent.purpose,
+            relay: sent.relay,
+            request: sent.request,
+        };
+        tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
+        Ok(())
+    })
 }
 
 /// Deletes sealed bodies that have waited for a receipt too long.
 pub(crate) fn expire_sent(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = tx.scan(Table::Sent, &[], after.as_deref(), limits::PAGE)?;
-        let Some((last, _)) = rows.last() else {
+    tx.each(Table::Sent, &[], |tx, message, bytes| {
+        let sent = SentBody::decode(bytes)?;
+        if tx.now.since(sent.accepted_at) < limits::SENT_KEPT_SECONDS {
             return Ok(());
-        };
-        after = Some(last.clone());
-        for (message, bytes) in &rows {
-            let sent = SentBody::decode(bytes)?;
-            let age = tx.now.as_secs().saturating_sub(sent.accepted_at.as_secs());
-            if age >= limits::SENT_KEPT_SECONDS {
-                tx.delete(Table::Sent, message.clone());
-                if let Purpose::Send {
-                    letter: Some(letter),
-                    ..
-                } = sent.purpose
-                {
-                    letters::fail(tx, &letter, EngineError::Undeliverable)?;
-                }
-            }
         }
-    }
+        tx.delete(Table::Sent, message.to_vec());
+        match sent.purpose {
+            Purpose::Send {
+                letter: Some(letter),
+                ..
+            } => letters::fail(tx, &letter, EngineError::Undeliverable),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The letters to a device that a relay accepted and no receipt covers; they are forgotten here.
+pub(crate) fn take_unconfirmed(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<Vec<LetterId>, EngineError> {
+    let mut letters = Vec::new();
+    tx.each(Table::Sent, &[], |tx, message, bytes| {
+        match SentBody::decode(bytes)?.purpose {
+            Purpose::Send {
+                account: to,
+                device: at,
+                letter: Some(letter),
+                ..
+            } if to == *account && at == *device => {
+                tx.delete(Table::Sent, message.to_vec());
+                letters.push(letter);
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(letters)
 }
 
 /// Handles a relay's answer.
@@ -192,9 +201,7 @@ pub(crate) fn reply(
         return Ok(());
     };
     let entry = OutboxEntry::decode(&bytes)?;
-    if let wire::Reply::Refused(refused) = &reply
-        && refused.is_temporary()
-    {
+    if reply.try_again_after().is_some() {
         return Ok(()); // It stays; the driver offers it again after the time the relay named.
     }
     tx.delete(Table::Outbox, place);
@@ -306,24 +313,10 @@ impl Purpose {
 
 /// Drops registrations without answer, because another one takes their place.
 pub(crate) fn forget_registrations(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = tx.scan(Table::Outbox, &[], after.as_deref(), limits::PAGE)?;
-        let Some((last, _)) = rows.last() else {
-            return Ok(());
-        };
-        after = Some(last.clone());
-        for (number, bytes) in rows {
-            if matches!(OutboxEntry::decode(&bytes)?.purpose, Purpose::Register(_)) {
-                tx.delete(Table::Outbox, number);
-            }
+    tx.each(Table::Outbox, &[], |tx, number, bytes| {
+        if matches!(OutboxEntry::decode(bytes)?.purpose, Purpose::Register(_)) {
+            tx.delete(Table::Outbox, number.to_vec());
         }
-    }
-}
-
-fn number_of(key: &[u8]) -> Result<u64, EngineError> {
-    let bytes = key.try_into().map_err(|_| StoreError::Damaged {
-        what: "outbox entry",
-    })?;
-    Ok(u64::from_be_bytes(bytes))
+        Ok(())
+    })
 }

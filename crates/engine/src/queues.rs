@@ -109,27 +109,18 @@ fn deletion(queue: &QueueId) -> Vec<u8> {
 
 /// Every queue is subscribed anew on each connection.
 pub(crate) fn subscribe_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = tx.scan(Table::Queue, &[], after.as_deref(), crate::limits::PAGE)?;
-        let Some((last, _)) = rows.last() else {
-            return Ok(());
-        };
-        after = Some(last.clone());
-        for (id, _) in &rows {
-            let queue = QueueId::from_slice(id).ok_or(StoreError::Damaged { what: "queue" })?;
-            tx.send(Outgoing::Subscribe(Subscription { queue }));
-        }
-    }
+    tx.each(Table::Queue, &[], |tx, id, _| {
+        let queue = QueueId::from_slice(id).ok_or(StoreError::Damaged { what: "queue" })?;
+        tx.send(Outgoing::Subscribe(Subscription { queue }));
+        Ok(())
+    })
 }
 
 /// The relay forgot what it knew: all queues are asked for again.
 pub(crate) fn announce_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    for (_, bytes) in tx.scan(Table::Queue, &[], None, usize::MAX)? {
-        let queue = OwnQueue::decode(&bytes)?;
-        announce(tx, &queue)?;
-    }
-    Ok(())
+    tx.each(Table::Queue, &[], |tx, _, bytes| {
+        announce(tx, &OwnQueue::decode(bytes)?)
+    })
 }
 
 /// Handles the answer to a subscription.

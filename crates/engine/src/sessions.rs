@@ -2,7 +2,7 @@
 
 use crate::account;
 use crate::contacts;
-use crate::content::{Content, RouteOffer};
+use crate::content::{Body, Content, RouteOffer};
 use crate::envelope::{self, Inner, Introduction};
 use crate::error::{EngineError, StoreError};
 use crate::letters;
@@ -13,7 +13,7 @@ use crate::records::{Contact, ContactRoute, OwnAccount, Purpose, Record as _, Ro
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{DeviceRecord, UnverifiedLog, VerifiedLog};
-use keys::{AccountId, DeviceId, LetterId, MessageId, Secret};
+use keys::{AccountId, DeviceId, LetterId, MessageId, Secret, Timestamp};
 use ratchet::{
     DecryptError, IncomingMessage, IncomingPreKeyMessage, Local, MessageKind, Profile, Received,
     Remote,
@@ -65,14 +65,30 @@ pub(crate) fn wait(
     device: &DeviceId,
     letter: &LetterId,
 ) -> Result<(), EngineError> {
+    put_waiting(tx, account, device, letter)?;
+    ask(tx, account, device)
+}
+
+fn put_waiting(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
     let number = tx.next_number("waiting")?;
     let waiting = key(&[&place(account, device), &number.to_be_bytes()]);
-    tx.put(
-        Table::Waiting,
-        waiting,
-        Zeroizing::new(letter.as_bytes().to_vec()),
-    );
-    let asked = asked_key(account, device);
+    let value = Zeroizing::new(letter.as_bytes().to_vec());
+    tx.put(Table::Waiting, waiting, value);
+    Ok(())
+}
+
+/// Asks the contact's relay for keys of a device, where no question is open.
+fn ask(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let asked = mark(ASKED, account, device);
     if tx.get(Table::Meta, &asked)?.is_some() {
         return Ok(());
     }
@@ -82,17 +98,80 @@ pub(crate) fn wait(
         account: *account,
         device: *device,
     });
-    outbox::add(
-        tx,
-        Purpose::FetchBundle(*account, *device),
-        contact.relay,
-        request,
-    )
-    .map(drop)
+    let purpose = Purpose::FetchBundle(*account, *device);
+    outbox::add(tx, purpose, contact.relay, request).map(drop)
 }
 
-fn asked_key(account: &AccountId, device: &DeviceId) -> Vec<u8> {
-    key(&[b"bundle/", &place(account, device)])
+/// The contact's relay knows no way to a device now, perhaps because it lost it: asked again in a while.
+pub(crate) fn wait_longer(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
+    let sent_at = letters::load(tx, letter)?.map(|letter| letter.sent_at);
+    if sent_at.is_none_or(|sent_at| tx.now.since(sent_at) > limits::SENT_KEPT_SECONDS) {
+        return letters::fail(tx, letter, EngineError::NoPreKeys);
+    }
+    put_waiting(tx, account, device, letter)?;
+    let due = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
+    let value = Zeroizing::new(due.to_be_bytes().to_vec());
+    tx.put(Table::Meta, mark(AGAIN, account, device), value);
+    Ok(())
+}
+
+/// Asks again for keys of devices whose relay knew none.
+pub(crate) fn ask_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Meta, AGAIN, |tx, place, due| {
+        if due > tx.now.as_secs().to_be_bytes().as_slice() {
+            return Ok(());
+        }
+        tx.delete(Table::Meta, place.to_vec());
+        let damaged = StoreError::Damaged { what: "question" };
+        let ids = place
+            .strip_prefix(AGAIN)
+            .and_then(|ids| ids.split_first_chunk::<32>());
+        let (account, device) = ids.ok_or(damaged)?;
+        let device =
+            DeviceId::from_slice(device).ok_or(StoreError::Damaged { what: "question" })?;
+        ask(tx, &AccountId::from_bytes(*account), &device)
+    })
+}
+
+/// A device's question for keys is open.
+const ASKED: &[u8] = b"bundle/";
+/// A device's keys are to be asked for again, at a time.
+const AGAIN: &[u8] = b"bundle-again/";
+/// When a session with a device was last repaired.
+const REPAIRED: &[u8] = b"repaired/";
+/// The session that begins next is a repair.
+const REPAIRING: &[u8] = b"repairing/";
+
+fn mark(what: &[u8], account: &AccountId, device: &DeviceId) -> Vec<u8> {
+    key(&[what, &place(account, device)])
+}
+
+/// A letter does not open: one side lost its state. We begin a new session, at most once an hour, and what
+/// it carries asks the peer for what it sent and we did not confirm.
+pub(crate) fn repair(
+    tx: &mut Transaction<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let place = mark(REPAIRED, &contact.id, device);
+    let last = tx.get(Table::Meta, &place)?;
+    let last = last.and_then(|last| last.as_slice().try_into().ok().map(u64::from_be_bytes));
+    let recent =
+        last.is_some_and(|last| tx.now.since(Timestamp::from_secs(last)) < limits::REPAIR_SECONDS);
+    // A stranger learns nothing, and a contact whose identity changed gets nothing sealed.
+    if recent || contact.request || contact.changed || contact.blocked {
+        return Ok(());
+    }
+    let now = tx.now.as_secs().to_be_bytes().to_vec();
+    tx.put(Table::Meta, place, Zeroizing::new(now));
+    let repairing = mark(REPAIRING, &contact.id, device);
+    tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
+    ask(tx, &contact.id, device)
 }
 
 /// The letters that wait for a device, in order; they wait no longer.
@@ -118,7 +197,7 @@ pub(crate) fn bundle_fetched(
     device: &DeviceId,
     bundle: &wire::Bundle,
 ) -> Result<(), EngineError> {
-    tx.delete(Table::Meta, asked_key(account, device));
+    tx.delete(Table::Meta, mark(ASKED, account, device));
     let contact = contacts::existing(tx, account)?;
     let own = account::own(tx)?;
     let (our_log, their_log) = (own_log(&own)?, contacts::log_of(&contact)?);
@@ -132,6 +211,18 @@ pub(crate) fn bundle_fetched(
             letters::fail(tx, &letter, EngineError::BadKeys { contact: *account })?;
         }
         return Ok(());
+    }
+    let repairing = mark(REPAIRING, account, device);
+    if tx.get(Table::Meta, &repairing)?.is_some() {
+        tx.delete(Table::Meta, repairing);
+        let content = Content {
+            id: LetterId::random(tx.rng),
+            sent_at: tx.now,
+            route: None,
+            body: Body::Repair,
+        };
+        let message = MessageId::random(tx.rng);
+        send(tx, account, device, content, message, None)?;
     }
     for letter in take_waiting(tx, account, device)? {
         letters::seal_for(tx, &letter, device)?;
@@ -169,15 +260,15 @@ fn begin(
     Ok(true)
 }
 
-/// The relay has no keys for a device: what waits for it fails.
+/// The relay has no keys for a device: what waits for it waits longer.
 pub(crate) fn no_bundle(
     tx: &mut Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<(), EngineError> {
-    tx.delete(Table::Meta, asked_key(account, device));
+    tx.delete(Table::Meta, mark(ASKED, account, device));
     for letter in take_waiting(tx, account, device)? {
-        letters::fail(tx, &letter, EngineError::NoPreKeys)?;
+        wait_longer(tx, account, device, &letter)?;
     }
     Ok(())
 }
@@ -422,19 +513,20 @@ pub(crate) fn learn_route(
     Ok(())
 }
 
-/// The contact's queue is gone: next time by the front door, whose place the relay tells.
+/// A queue of the contact is gone. Says whether the front door is left to try.
 pub(crate) fn route_lost(
     tx: &mut Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let mut route = route_of(tx, account, device)?;
-    if route.contact.take().is_none() {
+    let by_front_door = route.contact.take().is_some();
+    if !by_front_door {
         route.front_door = None;
     }
     route.highest_seq = 0;
     store_route(tx, account, device, &route);
-    Ok(())
+    Ok(by_front_door)
 }
 
 /// The relay gave a body of ours a place. A place at or below one it gave before shows an older store.

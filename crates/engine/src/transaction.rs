@@ -3,6 +3,7 @@
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
 use crate::input::CommandId;
+use crate::limits;
 use crate::step::{Committed, Outgoing, Step};
 use crate::store::{Row, Snapshot, Table, Write};
 use keys::{LetterId, Timestamp};
@@ -106,6 +107,26 @@ impl<'a> Transaction<'a> {
             };
         }
         Ok(rows.into_iter().take(limit).collect())
+    }
+
+    /// Visits the rows under a prefix in order, a page at a time. The visitor may change them.
+    pub(crate) fn each(
+        &mut self,
+        table: Table,
+        prefix: &[u8],
+        mut visit: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = self.scan(table, prefix, after.as_deref(), limits::PAGE)?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(());
+            };
+            after = Some(last.clone());
+            for (key, value) in &rows {
+                visit(self, key, value)?;
+            }
+        }
     }
 
     /// Takes the next number of a counter that never goes back.

@@ -32,7 +32,11 @@ impl Body {
     /// [`WrongSize`].
     pub fn new(sealed: impl Into<Bytes>) -> Result<Self, WrongSize> {
         let sealed = sealed.into();
-        if BODY_BUCKETS.contains(&sealed.len()) { Ok(Self(sealed)) } else { Err(WrongSize { got: sealed.len() }) }
+        if BODY_BUCKETS.contains(&sealed.len()) {
+            Ok(Self(sealed))
+        } else {
+            Err(WrongSize { got: sealed.len() })
+        }
     }
 
     /// The bytes, shared.

@@ -31,16 +31,31 @@ pub(crate) fn field(field: &'static str) -> DecodeError {
 }
 
 /// Takes exactly `N` bytes.
-pub(crate) fn array<const N: usize>(bytes: &[u8], name: &'static str) -> Result<[u8; N], DecodeError> {
+pub(crate) fn array<const N: usize>(
+    bytes: &[u8],
+    name: &'static str,
+) -> Result<[u8; N], DecodeError> {
     bytes.try_into().map_err(|_| field(name))
 }
 
 /// Takes at most `max` bytes.
-pub(crate) fn bounded(bytes: &[u8], max: usize, name: &'static str) -> Result<Vec<u8>, DecodeError> {
-    if bytes.len() > max { Err(field(name)) } else { Ok(bytes.to_vec()) }
+pub(crate) fn bounded(
+    bytes: &[u8],
+    max: usize,
+    name: &'static str,
+) -> Result<Vec<u8>, DecodeError> {
+    if bytes.len() > max {
+        Err(field(name))
+    } else {
+        Ok(bytes.to_vec())
+    }
 }
 
 /// Takes one to `max` bytes.
 pub(crate) fn filled(bytes: &[u8], max: usize, name: &'static str) -> Result<Vec<u8>, DecodeError> {
-    if bytes.is_empty() { Err(field(name)) } else { bounded(bytes, max, name) }
+    if bytes.is_empty() {
+        Err(field(name))
+    } else {
+        bounded(bytes, max, name)
+    }
 }

@@ -42,7 +42,10 @@ impl ClientFrame {
         if request_id == 0 {
             return Err(field("request_id"));
         }
-        Ok(Self { request_id, request })
+        Ok(Self {
+            request_id,
+            request,
+        })
     }
 
     /// The number of a frame, as far as it can be read, to refuse it by.
@@ -55,7 +58,11 @@ impl ClientFrame {
         }
         // A decoder stops at the first fault; the number stands first.
         let mut number = Number::default();
-        let _fault = number.merge(bytes.get(..bytes.len().min(FRAME_BYTES)).unwrap_or_default());
+        let _fault = number.merge(
+            bytes
+                .get(..bytes.len().min(FRAME_BYTES))
+                .unwrap_or_default(),
+        );
         number.request_id
     }
 }
@@ -64,7 +71,11 @@ impl RelayFrame {
     /// Encodes the frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        proto::RelayFrame { request_id: self.request_id, reply: Some(self.reply.to_proto()) }.encode_to_vec()
+        proto::RelayFrame {
+            request_id: self.request_id,
+            reply: Some(self.reply.to_proto()),
+        }
+        .encode_to_vec()
     }
 
     /// Decodes a frame; bodies share the memory of the input.
@@ -83,12 +94,19 @@ impl RelayFrame {
         if !fits {
             return Err(field("request_id"));
         }
-        Ok(Self { request_id: frame.request_id, reply })
+        Ok(Self {
+            request_id: frame.request_id,
+            reply,
+        })
     }
 }
 
 pub(crate) fn encode_request(request_id: u64, request: &Request) -> Vec<u8> {
-    proto::ClientFrame { request_id, request: Some(request.to_proto()) }.encode_to_vec()
+    proto::ClientFrame {
+        request_id,
+        request: Some(request.to_proto()),
+    }
+    .encode_to_vec()
 }
 
 pub(crate) fn decode_request(bytes: Bytes) -> Result<(u64, Request), DecodeError> {
@@ -100,7 +118,10 @@ pub(crate) fn decode_request(bytes: Bytes) -> Result<(u64, Request), DecodeError
 
 fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
     if bytes.len() > FRAME_BYTES {
-        return Err(DecodeError::TooLong { got: bytes.len(), max: FRAME_BYTES });
+        return Err(DecodeError::TooLong {
+            got: bytes.len(),
+            max: FRAME_BYTES,
+        });
     }
     Ok(())
 }

@@ -24,11 +24,12 @@ pub use capability::SendToken;
 pub use error::DecodeError;
 pub use frame::{ClientFrame, RelayFrame};
 pub use reply::{
-    Bundle, Deliver, Log, PreKeyCounts, RefusalKind, Refused, RegistrationPolicy, RelayLimits, Reply, RowResult,
-    SendResult, Subscribed, Welcome,
+    Bundle, Deliver, Log, PreKeyCounts, RefusalKind, Refused, RegistrationPolicy, RelayLimits,
+    Reply, RowResult, SendResult, Subscribed, Welcome,
 };
 pub use request::{
-    Acknowledge, AppendLog, CreateQueue, CreateTicket, DeleteQueue, FetchBundle, FetchLog, FrontDoor, Hello,
-    PreKeyCount, PublishPreKeys, RedeemTicket, Register, Request, Send, SendRow, Subscribe, is_name,
+    Acknowledge, AppendLog, CreateQueue, CreateTicket, DeleteQueue, FetchBundle, FetchLog,
+    FrontDoor, Hello, PreKeyCount, PublishPreKeys, RedeemTicket, Register, Request, Send, SendRow,
+    Subscribe, is_name,
 };
 pub use signed::{delete_queue_message, publish_message, subscribe_message};

@@ -22,3 +22,5 @@ pub const ONE_TIME_KEYS: usize = 256;
 pub const SIGNATURE_BYTES: usize = 8 * 1024;
 /// Longest hint of a refusal in bytes.
 pub const MESSAGE_BYTES: usize = 256;
+/// Pause before a body is offered again to a queue that was full, in milliseconds.
+pub const QUEUE_FULL_PAUSE_MS: u64 = 10_000;

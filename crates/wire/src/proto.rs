@@ -9,7 +9,10 @@ use bytes::Bytes;
 pub(crate) struct ClientFrame {
     #[prost(uint64, tag = "1")]
     pub(crate) request_id: u64,
-    #[prost(oneof = "Request", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
+    #[prost(
+        oneof = "Request",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+    )]
     pub(crate) request: Option<Request>,
 }
 

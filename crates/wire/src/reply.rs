@@ -31,6 +31,21 @@ pub enum Reply {
     Refused(Refused),
 }
 
+impl Reply {
+    /// Milliseconds after which the same request may succeed, where this reply says so: a refusal for now, or a
+    /// send of one row whose queue is full.
+    #[must_use]
+    pub fn try_again_after(&self) -> Option<u64> {
+        match self {
+            Self::Refused(refused) if refused.is_temporary() => Some(refused.retry_after_ms),
+            Self::SendResult(result) if result.rows == [RowResult::QueueFull] => {
+                Some(limits::QUEUE_FULL_PAUSE_MS)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What the relay says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Welcome {
@@ -224,13 +239,21 @@ impl Refused {
     /// A refusal for good.
     #[must_use]
     pub fn new(kind: RefusalKind, message: &str) -> Self {
-        Self { kind, message: message.to_owned(), retry_after_ms: 0 }
+        Self {
+            kind,
+            message: message.to_owned(),
+            retry_after_ms: 0,
+        }
     }
 
     /// A refusal for some time.
     #[must_use]
     pub fn for_now(kind: RefusalKind, message: &str, retry_after_ms: u64) -> Self {
-        Self { kind, message: message.to_owned(), retry_after_ms: retry_after_ms.max(1) }
+        Self {
+            kind,
+            message: message.to_owned(),
+            retry_after_ms: retry_after_ms.max(1),
+        }
     }
 
     /// Whether asking again later may help.
@@ -359,8 +382,15 @@ impl SendResult {
         if result.rows.len() > limits::SEND_ROWS {
             return Err(field("rows"));
         }
-        let rows = result.rows.iter().map(RowResult::from_proto).collect::<Result<_, _>>()?;
-        Ok(Self { rows, store_version: result.store_version })
+        let rows = result
+            .rows
+            .iter()
+            .map(RowResult::from_proto)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            rows,
+            store_version: result.store_version,
+        })
     }
 }
 
@@ -374,7 +404,10 @@ impl RowResult {
             Self::BadToken => (P::BadToken, 0),
             Self::QueueFull => (P::QueueFull, 0),
         };
-        proto::RowResult { status: status as i32, seq }
+        proto::RowResult {
+            status: status as i32,
+            seq,
+        }
     }
 
     fn from_proto(row: &proto::RowResult) -> Result<Self, DecodeError> {
@@ -412,7 +445,11 @@ impl Bundle {
             signed_ec: bytes_of(&self.signed_ec),
             kem: bytes_of(&self.kem),
             kem_is_one_time: self.kem_is_one_time,
-            one_time_ec: self.one_time_ec.as_deref().map(bytes_of).unwrap_or_default(),
+            one_time_ec: self
+                .one_time_ec
+                .as_deref()
+                .map(bytes_of)
+                .unwrap_or_default(),
             front_door: Some(self.front_door.to_proto()),
         }
     }
@@ -438,7 +475,11 @@ impl Refused {
             return Err(field("message"));
         }
         let kind = RefusalKind::from_proto(refused.kind());
-        Ok(Self { kind, message: refused.message, retry_after_ms: refused.retry_after_ms })
+        Ok(Self {
+            kind,
+            message: refused.message,
+            retry_after_ms: refused.retry_after_ms,
+        })
     }
 }
 
@@ -465,10 +506,16 @@ const KINDS: [(RefusalKind, proto::RefusalKind); 17] = [
 
 impl RefusalKind {
     fn to_proto(self) -> proto::RefusalKind {
-        KINDS.iter().find(|(kind, _)| *kind == self).map_or(proto::RefusalKind::Unspecified, |(_, proto)| *proto)
+        KINDS
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or(proto::RefusalKind::Unspecified, |(_, proto)| *proto)
     }
 
     fn from_proto(kind: proto::RefusalKind) -> Self {
-        KINDS.iter().find(|(_, proto)| *proto == kind).map_or(Self::Unknown, |(kind, _)| *kind)
+        KINDS
+            .iter()
+            .find(|(_, proto)| *proto == kind)
+            .map_or(Self::Unknown, |(kind, _)| *kind)
     }
 }

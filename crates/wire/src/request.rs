@@ -237,7 +237,9 @@ impl Request {
     pub(crate) fn to_proto(&self) -> proto::Request {
         use proto::Request as P;
         match self {
-            Self::Hello(hello) => P::Hello(proto::Hello { version: hello.version }),
+            Self::Hello(hello) => P::Hello(proto::Hello {
+                version: hello.version,
+            }),
             Self::CreateQueue(request) => P::CreateQueue(request.to_proto()),
             Self::Subscribe(request) => P::Subscribe(proto::Subscribe {
                 queue_id: bytes_of(request.queue_id.as_bytes()),
@@ -285,7 +287,9 @@ impl Request {
     pub(crate) fn from_proto(request: proto::Request) -> Result<Self, DecodeError> {
         use proto::Request as P;
         Ok(match request {
-            P::Hello(hello) => Self::Hello(Hello { version: hello.version }),
+            P::Hello(hello) => Self::Hello(Hello {
+                version: hello.version,
+            }),
             P::CreateQueue(request) => Self::CreateQueue(CreateQueue {
                 queue_id: queue_id(&request.queue_id)?,
                 receive_key: array(&request.receive_key, "receive_key")?,
@@ -310,7 +314,9 @@ impl Request {
                 log: filled(&request.log, limits::LOG_BYTES, "log")?,
             }),
             P::FetchLog(request) => Self::FetchLog(FetchLog::from_proto(request)?),
-            P::PublishPreKeys(request) => Self::PublishPreKeys(PublishPreKeys::from_proto(&request)?),
+            P::PublishPreKeys(request) => {
+                Self::PublishPreKeys(PublishPreKeys::from_proto(&request)?)
+            }
             P::PreKeyCount(request) => Self::PreKeyCount(PreKeyCount {
                 account: account_id(&request.account)?,
                 device: device_id(&request.device)?,
@@ -364,7 +370,11 @@ impl Send {
                 token: SendToken::from_bytes(array(&row.token, "token")?),
             })
         };
-        let rows = request.rows.iter().map(row).collect::<Result<Vec<_>, DecodeError>>()?;
+        let rows = request
+            .rows
+            .iter()
+            .map(row)
+            .collect::<Result<Vec<_>, DecodeError>>()?;
         if rows.len() > 1 {
             let mut ids: Vec<_> = rows.iter().map(|row| row.queue_id).collect();
             ids.sort_unstable();
@@ -374,7 +384,8 @@ impl Send {
             }
         }
         Ok(Self {
-            message_id: MessageId::from_slice(&request.message_id).ok_or_else(|| field("message_id"))?,
+            message_id: MessageId::from_slice(&request.message_id)
+                .ok_or_else(|| field("message_id"))?,
             body: Body::new(request.body).map_err(|_| field("body"))?,
             rows,
         })
@@ -423,8 +434,16 @@ impl PublishPreKeys {
             identity: bytes_of(&self.identity),
             signed_ec: bytes_of(&self.signed_ec),
             last_resort_kem: bytes_of(&self.last_resort_kem),
-            one_time_ec: self.one_time_ec.iter().map(|record| bytes_of(record)).collect(),
-            one_time_kem: self.one_time_kem.iter().map(|record| bytes_of(record)).collect(),
+            one_time_ec: self
+                .one_time_ec
+                .iter()
+                .map(|record| bytes_of(record))
+                .collect(),
+            one_time_kem: self
+                .one_time_kem
+                .iter()
+                .map(|record| bytes_of(record))
+                .collect(),
             front_door: Some(self.front_door.to_proto()),
             replace_one_time: self.replace_one_time,
             signature: bytes_of(&self.signature),
@@ -437,7 +456,10 @@ impl PublishPreKeys {
             if records.len() > limits::ONE_TIME_KEYS {
                 return Err(field(name));
             }
-            records.iter().map(|bytes| record(bytes, name)).collect::<Result<Vec<_>, _>>()
+            records
+                .iter()
+                .map(|bytes| record(bytes, name))
+                .collect::<Result<Vec<_>, _>>()
         };
         Ok(Self {
             account: account_id(&request.account)?,

@@ -10,7 +10,13 @@ use keys::{QueueId, label};
 /// no use on another one.
 #[must_use]
 pub fn subscribe_message(challenge: &[u8; 32], queue: &QueueId) -> Vec<u8> {
-    [label::SUBSCRIBE.as_bytes(), &[0], challenge, queue.as_bytes()].concat()
+    [
+        label::SUBSCRIBE.as_bytes(),
+        &[0],
+        challenge,
+        queue.as_bytes(),
+    ]
+    .concat()
 }
 
 /// What the receive key signs to delete its queue.

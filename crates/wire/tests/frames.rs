@@ -26,7 +26,10 @@ fn fuzz_one(bytes: &[u8]) {
 fn every_frame_round_trips() {
     for frame in client_frames() {
         assert_eq!(ClientFrame::decode(frame.encode().into()).unwrap(), frame);
-        assert_eq!(Request::decode(&frame.request.encode()).unwrap(), frame.request);
+        assert_eq!(
+            Request::decode(&frame.request.encode()).unwrap(),
+            frame.request
+        );
         assert_eq!(ClientFrame::number(&frame.encode()), frame.request_id);
     }
     for frame in relay_frames() {
@@ -39,14 +42,22 @@ fn truncated_frames_never_pass_for_the_whole() {
     for frame in client_frames() {
         let bytes = frame.encode();
         for end in (0..bytes.len()).filter(|end| *end < 400 || *end > bytes.len() - 400) {
-            assert_ne!(ClientFrame::decode(bytes[..end].to_vec().into()).as_ref(), Ok(&frame), "{frame:?} at {end}");
+            assert_ne!(
+                ClientFrame::decode(bytes[..end].to_vec().into()).as_ref(),
+                Ok(&frame),
+                "{frame:?} at {end}"
+            );
             fuzz_one(&bytes[..end]);
         }
     }
     for frame in relay_frames() {
         let bytes = frame.encode();
         for end in (0..bytes.len()).filter(|end| *end < 400 || *end > bytes.len() - 400) {
-            assert_ne!(RelayFrame::decode(bytes[..end].to_vec().into()).as_ref(), Ok(&frame), "{frame:?} at {end}");
+            assert_ne!(
+                RelayFrame::decode(bytes[..end].to_vec().into()).as_ref(),
+                Ok(&frame),
+                "{frame:?} at {end}"
+            );
             fuzz_one(&bytes[..end]);
         }
     }
@@ -55,7 +66,10 @@ fn truncated_frames_never_pass_for_the_whole() {
 #[test]
 fn frames_beyond_the_limit_are_refused_before_they_are_read() {
     let got = limits::FRAME_BYTES + 1;
-    let expected = DecodeError::TooLong { got, max: limits::FRAME_BYTES };
+    let expected = DecodeError::TooLong {
+        got,
+        max: limits::FRAME_BYTES,
+    };
     assert_eq!(ClientFrame::decode(vec![0; got].into()), Err(expected));
     assert_eq!(RelayFrame::decode(vec![0; got].into()), Err(expected));
 }
@@ -63,9 +77,12 @@ fn frames_beyond_the_limit_are_refused_before_they_are_read() {
 #[test]
 fn fixed_lengths_are_checked() {
     // tag 3 (create queue): queue_id of 15 bytes, the rest as it should be.
-    for (queue, key, hash, field) in
-        [(15, 32, 32, "queue_id"), (16, 31, 32, "receive_key"), (16, 32, 33, "send_token_hash"), (0, 32, 32, "queue_id")]
-    {
+    for (queue, key, hash, field) in [
+        (15, 32, 32, "queue_id"),
+        (16, 31, 32, "receive_key"),
+        (16, 32, 33, "send_token_hash"),
+        (0, 32, 32, "queue_id"),
+    ] {
         let mut inner = Vec::new();
         for (tag, length) in [(0x0a, queue), (0x12, key), (0x1a, hash)] {
             inner.extend([tag, length]);
@@ -73,18 +90,38 @@ fn fixed_lengths_are_checked() {
         }
         let mut frame = vec![0x08, 1, 0x1a, u8::try_from(inner.len()).unwrap()];
         frame.extend(inner);
-        assert_eq!(ClientFrame::decode(frame.into()), Err(DecodeError::Field { field }));
+        assert_eq!(
+            ClientFrame::decode(frame.into()),
+            Err(DecodeError::Field { field })
+        );
     }
 }
 
 #[test]
 fn request_zero_and_unknown_kinds_are_refused() {
-    let zero = ClientFrame { request_id: 0, request: client_frames().remove(0).request };
-    assert_eq!(ClientFrame::decode(zero.encode().into()), Err(DecodeError::Field { field: "request_id" }));
-    assert_eq!(ClientFrame::decode(vec![8, 1].into()), Err(DecodeError::UnknownKind));
+    let zero = ClientFrame {
+        request_id: 0,
+        request: client_frames().remove(0).request,
+    };
+    assert_eq!(
+        ClientFrame::decode(zero.encode().into()),
+        Err(DecodeError::Field {
+            field: "request_id"
+        })
+    );
+    assert_eq!(
+        ClientFrame::decode(vec![8, 1].into()),
+        Err(DecodeError::UnknownKind)
+    );
     // Field 900, empty.
-    assert_eq!(ClientFrame::decode(vec![8, 1, 0xa2, 0x38, 0].into()), Err(DecodeError::UnknownKind));
-    assert_eq!(RelayFrame::decode(vec![8, 1].into()), Err(DecodeError::UnknownKind));
+    assert_eq!(
+        ClientFrame::decode(vec![8, 1, 0xa2, 0x38, 0].into()),
+        Err(DecodeError::UnknownKind)
+    );
+    assert_eq!(
+        RelayFrame::decode(vec![8, 1].into()),
+        Err(DecodeError::UnknownKind)
+    );
 }
 
 #[test]
@@ -94,7 +131,12 @@ fn a_delivery_cannot_pass_for_an_answer() {
             continue;
         }
         frame.request_id = u64::from(frame.request_id == 0);
-        assert_eq!(RelayFrame::decode(frame.encode().into()), Err(DecodeError::Field { field: "request_id" }));
+        assert_eq!(
+            RelayFrame::decode(frame.encode().into()),
+            Err(DecodeError::Field {
+                field: "request_id"
+            })
+        );
     }
 }
 
@@ -103,7 +145,10 @@ fn rows_are_bounded_and_name_no_queue_twice() {
     let rows = |count: usize| samples::send(1024, count);
     assert!(ClientFrame::decode(rows(1_000).encode().into()).is_ok());
     for frame in [rows(0), rows(1_001), samples::send_twice_to_one_queue()] {
-        assert_eq!(ClientFrame::decode(frame.encode().into()), Err(DecodeError::Field { field: "rows" }));
+        assert_eq!(
+            ClientFrame::decode(frame.encode().into()),
+            Err(DecodeError::Field { field: "rows" })
+        );
     }
 }
 

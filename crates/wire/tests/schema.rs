@@ -1,5 +1,11 @@
 //! The Rust structs and `schema/letterlock.proto` are the same messages.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
@@ -28,7 +34,11 @@ fn type_of(field: &FieldDescriptorProto) -> String {
         Type::Enum => format!("enumeration {}", short(field.type_name())),
         other => panic!("{other:?} is not used"),
     };
-    if field.label() == Label::Repeated { format!("repeated {name}") } else { name }
+    if field.label() == Label::Repeated {
+        format!("repeated {name}")
+    } else {
+        name
+    }
 }
 
 fn short(name: &str) -> &str {
@@ -46,27 +56,65 @@ fn fields_of_schema(message: &DescriptorProto) -> BTreeSet<Field> {
         Some(_) => camel(field.name()),
         None => field.name().to_owned(),
     };
-    message.field.iter().map(|field| (name(field), field.number(), type_of(field))).collect()
+    message
+        .field
+        .iter()
+        .map(|field| (name(field), field.number(), type_of(field)))
+        .collect()
 }
 
 fn attribute(line: &str) -> Option<&str> {
     line.trim().strip_prefix("#[prost(")?.strip_suffix(")]")
 }
 
+/// The lines of the Rust form, an attribute that spans several joined into one.
+fn logical_lines() -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in RUST.lines() {
+        match lines.last_mut() {
+            Some(last) if last.trim().starts_with("#[prost(") && !last.ends_with(")]") => {
+                let gap = if last.ends_with('(') || line.trim() == ")]" {
+                    ""
+                } else {
+                    " "
+                };
+                let joined = last.trim_end_matches(',').len();
+                if line.trim() == ")]" {
+                    last.truncate(joined);
+                }
+                *last = format!("{last}{gap}{}", line.trim());
+            }
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Every struct and enum of the Rust form: its fields by the attribute above each.
 fn rust_items() -> BTreeMap<String, BTreeSet<Field>> {
     let mut items: BTreeMap<String, BTreeSet<Field>> = BTreeMap::new();
-    let mut lines = RUST.lines().peekable();
+    let lines = logical_lines();
+    let mut lines = lines.iter().map(String::as_str).peekable();
     let mut item = String::new();
     while let Some(line) = lines.next() {
-        if let Some(rest) = line.strip_prefix("pub(crate) struct ").or(line.strip_prefix("pub(crate) enum ")) {
+        if let Some(rest) = line
+            .strip_prefix("pub(crate) struct ")
+            .or(line.strip_prefix("pub(crate) enum "))
+        {
             item = rest.split(' ').next().unwrap().to_owned();
             items.entry(item.clone()).or_default();
         }
         if let Some(attribute) = attribute(line) {
-            let below = lines.peek().unwrap().trim().trim_start_matches("pub(crate) ");
+            let below = lines
+                .peek()
+                .unwrap()
+                .trim()
+                .trim_start_matches("pub(crate) ");
             let (name, rust_type) = below.split_once([':', '(']).unwrap();
-            items.get_mut(&item).unwrap().insert(parse(attribute, name, rust_type));
+            items
+                .get_mut(&item)
+                .unwrap()
+                .insert(parse(attribute, name, rust_type));
         }
     }
     items
@@ -78,30 +126,55 @@ fn parse(attribute: &str, name: &str, rust_type: &str) -> Field {
         after.split('"').next()
     };
     if let Some(oneof) = quoted("oneof") {
-        return (name.to_owned(), -1, format!("oneof {oneof} {}", quoted("tags").unwrap()));
+        return (
+            name.to_owned(),
+            -1,
+            format!("oneof {oneof} {}", quoted("tags").unwrap()),
+        );
     }
-    let inner = rust_type.trim().trim_end_matches(['>', ',', ')']).rsplit('<').next().unwrap();
+    let inner = rust_type
+        .trim()
+        .trim_end_matches(['>', ',', ')'])
+        .rsplit('<')
+        .next()
+        .unwrap();
     let kind = attribute.split([',', ' ']).next().unwrap();
     let kind = match kind {
         "message" => format!("message {inner}"),
         "enumeration" => format!("enumeration {}", quoted("enumeration").unwrap()),
         other => other.to_owned(),
     };
-    let kind = if attribute.contains("repeated") { format!("repeated {kind}") } else { kind };
-    (name.to_owned(), quoted("tag").unwrap().parse().unwrap(), kind)
+    let kind = if attribute.contains("repeated") {
+        format!("repeated {kind}")
+    } else {
+        kind
+    };
+    (
+        name.to_owned(),
+        quoted("tag").unwrap().parse().unwrap(),
+        kind,
+    )
 }
 
 /// The fields of a struct, with its oneof spread out.
 fn fields_of_rust(items: &BTreeMap<String, BTreeSet<Field>>, name: &str) -> BTreeSet<Field> {
     let mut fields = BTreeSet::new();
-    for field in items.get(name).unwrap_or_else(|| panic!("no struct {name}")) {
+    for field in items
+        .get(name)
+        .unwrap_or_else(|| panic!("no struct {name}"))
+    {
         match field.2.strip_prefix("oneof ") {
             None => drop(fields.insert(field.clone())),
             Some(oneof) => {
                 let (variants, tags) = oneof.split_once(' ').unwrap();
                 let variants = &items[variants];
-                let listed: BTreeSet<i32> = tags.split(", ").map(|tag| tag.parse().unwrap()).collect();
-                assert_eq!(listed, variants.iter().map(|variant| variant.1).collect(), "tags of {name}");
+                let listed: BTreeSet<i32> =
+                    tags.split(", ").map(|tag| tag.parse().unwrap()).collect();
+                assert_eq!(
+                    listed,
+                    variants.iter().map(|variant| variant.1).collect(),
+                    "tags of {name}"
+                );
                 fields.extend(variants.iter().cloned());
             }
         }
@@ -114,17 +187,28 @@ fn structs_and_schema_agree() {
     let items = rust_items();
     let schema = schema();
     for message in &schema.message_type {
-        assert_eq!(fields_of_rust(&items, message.name()), fields_of_schema(message), "{}", message.name());
+        assert_eq!(
+            fields_of_rust(&items, message.name()),
+            fields_of_schema(message),
+            "{}",
+            message.name()
+        );
     }
     let derived = RUST.matches("prost::Message)]").count();
-    assert_eq!(derived, schema.message_type.len(), "a struct that the schema does not know");
+    assert_eq!(
+        derived,
+        schema.message_type.len(),
+        "a struct that the schema does not know"
+    );
 }
 
 #[test]
 fn enumerations_and_schema_agree() {
     for enumeration in &schema().enum_type {
         let head = format!("pub(crate) enum {} {{", enumeration.name());
-        let (_, body) = RUST.split_once(&head).unwrap_or_else(|| panic!("no {head}"));
+        let (_, body) = RUST
+            .split_once(&head)
+            .unwrap_or_else(|| panic!("no {head}"));
         let body = body.split('}').next().unwrap();
         let rust: BTreeSet<(String, i32)> = body
             .lines()
@@ -133,7 +217,10 @@ fn enumerations_and_schema_agree() {
             .collect();
         let prefix = screaming(enumeration.name());
         let in_schema = enumeration.value.iter().map(|value| {
-            let name = value.name().strip_prefix(&prefix).expect("values begin with the name of their enum");
+            let name = value
+                .name()
+                .strip_prefix(&prefix)
+                .expect("values begin with the name of their enum");
             (camel(&name.to_lowercase()), value.number())
         });
         assert_eq!(rust, in_schema.collect(), "{}", enumeration.name());
@@ -154,10 +241,18 @@ fn screaming(name: &str) -> String {
 #[test]
 fn every_line_of_the_schema_has_a_comment_above() {
     let mut before = "";
-    for line in SCHEMA.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in SCHEMA
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
         let declares = line.ends_with(';') || line.ends_with('{') || line.ends_with("{}");
-        let exempt = line.starts_with("//") || line.starts_with("syntax") || line.starts_with("package");
-        assert!(!declares || exempt || before.starts_with("//"), "no comment above: {line}");
+        let exempt =
+            line.starts_with("//") || line.starts_with("syntax") || line.starts_with("package");
+        assert!(
+            !declares || exempt || before.starts_with("//"),
+            "no comment above: {line}"
+        );
         before = line;
     }
 }

@@ -256,10 +256,8 @@ impl Loop {
         let Some(frame) = up.asked.remove(&id) else {
             return;
         };
-        if let wire::Reply::Refused(refused) = reply.as_ref()
-            && refused.is_temporary()
-        {
-            let pause = Duration::from_millis(refused.retry_after_ms)
+        if let Some(pause) = reply.try_again_after() {
+            let pause = Duration::from_millis(pause)
                 .clamp(limits::TICK, limits::RETRY_AFTER);
             up.asked.insert(id, frame);
             up.later.push((

@@ -2,10 +2,11 @@
 
 use keys::{AccountId, DeviceId, MessageId, QueueId, Timestamp};
 use letterlock_wire::{
-    Acknowledge, AppendLog, Body, Bundle, ClientFrame, CreateQueue, CreateTicket, DeleteQueue, Deliver, FetchBundle,
-    FetchLog, FrontDoor, Hello, Log, PreKeyCount, PreKeyCounts, PublishPreKeys, RedeemTicket, RefusalKind, Refused,
-    Register, RegistrationPolicy, RelayFrame, RelayLimits, Reply, Request, RowResult, Send, SendResult, SendRow,
-    SendToken, Subscribe, Subscribed, Welcome,
+    Acknowledge, AppendLog, Body, Bundle, ClientFrame, CreateQueue, CreateTicket, DeleteQueue,
+    Deliver, FetchBundle, FetchLog, FrontDoor, Hello, Log, PreKeyCount, PreKeyCounts,
+    PublishPreKeys, RedeemTicket, RefusalKind, Refused, Register, RegistrationPolicy, RelayFrame,
+    RelayLimits, Reply, Request, RowResult, Send, SendResult, SendRow, SendToken, Subscribe,
+    Subscribed, Welcome,
 };
 
 const QUEUE: QueueId = QueueId::from_bytes([1; 16]);
@@ -15,7 +16,10 @@ const DEVICE: DeviceId = DeviceId::from_bytes([3; 16]);
 const SECRET: u8 = 201;
 
 fn front_door() -> FrontDoor {
-    FrontDoor { queue_id: QUEUE, token: SendToken::from_bytes([SECRET; 32]) }
+    FrontDoor {
+        queue_id: QUEUE,
+        token: SendToken::from_bytes([SECRET; 32]),
+    }
 }
 
 /// A send to so many queues.
@@ -23,14 +27,20 @@ pub(crate) fn send(body: usize, rows: usize) -> ClientFrame {
     let row = |number: usize| {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&u64::try_from(number).unwrap().to_be_bytes());
-        SendRow { queue_id: QueueId::from_bytes(id), token: SendToken::from_bytes([SECRET; 32]) }
+        SendRow {
+            queue_id: QueueId::from_bytes(id),
+            token: SendToken::from_bytes([SECRET; 32]),
+        }
     };
     let request = Request::Send(Send {
         message_id: MessageId::from_bytes([4; 16]),
         body: Body::new(vec![5; body]).unwrap(),
         rows: (0..rows).map(row).collect(),
     });
-    ClientFrame { request_id: 9, request }
+    ClientFrame {
+        request_id: 9,
+        request,
+    }
 }
 
 /// A send that names one queue two times.
@@ -46,20 +56,52 @@ pub(crate) fn send_twice_to_one_queue() -> ClientFrame {
 pub(crate) fn client_frames() -> Vec<ClientFrame> {
     let mut requests = vec![
         Request::Hello(Hello { version: 1 }),
-        Request::CreateQueue(CreateQueue { queue_id: QUEUE, receive_key: [6; 32], send_token_hash: [7; 32] }),
-        Request::Subscribe(Subscribe { queue_id: QUEUE, signature: [8; 64] }),
-        Request::Acknowledge(Acknowledge { queue_id: QUEUE, up_to_seq: 77 }),
-        Request::DeleteQueue(DeleteQueue { queue_id: QUEUE, signature: [9; 64] }),
-        Request::AppendLog(AppendLog { account: ACCOUNT, log: vec![10; 100] }),
+        Request::CreateQueue(CreateQueue {
+            queue_id: QUEUE,
+            receive_key: [6; 32],
+            send_token_hash: [7; 32],
+        }),
+        Request::Subscribe(Subscribe {
+            queue_id: QUEUE,
+            signature: [8; 64],
+        }),
+        Request::Acknowledge(Acknowledge {
+            queue_id: QUEUE,
+            up_to_seq: 77,
+        }),
+        Request::DeleteQueue(DeleteQueue {
+            queue_id: QUEUE,
+            signature: [9; 64],
+        }),
+        Request::AppendLog(AppendLog {
+            account: ACCOUNT,
+            log: vec![10; 100],
+        }),
         Request::FetchLog(FetchLog::ByName("ada.l-1_".to_owned())),
         Request::FetchLog(FetchLog::ByAccount(ACCOUNT)),
-        Request::PreKeyCount(PreKeyCount { account: ACCOUNT, device: DEVICE }),
-        Request::FetchBundle(FetchBundle { account: ACCOUNT, device: DEVICE }),
-        Request::CreateTicket(CreateTicket { ticket_hash: [11; 32], expires: Timestamp::from_secs(1_800_000_000) }),
-        Request::RedeemTicket(RedeemTicket { ticket: [SECRET; 16], nonce: [SECRET; 16] }),
+        Request::PreKeyCount(PreKeyCount {
+            account: ACCOUNT,
+            device: DEVICE,
+        }),
+        Request::FetchBundle(FetchBundle {
+            account: ACCOUNT,
+            device: DEVICE,
+        }),
+        Request::CreateTicket(CreateTicket {
+            ticket_hash: [11; 32],
+            expires: Timestamp::from_secs(1_800_000_000),
+        }),
+        Request::RedeemTicket(RedeemTicket {
+            ticket: [SECRET; 16],
+            nonce: [SECRET; 16],
+        }),
     ];
     requests.extend([None, Some("abcd-efgh".to_owned())].map(|code| {
-        Request::Register(Register { name: "ada".to_owned(), log: vec![12; 100], code })
+        Request::Register(Register {
+            name: "ada".to_owned(),
+            log: vec![12; 100],
+            code,
+        })
     }));
     requests.push(Request::PublishPreKeys(PublishPreKeys {
         account: ACCOUNT,
@@ -73,8 +115,19 @@ pub(crate) fn client_frames() -> Vec<ClientFrame> {
         replace_one_time: true,
         signature: vec![19; 3373],
     }));
-    let mut frames: Vec<_> = (1..).zip(requests).map(|(request_id, request)| ClientFrame { request_id, request }).collect();
-    frames.extend([send(1024, 1), send(4096, 3), send(16_384, 1), send(65_536, 200)]);
+    let mut frames: Vec<_> = (1..)
+        .zip(requests)
+        .map(|(request_id, request)| ClientFrame {
+            request_id,
+            request,
+        })
+        .collect();
+    frames.extend([
+        send(1024, 1),
+        send(4096, 3),
+        send(16_384, 1),
+        send(65_536, 200),
+    ]);
     frames
 }
 
@@ -103,22 +156,61 @@ pub(crate) fn relay_frames() -> Vec<RelayFrame> {
             store_version: 8,
             challenge: [9; 32],
             time: Timestamp::from_secs(1_800_000_000),
-            limits: RelayLimits { window: 32, rows: 1000, queue_letters: 10, blob_bytes: 11, retention_seconds: 12 },
+            limits: RelayLimits {
+                window: 32,
+                rows: 1000,
+                queue_letters: 10,
+                blob_bytes: 11,
+                retention_seconds: 12,
+            },
             registration: RegistrationPolicy::Code,
         }),
         Reply::Done,
-        Reply::Subscribed(Subscribed { next_seq: 13, last_acknowledged: 12, store_version: 14 }),
-        Reply::SendResult(SendResult { rows, store_version: 15 }),
-        Reply::Log(Log { name: "ada".to_owned(), account: ACCOUNT, log: vec![16; 100] }),
-        Reply::PreKeyCounts(PreKeyCounts { one_time_ec: 17, one_time_kem: 18 }),
-        Reply::Bundle(Bundle { one_time_ec: None, kem_is_one_time: false, ..bundle.clone() }),
+        Reply::Subscribed(Subscribed {
+            next_seq: 13,
+            last_acknowledged: 12,
+            store_version: 14,
+        }),
+        Reply::SendResult(SendResult {
+            rows,
+            store_version: 15,
+        }),
+        Reply::Log(Log {
+            name: "ada".to_owned(),
+            account: ACCOUNT,
+            log: vec![16; 100],
+        }),
+        Reply::PreKeyCounts(PreKeyCounts {
+            one_time_ec: 17,
+            one_time_kem: 18,
+        }),
+        Reply::Bundle(Bundle {
+            one_time_ec: None,
+            kem_is_one_time: false,
+            ..bundle.clone()
+        }),
         Reply::Bundle(bundle),
-        Reply::Refused(Refused::for_now(RefusalKind::RateLimited, "too many requests", 1500)),
+        Reply::Refused(Refused::for_now(
+            RefusalKind::RateLimited,
+            "too many requests",
+            1500,
+        )),
         Reply::Refused(Refused::new(RefusalKind::NameTaken, "the name is taken")),
     ];
-    let mut frames: Vec<_> = (1..).zip(replies).map(|(request_id, reply)| RelayFrame { request_id, reply }).collect();
+    let mut frames: Vec<_> = (1..)
+        .zip(replies)
+        .map(|(request_id, reply)| RelayFrame { request_id, reply })
+        .collect();
     let body = Body::new(vec![19; 1024]).unwrap();
-    let deliver = Deliver { queue_id: QUEUE, seq: 20, body, hour: Timestamp::from_secs(3600) };
-    frames.push(RelayFrame { request_id: 0, reply: Reply::Deliver(deliver) });
+    let deliver = Deliver {
+        queue_id: QUEUE,
+        seq: 20,
+        body,
+        hour: Timestamp::from_secs(3600),
+    };
+    frames.push(RelayFrame {
+        request_id: 0,
+        reply: Reply::Deliver(deliver),
+    });
     frames
 }
