@@ -57,6 +57,7 @@ fn passes(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let outcome = std::fs::read_to_string(path)
         .map_err(|error| error.to_string())
+        .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
         .and_then(|json| replay::file(&name, &json).map_err(|error| error.to_string()));
     match &outcome {
         Ok(report) => println!("ok      {}: {report}", path.display()),

@@ -1,42 +1,66 @@
-//! Reading vectors.
+//! Reading fields of vectors.
 
 use super::ReplayError;
+use data_encoding::HEXLOWER;
+use keys::Secret;
 use serde_json::Value;
 
-pub(crate) fn fail(what: impl Into<String>) -> ReplayError {
-    ReplayError { path: Vec::new(), what: what.into() }
+fn malformed(key: &str, expected: &str) -> ReplayError {
+    ReplayError::new(format!("field `{key}` is missing or not {expected}"))
 }
 
-pub(crate) fn field<'a>(value: &'a Value, key: &str) -> Result<&'a Value, ReplayError> {
-    value.get(key).ok_or_else(|| fail(format!("no field {key}")))
+pub(super) fn field<'a>(value: &'a Value, key: &str) -> Result<&'a Value, ReplayError> {
+    optional(value, key).ok_or_else(|| malformed(key, "filled"))
 }
 
-pub(crate) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>, ReplayError> {
-    field(value, key)?.as_array().ok_or_else(|| fail(format!("{key} is no list")))
+/// A field that may be missing or null.
+pub(super) fn optional<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    value.get(key).filter(|value| !value.is_null())
 }
 
-pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, ReplayError> {
-    field(value, key)?.as_str().ok_or_else(|| fail(format!("{key} is no text")))
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], ReplayError> {
+    let list = value.get(key).and_then(Value::as_array);
+    list.map(Vec::as_slice)
+        .ok_or_else(|| malformed(key, "a list"))
 }
 
-pub(crate) fn number(value: &Value, key: &str) -> Result<u64, ReplayError> {
-    field(value, key)?.as_u64().ok_or_else(|| fail(format!("{key} is no number")))
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, ReplayError> {
+    let text = value.get(key).and_then(Value::as_str);
+    text.ok_or_else(|| malformed(key, "text"))
 }
 
-pub(crate) fn hex(text: &str) -> Result<Vec<u8>, ReplayError> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let digits: Option<Vec<u8>> = text.bytes().map(digit).collect();
-    let (pairs, rest) = digits.as_deref().map(<[u8]>::as_chunks::<2>).ok_or_else(|| fail("not hex"))?;
-    if !rest.is_empty() {
-        return Err(fail("odd number of hex digits"));
-    }
-    Ok(pairs.iter().map(|[high, low]| (high << 4) | low).collect())
+pub(super) fn truth(value: &Value, key: &str) -> Result<bool, ReplayError> {
+    let truth = value.get(key).and_then(Value::as_bool);
+    truth.ok_or_else(|| malformed(key, "true or false"))
 }
 
-pub(crate) fn bytes(value: &Value, key: &str) -> Result<Vec<u8>, ReplayError> {
-    hex(text(value, key)?)
+pub(super) fn number(value: &Value, key: &str) -> Result<u64, ReplayError> {
+    let number = value.get(key).and_then(Value::as_u64);
+    number.ok_or_else(|| malformed(key, "a number"))
 }
 
-pub(crate) fn array<const N: usize>(value: &Value, key: &str) -> Result<[u8; N], ReplayError> {
-    bytes(value, key)?.try_into().map_err(|_| fail(format!("{key} has not {N} bytes")))
+/// A number that fits a smaller type.
+pub(super) fn small<T: TryFrom<u64>>(value: &Value, key: &str) -> Result<T, ReplayError> {
+    T::try_from(number(value, key)?).map_err(|_| malformed(key, "in range"))
+}
+
+pub(super) fn hex(text: &str) -> Result<Vec<u8>, ReplayError> {
+    HEXLOWER
+        .decode(text.as_bytes())
+        .map_err(|error| ReplayError::new(format!("not hex: {error}")))
+}
+
+pub(super) fn bytes(value: &Value, key: &str) -> Result<Vec<u8>, ReplayError> {
+    hex(text(value, key)?).map_err(|error| error.at(key))
+}
+
+pub(super) fn array<const N: usize>(value: &Value, key: &str) -> Result<[u8; N], ReplayError> {
+    bytes(value, key)?
+        .try_into()
+        .map_err(|_| malformed(key, &format!("{N} bytes long")))
+}
+
+pub(super) fn secret<const N: usize>(value: &Value, key: &str) -> Result<Secret<N>, ReplayError> {
+    Secret::from_slice(&bytes(value, key)?)
+        .ok_or_else(|| malformed(key, &format!("{N} bytes long")))
 }

@@ -1,34 +1,32 @@
 //! Replays the vectors of SPQR alone: erasure code, chain, parsing, transcripts.
-//!
-//! Minimum version 0 is not spoken here, so of the conversations that negotiate it only the refusal is checked.
 
-use super::json::{array, bytes, fail, field, hex, list, number, text};
-use super::{Draws, ReplayError};
+use super::draws::Draws;
+use super::facts::Facts;
+use super::json::{array, bytes, field, hex, list, number, optional, secret, small, text};
+use super::{ReplayError, state};
+use crate::limits;
 use crate::spqr::labels::SIGNAL;
-use crate::spqr::replay::{Chain, ChainLimits, Chunk, Decoder, Encoder, gf};
-use crate::spqr::{Role, Spqr, SpqrError};
-use keys::Secret;
+use crate::spqr::replay::{Chain, Chunk, Decoder, Encoder, info, product, quotient};
+use crate::spqr::{ChainLimits, Role, Spqr, SpqrError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+impl From<SpqrError> for ReplayError {
+    fn from(error: SpqrError) -> Self {
+        Self::new(format!("we refuse: {error}"))
+    }
+}
+
 /// erasure-code.json.
-pub(crate) fn erasure(json: &Value) -> Result<usize, ReplayError> {
-    let mut checks = 0;
+pub(super) fn erasure(json: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
     for case in list(json, "gf16")? {
         let (a, b) = (element(case, "a")?, element(case, "b")?);
-        if gf::mul(a, b) != element(case, "a*b")? || gf::mul(a, gf::invert(b)) != element(case, "a/b")? {
-            return Err(fail(format!("field arithmetic of {a:04x} and {b:04x}")));
-        }
-        checks += 2;
+        facts.equal("product", product(a, b), element(case, "a*b")?)?;
+        facts.equal("quotient", quotient(a, b), element(case, "a/b")?)?;
     }
     for case in list(json, "cases")? {
-        let message = bytes(case, "message")?;
-        let encoder = Encoder::new(message.clone()).map_err(|_| fail("message refused"))?;
-        checks += chunks_agree(&encoder, case)?;
-        for decode in list(case, "decode")? {
-            let complete_after = number(decode, "complete_after").ok();
-            checks += decodes(&message, decode, complete_after)?;
-        }
+        erasure_case(case, facts)
+            .map_err(|error| error.at(text(case, "what").unwrap_or("a case")))?;
     }
     for name in ["repeated_index_last_wins", "low_index_points_are_kept"] {
         let case = field(json, name)?;
@@ -36,252 +34,358 @@ pub(crate) fn erasure(json: &Value) -> Result<usize, ReplayError> {
         for chunk in list(case, "feed")? {
             decoder.add(&chunk_of(chunk)?);
         }
-        if decoder.message() != Some(bytes(case, "decoded")?) {
-            return Err(fail(name));
-        }
-        checks += 1;
+        let ours = decoder.message().unwrap_or_default();
+        facts.bytes(name, &ours, &bytes(case, "decoded")?)?;
     }
     let wrap = field(json, "wrap_after_65535")?;
-    let encoder = Encoder::new(bytes(wrap, "message")?).map_err(|_| fail("message refused"))?;
-    Ok(checks + chunks_agree(&encoder, wrap)?)
+    let mut encoder = Encoder::new(bytes(wrap, "message")?)?;
+    let chunks = list(wrap, "chunks")?;
+    let first = chunk_of(chunks.first().unwrap_or(&Value::Null))?;
+    (0..first.index).for_each(|_| encoder.advance());
+    for chunk in chunks {
+        next_chunk(&mut encoder, &chunk_of(chunk)?, facts)?;
+    }
+    Ok(())
+}
+
+fn erasure_case(case: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
+    let message = bytes(case, "message")?;
+    facts.equal("length", message.len(), small(case, "len")?)?;
+    let mut encoder = Encoder::new(message.clone())?;
+    for chunk in list(case, "chunks")? {
+        let recorded = chunk_of(chunk)?;
+        let ours = encoder.chunk(recorded.index);
+        let what = format!("chunk {}", recorded.index);
+        facts.bytes(&what, &ours.data, &recorded.data)?;
+    }
+    for index in list(case, "next_chunk_indices")? {
+        let ours = encoder.current().index;
+        facts.equal("next chunk index", Some(u64::from(ours)), index.as_u64())?;
+        encoder.advance();
+    }
+    for decode in list(case, "decode")? {
+        let name = text(decode, "name")?;
+        decodes(&message, &encoder, decode, facts).map_err(|error| error.at(name))?;
+    }
+    let needed = small(case, "chunks_needed")?;
+    let mut decoder = Decoder::new(message.len());
+    for index in 0..needed {
+        facts.holds("chunks needed", decoder.message().is_none())?;
+        decoder.add(&encoder.chunk(index));
+    }
+    facts.holds("chunks needed", decoder.message().is_some())
 }
 
 fn element(case: &Value, key: &str) -> Result<u16, ReplayError> {
     Ok(u16::from_be_bytes(array(case, key)?))
 }
 
+/// Recorded as index and data.
 fn chunk_of(value: &Value) -> Result<Chunk, ReplayError> {
-    let index = value.get(0).and_then(Value::as_u64).and_then(|index| u16::try_from(index).ok());
-    let data = value.get(1).and_then(Value::as_str).ok_or_else(|| fail("chunk"))?;
-    let data = hex(data)?.try_into().map_err(|_| fail("chunk length"))?;
-    Ok(Chunk { index: index.ok_or_else(|| fail("chunk index"))?, data })
+    let index = value.get(0).and_then(Value::as_u64);
+    let data = value.get(1).and_then(Value::as_str);
+    let data = data.map(hex).transpose()?;
+    let chunk = index.zip(data).and_then(|(index, data)| {
+        let index = u16::try_from(index).ok()?;
+        let data = data.try_into().ok()?;
+        Some(Chunk { index, data })
+    });
+    chunk.ok_or_else(|| ReplayError::new("not a chunk"))
 }
 
-fn chunks_agree(encoder: &Encoder, case: &Value) -> Result<usize, ReplayError> {
-    let mut checks = 0;
-    for chunk in list(case, "chunks")? {
-        let expected = chunk_of(chunk)?;
-        if encoder.chunk(expected.index) != expected {
-            return Err(fail(format!("chunk {}", expected.index)));
-        }
-        checks += 1;
-    }
-    Ok(checks)
+fn next_chunk(
+    encoder: &mut Encoder,
+    recorded: &Chunk,
+    facts: &mut Facts,
+) -> Result<(), ReplayError> {
+    facts.equal("next chunk", encoder.current(), *recorded)?;
+    encoder.advance();
+    Ok(())
 }
 
-fn decodes(message: &[u8], case: &Value, complete_after: Option<u64>) -> Result<usize, ReplayError> {
+/// Feeds chunks and looks after which one the message is complete. Long cases record the indices alone.
+fn decodes(
+    message: &[u8],
+    encoder: &Encoder,
+    case: &Value,
+    facts: &mut Facts,
+) -> Result<(), ReplayError> {
+    let recorded = list(case, "chunks")?;
+    let complete_after: usize = small(case, "complete_after")?;
     let mut decoder = Decoder::new(message.len());
-    let mut fed = 0_u64;
-    for chunk in list(case, "chunks")? {
-        decoder.add(&chunk_of(chunk)?);
-        fed += 1;
+    for (place, index) in list(case, "indices")?.iter().enumerate() {
+        let index = index.as_u64().and_then(|index| u16::try_from(index).ok());
+        let index = index.ok_or_else(|| ReplayError::new("not a chunk index"))?;
+        let chunk = match recorded.get(place) {
+            Some(chunk) => chunk_of(chunk)?,
+            None => encoder.chunk(index),
+        };
+        facts.equal("chunk index", chunk.index, index)?;
+        facts.equal("chunk", chunk, encoder.chunk(index))?;
+        decoder.add(&chunk);
         let complete = decoder.message();
-        let expected = complete_after.is_some_and(|after| fed >= after);
-        if complete.is_some() != expected || complete.is_some_and(|decoded| decoded != message) {
-            return Err(fail(format!("{} after {fed} chunks", text(case, "name")?)));
+        let fed = place.saturating_add(1);
+        facts.equal("complete", complete.is_some(), fed >= complete_after)?;
+        if let Some(complete) = complete {
+            facts.bytes("decoded message", &complete, message)?;
         }
     }
-    Ok(1)
+    Ok(())
 }
 
 /// spqr-chain.json.
-pub(crate) fn chain(json: &Value) -> Result<usize, ReplayError> {
-    let mut checks = 0;
-    for case in list(json, "cases")? {
-        let role = if text(case, "direction")? == "A2B" { Role::A2B } else { Role::B2A };
-        let limits = ChainLimits { jump: small(case, "max_jump")?, window: small(case, "max_ooo_keys")? };
-        let key = Secret::from_slice(&bytes(case, "initial_key")?).ok_or_else(|| fail("key length"))?;
-        let mut chain = Chain::new(role, &key, &SIGNAL, limits);
+pub(super) fn chain(json: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
+    for (case_number, case) in list(json, "cases")?.iter().enumerate() {
+        let role = match text(case, "direction")? {
+            "A2B" => Role::A2B,
+            _ => Role::B2A,
+        };
+        let limits = ChainLimits {
+            jump: small(case, "max_jump")?,
+            window: small(case, "max_ooo_keys")?,
+        };
+        let mut chain = Chain::new(role, &secret(case, "initial_key")?, &SIGNAL, limits);
         for (place, step) in list(case, "steps")?.iter().enumerate() {
-            chain_step(&mut chain, step).map_err(|error| error.at(place))?;
-            checks += 1;
+            chain_step(&mut chain, step, facts)
+                .map_err(|error| error.at(format!("case {case_number}, step {place}")))?;
         }
     }
-    Ok(checks)
+    Ok(())
 }
 
-fn small(case: &Value, key: &str) -> Result<u32, ReplayError> {
-    u32::try_from(number(case, key)?).map_err(|_| fail(key))
-}
-
-fn chain_step(chain: &mut Chain, step: &Value) -> Result<(), ReplayError> {
+fn chain_step(chain: &mut Chain, step: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
     let epoch = number(step, "epoch")?;
+    let refusal = optional(step, "error").and_then(Value::as_str);
     match text(step, "op")? {
         "add_epoch" => {
-            let secret = Secret::from_slice(&bytes(step, "secret")?).ok_or_else(|| fail("secret"))?;
-            let new = chain.new_epoch(epoch, &secret, &SIGNAL).map_err(|error| fail(error.to_string()))?;
+            let new = chain.new_epoch(epoch, &secret(step, "secret")?, &SIGNAL)?;
             chain.add_epoch(new);
-            Ok(())
+            facts.equal("newest epoch", chain.newest(), epoch)
         }
-        "send_key" => match (chain.send_key(epoch, &SIGNAL), step.get("error")) {
+        "send_key" => match (chain.send_key(epoch, &SIGNAL), refusal) {
             (Ok((index, key)), None) => {
-                let same = u64::from(index) == number(step, "index")?
-                    && key.expose_secret()[..] == bytes(step, "key")?;
-                if same { Ok(()) } else { Err(fail("sending key differs")) }
+                facts.equal("index of the sending key", index, small(step, "index")?)?;
+                facts.secret("sending key", &key, &bytes(step, "key")?)
             }
-            (Err(_), Some(_)) => Ok(()),
-            _ => Err(fail("send_key: refusal differs")),
+            (Err(SpqrError::Epoch { got }), Some(recorded)) => {
+                facts.equal("refused epoch", got, epoch)?;
+                facts.equal("refusal", "SendKeyEpochDecreased", first_word(recorded))
+            }
+            (ours, recorded) => Err(outcome(ours.err(), recorded)),
         },
         "recv_key" => {
             let staged = chain.stage_receive(epoch, small(step, "index")?, &SIGNAL);
-            match (staged, step.get("error").and_then(Value::as_str)) {
+            match (staged, refusal) {
                 (Ok((delta, key)), None) => {
                     chain.commit(delta);
-                    if key.expose_secret()[..] == bytes(step, "key")? {
-                        Ok(())
-                    } else {
-                        Err(fail("receiving key differs"))
-                    }
+                    facts.secret("receiving key", &key, &bytes(step, "key")?)
                 }
-                (Err(error), Some(expected)) if same_kind(error, expected) => Ok(()),
-                (got, expected) => Err(fail(format!("recv_key: {:?}, expected {expected:?}", got.err()))),
+                (Err(error), Some(recorded)) => {
+                    facts.equal("refusal", kind(error), first_word(recorded))
+                }
+                (ours, recorded) => Err(outcome(ours.err(), recorded)),
             }
         }
-        other => Err(fail(format!("unknown step {other}"))),
+        other => Err(ReplayError::new(format!("unknown step {other}"))),
     }
 }
 
-fn same_kind(error: SpqrError, expected: &str) -> bool {
+fn outcome(ours: Option<SpqrError>, recorded: Option<&str>) -> ReplayError {
+    ReplayError::new(format!(
+        "outcome differs: ours {ours:?}, recorded {recorded:?}"
+    ))
+}
+
+/// The recorded name of a refusal; numbers follow in brackets.
+fn first_word(recorded: &str) -> &str {
+    recorded.split('(').next().unwrap_or_default()
+}
+
+fn kind(error: SpqrError) -> &'static str {
     match error {
-        SpqrError::Used => expected.starts_with("KeyAlreadyRequested"),
-        SpqrError::Trimmed => expected.starts_with("KeyTrimmed"),
-        SpqrError::Jump { .. } => expected.starts_with("KeyJump"),
-        SpqrError::Epoch { .. } => expected.starts_with("EpochOutOfRange"),
-        _ => false,
+        SpqrError::Used => "KeyAlreadyRequested",
+        SpqrError::Trimmed => "KeyTrimmed",
+        SpqrError::Jump { .. } => "KeyJump",
+        SpqrError::Epoch { .. } => "EpochOutOfRange",
+        SpqrError::Malformed => "MsgDecode",
+        SpqrError::Version { .. } => "MinimumVersion",
+        _ => "another",
     }
 }
 
-/// spqr-parse.json: each message to a fresh responder. Stricter here: messages without key are refused.
-pub(crate) fn parse(json: &Value) -> Result<usize, ReplayError> {
-    let auth_key = Secret::from_slice(&bytes(json, "auth_key")?).ok_or_else(|| fail("auth_key"))?;
-    let mut checks = 0;
+const LIMITS: ChainLimits = ChainLimits {
+    jump: limits::FORWARD_JUMP,
+    window: limits::SPQR_WINDOW,
+};
+
+/// spqr-parse.json: each message to a fresh responder. We refuse every message that gives no key.
+pub(super) fn parse(json: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
+    let auth_key = secret(json, "auth_key")?;
     for case in list(json, "cases")? {
-        let spqr = Spqr::new(Role::B2A, &auth_key, &SIGNAL, crate::parts::spqr_limits(false));
+        let spqr = Spqr::new(Role::B2A, &auth_key, &SIGNAL, LIMITS);
         let staged = spqr.stage_receive(&bytes(case, "msg")?);
-        let key = case.get("key").and_then(Value::as_str);
-        match (staged, key) {
-            (Ok(staged), Some(key)) if staged.key().expose_secret()[..] == hex(key)? => {}
-            (Err(_), None) => {}
-            _ => return Err(fail(text(case, "why")?)),
+        let why = text(case, "why")?;
+        match (
+            staged,
+            super::json::truth(case, "ok")?,
+            optional(case, "key"),
+        ) {
+            (Ok(staged), true, Some(_)) => facts.secret(why, staged.key(), &bytes(case, "key")?)?,
+            (Err(error), false, None) => {
+                facts.equal(why, kind(error), first_word(text(case, "error")?))?;
+            }
+            (staged, true, None) => facts.stricter(why, staged.is_err())?,
+            (staged, ..) => return Err(outcome(staged.err(), None).at(why)),
         }
-        checks += 1;
     }
-    Ok(checks)
+    Ok(())
 }
 
 /// spqr-transcripts.json.
-pub(crate) fn transcripts(json: &Value) -> Result<usize, ReplayError> {
-    let mut checks = 0;
+pub(super) fn transcripts(json: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
     for conversation in list(json, "conversations")? {
         let name = text(conversation, "name")?;
-        let spoken = number(conversation, "min_version")? == 1 && number(conversation, "bob_version")? == 1;
-        let replayed = if spoken { replay(conversation) } else { refused(conversation) };
-        checks += replayed.map_err(|error| error.within(name))?;
+        transcript(conversation, facts).map_err(|error| error.at(name))?;
     }
-    Ok(checks)
+    Ok(())
+}
+
+/// Minimum version 0 and version 0 are not spoken here: of a side that speaks them only what we refuse is checked.
+fn transcript(conversation: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
+    let auth_key = secret(conversation, "auth_key")?;
+    let minimum_is_ours = number(conversation, "min_version")? == 1;
+    let bob_is_ours = minimum_is_ours && number(conversation, "bob_version")? == 1;
+    let side = |role, replayed| Side {
+        spqr: Spqr::new(role, &auth_key, &SIGNAL, LIMITS),
+        replayed,
+    };
+    let mut alice = side(Role::A2B, minimum_is_ours);
+    let mut bob = side(Role::B2A, bob_is_ours);
+    let mut sent = BTreeMap::new();
+    for (place, step) in list(conversation, "steps")?.iter().enumerate() {
+        let (side, other) = match text(step, "by")? {
+            "alice" => (&mut alice, &bob),
+            _ => (&mut bob, &alice),
+        };
+        let done = match side.replayed {
+            true => side.step(step, &mut sent, facts),
+            false => side.step_not_spoken(step, other, &mut sent, facts),
+        };
+        done.map_err(|error| error.at(format!("step {place}")))?;
+    }
+    Ok(())
 }
 
 struct Side {
     spqr: Spqr,
+    /// Whether it speaks as we do.
+    replayed: bool,
 }
 
-fn side(role: Role, conversation: &Value) -> Result<Side, ReplayError> {
-    let auth_key = Secret::from_slice(&bytes(conversation, "auth_key")?).ok_or_else(|| fail("auth_key"))?;
-    Ok(Side { spqr: Spqr::new(role, &auth_key, &SIGNAL, crate::parts::spqr_limits(false)) })
+/// A message, and its key if there is one.
+struct Message {
+    bytes: Vec<u8>,
+    key: Option<Vec<u8>>,
 }
 
-fn replay(conversation: &Value) -> Result<usize, ReplayError> {
-    let mut alice = side(Role::A2B, conversation)?;
-    let mut bob = side(Role::B2A, conversation)?;
-    let mut sent: BTreeMap<u64, (Vec<u8>, Vec<u8>)> = BTreeMap::new();
-    let mut checks = 0;
-    for (place, step) in list(conversation, "steps")?.iter().enumerate() {
-        let side = if text(step, "by")? == "alice" { &mut alice } else { &mut bob };
-        side.step(step, &mut sent).map_err(|error| error.at(place))?;
-        checks += 1;
+impl Message {
+    fn of(step: &Value) -> Result<Self, ReplayError> {
+        let key = optional(step, "key")
+            .map(|_| bytes(step, "key"))
+            .transpose()?;
+        let bytes = bytes(step, "msg")?;
+        Ok(Self { bytes, key })
     }
-    Ok(checks)
 }
 
 impl Side {
     fn step(
         &mut self,
         step: &Value,
-        sent: &mut BTreeMap<u64, (Vec<u8>, Vec<u8>)>,
+        sent: &mut BTreeMap<u64, Message>,
+        facts: &mut Facts,
     ) -> Result<(), ReplayError> {
         match text(step, "op")? {
             "send" => {
-                let mut draws = Draws::new(step)?;
-                let out = self.spqr.send(&mut draws).map_err(|error| fail(error.to_string()))?;
+                let mut draws = Draws::of(step)?;
+                let out = self.spqr.send(&mut draws)?;
                 draws.finish()?;
-                let (message, key) = (bytes(step, "msg")?, bytes(step, "key")?);
-                if out.message != message || out.key.expose_secret()[..] != key {
-                    return Err(fail("message or key differs"));
-                }
-                sent.insert(number(step, "id")?, (message, key));
-                self.after(step)
+                let recorded = Message::of(step)?;
+                facts.bytes("message", &out.message, &recorded.bytes)?;
+                facts.secret("sending key", &out.key, &bytes(step, "key")?)?;
+                self::message_info(facts, &out.message, field(step, "info")?)?;
+                sent.insert(number(step, "id")?, recorded);
+                self.after(step, facts)
             }
-            "recv" => {
-                let (message, key) = sent.get(&number(step, "id")?).ok_or_else(|| fail("unknown id"))?;
-                let staged = self.spqr.stage_receive(message);
-                match (staged, step.get("error")) {
-                    (Ok(staged), None) => {
-                        let same = staged.key().expose_secret()[..] == key[..];
-                        if same == step.get("key_differs_from_sender").is_some() {
-                            return Err(fail("received key differs"));
-                        }
-                        self.spqr.commit(staged);
-                        self.after(step)
-                    }
-                    (Err(_), Some(_)) => Ok(()),
-                    (got, _) => Err(fail(format!("refusal differs: {:?}", got.err()))),
-                }
-            }
-            _ => Ok(()),
+            "recv" => self.receive(step, sent, facts),
+            "state" => state::spqr(facts, &self.spqr, field(step, "state")?),
+            other => Err(ReplayError::new(format!("unknown step {other}"))),
         }
+    }
+
+    fn receive(
+        &mut self,
+        step: &Value,
+        sent: &BTreeMap<u64, Message>,
+        facts: &mut Facts,
+    ) -> Result<(), ReplayError> {
+        let message = sent.get(&number(step, "id")?);
+        let message = message.ok_or_else(|| ReplayError::new("no such message was sent"))?;
+        let staged = self.spqr.stage_receive(&message.bytes);
+        match (staged, optional(step, "error").and_then(Value::as_str)) {
+            (Ok(staged), None) => {
+                let key = message.key.as_deref().unwrap_or_default();
+                facts.secret("receiving key", staged.key(), key)?;
+                self.spqr.commit(staged);
+                self.after(step, facts)
+            }
+            (Err(error), Some(recorded)) => facts.equal("refusal", kind(error), recorded),
+            (staged, recorded) => Err(outcome(staged.err(), recorded)),
+        }
+    }
+
+    /// A step of a side that does not speak as we do: what it sends without key, `other` refuses.
+    fn step_not_spoken(
+        &self,
+        step: &Value,
+        other: &Self,
+        sent: &mut BTreeMap<u64, Message>,
+        facts: &mut Facts,
+    ) -> Result<(), ReplayError> {
+        if text(step, "op")? != "send" {
+            return Ok(());
+        }
+        let message = Message::of(step)?;
+        if message.key.is_none() {
+            let refused = other.spqr.stage_receive(&message.bytes).is_err();
+            facts.stricter("a message without key", refused)?;
+        }
+        sent.insert(number(step, "id")?, message);
+        Ok(())
     }
 
     /// State name, its epoch, newest and sending epoch of the chain.
-    fn after(&self, step: &Value) -> Result<(), ReplayError> {
-        let (state, epoch, newest, send_epoch) = self.spqr.summary();
-        let expected = list(step, "after")?;
-        let name = expected.first().and_then(Value::as_str).unwrap_or_default();
-        let numbers: Vec<u64> = expected.iter().skip(1).filter_map(Value::as_u64).collect();
-        if STATES.get(usize::from(state).wrapping_sub(1)) != Some(&name) || numbers != [epoch, newest, send_epoch] {
-            return Err(fail(format!("state is {state} {epoch} {newest} {send_epoch}, expected {expected:?}")));
+    fn after(&self, step: &Value, facts: &mut Facts) -> Result<(), ReplayError> {
+        let view = self.spqr.view();
+        let epochs = [view.epoch, view.chain.newest(), view.chain.send_epoch()];
+        match list(step, "after")? {
+            [state, recorded @ ..] => {
+                facts.equal("state", Some(view.state), state.as_str())?;
+                let recorded: Vec<u64> = recorded.iter().filter_map(Value::as_u64).collect();
+                facts.equal("epochs", &epochs[..], &recorded)
+            }
+            [] => Err(ReplayError::new("`after` is empty")),
         }
-        Ok(())
     }
 }
 
-/// Names of the states by their numbers.
-const STATES: [&str; 11] = [
-    "KeysUnsampled",
-    "KeysSampled",
-    "HeaderSent",
-    "Ct1Received",
-    "EkSentCt1Received",
-    "NoHeaderReceived",
-    "HeaderReceived",
-    "Ct1Sampled",
-    "EkReceivedCt1Sampled",
-    "Ct1Acknowledged",
-    "Ct2Sampled",
-];
-
-/// A conversation with version 0: whatever carries no key is refused.
-fn refused(conversation: &Value) -> Result<usize, ReplayError> {
-    let (alice, bob) = (side(Role::A2B, conversation)?, side(Role::B2A, conversation)?);
-    let mut checks = 0;
-    for step in list(conversation, "steps")? {
-        if text(step, "op")? != "send" || step.get("key").is_some_and(|key| !key.is_null()) {
-            continue;
-        }
-        let receiver = if text(step, "by")? == "alice" { &bob } else { &alice };
-        if receiver.spqr.stage_receive(&bytes(step, "msg")?).is_ok() {
-            return Err(fail("a message without key was accepted"));
-        }
-        checks += 1;
-    }
-    Ok(checks)
+/// Recorded as epoch, key index, type, chunk index.
+pub(super) fn message_info(
+    facts: &mut Facts,
+    message: &[u8],
+    recorded: &Value,
+) -> Result<(), ReplayError> {
+    let (epoch, index, kind, chunk) = info(message)?;
+    let ours = serde_json::json!([epoch, index, kind, chunk]);
+    facts.equal("SPQR info", &ours, recorded)
 }

@@ -54,6 +54,12 @@ impl Authenticator {
         }
     }
 
+    /// Root and MAC key.
+    #[cfg(feature = "replay")]
+    pub(super) fn keys(&self) -> (&Secret<32>, &Secret<32>) {
+        (&self.root, &self.mac)
+    }
+
     pub(super) fn header_mac(&self, epoch: u64, header: &[u8], labels: &SpqrLabels) -> [u8; 32] {
         hmac_sha256(
             self.mac.expose_secret(),

@@ -197,12 +197,6 @@ impl Chain {
             .saturating_sub(1)
     }
 
-    /// The epoch of the last sent key.
-    #[cfg(any(test, feature = "replay"))]
-    pub(crate) fn send_epoch(&self) -> u64 {
-        self.send_epoch
-    }
-
     /// Derives the epoch after the newest one.
     pub(crate) fn new_epoch(
         &self,
@@ -429,5 +423,48 @@ impl Chain {
             return Err(DecodeError::Invalid);
         }
         Ok(chain)
+    }
+}
+
+/// One direction of one epoch, as vectors state it.
+#[cfg(feature = "replay")]
+pub(crate) struct DirectionView<'a> {
+    pub(crate) ctr: u32,
+    pub(crate) next: Option<&'a Secret<32>>,
+    pub(crate) stored: usize,
+}
+
+#[cfg(feature = "replay")]
+impl Chain {
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The epoch of the last sent key.
+    pub(crate) fn send_epoch(&self) -> u64 {
+        self.send_epoch
+    }
+
+    pub(crate) fn next_root(&self) -> &Secret<32> {
+        &self.next_root
+    }
+
+    /// Sending and receiving direction of each epoch, oldest first.
+    pub(crate) fn directions(&self) -> Vec<[DirectionView<'_>; 2]> {
+        self.links
+            .iter()
+            .map(|link| [link.send.view(), link.recv.view()])
+            .collect()
+    }
+}
+
+#[cfg(feature = "replay")]
+impl Direction {
+    fn view(&self) -> DirectionView<'_> {
+        DirectionView {
+            ctr: self.ctr,
+            next: self.next.as_ref(),
+            stored: self.stored.len(),
+        }
     }
 }

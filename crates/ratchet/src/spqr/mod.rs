@@ -10,6 +10,8 @@ mod erasure;
 mod gf;
 pub(crate) mod labels;
 mod message;
+#[cfg(feature = "replay")]
+pub(crate) mod replay;
 mod stored;
 
 pub(crate) use chain::{ChainLimits, Role};
@@ -183,16 +185,5 @@ impl Spqr {
             braid: Braid::read(input)?,
             chain: Chain::read(input)?,
         })
-    }
-
-    /// State number, its epoch, newest and sending epoch of the chain, as the vectors state them.
-    #[cfg(any(test, feature = "replay"))]
-    pub(crate) fn summary(&self) -> (u8, u64, u64, u64) {
-        (
-            self.braid.state.number(),
-            self.braid.epoch,
-            self.chain.newest(),
-            self.chain.send_epoch(),
-        )
     }
 }
