@@ -69,6 +69,12 @@ pub struct Storage {
     pub queue_letters: u64,
     /// Queues. Default: 10 million.
     pub queues: u64,
+    /// Accounts. Default: 1 million.
+    pub accounts: u64,
+    /// Tickets of invites. Default: 1 million.
+    pub tickets: u64,
+    /// Blobs. Default: 1 million.
+    pub blobs: u64,
     /// Bytes of one blob. Default: 8 GiB.
     pub blob_bytes: u64,
     /// Bytes of all blobs. Default: 64 GiB.
@@ -108,6 +114,9 @@ impl Default for Storage {
             retention_days: 30,
             queue_letters: 10_000,
             queues: 10_000_000,
+            accounts: 1_000_000,
+            tickets: 1_000_000,
+            blobs: 1_000_000,
             blob_bytes: 8 << 30,
             all_blob_bytes: 64 << 30,
             database_bytes: 0,

@@ -11,6 +11,7 @@
 //! | state | a body is stored | an acknowledgement comes |
 //! |---|---|---|
 //! | up to date, window open | push it | open the window |
+//! | up to date, but the connection fetches for another queue | become behind | open the window |
 //! | up to date, window full | become behind | open the window |
 //! | behind | remember its number | open the window, fetch |
 //!
@@ -66,6 +67,8 @@ pub(crate) struct Wanted {
     pub(crate) queue: QueueId,
     /// The first number.
     pub(crate) from: u64,
+    /// The last number that is stored.
+    pub(crate) to: u64,
     /// How many at most.
     pub(crate) count: u32,
 }
@@ -178,7 +181,7 @@ impl Delivery {
         let room = state
             .connections
             .get(&id)
-            .is_some_and(|connection| connection.unacknowledged < WINDOW);
+            .is_some_and(|connection| !connection.fetching && connection.unacknowledged < WINDOW);
         if ready && room {
             state.push(queue, seq, body.clone(), hour);
             None
@@ -220,10 +223,8 @@ impl Delivery {
         } = &mut *state;
         let connection = connections.get_mut(&id)?;
         let room = WINDOW.saturating_sub(connection.unacknowledged);
-        while room > 0 {
-            let Some(queue) = connection.behind.pop_front() else {
-                break;
-            };
+        let mut next = || (room > 0).then(|| connection.behind.pop_front()).flatten();
+        while let Some(queue) = next() {
             let Some(subscription) = queues
                 .get_mut(&queue)
                 .filter(|found| found.connection == id)
@@ -238,6 +239,7 @@ impl Delivery {
                 return Some(Wanted {
                     queue,
                     from,
+                    to: subscription.latest,
                     count: room.min(limits::READ_LETTERS),
                 });
             }
@@ -249,27 +251,20 @@ impl Delivery {
     /// What was wanted is here.
     pub(crate) fn fetched(&self, id: ConnectionId, wanted: Wanted, letters: Vec<Letter>) {
         let mut state = self.state();
-        if state
+        // A subscription that began anew meanwhile starts from its own number.
+        let Some(subscription) = state
             .queues
-            .get(&wanted.queue)
-            .is_none_or(|found| found.connection != id)
-        {
+            .get_mut(&wanted.queue)
+            .filter(|found| found.connection == id && found.next == Some(wanted.from))
+        else {
             return;
+        };
+        if letters.is_empty() {
+            // They were deleted meanwhile. What was stored since then is not among them.
+            subscription.next = Some(wanted.to.saturating_add(1));
         }
-        let all = letters.len() < usize::try_from(wanted.count).unwrap_or(usize::MAX);
-        let last = letters
-            .last()
-            .map_or(wanted.from, |letter| letter.seq.saturating_add(1));
         for letter in letters {
             state.push(&wanted.queue, letter.seq, letter.body, letter.hour);
-        }
-        if let Some(subscription) = state.queues.get_mut(&wanted.queue)
-            && all
-            && last <= subscription.latest
-            && last == wanted.from
-        {
-            // They were deleted meanwhile: go on behind them.
-            subscription.next = Some(subscription.latest.saturating_add(1));
         }
         state.look_at(&wanted.queue);
     }

@@ -65,6 +65,7 @@ pub(crate) async fn register(state: &State, request: wire::Register) -> Reply {
         Ok(Registered::CodeUsed) => {
             refusal::of(RefusalKind::Used, "the registration code was used")
         }
+        Ok(Registered::Full) => refusal::quota("no more accounts"),
         Err(_) => refusal::storage(),
     }
 }

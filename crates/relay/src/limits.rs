@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) const WINDOW: u32 = 32;
 /// Requests of one connection that wait for the store; then the relay stops reading from it.
 pub(crate) const PENDING_REQUESTS: u32 = 256;
+/// Frames for one connection that are not written; then the relay stops reading from it.
+pub(crate) const UNWRITTEN_FRAMES: usize = 64;
 /// Subscriptions of one connection.
 pub(crate) const SUBSCRIPTIONS: usize = 10_000;
 /// Frames of one connection that cannot be read before it is closed.
@@ -65,6 +67,8 @@ pub(crate) const BLOB_UNFINISHED_SECONDS: u64 = 2 * 24 * 3600;
 pub(crate) const REMEMBERED_PEERS: usize = 100_000;
 /// Devices whose pre-key rates are remembered.
 pub(crate) const REMEMBERED_DEVICES: usize = 100_000;
+/// Milliseconds after which a client may ask again when a limit of the store is reached.
+pub(crate) const QUOTA_RETRY_MS: u64 = 60_000;
 /// Milliseconds after which a client may ask again when the store failed.
 pub(crate) const STORAGE_RETRY_MS: u64 = 2_000;
 /// Milliseconds after which a client may ask again when the relay stops.

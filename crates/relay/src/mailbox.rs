@@ -1,15 +1,16 @@
 //! What waits to be written to one connection.
 
+use crate::limits;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use wire::{RelayFrame, Reply};
 
 /// Frames for one connection, put in by any thread and written by the connection's task.
 ///
-/// It is bounded by what may be put in: answers by [`PENDING_REQUESTS`](crate::limits::PENDING_REQUESTS),
-/// bodies by [`WINDOW`](crate::limits::WINDOW).
+/// It is bounded by what may be put in: answers by [`PENDING_REQUESTS`](limits::PENDING_REQUESTS) and
+/// [`UNWRITTEN_FRAMES`](limits::UNWRITTEN_FRAMES), bodies by [`WINDOW`](limits::WINDOW).
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     frames: Mutex<VecDeque<RelayFrame>>,
@@ -29,19 +30,29 @@ impl Mailbox {
         self.pending.load(Ordering::Relaxed)
     }
 
+    /// Whether another request may be read: neither the store nor the network is far behind.
+    pub(crate) fn has_room(&self) -> bool {
+        self.pending() < limits::PENDING_REQUESTS && self.frames().len() < limits::UNWRITTEN_FRAMES
+    }
+
     /// Puts in the answer to a request that was noted.
     pub(crate) fn answer(&self, request_id: u64, reply: Reply) {
+        let mut frames = self.frames();
+        frames.push_back(RelayFrame { request_id, reply });
+        // Under the lock: whoever sees that nothing is pending finds the frame.
         self.pending.fetch_sub(1, Ordering::Relaxed);
-        self.push(RelayFrame { request_id, reply });
+        drop(frames);
+        self.changed.notify_one();
     }
 
     /// Puts in a frame.
     pub(crate) fn push(&self, frame: RelayFrame) {
-        self.frames
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(frame);
+        self.frames().push_back(frame);
         self.changed.notify_one();
+    }
+
+    fn frames(&self) -> MutexGuard<'_, VecDeque<RelayFrame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the connection to end.
@@ -57,7 +68,7 @@ impl Mailbox {
 
     /// Takes all frames out.
     pub(crate) fn take(&self) -> VecDeque<RelayFrame> {
-        std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.frames())
     }
 
     /// Waits until there may be something to take.

@@ -2,7 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 use letterlock_relay::{
-    Config, Relay, check_blobs, check_store, check_wake, inspect, make_registration_code,
+    Config, InspectReport, Relay, check_blobs, check_store, check_wake, inspect,
+    make_registration_code,
 };
 use std::error::Error;
 use std::io::Write as _;
@@ -136,46 +137,51 @@ fn show(wish: &Inspect) -> Result<(), Box<dyn Error>> {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
         return Ok(());
     }
-    writeln!(
-        out,
-        "relay {} at transaction {}",
-        report.relay_id, report.store_version
-    )?;
+    let (id, version) = (&report.relay_id, report.store_version);
+    writeln!(out, "relay {id} at transaction {version}")?;
+    for row in rows(&report) {
+        writeln!(out, "{row}")?;
+    }
+    let (keys, tickets) = (report.one_time_pre_keys, report.tickets);
+    writeln!(out, "{keys} one-time pre-keys, {tickets} tickets")?;
+    Ok(())
+}
+
+fn rows(report: &InspectReport) -> Vec<String> {
+    let mut rows = Vec::new();
     for account in &report.accounts {
-        writeln!(
-            out,
-            "account  {}  {}  log of {} bytes",
-            account.name, account.account_id, account.log_bytes
-        )?;
+        let (name, id) = (&account.name, &account.account_id);
+        let (hour, bytes) = (utc(account.hour), account.log_bytes);
+        rows.push(format!(
+            "account  {hour}  {name}  {id}  log of {bytes} bytes"
+        ));
     }
     for queue in &report.queues {
-        writeln!(
-            out,
-            "queue    {}  {} waiting, {} taken",
-            queue.queue_id, queue.waiting, queue.acknowledged
-        )?;
+        let (hour, id) = (utc(queue.hour), &queue.queue_id);
+        let (waiting, taken) = (queue.waiting, queue.acknowledged);
+        rows.push(format!(
+            "queue    {hour}  {id}  {waiting} waiting, {taken} taken"
+        ));
     }
     for letter in &report.letters {
-        writeln!(
-            out,
-            "letter   {}  number {}, {} bytes",
-            letter.queue_id, letter.seq, letter.bucket
-        )?;
+        let (hour, id) = (utc(letter.hour), &letter.queue_id);
+        let (seq, bytes) = (letter.seq, letter.bucket);
+        rows.push(format!(
+            "letter   {hour}  {id}  number {seq}, {bytes} bytes"
+        ));
     }
     for blob in &report.blobs {
+        let (hour, id, bytes) = (utc(blob.hour), &blob.blob_id, blob.bytes);
         let state = if blob.complete { "whole" } else { "unfinished" };
-        writeln!(
-            out,
-            "blob     {}  {} bytes, {state}",
-            blob.blob_id, blob.bytes
-        )?;
+        rows.push(format!("blob     {hour}  {id}  {bytes} bytes, {state}"));
     }
-    writeln!(
-        out,
-        "{} one-time pre-keys, {} tickets",
-        report.one_time_pre_keys, report.tickets
-    )?;
-    Ok(())
+    rows
+}
+
+/// The hour as RFC 3339 writes it.
+fn utc(hour: u64) -> String {
+    let second = i64::try_from(hour).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(second).map_or_else(|_| hour.to_string(), |time| time.to_string())
 }
 
 fn code(wish: &Code) -> Result<(), Box<dyn Error>> {

@@ -47,6 +47,13 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// Makes an empty file for the owner alone, where there is none.
+pub(crate) fn private_file(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let made = options.write(true).create(true).truncate(false).mode(0o600);
+    made.open(path).map(drop)
+}
+
 /// Reads a small file of the operator.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)

@@ -1,7 +1,6 @@
 //! Requests about queues.
 
 use crate::delivery::ConnectionId;
-use crate::limits;
 use crate::mailbox::Mailbox;
 use crate::os;
 use crate::refusal;
@@ -16,11 +15,7 @@ pub(crate) async fn create(state: &State, request: wire::CreateQueue) -> Reply {
     match state.store.create_queue(request, os::now()).await {
         Ok(Created::Done) => Reply::Done,
         Ok(Created::Conflict) => refusal::of(RefusalKind::Conflict, "another queue has this id"),
-        Ok(Created::Full) => refusal::for_now(
-            RefusalKind::Quota,
-            "no more queues",
-            limits::STORAGE_RETRY_MS,
-        ),
+        Ok(Created::Full) => refusal::quota("no more queues"),
         Err(_) => refusal::storage(),
     }
 }

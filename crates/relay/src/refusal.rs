@@ -13,6 +13,11 @@ pub(crate) fn for_now(kind: RefusalKind, message: &str, retry_after_ms: u64) -> 
     Reply::Refused(Refused::for_now(kind, message, retry_after_ms))
 }
 
+/// As much is stored as may be; room comes when something is deleted.
+pub(crate) fn quota(message: &str) -> Reply {
+    for_now(RefusalKind::Quota, message, limits::QUOTA_RETRY_MS)
+}
+
 /// The store failed; nothing was changed.
 pub(crate) fn storage() -> Reply {
     for_now(

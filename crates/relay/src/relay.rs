@@ -9,7 +9,6 @@ use crate::state::{State, stopped};
 use crate::store::{Store, Threads};
 use crate::tls::{self, TlsError};
 use data_encoding::BASE64URL_NOPAD;
-use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,7 +58,6 @@ pub struct Running {
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     threads: Threads,
-    _lock: File,
 }
 
 impl Relay {
@@ -102,8 +100,11 @@ impl Relay {
                     error,
                 })?;
         let address = listener.local_addr().map_err(StartError::Data)?;
+        if config.public_host.is_none() && address.ip().is_unspecified() {
+            tracing::warn!("set `public_host`: clients cannot reach the address in the URL");
+        }
         let url = url(&config, address, tls.as_ref().map(|tls| &tls.pin));
-        let (store, threads) = Store::open(&config).map_err(StartError::Store)?;
+        let (store, threads) = Store::open(&config, lock).map_err(StartError::Store)?;
         let stored = store.blob_bytes().await.unwrap_or(0);
         let blobs = Blobs::open(&config.data, stored, config.storage.all_blob_bytes)
             .map_err(StartError::Data)?;
@@ -116,7 +117,6 @@ impl Relay {
             stop,
             server,
             threads,
-            _lock: lock,
         })
     }
 }

@@ -3,7 +3,7 @@
 use crate::os;
 use crate::refusal;
 use crate::state::State;
-use crate::store::Ticket;
+use crate::store::{Noted, Ticket};
 use wire::{RefusalKind, Reply};
 
 /// Notes a ticket.
@@ -13,8 +13,9 @@ pub(crate) async fn create(state: &State, request: wire::CreateTicket) -> Reply 
         .create_ticket(request.ticket_hash, request.expires, os::now())
         .await
     {
-        Ok(true) => Reply::Done,
-        Ok(false) => refusal::of(
+        Ok(Noted::Done) => Reply::Done,
+        Ok(Noted::Full) => refusal::quota("no more tickets"),
+        Ok(Noted::Conflict) => refusal::of(
             RefusalKind::Conflict,
             "the ticket is known with another time",
         ),

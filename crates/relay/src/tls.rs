@@ -52,7 +52,7 @@ pub(crate) fn load(config: &Config) -> Result<Tls, TlsError> {
                 config.data.join("tls-certificate.pem"),
                 config.data.join("tls-key.pem"),
             );
-            if !key.exists() || !certificate.exists() {
+            if !certificate.exists() {
                 make(&certificate, &key)?;
             }
             (certificate, key)
@@ -76,9 +76,17 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// The certificate names nothing of the operator: clients look at its key alone.
+/// The certificate names nothing of the operator: clients look at its key alone. A key that is there already is
+/// kept, because clients have its pin.
 fn make(certificate: &Path, key: &Path) -> Result<(), TlsError> {
-    let pair = KeyPair::generate().map_err(TlsError::Make)?;
+    let pair = if key.exists() {
+        let pem = String::from_utf8(read(key)?).map_err(|_| TlsError::Pem(key.to_owned()))?;
+        KeyPair::from_pem(&pem).map_err(TlsError::Make)?
+    } else {
+        let pair = KeyPair::generate().map_err(TlsError::Make)?;
+        write(key, &pair.serialize_pem())?;
+        pair
+    };
     let mut params =
         CertificateParams::new(vec!["letterlock-relay".to_owned()]).map_err(TlsError::Make)?;
     params.distinguished_name = DistinguishedName::new();
@@ -86,13 +94,14 @@ fn make(certificate: &Path, key: &Path) -> Result<(), TlsError> {
         .distinguished_name
         .push(DnType::CommonName, "letterlock-relay");
     let signed = params.self_signed(&pair).map_err(TlsError::Make)?;
-    for (path, pem) in [(key, pair.serialize_pem()), (certificate, signed.pem())] {
-        os::write_private(path, pem.as_bytes()).map_err(|error| TlsError::File {
-            path: path.to_owned(),
-            error,
-        })?;
-    }
-    Ok(())
+    write(certificate, &signed.pem())
+}
+
+fn write(path: &Path, pem: &str) -> Result<(), TlsError> {
+    os::write_private(path, pem.as_bytes()).map_err(|error| TlsError::File {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 fn server(

@@ -16,6 +16,10 @@ pub(crate) struct ClientFrame {
     pub(crate) request: Option<Request>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, until it is checked"
+)]
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(crate) enum Request {
     #[prost(message, tag = "2")]

@@ -9,7 +9,7 @@ use crate::store::BlobRecord;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, put};
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::stream;
@@ -34,14 +34,29 @@ pub(crate) fn routes() -> MethodRouter<Arc<State>> {
 }
 
 /// An answer that ends a request early.
-type Refusal = Response;
+struct Refusal(Box<Response>);
 
-fn refuse(status: StatusCode) -> Refusal {
-    status.into_response()
+impl From<Response> for Refusal {
+    fn from(answer: Response) -> Self {
+        Self(Box::new(answer))
+    }
+}
+
+impl From<StatusCode> for Refusal {
+    fn from(status: StatusCode) -> Self {
+        status.into_response().into()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        *self.0
+    }
 }
 
 fn later(status: StatusCode, seconds: u32) -> Refusal {
-    (status, [(header::RETRY_AFTER, HeaderValue::from(seconds))]).into_response()
+    let after = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
+    (status, after).into_response().into()
 }
 
 fn unavailable() -> Refusal {
@@ -61,7 +76,7 @@ fn with_offset(status: StatusCode, record: &BlobRecord) -> Response {
 }
 
 fn name(text: &str) -> Result<BlobId, Refusal> {
-    BlobId::from_text(text).ok_or_else(|| refuse(StatusCode::NOT_FOUND))
+    BlobId::from_text(text).ok_or_else(|| StatusCode::NOT_FOUND.into())
 }
 
 /// SHA-256 of the shown token.
@@ -77,7 +92,8 @@ fn token_hash(headers: &HeaderMap) -> Result<[u8; 32], Refusal> {
             StatusCode::UNAUTHORIZED,
             [(header::WWW_AUTHENTICATE, "Bearer")],
         )
-            .into_response()),
+            .into_response()
+            .into()),
     }
 }
 
@@ -98,7 +114,7 @@ async fn find(state: &State, blob: BlobId) -> Result<Option<BlobRecord>, Refusal
 async fn known(state: &State, blob: BlobId) -> Result<BlobRecord, Refusal> {
     find(state, blob)
         .await?
-        .ok_or_else(|| refuse(StatusCode::NOT_FOUND))
+        .ok_or_else(|| StatusCode::NOT_FOUND.into())
 }
 
 fn check(shown: &[u8; 32], wanted: &[u8; 32]) -> Result<(), Refusal> {
@@ -106,7 +122,7 @@ fn check(shown: &[u8; 32], wanted: &[u8; 32]) -> Result<(), Refusal> {
     if keys::ct_eq(shown, wanted) {
         Ok(())
     } else {
-        Err(refuse(StatusCode::FORBIDDEN))
+        Err(StatusCode::FORBIDDEN.into())
     }
 }
 
@@ -128,7 +144,7 @@ async fn upload(
 ) -> Result<Response, Refusal> {
     let blob = name(&id)?;
     let write_hash = token_hash(request.headers())?;
-    let offset = number(&request, "offset").ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    let offset = number(&request, "offset").ok_or(StatusCode::BAD_REQUEST)?;
     let Some(turn) = state.blobs.turn(&blob).await else {
         return Err(unavailable());
     };
@@ -138,7 +154,7 @@ async fn upload(
     };
     check(&write_hash, &record.write_hash)?;
     if record.complete || offset > record.durable {
-        return Err(with_offset(StatusCode::CONFLICT, &record));
+        return Err(with_offset(StatusCode::CONFLICT, &record).into());
     }
     let announced = request
         .headers()
@@ -162,31 +178,30 @@ async fn begin(
     headers: &HeaderMap,
 ) -> Result<BlobRecord, Refusal> {
     if offset != 0 {
-        return Err(refuse(StatusCode::NOT_FOUND));
+        return Err(StatusCode::NOT_FOUND.into());
     }
     let read_hash = headers
         .get(READ_TOKEN_HASH)
         .and_then(|value| BASE64URL_NOPAD.decode(value.as_bytes()).ok())
         .and_then(|hash| hash.try_into().ok())
-        .ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+        .ok_or(StatusCode::BAD_REQUEST)?;
     let record = BlobRecord {
         write_hash,
         read_hash,
         durable: 0,
         complete: false,
     };
-    state
-        .store
-        .begin_blob(blob, record, os::now())
-        .await
-        .map_err(|_| unavailable())?;
-    Ok(record)
+    match state.store.begin_blob(blob, record, os::now()).await {
+        Ok(true) => Ok(record),
+        Ok(false) => Err(later(StatusCode::INSUFFICIENT_STORAGE, 3600)),
+        Err(_) => Err(unavailable()),
+    }
 }
 
 fn check_room(state: &State, durable: u64, offset: u64, more: u64) -> Result<(), Refusal> {
     let end = offset.saturating_add(more);
     if end > state.config.storage.blob_bytes {
-        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
+        return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
     }
     if !state.blobs.has_room(end.saturating_sub(durable)) {
         return Err(later(StatusCode::INSUFFICIENT_STORAGE, 3600));
@@ -237,7 +252,7 @@ async fn receive(
     match ended {
         _ if written.failed => Err(unavailable()),
         Ended::Whole => Ok(with_offset(StatusCode::NO_CONTENT, &record)),
-        Ended::Broken => Err(with_offset(StatusCode::BAD_REQUEST, &record)),
+        Ended::Broken => Err(with_offset(StatusCode::BAD_REQUEST, &record).into()),
         Ended::TooLarge(refusal) => Err(refusal),
     }
 }
@@ -286,14 +301,14 @@ async fn complete(
 ) -> Result<Response, Refusal> {
     let blob = name(&id)?;
     let shown = token_hash(request.headers())?;
-    let length = number(&request, "length").ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    let length = number(&request, "length").ok_or(StatusCode::BAD_REQUEST)?;
     let Some(_turn) = state.blobs.turn(&blob).await else {
         return Err(unavailable());
     };
     let mut record = known(&state, blob).await?;
     check(&shown, &record.write_hash)?;
     if length != record.durable {
-        return Err(with_offset(StatusCode::CONFLICT, &record));
+        return Err(with_offset(StatusCode::CONFLICT, &record).into());
     }
     if !record.complete {
         state
@@ -317,13 +332,13 @@ async fn remove(
         return Err(unavailable());
     };
     let Some(record) = find(&state, blob).await? else {
-        return Ok(refuse(StatusCode::NO_CONTENT));
+        return Ok(StatusCode::NO_CONTENT.into_response());
     };
     check(&shown, &record.write_hash)?;
     discard(&state, blob, record.durable)
         .await
         .map_err(|()| unavailable())?;
-    Ok(refuse(StatusCode::NO_CONTENT))
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Deletes a blob: the file first, so that no file is without a record.
@@ -344,13 +359,13 @@ async fn download(
     let record = known(&state, blob).await?;
     check(&shown, &record.read_hash)?;
     if !record.complete {
-        return Err(refuse(StatusCode::NOT_FOUND));
+        return Err(StatusCode::NOT_FOUND.into());
     }
     let (file, length) = state
         .blobs
         .read(&blob)
         .await
-        .map_err(|_| refuse(StatusCode::NOT_FOUND))?;
+        .map_err(|_| StatusCode::NOT_FOUND)?;
     let length = length.min(record.durable);
     let range = match headers.get(header::RANGE) {
         None => None,
@@ -366,7 +381,8 @@ async fn download(
                     StatusCode::RANGE_NOT_SATISFIABLE,
                     [(header::CONTENT_RANGE, whole)],
                 )
-                    .into_response());
+                    .into_response()
+                    .into());
             }
         },
     };

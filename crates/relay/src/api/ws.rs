@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         let end = loop {
-            let may_read = self.mailbox.pending() < limits::PENDING_REQUESTS;
+            let may_read = self.mailbox.has_room();
             let step = tokio::select! {
                 () = self.mailbox.changed() => self.write().await,
                 message = self.socket.next(), if may_read => self.read(message).await,
@@ -184,11 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(Err(Error::Protocol(_))) => return Err(End::Close(CloseCode::Protocol)),
                 Some(Err(_)) => return Err(End::Gone),
             }
-            let full = self.mailbox.pending() >= limits::PENDING_REQUESTS;
-            next = if full {
-                None
-            } else {
+            next = if self.mailbox.has_room() {
                 self.socket.next().now_or_never()
+            } else {
+                None
             };
         }
         Ok(())

@@ -3,6 +3,6 @@
 mod embedded;
 
 pub(crate) use embedded::{
-    BlobRecord, Created, Job, Letter, LogRecord, Registered, Sent, Store, Threads, Ticket, Tx,
-    acknowledge, exists, inspect, letters, make_code, send,
+    BlobRecord, Created, Job, Letter, LogRecord, Noted, Registered, Sent, Store, Threads, Ticket,
+    Tx, acknowledge, exists, inspect, letters, make_code, send,
 };

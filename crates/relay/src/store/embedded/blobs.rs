@@ -1,5 +1,6 @@
 //! What is known of each blob; the bytes are files.
 
+use super::counts::Table;
 use super::writer::Tx;
 use crate::limits;
 use keys::{BlobId, Timestamp};
@@ -34,25 +35,30 @@ pub(crate) fn find(sql: &Connection, blob: &BlobId) -> rusqlite::Result<Option<B
     .optional()
 }
 
-/// Begins a blob; nothing happens if it is there.
+/// Begins a blob; false means that there are as many as there may be.
 pub(crate) fn begin(
     tx: &mut Tx<'_>,
     blob: &BlobId,
     record: &BlobRecord,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
+    if !tx.counts.has_room(tx.sql, Table::Blobs, tx.max.blobs)? {
+        return Ok(false);
+    }
+    let hour = now.to_hour().as_secs();
     tx.sql
         .prepare_cached(
-            "INSERT OR IGNORE INTO blobs (blob, write_hash, read_hash, durable, complete, hour)
+            "INSERT INTO blobs (blob, write_hash, read_hash, durable, complete, hour)
              VALUES (?1, ?2, ?3, 0, 0, ?4)",
         )?
         .execute(params![
             blob.as_bytes(),
             record.write_hash,
             record.read_hash,
-            now.to_hour().as_secs()
-        ])
-        .map(drop)
+            hour
+        ])?;
+    tx.counts.came(Table::Blobs);
+    Ok(true)
 }
 
 /// Notes what is durable.
@@ -72,10 +78,12 @@ pub(crate) fn note(
 
 /// Forgets a blob.
 pub(crate) fn forget(tx: &mut Tx<'_>, blob: &BlobId) -> rusqlite::Result<()> {
-    tx.sql
+    let gone = tx
+        .sql
         .prepare_cached("DELETE FROM blobs WHERE blob = ?1")?
-        .execute([blob.as_bytes()])
-        .map(drop)
+        .execute([blob.as_bytes()])?;
+    tx.counts.went(Table::Blobs, gone);
+    Ok(())
 }
 
 /// Bytes of all blobs.

@@ -1,5 +1,6 @@
 //! Names, account logs, registration codes.
 
+use super::counts::Table;
 use super::writer::Tx;
 use keys::{AccountId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -30,6 +31,8 @@ pub(crate) enum Registered {
     CodeExpired,
     /// The code was used by another account.
     CodeUsed,
+    /// There are as many accounts as there may be.
+    Full,
 }
 
 /// Finds an account by name.
@@ -74,6 +77,12 @@ pub(crate) fn register(
     if by_account(tx.sql, &wanted.account)?.is_some() {
         return Ok(Registered::OtherName);
     }
+    if !tx
+        .counts
+        .has_room(tx.sql, Table::Accounts, tx.max.accounts)?
+    {
+        return Ok(Registered::Full);
+    }
     if let Some(hash) = code_hash {
         let code: Option<(u64, Option<Vec<u8>>)> = tx
             .sql
@@ -98,6 +107,7 @@ pub(crate) fn register(
             wanted.log,
             now.to_hour().as_secs()
         ])?;
+    tx.counts.came(Table::Accounts);
     Ok(Registered::Done)
 }
 

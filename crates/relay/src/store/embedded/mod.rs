@@ -1,6 +1,7 @@
 //! The store in one SQLite file: one thread writes, one reads.
 
 mod blobs;
+mod counts;
 mod directory;
 mod inspect;
 mod prekeys;
@@ -14,15 +15,17 @@ pub(crate) use directory::{LogRecord, Registered};
 pub(crate) use inspect::{inspect, make_code};
 pub(crate) use prekeys::BundleParts;
 pub(crate) use queues::{Created, Letter, QueueRecord, Sent};
-pub(crate) use tickets::Ticket;
+pub(crate) use tickets::{Noted, Ticket};
 pub(crate) use writer::{Job, Tx};
 
 use crate::config::Config;
 use crate::limits;
 use crate::quota::Rate;
+use counts::Counts;
 use keys::{AccountId, BlobId, DeviceId, QueueId, Timestamp};
 use queues::QueueCache;
 use rusqlite::Connection;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,7 +48,6 @@ pub(crate) struct Store {
     shared: Arc<Shared>,
     relay_id: [u8; 16],
     retention_seconds: u64,
-    max_queues: u64,
 }
 
 /// The threads of a store, to be awaited after the last [`Store`] is gone.
@@ -83,11 +85,11 @@ impl<T: Send, F: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send> Job for Call<
 }
 
 impl Store {
-    /// Opens the store of a data folder and starts its threads.
+    /// Opens the store of a data folder, which is locked, and starts its threads.
     ///
     /// # Errors
     /// The database cannot be opened.
-    pub(crate) fn open(config: &Config) -> rusqlite::Result<(Self, Threads)> {
+    pub(crate) fn open(config: &Config, lock: File) -> rusqlite::Result<(Self, Threads)> {
         let sql = schema::open(&config.data, config.storage.database_bytes)?;
         let reader = schema::open_reader(&config.data)?;
         let (relay_id, version) = schema::identity(&sql)?;
@@ -103,7 +105,9 @@ impl Store {
                 milli_per_second: rate.saturating_mul(1000),
                 burst: rate.saturating_mul(20),
             },
-            queue_letters: config.storage.queue_letters,
+            counts: Counts::default(),
+            max: config.storage.clone(),
+            _lock: lock,
             shared: Arc::clone(&shared),
         };
         let threads = vec![
@@ -116,7 +120,6 @@ impl Store {
             shared,
             relay_id,
             retention_seconds: u64::from(config.storage.retention_days).saturating_mul(24 * 3600),
-            max_queues: config.storage.queues,
         };
         Ok((store, Threads(threads)))
     }
@@ -206,8 +209,7 @@ impl Store {
         request: wire::CreateQueue,
         now: Timestamp,
     ) -> Result<Created, StoreError> {
-        let max = self.max_queues;
-        self.write(move |tx| queues::create(tx, &request, max, now))
+        self.write(move |tx| queues::create(tx, &request, now))
             .await
     }
 
@@ -288,13 +290,13 @@ impl Store {
             .await
     }
 
-    /// Notes a ticket; false if it is known with another time.
+    /// Notes a ticket.
     pub(crate) async fn create_ticket(
         &self,
         hash: [u8; 32],
         expires: Timestamp,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Noted, StoreError> {
         self.write(move |tx| tickets::create(tx, &hash, expires, now))
             .await
     }
@@ -314,13 +316,13 @@ impl Store {
         self.read(move |sql| blobs::find(sql, &blob)).await
     }
 
-    /// Begins a blob.
+    /// Begins a blob; false means that there are as many as there may be.
     pub(crate) async fn begin_blob(
         &self,
         blob: BlobId,
         record: BlobRecord,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.write(move |tx| blobs::begin(tx, &blob, &record, now))
             .await
     }
@@ -362,7 +364,7 @@ impl Store {
         {}
         self.write(move |tx| {
             prekeys::sweep(tx.sql, now)?;
-            tickets::sweep(tx.sql, now)
+            tickets::sweep(tx, now)
         })
         .await
     }
@@ -376,11 +378,6 @@ pub(crate) fn letters(
     limit: u32,
 ) -> Result<Vec<Letter>, StoreError> {
     queues::letters(sql, queue, from, limit).map_err(|_| StoreError)
-}
-
-/// Reads a queue.
-pub(crate) fn queue(sql: &Connection, queue: &QueueId) -> Result<Option<QueueRecord>, StoreError> {
-    queues::queue(sql, queue).map_err(|_| StoreError)
 }
 
 /// Puts one body into queues.

@@ -1,5 +1,6 @@
 //! Queues and the letters in them.
 
+use super::counts::Table;
 use super::writer::Tx;
 use crate::limits;
 use crate::quota::Bucket;
@@ -144,7 +145,6 @@ pub(crate) enum Created {
 pub(crate) fn create(
     tx: &mut Tx<'_>,
     request: &wire::CreateQueue,
-    max_queues: u64,
     now: Timestamp,
 ) -> rusqlite::Result<Created> {
     if let Some(known) = tx.queues.load(tx.sql, &request.queue_id)? {
@@ -156,11 +156,7 @@ pub(crate) fn create(
             Created::Conflict
         });
     }
-    // Queues get rising numbers, so the largest bounds their count without a walk through the table.
-    let last: Option<u64> = tx
-        .sql
-        .query_row("SELECT max(id) FROM queues", [], |row| row.get(0))?;
-    if last.unwrap_or(0) >= max_queues {
+    if !tx.counts.has_room(tx.sql, Table::Queues, tx.max.queues)? {
         return Ok(Created::Full);
     }
     tx.sql
@@ -173,6 +169,7 @@ pub(crate) fn create(
             request.send_token_hash,
             now.to_hour().as_secs()
         ])?;
+    tx.counts.came(Table::Queues);
     Ok(Created::Done)
 }
 
@@ -190,6 +187,7 @@ pub(crate) fn delete(tx: &mut Tx<'_>, queue: &QueueId) -> rusqlite::Result<()> {
     tx.sql
         .prepare_cached("DELETE FROM queues WHERE id = ?1")?
         .execute([id])?;
+    tx.counts.went(Table::Queues, 1);
     Ok(())
 }
 
@@ -236,41 +234,74 @@ pub(crate) fn send(
     request: &wire::Send,
     now: Timestamp,
 ) -> rusqlite::Result<Sent> {
-    let mut rows = Vec::with_capacity(request.rows.len());
-    let mut body = None;
-    let wait_ms = charge(tx, &request.rows)?;
+    let rights = rights(tx, &request.rows)?;
+    let wait_ms = charge(tx, &request.rows, &rights);
+    let mut sent = Sent {
+        rows: Vec::with_capacity(request.rows.len()),
+        wait_ms,
+    };
     if wait_ms > 0 {
-        return Ok(Sent { rows, wait_ms });
+        return Ok(sent);
     }
-    for row in &request.rows {
-        rows.push(send_row(
-            tx,
-            row,
-            &request.message_id,
-            (&request.body, &mut body),
-            now,
-        )?);
+    let mut body = None;
+    for (row, right) in request.rows.iter().zip(rights) {
+        let result = match right {
+            Err(refused) => refused,
+            Ok(()) => send_row(
+                tx,
+                row,
+                &request.message_id,
+                (&request.body, &mut body),
+                now,
+            )?,
+        };
+        sent.rows.push(result);
     }
-    Ok(Sent { rows, wait_ms: 0 })
+    Ok(sent)
 }
 
-/// Takes one from the bucket of each queue, or from none.
-fn charge(tx: &mut Tx<'_>, rows: &[SendRow]) -> rusqlite::Result<u64> {
-    let (rate, ticks) = (tx.queue_rate, tx.ticks);
-    let mut wait = 0;
+/// Who may send, and what the others are told.
+fn rights(tx: &mut Tx<'_>, rows: &[SendRow]) -> rusqlite::Result<Vec<Result<(), RowResult>>> {
+    let mut rights = Vec::with_capacity(rows.len());
     for row in rows {
-        if let Some(cached) = tx.queues.load(tx.sql, &row.queue_id)? {
+        let right = match tx.queues.load(tx.sql, &row.queue_id)? {
+            None => Err(RowResult::NoSuchQueue),
+            // SECURITY: the token is all that allows to send; `a_wrong_token_stores_nothing` notices.
+            Some(cached) => {
+                let shown = keys::sha256(&[row.token.as_bytes()]);
+                if keys::ct_eq(&shown, &cached.record.token_hash) {
+                    Ok(())
+                } else {
+                    Err(RowResult::BadToken)
+                }
+            }
+        };
+        rights.push(right);
+    }
+    Ok(rights)
+}
+
+/// Takes one from the bucket of each queue that may be sent to, or from none. Returns the milliseconds to wait.
+fn charge(tx: &mut Tx<'_>, rows: &[SendRow], rights: &[Result<(), RowResult>]) -> u64 {
+    let (rate, ticks) = (tx.queue_rate, tx.ticks);
+    let allowed = || {
+        let pairs = rows.iter().zip(rights);
+        pairs.filter(|(_, right)| right.is_ok()).map(|(row, _)| row)
+    };
+    let mut wait = 0;
+    for row in allowed() {
+        if let Some(cached) = tx.queues.0.get(&row.queue_id) {
             wait = wait.max(cached.bucket.wait_ms(rate, ticks));
         }
     }
     if wait == 0 {
-        for row in rows {
+        for row in allowed() {
             if let Some(cached) = tx.queues.0.get_mut(&row.queue_id) {
                 cached.bucket.take(rate, ticks);
             }
         }
     }
-    Ok(wait)
+    wait
 }
 
 fn send_row(
@@ -281,17 +312,10 @@ fn send_row(
     now: Timestamp,
 ) -> rusqlite::Result<RowResult> {
     let hour = now.to_hour();
-    let max = tx.queue_letters;
+    let max = tx.max.queue_letters;
     let Some(cached) = tx.queues.load(tx.sql, &row.queue_id)? else {
         return Ok(RowResult::NoSuchQueue);
     };
-    // SECURITY: the token is all that allows to send; `a_wrong_token_stores_nothing` notices.
-    if !keys::ct_eq(
-        &keys::sha256(&[row.token.as_bytes()]),
-        &cached.record.token_hash,
-    ) {
-        return Ok(RowResult::BadToken);
-    }
     let seq = cached.record.next_seq;
     if seq.saturating_sub(cached.record.acknowledged) > max {
         return Ok(known(tx.sql, cached.id, message)?

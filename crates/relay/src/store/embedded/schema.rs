@@ -91,6 +91,8 @@ pub(super) fn path(data: &Path) -> PathBuf {
 
 /// Opens the database for writing and makes the tables where there are none.
 pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connection> {
+    // SQLite gives its other files the permissions of this one.
+    os::private_file(&path(data)).map_err(|_| cannot_open())?;
     let mut sql = Connection::open(path(data))?;
     sql.set_prepared_statement_cache_capacity(64);
     sql.pragma_update(None, "journal_mode", "WAL")?;
@@ -128,6 +130,11 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
     }
     tables.commit()?;
     Ok(sql)
+}
+
+fn cannot_open() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+    rusqlite::Error::SqliteFailure(code, None)
 }
 
 /// Opens the database for reading beside the writer.

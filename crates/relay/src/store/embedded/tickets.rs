@@ -1,9 +1,21 @@
 //! Tickets of invites: used once.
 
+use super::counts::Table;
 use super::writer::Tx;
 use crate::limits;
 use keys::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
+
+/// How the noting of a ticket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It is there, new or as before.
+    Done,
+    /// It is there with another time.
+    Conflict,
+    /// There are as many as there may be.
+    Full,
+}
 
 /// How the use of a ticket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +30,13 @@ pub(crate) enum Ticket {
     Unknown,
 }
 
-/// Notes a ticket; another time for a known one changes nothing and is a conflict.
+/// Notes a ticket.
 pub(crate) fn create(
     tx: &mut Tx<'_>,
     hash: &[u8; 32],
     expires: Timestamp,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Noted> {
     let latest = now.saturating_add(limits::TICKET_SECONDS);
     let expires = expires.min(latest).saturating_add(3599).to_hour();
     let known: Option<u64> = tx
@@ -33,12 +45,17 @@ pub(crate) fn create(
         .query_row([hash], |row| row.get(0))
         .optional()?;
     if let Some(known) = known {
-        return Ok(known == expires.as_secs());
+        let same = known == expires.as_secs();
+        return Ok(if same { Noted::Done } else { Noted::Conflict });
+    }
+    if !tx.counts.has_room(tx.sql, Table::Tickets, tx.max.tickets)? {
+        return Ok(Noted::Full);
     }
     tx.sql
         .prepare_cached("INSERT INTO tickets (ticket_hash, expires) VALUES (?1, ?2)")?
         .execute(params![hash, expires.as_secs()])?;
-    Ok(true)
+    tx.counts.came(Table::Tickets);
+    Ok(Noted::Done)
 }
 
 /// Uses a ticket.
@@ -69,9 +86,13 @@ pub(crate) fn redeem(
 }
 
 /// Forgets tickets and codes whose time is long over: until then their holders are told so.
-pub(super) fn sweep(sql: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> rusqlite::Result<()> {
     let before = now.as_secs().saturating_sub(limits::TICKET_SECONDS);
-    sql.execute("DELETE FROM tickets WHERE expires < ?1", [before])?;
-    sql.execute("DELETE FROM codes WHERE expires < ?1", [before])
+    let gone = tx
+        .sql
+        .execute("DELETE FROM tickets WHERE expires < ?1", [before])?;
+    tx.counts.went(Table::Tickets, gone);
+    tx.sql
+        .execute("DELETE FROM codes WHERE expires < ?1", [before])
         .map(drop)
 }

@@ -8,12 +8,15 @@
 //! A job that the database fails takes its transaction with it; the jobs of that batch are then run one by one,
 //! so that a full disk still lets acknowledgements through, which make room.
 
+use super::counts::Counts;
 use super::queues::QueueCache;
 use super::schema;
+use crate::config::Storage;
 use crate::limits;
 use crate::os;
 use crate::quota::Rate;
 use rusqlite::{Connection, TransactionBehavior};
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,8 +26,9 @@ use tokio::sync::mpsc;
 pub(crate) struct Tx<'a> {
     pub(super) sql: &'a Connection,
     pub(super) queues: &'a mut QueueCache,
+    pub(super) counts: &'a mut Counts,
     pub(super) queue_rate: Rate,
-    pub(super) queue_letters: u64,
+    pub(super) max: &'a Storage,
     pub(super) ticks: Duration,
 }
 
@@ -57,8 +61,11 @@ pub(super) struct Shared {
 pub(super) struct Writer {
     pub(super) sql: Connection,
     pub(super) queues: QueueCache,
+    pub(super) counts: Counts,
     pub(super) queue_rate: Rate,
-    pub(super) queue_letters: u64,
+    pub(super) max: Storage,
+    /// Keeps other relays off the folder until everything is written.
+    pub(super) _lock: File,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -104,7 +111,10 @@ impl Writer {
                 self.shared.commits.fetch_add(1, Ordering::Relaxed);
             }
             // What was rolled back must not live on in memory.
-            Err(_) => self.queues.clear(),
+            Err(_) => {
+                self.queues.clear();
+                self.counts.clear();
+            }
         }
         result
     }
@@ -116,8 +126,9 @@ impl Writer {
         let mut tx = Tx {
             sql: &transaction,
             queues: &mut self.queues,
+            counts: &mut self.counts,
             queue_rate: self.queue_rate,
-            queue_letters: self.queue_letters,
+            max: &self.max,
             ticks: os::ticks(),
         };
         for job in batch.iter_mut() {

@@ -1,0 +1,75 @@
+//! How many rows the bounded tables have: counted once, then kept in step by the writer.
+
+use rusqlite::Connection;
+
+/// A table with a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Queues,
+    Accounts,
+    Tickets,
+    Blobs,
+}
+
+/// Numbers of rows as of the transaction under way; forgotten when one fails.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    queues: Option<u64>,
+    accounts: Option<u64>,
+    tickets: Option<u64>,
+    blobs: Option<u64>,
+}
+
+impl Counts {
+    /// Forgets what was counted.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether a table has fewer rows than it may have.
+    pub(super) fn has_room(
+        &mut self,
+        sql: &Connection,
+        table: Table,
+        max: u64,
+    ) -> rusqlite::Result<bool> {
+        let rows = match *self.of(table) {
+            Some(rows) => rows,
+            None => *self.of(table).insert(count(sql, table)?),
+        };
+        Ok(rows < max)
+    }
+
+    /// A row came.
+    pub(super) fn came(&mut self, table: Table) {
+        if let Some(rows) = self.of(table) {
+            *rows = rows.saturating_add(1);
+        }
+    }
+
+    /// Rows went.
+    pub(super) fn went(&mut self, table: Table, gone: usize) {
+        if let Some(rows) = self.of(table) {
+            *rows = rows.saturating_sub(u64::try_from(gone).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn of(&mut self, table: Table) -> &mut Option<u64> {
+        match table {
+            Table::Queues => &mut self.queues,
+            Table::Accounts => &mut self.accounts,
+            Table::Tickets => &mut self.tickets,
+            Table::Blobs => &mut self.blobs,
+        }
+    }
+}
+
+fn count(sql: &Connection, table: Table) -> rusqlite::Result<u64> {
+    let rows = match table {
+        Table::Queues => "SELECT count(*) FROM queues",
+        Table::Accounts => "SELECT count(*) FROM accounts",
+        Table::Tickets => "SELECT count(*) FROM tickets",
+        Table::Blobs => "SELECT count(*) FROM blobs",
+    };
+    sql.query_row(rows, [], |row| row.get(0))
+}
