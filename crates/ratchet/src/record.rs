@@ -283,9 +283,10 @@ impl Record {
         rng: &mut dyn CryptoRng,
     ) -> Result<Received, DecryptError> {
         let session = self.session(place, now).ok_or(DecryptError::Refused)?;
-        // SECURITY: knob 14; `changed_wrapper_of_a_later_message_is_refused` notices.
-        if let Some(wrapper) = &session.bound.wrapper
-            && *wrapper != initiate::wrapper_hash(&incoming.outer)
+        // SECURITY: knob 14; `changed_wrapper_of_a_later_message_is_refused` notices. Who began the session holds no
+        // hash and takes no wrapper at all; `answer_in_a_wrapper_is_refused` notices.
+        if self.profile == Profile::Letterlock
+            && session.bound.wrapper != Some(initiate::wrapper_hash(&incoming.outer))
         {
             return Err(DecryptError::Refused);
         }
