@@ -26,6 +26,9 @@ macro_rules! replays {
 }
 
 replays! {
+    curve25519_xeddsa: "curve25519-xeddsa.json",
+    kem1024: "kem1024.json",
+    incremental_mlkem768: "incremental-mlkem768.json",
     erasure_code: "erasure-code.json",
     spqr_chain: "spqr-chain.json",
     spqr_parse: "spqr-parse.json",

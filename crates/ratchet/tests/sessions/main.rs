@@ -8,6 +8,8 @@
     reason = "test code"
 )]
 
+mod beginnings;
+mod fields;
 mod limits;
 mod schedules;
 mod support;

@@ -3,7 +3,8 @@
 //! [`Person::read`] checks at every refusal that record and pre-keys are as they were.
 #![allow(dead_code, reason = "unit tests and integration tests each use a part")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::convert::Infallible;
 
 use keys::{Secret, SigningKey, Timestamp, VerifyingKey, X25519Public, X25519Secret};
 use letterlock_ratchet::{
@@ -13,7 +14,7 @@ use letterlock_ratchet::{
     SignedPreKey,
 };
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _, TryCryptoRng, TryRng};
 
 pub(crate) const PROFILES: [Profile; 2] = [Profile::Signal, Profile::Letterlock];
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -50,6 +51,47 @@ pub(crate) enum Stock {
     OneTime,
     LastResort,
 }
+
+/// A seeded generator whose next draws of 32 bytes a test may prescribe.
+pub(crate) struct Draws {
+    prescribed: VecDeque<[u8; 32]>,
+    seeded: ChaCha20Rng,
+}
+
+impl Draws {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self {
+            prescribed: VecDeque::new(),
+            seeded: ChaCha20Rng::seed_from_u64(seed),
+        }
+    }
+
+    pub(crate) fn prescribe(&mut self, draw: [u8; 32]) {
+        self.prescribed.push_back(draw);
+    }
+}
+
+impl TryRng for Draws {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.seeded.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.seeded.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        match self.prescribed.pop_front() {
+            Some(draw) => out.copy_from_slice(&draw),
+            None => self.seeded.fill_bytes(out),
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Draws {}
 
 /// Published pre-keys with their private halves.
 #[derive(Default)]
@@ -104,7 +146,7 @@ pub(crate) struct Person {
     pub(crate) lists: Vec<Vec<u8>>,
     pub(crate) pre_keys: PreKeys,
     pub(crate) record: Record,
-    pub(crate) rng: ChaCha20Rng,
+    pub(crate) rng: Draws,
 }
 
 fn address(name: u8) -> Address {
@@ -114,7 +156,7 @@ fn address(name: u8) -> Address {
 impl Person {
     /// `own` and `other` name the two; a record is between them.
     pub(crate) fn new(profile: Profile, own: u8, other: u8, seed: u64) -> Self {
-        let mut rng = ChaCha20Rng::seed_from_u64(seed.wrapping_mul(256).wrapping_add(own.into()));
+        let mut rng = Draws::seeded(seed.wrapping_mul(256).wrapping_add(own.into()));
         let record = match profile {
             Profile::Signal => Record::signal(address(own), address(other)),
             Profile::Letterlock => Record::letterlock(),
