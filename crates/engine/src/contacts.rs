@@ -114,7 +114,7 @@ pub(crate) fn log_of_invite(
     // SECURITY: the account id of the invite, not of the relay, decides; `relay_swaps_log_of_invite` notices.
     let verified = verify(log, Some(&invite.account), None)?;
     let mut contact = match load(tx, &invite.account)? {
-        Some(known) => known,
+        Some(known) => renamed(tx, known, petname)?,
         None => new_contact(tx, &verified, &invite.name, &invite.relay, petname)?,
     };
     adopt(tx, &mut contact, &verified)?;
@@ -134,6 +134,7 @@ pub(crate) fn add_by_name(
     command: CommandId,
     name: &str,
     relay: String,
+    petname: Option<String>,
 ) -> Result<(), EngineError> {
     account::own(tx)?;
     account::check_name(name)?;
@@ -143,6 +144,7 @@ pub(crate) fn add_by_name(
         Purpose::LogOfName {
             command,
             name: name.to_owned(),
+            petname,
         },
         relay,
         request,
@@ -153,7 +155,7 @@ pub(crate) fn add_by_name(
 /// The relay said who has a name.
 pub(crate) fn log_of_name(
     tx: &mut Transaction<'_>,
-    command: CommandId,
+    (command, petname): (CommandId, Option<String>),
     name: &str,
     relay: &str,
     log: &[u8],
@@ -167,8 +169,8 @@ pub(crate) fn log_of_name(
         return Err(identity_changed(tx, &mut namesake, log));
     }
     let mut contact = match load(tx, &id)? {
-        Some(known) => known,
-        None => new_contact(tx, &verified, name, relay, None)?,
+        Some(known) => renamed(tx, known, petname)?,
+        None => new_contact(tx, &verified, name, relay, petname)?,
     };
     adopt(tx, &mut contact, &verified)?;
     contact.request = false;
@@ -385,6 +387,18 @@ fn new_contact(
         pin: log.head(),
         invite_ticket: None,
     })
+}
+
+/// A contact that is known already gets the name that was wished for this time.
+fn renamed(
+    tx: &Transaction<'_>,
+    mut contact: Contact,
+    petname: Option<String>,
+) -> Result<Contact, EngineError> {
+    if let Some(petname) = petname.filter(|petname| *petname != contact.petname) {
+        contact.petname = unused_petname(tx, &petname)?;
+    }
+    Ok(contact)
 }
 
 /// `bob`, or `bob-2` where there is a bob.

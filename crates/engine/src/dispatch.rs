@@ -10,11 +10,11 @@ use crate::outbox;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{Contact, Letter, OwnAccount, Record as _, Upload};
-use crate::sessions;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::uploads;
+use crate::waiting;
 use keys::{AccountId, BlobId, LetterId, QueueId, Timestamp};
 use rand_core::CryptoRng;
 
@@ -174,7 +174,8 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             command,
             name,
             relay,
-        } => contacts::add_by_name(tx, command, &name, relay),
+            petname,
+        } => contacts::add_by_name(tx, command, &name, relay, petname),
         Input::MarkVerified {
             command,
             contact,
@@ -209,7 +210,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         letters::expire(tx)?;
         letters::send_receipts(tx)?;
         outbox::expire_sent(tx)?;
-        sessions::ask_again(tx)?;
+        waiting::ask_again(tx)?;
         pre_keys::rotate(tx)?;
     }
     Ok(())

@@ -89,6 +89,8 @@ pub enum Input {
         name: String,
         /// The relay's URL with its pin.
         relay: String,
+        /// What to call the contact instead of that name.
+        petname: Option<String>,
     },
     /// Notes that a person compared something out of band.
     MarkVerified {

@@ -19,10 +19,12 @@ use crate::records::{
     Contact, Delivery, DeliveryState, Direction, Enclosure, Letter, LetterState, Purpose,
     Record as _, SentBody, key,
 };
+use crate::routes;
 use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
+use crate::waiting;
 use keys::{AccountId, DeviceId, LetterId, MessageId, Secret, Timestamp};
 use zeroize::Zeroizing;
 
@@ -163,7 +165,7 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
         if sessions::ready(tx, &letter.contact, &delivery.device)? {
             seal_for(tx, id, &delivery.device)?;
         } else {
-            sessions::wait(tx, &letter.contact, &delivery.device, id)?;
+            waiting::wait(tx, &letter.contact, &delivery.device, id)?;
         }
     }
     Ok(())
@@ -235,19 +237,19 @@ pub(crate) fn send_answered(
     };
     match result.rows.first() {
         Some(wire::RowResult::Accepted { seq }) => {
-            sessions::accepted_at(tx, &account, &device, *seq, &relay)?;
+            routes::accepted_at(tx, &account, &device, *seq, &relay)?;
             accepted(tx, (message, purpose), relay, request)
         }
         Some(wire::RowResult::Duplicate { .. }) => accepted(tx, (message, purpose), relay, request),
         // The recipient closed the queue, or a relay lost it: by the front door, now or later.
         _ => {
-            let by_front_door = sessions::route_lost(tx, &account, &device)?;
+            let by_front_door = routes::lost(tx, &account, &device)?;
             let Some(letter) = letter else { return Ok(()) };
             unseal(tx, &letter, &device)?;
             if by_front_door {
                 dispatch(tx, &letter)
             } else {
-                sessions::wait_longer(tx, &account, &device, &letter)
+                waiting::wait_longer(tx, &account, &device, &letter)
             }
         }
     }
@@ -390,7 +392,7 @@ pub(crate) fn receive(
             tx.event(Event::Undecryptable {
                 contact: Some(*from),
             });
-            return sessions::repair(tx, &contact, &inner.device);
+            return waiting::repair(tx, &contact, &inner.device);
         }
     };
     let Ok(content) = Content::decode(&plaintext) else {
@@ -400,7 +402,7 @@ pub(crate) fn receive(
         return Ok(());
     };
     if let Some(route) = content.route {
-        sessions::learn_route(tx, from, &inner.device, route)?;
+        routes::learn(tx, from, &inner.device, route)?;
     }
     match content.body {
         Body::Letter(body) => arrived(

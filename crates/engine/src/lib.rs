@@ -22,11 +22,13 @@ mod outbox;
 mod pre_keys;
 mod queues;
 pub mod records;
+mod routes;
 mod sessions;
 mod step;
 mod store;
 mod transaction;
 mod uploads;
+mod waiting;
 
 pub use dispatch::Engine;
 pub use error::{EngineError, StoreError};

@@ -14,6 +14,7 @@ use crate::sessions;
 use crate::step::{Outgoing, Subscription};
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::waiting;
 use keys::{AccountId, DeviceId, LetterId};
 
 /// Stores a request for a relay and hands it out.
@@ -252,9 +253,14 @@ fn answer(
             },
             Reply::Log(log),
         ) => contacts::log_of_invite(tx, command, &invite, petname, &log.log),
-        (Purpose::LogOfName { command, name }, Reply::Log(log)) => {
-            contacts::log_of_name(tx, command, &name, &relay, &log.log)
-        }
+        (
+            Purpose::LogOfName {
+                command,
+                name,
+                petname,
+            },
+            Reply::Log(log),
+        ) => contacts::log_of_name(tx, (command, petname), &name, &relay, &log.log),
         (Purpose::CheckName(account), Reply::Log(log)) => {
             contacts::name_checked(tx, &account, &log.log)
         }
@@ -262,7 +268,7 @@ fn answer(
         (Purpose::FetchBundle(account, device), Reply::Bundle(bundle)) => {
             sessions::bundle_fetched(tx, &account, &device, &bundle)
         }
-        (Purpose::FetchBundle(account, device), _) => sessions::no_bundle(tx, &account, &device),
+        (Purpose::FetchBundle(account, device), _) => waiting::no_bundle(tx, &account, &device),
         (purpose @ Purpose::Send { .. }, Reply::SendResult(result)) => {
             letters::send_answered(tx, purpose, relay, entry.request, &result)
         }

@@ -11,10 +11,12 @@ use rand_core::CryptoRng;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
+type Value = Zeroizing<Vec<u8>>;
+
 /// A snapshot with the changes of the current step laid over it, and the step's arguments.
 pub(crate) struct Transaction<'a> {
     snapshot: &'a dyn Snapshot,
-    overlay: BTreeMap<(Table, Vec<u8>), Option<Zeroizing<Vec<u8>>>>,
+    overlay: BTreeMap<(Table, Vec<u8>), Option<Value>>,
     index: Vec<Write>,
     committed: Committed,
     /// The time of this step.
@@ -58,18 +60,14 @@ impl<'a> Transaction<'a> {
         Step::new(writes, self.committed)
     }
 
-    pub(crate) fn get(
-        &self,
-        table: Table,
-        key: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         match self.overlay.get(&(table, key.to_vec())) {
             Some(value) => Ok(value.clone()),
             None => self.snapshot.get(table, key),
         }
     }
 
-    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, value: Zeroizing<Vec<u8>>) {
+    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, value: Value) {
         self.overlay.insert((table, key), Some(value));
     }
 
@@ -99,7 +97,7 @@ impl<'a> Transaction<'a> {
         let stored = self
             .snapshot
             .scan(table, prefix, after, limit.saturating_add(deleted))?;
-        let mut rows: BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>> = stored.into_iter().collect();
+        let mut rows: BTreeMap<Vec<u8>, Value> = stored.into_iter().collect();
         for (key, value) in self.overlay.iter().filter(|(key, _)| changed(key)) {
             match value {
                 Some(value) => rows.insert(key.1.clone(), value.clone()),

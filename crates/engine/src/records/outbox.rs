@@ -31,7 +31,11 @@ pub(crate) enum Purpose {
         petname: Option<String>,
     },
     /// Asks who has a name, to add a contact.
-    LogOfName { command: CommandId, name: String },
+    LogOfName {
+        command: CommandId,
+        name: String,
+        petname: Option<String>,
+    },
     /// Asks who has the name of a known contact, since somebody else claims it.
     CheckName(AccountId),
     /// Asks for keys of a device.
@@ -96,17 +100,17 @@ impl Purpose {
                 command,
                 invite,
                 petname,
-            } => write_invite(out, 6, *command, invite, petname),
+            } => write_wish(out, 6, *command, invite, petname),
             Self::LogOfInvite {
                 command,
                 invite,
                 petname,
-            } => write_invite(out, 7, *command, invite, petname),
-            Self::LogOfName { command, name } => {
-                out.u8(8);
-                out.u64(command.0);
-                out.bytes(name.as_bytes());
-            }
+            } => write_wish(out, 7, *command, invite, petname),
+            Self::LogOfName {
+                command,
+                name,
+                petname,
+            } => write_wish(out, 8, *command, name, petname),
             Self::CheckName(account) => {
                 out.u8(9);
                 out.array(account.as_bytes());
@@ -142,7 +146,7 @@ impl Purpose {
                 invite: super::text(input, 2048)?,
             },
             6 => {
-                let (command, invite, petname) = read_invite(input)?;
+                let (command, invite, petname) = read_wish(input)?;
                 Self::RedeemTicket {
                     command,
                     invite,
@@ -150,17 +154,21 @@ impl Purpose {
                 }
             }
             7 => {
-                let (command, invite, petname) = read_invite(input)?;
+                let (command, invite, petname) = read_wish(input)?;
                 Self::LogOfInvite {
                     command,
                     invite,
                     petname,
                 }
             }
-            8 => Self::LogOfName {
-                command: CommandId(input.u64()?),
-                name: super::text(input, 512)?,
-            },
+            8 => {
+                let (command, name, petname) = read_wish(input)?;
+                Self::LogOfName {
+                    command,
+                    name,
+                    petname,
+                }
+            }
             9 => Self::CheckName(AccountId::from_bytes(input.array()?)),
             10 => Self::FetchBundle(
                 AccountId::from_bytes(input.array()?),
@@ -177,24 +185,18 @@ impl Purpose {
     }
 }
 
-fn write_invite(
-    out: &mut Writer,
-    kind: u8,
-    command: CommandId,
-    invite: &str,
-    petname: &Option<String>,
-) {
+fn write_wish(out: &mut Writer, kind: u8, command: CommandId, who: &str, petname: &Option<String>) {
     out.u8(kind);
     out.u64(command.0);
-    out.bytes(invite.as_bytes());
+    out.bytes(who.as_bytes());
     out.bytes(petname.as_deref().unwrap_or_default().as_bytes());
 }
 
-fn read_invite(input: &mut Reader<'_>) -> Result<(CommandId, String, Option<String>), DecodeError> {
+fn read_wish(input: &mut Reader<'_>) -> Result<(CommandId, String, Option<String>), DecodeError> {
     let command = CommandId(input.u64()?);
-    let invite = super::text(input, 2048)?;
+    let who = super::text(input, 2048)?;
     let petname = Some(super::text(input, 512)?).filter(|name| !name.is_empty());
-    Ok((command, invite, petname))
+    Ok((command, who, petname))
 }
 
 fn read_letter(input: &mut Reader<'_>) -> Result<Option<LetterId>, DecodeError> {

@@ -1,0 +1,112 @@
+//! Where the devices of contacts want their letters.
+
+use crate::content::RouteOffer;
+use crate::error::EngineError;
+use crate::outbox;
+use crate::records::{ContactRoute, Record as _, RouteRecord, key};
+use crate::store::Table;
+use crate::transaction::Transaction;
+use keys::{AccountId, DeviceId, Secret};
+
+fn place(account: &AccountId, device: &DeviceId) -> Vec<u8> {
+    key(&[account.as_bytes(), device.as_bytes()])
+}
+
+pub(crate) fn load(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<RouteRecord, EngineError> {
+    match tx.get(Table::Route, &place(account, device))? {
+        Some(bytes) => Ok(RouteRecord::decode(&bytes)?),
+        None => Ok(RouteRecord {
+            front_door: None,
+            contact: None,
+            highest_seq: 0,
+        }),
+    }
+}
+
+fn store(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId, route: &RouteRecord) {
+    tx.put(Table::Route, place(account, device), route.encode());
+}
+
+impl RouteRecord {
+    pub(crate) fn is_usable(&self) -> bool {
+        self.contact.is_some() || self.front_door.is_some()
+    }
+}
+
+/// A contact's device told where it wants its letters.
+pub(crate) fn learn(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    offer: RouteOffer,
+) -> Result<(), EngineError> {
+    let mut route = load(tx, account, device)?;
+    if route
+        .contact
+        .as_ref()
+        .is_none_or(|known| known.queue != offer.queue)
+    {
+        route.highest_seq = 0;
+    }
+    route.contact = Some(ContactRoute {
+        queue: offer.queue,
+        token: offer.token,
+        key: offer.key,
+        relay: offer.relay,
+    });
+    store(tx, account, device, &route);
+    Ok(())
+}
+
+/// A queue of the contact is gone. Says whether the front door is left to try.
+pub(crate) fn lost(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let mut route = load(tx, account, device)?;
+    let by_front_door = route.contact.take().is_some();
+    if !by_front_door {
+        route.front_door = None;
+    }
+    route.highest_seq = 0;
+    store(tx, account, device, &route);
+    Ok(by_front_door)
+}
+
+/// The relay gave a body of ours a place. A place at or below one it gave before shows an older store.
+pub(crate) fn accepted_at(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    seq: u64,
+    relay: &str,
+) -> Result<(), EngineError> {
+    let mut route = load(tx, account, device)?;
+    let went_back = seq <= route.highest_seq;
+    route.highest_seq = seq;
+    store(tx, account, device, &route);
+    if went_back {
+        outbox::relay_rolled_back(tx, relay)
+    } else {
+        Ok(())
+    }
+}
+
+/// The directory named the device's front door.
+pub(crate) fn learn_front_door(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    door: &wire::FrontDoor,
+) -> Result<(), EngineError> {
+    let mut route = load(tx, account, device)?;
+    let token = Secret::from_fn(|out: &mut [u8; 32]| *out = *door.token.as_bytes());
+    route.front_door = Some((door.queue_id, token));
+    store(tx, account, device, &route);
+    Ok(())
+}

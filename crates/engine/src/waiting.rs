@@ -1,0 +1,170 @@
+//! Letters that wait for keys, and the questions that get them.
+
+use crate::contacts;
+use crate::error::{EngineError, StoreError};
+use crate::letters;
+use crate::limits;
+use crate::outbox;
+use crate::records::{Contact, Purpose, key};
+use crate::store::Table;
+use crate::transaction::Transaction;
+use keys::{AccountId, DeviceId, LetterId, Timestamp};
+use zeroize::Zeroizing;
+
+/// A device's question for keys is open.
+const ASKED: &[u8] = b"bundle/";
+/// A device's keys are to be asked for again, at a time.
+const AGAIN: &[u8] = b"bundle-again/";
+/// When a session with a device was last repaired.
+const REPAIRED: &[u8] = b"repaired/";
+/// The session that begins next is a repair.
+const REPAIRING: &[u8] = b"repairing/";
+
+fn mark(what: &[u8], account: &AccountId, device: &DeviceId) -> Vec<u8> {
+    key(&[what, account.as_bytes(), device.as_bytes()])
+}
+
+/// Lets a letter wait for a session, and asks for keys where nobody has.
+pub(crate) fn wait(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
+    put(tx, account, device, letter)?;
+    ask(tx, account, device)
+}
+
+fn put(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
+    let number = tx.next_number("waiting")?;
+    let waiting = key(&[account.as_bytes(), device.as_bytes(), &number.to_be_bytes()]);
+    let value = Zeroizing::new(letter.as_bytes().to_vec());
+    tx.put(Table::Waiting, waiting, value);
+    Ok(())
+}
+
+/// Asks the contact's relay for keys of a device, where no question is open.
+fn ask(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let asked = mark(ASKED, account, device);
+    if tx.get(Table::Meta, &asked)?.is_some() {
+        return Ok(());
+    }
+    tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
+    let contact = contacts::existing(tx, account)?;
+    let request = wire::Request::FetchBundle(wire::FetchBundle {
+        account: *account,
+        device: *device,
+    });
+    let purpose = Purpose::FetchBundle(*account, *device);
+    outbox::add(tx, purpose, contact.relay, request).map(drop)
+}
+
+/// The contact's relay knows no way to a device now, perhaps because it lost it: asked again in a while.
+pub(crate) fn wait_longer(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
+    let sent_at = letters::load(tx, letter)?.map(|letter| letter.sent_at);
+    if sent_at.is_none_or(|sent_at| tx.now.since(sent_at) > limits::SENT_KEPT_SECONDS) {
+        return letters::fail(tx, letter, EngineError::NoPreKeys);
+    }
+    put(tx, account, device, letter)?;
+    let due = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
+    let value = Zeroizing::new(due.to_be_bytes().to_vec());
+    tx.put(Table::Meta, mark(AGAIN, account, device), value);
+    Ok(())
+}
+
+/// Asks again for keys of devices whose relay knew none.
+pub(crate) fn ask_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Meta, AGAIN, |tx, place, due| {
+        if due > tx.now.as_secs().to_be_bytes().as_slice() {
+            return Ok(());
+        }
+        tx.delete(Table::Meta, place.to_vec());
+        let damaged = StoreError::Damaged { what: "question" };
+        let ids = place
+            .strip_prefix(AGAIN)
+            .and_then(|ids| ids.split_first_chunk::<32>());
+        let (account, device) = ids.ok_or(damaged)?;
+        let device =
+            DeviceId::from_slice(device).ok_or(StoreError::Damaged { what: "question" })?;
+        ask(tx, &AccountId::from_bytes(*account), &device)
+    })
+}
+
+/// A letter does not open: one side lost its state. We begin a new session, at most once an hour, and what
+/// it carries asks the peer for what it sent and we did not confirm.
+pub(crate) fn repair(
+    tx: &mut Transaction<'_>,
+    contact: &Contact,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let place = mark(REPAIRED, &contact.id, device);
+    let last = tx.get(Table::Meta, &place)?;
+    let last = last.and_then(|last| last.as_slice().try_into().ok().map(u64::from_be_bytes));
+    let recent =
+        last.is_some_and(|last| tx.now.since(Timestamp::from_secs(last)) < limits::REPAIR_SECONDS);
+    // A stranger learns nothing, and a contact whose identity changed gets nothing sealed.
+    if recent || contact.request || contact.changed || contact.blocked {
+        return Ok(());
+    }
+    let now = tx.now.as_secs().to_be_bytes().to_vec();
+    tx.put(Table::Meta, place, Zeroizing::new(now));
+    let repairing = mark(REPAIRING, &contact.id, device);
+    tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
+    ask(tx, &contact.id, device)
+}
+
+/// The letters that wait for a device, in order; they wait no longer.
+pub(crate) fn take(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<Vec<LetterId>, EngineError> {
+    let prefix = key(&[account.as_bytes(), device.as_bytes()]);
+    let rows = tx.scan(Table::Waiting, &prefix, None, limits::WAITING_LETTERS)?;
+    let mut letters = Vec::with_capacity(rows.len());
+    for (waiting, letter) in rows {
+        letters.extend(LetterId::from_slice(&letter));
+        tx.delete(Table::Waiting, waiting);
+    }
+    Ok(letters)
+}
+
+/// The question is answered. Says whether the session that begins now is a repair.
+pub(crate) fn answered(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    tx.delete(Table::Meta, mark(ASKED, account, device));
+    let repairing = mark(REPAIRING, account, device);
+    let repair = tx.get(Table::Meta, &repairing)?.is_some();
+    tx.delete(Table::Meta, repairing);
+    Ok(repair)
+}
+
+/// The relay has no keys for a device: what waits for it waits longer.
+pub(crate) fn no_bundle(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    answered(tx, account, device)?;
+    for letter in take(tx, account, device)? {
+        wait_longer(tx, account, device, &letter)?;
+    }
+    Ok(())
+}
