@@ -2,7 +2,7 @@
 
 use super::{ReplayError, Report};
 use data_encoding::HEXLOWER;
-use keys::Secret;
+use keys::{Secret, SecretBytes, ct_eq};
 
 /// Counts facts that hold; the first that does not ends the replay.
 #[derive(Default)]
@@ -63,6 +63,16 @@ impl Facts {
     ) -> Result<(), ReplayError> {
         let recorded = Secret::from_slice(recorded);
         self.holds(what, recorded.is_some_and(|recorded| ours.ct_eq(&recorded)))
+    }
+
+    /// Requires an equal secret of any length.
+    pub(super) fn long_secret(
+        &mut self,
+        what: &str,
+        ours: &SecretBytes,
+        recorded: &[u8],
+    ) -> Result<(), ReplayError> {
+        self.holds(what, ct_eq(ours.expose_secret(), recorded))
     }
 
     /// Requires equal numbers or names.

@@ -5,8 +5,10 @@
 //! we are strict on purpose, refusal is what passes; [`Report::stricter`] counts these places.
 
 mod draws;
+mod erasure;
 mod facts;
 mod json;
+mod primitives;
 mod spqr;
 mod state;
 
@@ -89,8 +91,11 @@ fn form(value: &Value) -> Option<Replay> {
         let first = value.get("cases").and_then(|cases| cases.get(0));
         first.is_some_and(|case| case.get(key).is_some())
     };
-    let forms: [(bool, Replay); 4] = [
-        (has("gf16"), spqr::erasure),
+    let forms: [(bool, Replay); 7] = [
+        (has("agreements"), primitives::curve25519),
+        (case_has("kem"), primitives::kem),
+        (has("encaps_state_len_of_libcrux"), primitives::incremental),
+        (has("gf16"), erasure::replay),
         (case_has("direction"), spqr::chain),
         (has("auth_key") && case_has("msg"), spqr::parse),
         (has("conversations"), spqr::transcripts),
