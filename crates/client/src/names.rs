@@ -8,6 +8,8 @@ use engine::records::Contact;
 
 /// Letters of an account id that are enough to mean it.
 const ID_PREFIX: usize = 8;
+/// Longest name that a contact is given here, in bytes.
+const PETNAME_BYTES: usize = 64;
 
 /// Finds the one contact that is meant: by what it is called here, by NAME@HOST, or by the first letters of its
 /// account id.
@@ -106,6 +108,30 @@ pub(crate) fn newcomer(who: &str, known_relays: &[&str]) -> Result<Newcomer, Fai
     }
 }
 
+/// Checks what a contact is to be called here: one line that can be typed again.
+///
+/// # Errors
+/// Nothing, too long, or with characters that cannot be typed back.
+pub(crate) fn petname(wished: Option<String>) -> Result<Option<String>, Failure> {
+    let Some(wished) = wished else {
+        return Ok(None);
+    };
+    let name = wished.trim();
+    let usable = (1..=PETNAME_BYTES).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.contains('@')
+        && !name.chars().any(char::is_control);
+    if usable {
+        return Ok(Some(name.to_owned()));
+    }
+    let hint = "use up to 64 bytes, without @ and without - at the beginning";
+    Err(failure(
+        FailureKind::Usage,
+        "this is no name for a contact",
+        Some(hint),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "test code")]
@@ -137,5 +163,20 @@ mod tests {
             Newcomer::Invite("letterlock:AAAA".into())
         );
         assert_eq!(newcomer("ada", &[]).unwrap_err().kind, FailureKind::Usage);
+    }
+
+    #[test]
+    fn a_contact_is_called_what_can_be_typed_again() {
+        let called = |name: &str| petname(Some(name.to_owned()));
+        assert_eq!(called(" Zoë at work ").unwrap().unwrap(), "Zoë at work");
+        assert!(petname(None).unwrap().is_none());
+        let long = "x".repeat(PETNAME_BYTES + 1);
+        for name in ["", "  ", "-v", "a@b", "a\u{1b}b", &long] {
+            assert_eq!(
+                called(name).unwrap_err().kind,
+                FailureKind::Usage,
+                "{name:?}"
+            );
+        }
     }
 }

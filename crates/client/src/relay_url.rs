@@ -70,11 +70,16 @@ impl RelayUrl {
         } else {
             return Err(RelayUrlError::PlainBeyondLoopback);
         };
-        Ok(Self {
+        let url = Self {
             host,
             port,
             security,
-        })
+        };
+        // What is longer could be stored but not read again.
+        if url.canonical().len() > engine::limits::RELAY_URL_BYTES {
+            return Err(RelayUrlError::Malformed);
+        }
+        Ok(url)
     }
 
     /// The one way to write this address; two ways to type it become equal.
@@ -277,7 +282,12 @@ mod tests {
             "http://[zz]:1",
             "http://a:+1",
         ];
-        for url in all {
+        let endless = format!(
+            "https://{}example:1#sha256={}",
+            "a.".repeat(150),
+            "A".repeat(43)
+        );
+        for url in all.into_iter().chain([endless.as_str()]) {
             assert_eq!(
                 RelayUrl::parse(url).unwrap_err(),
                 RelayUrlError::Malformed,

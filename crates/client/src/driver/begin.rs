@@ -114,6 +114,12 @@ impl Loop {
         {
             return Err(engine::EngineError::AccountExists.into());
         }
+        if code
+            .as_ref()
+            .is_some_and(|code| code.len() > wire::limits::CODE_BYTES)
+        {
+            return Err(engine::EngineError::RegistrationCodeUnknown.into());
+        }
         let relay = relay.ok_or_else(|| {
             failure(
                 FailureKind::Usage,
@@ -226,6 +232,7 @@ impl Loop {
             .chain(contacts.iter().map(|contact| contact.relay.as_str()))
             .collect();
         let newcomer = names::newcomer(who, &relays)?;
+        let petname = names::petname(petname)?;
         let mut pending = Pending::new(answers, Kind::Command);
         match newcomer {
             Newcomer::Invite(invite) => self.command(pending, |command| Input::AddByInvite {
@@ -239,6 +246,7 @@ impl Loop {
                     command,
                     name,
                     relay,
+                    petname,
                 })
             }
         }

@@ -31,6 +31,8 @@ struct Uploading {
 }
 
 struct Downloading {
+    /// Where the reader hears of it: taken at the start, so that no later answer comes before.
+    room: mpsc::OwnedPermit<Answer>,
     place: Place,
     name: String,
     size: u64,
@@ -109,9 +111,16 @@ impl Loop {
             let Some(receiving) = self.receiving(call) else {
                 return;
             };
-            if receiving.saving.is_some() {
+            if receiving.saving.is_some() || receiving.to_save.is_empty() {
                 return;
             }
+            let Some(room) = self.room(call) else {
+                self.ask_for_room(call);
+                return;
+            };
+            let Some(receiving) = self.receiving(call) else {
+                return;
+            };
             let (Some(directory), Some(place)) =
                 (receiving.save.clone(), receiving.to_save.pop_front())
             else {
@@ -137,6 +146,7 @@ impl Loop {
                 events,
             ));
             let downloading = Downloading {
+                room,
                 place,
                 name,
                 size,
@@ -148,6 +158,12 @@ impl Loop {
             }
             return;
         }
+    }
+
+    /// Takes a place in what a request's listener still has to hear.
+    fn room(&self, call: u64) -> Option<mpsc::OwnedPermit<Answer>> {
+        let answers = self.calls.open.get(&call)?.answers.clone();
+        answers.try_reserve_owned().ok()
     }
 
     /// Stops downloads that nobody waits for any more.
@@ -246,9 +262,7 @@ impl Loop {
         if let Some(receiving) = self.receiving(call) {
             receiving.saving = None;
         }
-        if let Some(pending) = self.calls.open.get(&call) {
-            self.answer(pending.answers.clone(), vec![Answer::Saved(saved)]);
-        }
+        download.room.send(Answer::Saved(saved));
         if let Err(error) = noted {
             self.fail(call, error.into());
         }

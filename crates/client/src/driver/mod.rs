@@ -188,6 +188,8 @@ impl Loop {
         if let Some(relay) = &self.own_relay {
             self.relays.connect(relay);
             self.take(Input::Started);
+            // What expired meanwhile goes before anybody can ask for it.
+            self.take(Input::Tick);
         }
     }
 

@@ -116,7 +116,7 @@ impl Loop {
     }
 
     /// Wakes the loop once the reader has taken something.
-    fn ask_for_room(&mut self, call: u64) {
+    pub(super) fn ask_for_room(&mut self, call: u64) {
         let Some(pending) = self.calls.open.get_mut(&call) else {
             return;
         };

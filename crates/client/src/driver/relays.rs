@@ -257,8 +257,7 @@ impl Loop {
             return;
         };
         if let Some(pause) = reply.try_again_after() {
-            let pause = Duration::from_millis(pause)
-                .clamp(limits::TICK, limits::RETRY_AFTER);
+            let pause = Duration::from_millis(pause).clamp(limits::TICK, limits::RETRY_AFTER);
             up.asked.insert(id, frame);
             up.later.push((
                 os::instant().checked_add(pause).unwrap_or_else(os::instant),
