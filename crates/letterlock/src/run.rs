@@ -4,7 +4,7 @@ use crate::cli::contact::Verify;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, qr, serve, text, tour};
+use crate::{ask, qr, serve, signal, text, tour};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -25,9 +25,9 @@ pub(crate) fn run(job: Job, screen: &mut Screen) -> Result<(), Stop> {
     done
 }
 
-/// Starts the threads on which everything waits for network and disk.
+/// Starts the threads on which everything waits for network, disk and signals.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
@@ -36,7 +36,11 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
                 format!("no threads: {}", e.kind()),
                 "look at the limits of this user: ulimit -u",
             )
-        })
+        })?;
+    let entered = runtime.enter();
+    signal::listen();
+    drop(entered);
+    Ok(runtime)
 }
 
 async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {

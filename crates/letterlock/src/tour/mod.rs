@@ -18,8 +18,8 @@ const LEAVING: Duration = Duration::from_secs(2);
 
 /// Gives the tour; its folder goes whatever happens.
 pub(crate) fn give(screen: &mut Screen) -> Result<(), Stop> {
-    let folder = os::temporary_folder("letterlock-tour-")?;
     let runtime = run::runtime()?;
+    let folder = os::temporary_folder("letterlock-tour-")?;
     let done = runtime.block_on(async {
         tokio::select! {
             done = story::tell(screen, folder.path()) => done,

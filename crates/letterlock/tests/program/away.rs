@@ -78,7 +78,11 @@ fn a_relay_put_back_to_an_older_state_loses_nothing() {
     town.start_relay();
     let told = alice.ok(&["send", "bob", "three", "--wait"]).stderr;
     assert!(told.contains("note: "), "{told}");
-    assert_eq!(bob.receive(), ["two", "three"], "the second was lost by the relay and sent again");
+    assert_eq!(
+        bob.receive(),
+        ["two", "three"],
+        "the second was lost by the relay and sent again"
+    );
     bob.ok(&["send", "alice", "I have all three.", "--wait"]);
     assert_eq!(alice.receive(), ["I have all three."]);
 }

@@ -9,7 +9,7 @@ const HEAD: &str = "\
 # Commands
 
 What `--help` says of every command. A test compares this page with the program;
-`LETTERLOCK_WRITE_HELP=1 cargo nextest run -p letterlock help` writes it anew.
+`LETTERLOCK_BLESS=1 cargo nextest run -p letterlock help` writes it anew.
 ";
 
 fn help_of(words: &[String]) -> String {
@@ -55,7 +55,7 @@ fn the_guide_shows_the_help_of_every_command() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .join(GUIDE);
-    if std::env::var_os("LETTERLOCK_WRITE_HELP").is_some() {
+    if std::env::var_os("LETTERLOCK_BLESS").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
@@ -65,7 +65,7 @@ fn the_guide_shows_the_help_of_every_command() {
         .find(|(old, new)| old != new);
     assert!(
         written == page,
-        "{GUIDE} differs from --help, first here: {first:?}; write it anew with LETTERLOCK_WRITE_HELP=1"
+        "{GUIDE} differs from --help, first here: {first:?}; write it anew with LETTERLOCK_BLESS=1"
     );
 }
 
