@@ -124,27 +124,74 @@ pub(crate) fn relay_rolled_back(tx: &mut Transaction<'_>, relay: &str) -> Result
 }
 
 /// Moves accepted bodies without receipt back to the outbox; with `older_than`, only those older than that.
+///
+/// They were written before what waits in the outbox, and leave in the order in which they were written.
 fn resend(
     tx: &mut Transaction<'_>,
     relay: &str,
     older_than: Option<u64>,
 ) -> Result<(), EngineError> {
+    let mut again = Vec::new();
     tx.each(Table::Sent, &[], |tx, message, bytes| {
         let sent = SentBody::decode(bytes)?;
         let age = tx.now.since(sent.accepted_at);
-        if sent.relay != relay || older_than.is_some_and(|seconds| age < seconds) {
-            return Ok(());
+        if sent.relay == relay && older_than.is_none_or(|seconds| age >= seconds) {
+            again.push((place_of(tx, &sent.purpose)?, Table::Sent, message.to_vec()));
         }
-        tx.delete(Table::Sent, message.to_vec());
-        let id = tx.next_number("outbox")?;
-        let entry = OutboxEntry {
+        Ok(())
+    })?;
+    if again.is_empty() {
+        return Ok(());
+    }
+    tx.each(Table::Outbox, &[], |tx, number, bytes| {
+        let entry = OutboxEntry::decode(bytes)?;
+        if entry.relay == relay && matches!(entry.purpose, Purpose::Send { .. }) {
+            again.push((
+                place_of(tx, &entry.purpose)?,
+                Table::Outbox,
+                number.to_vec(),
+            ));
+        }
+        Ok(())
+    })?;
+    again.sort_by_key(|(order, ..)| *order);
+    for (_, table, place) in again {
+        requeue(tx, table, place)?;
+    }
+    Ok(())
+}
+
+/// Where a body's letter stands among all letters; what is no letter comes last.
+fn place_of(tx: &Transaction<'_>, purpose: &Purpose) -> Result<u64, EngineError> {
+    let Purpose::Send {
+        letter: Some(letter),
+        ..
+    } = purpose
+    else {
+        return Ok(u64::MAX);
+    };
+    Ok(letters::load(tx, letter)?.map_or(u64::MAX, |letter| letter.order))
+}
+
+/// Moves one body to the end of the outbox.
+fn requeue(tx: &mut Transaction<'_>, table: Table, place: Vec<u8>) -> Result<(), EngineError> {
+    let Some(bytes) = tx.get(table, &place)? else {
+        return Ok(());
+    };
+    let entry = if table == Table::Sent {
+        let sent = SentBody::decode(&bytes)?;
+        OutboxEntry {
             purpose: sent.purpose,
             relay: sent.relay,
             request: sent.request,
-        };
-        tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
-        Ok(())
-    })
+        }
+    } else {
+        OutboxEntry::decode(&bytes)?
+    };
+    tx.delete(table, place);
+    let id = tx.next_number("outbox")?;
+    tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
+    Ok(())
 }
 
 /// Deletes sealed bodies that have waited for a receipt too long.
