@@ -1,0 +1,14 @@
+//! The relay as its clients meet it: real sockets, real frames, real files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "test code"
+)]
+
+mod directory;
+mod queues;
+mod support;

@@ -1,0 +1,73 @@
+//! An account with one device.
+
+use keys::account_log::{DeviceSecrets, RootSecret, genesis};
+use keys::{AccountId, DeviceId, QueueId, Timestamp, label};
+use rand_core::CryptoRng;
+use wire::{FrontDoor, PublishPreKeys, Register, Request, SendToken};
+
+/// An account and the secrets of its device.
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) log: Vec<u8>,
+    pub(crate) device: DeviceSecrets,
+}
+
+impl Account {
+    pub(crate) fn draw(rng: &mut dyn CryptoRng) -> Self {
+        let root = RootSecret::generate(rng).unwrap();
+        let device = DeviceSecrets::generate(rng).unwrap();
+        let log = genesis(&root, &device, Timestamp::from_secs(1_700_000_000)).unwrap();
+        Self {
+            id: *log.account_id(),
+            log: log.bytes().to_vec(),
+            device,
+        }
+    }
+
+    pub(crate) fn device_id(&self) -> DeviceId {
+        *self.device.device_id()
+    }
+
+    pub(crate) fn registration(&self, name: &str) -> Request {
+        self.registration_with(name, None)
+    }
+
+    pub(crate) fn registration_with(&self, name: &str, code: Option<&str>) -> Request {
+        Request::Register(Register {
+            name: name.to_owned(),
+            log: self.log.clone(),
+            code: code.map(str::to_owned),
+        })
+    }
+
+    /// A publication of so many one-time pre-keys of each kind, counted from a number, and signed.
+    pub(crate) fn publication(&self, first: u32, count: u32) -> PublishPreKeys {
+        let record = |kind: &str, number: u32| format!("{kind} pre-key {number}").into_bytes();
+        let one_time = |kind| {
+            let numbers = first..first.saturating_add(count);
+            numbers.map(|number| record(kind, number)).collect()
+        };
+        self.signed(PublishPreKeys {
+            account: self.id,
+            device: self.device_id(),
+            identity: b"identity".to_vec(),
+            signed_ec: b"signed EC pre-key".to_vec(),
+            last_resort_kem: b"last-resort KEM pre-key".to_vec(),
+            one_time_ec: one_time("EC"),
+            one_time_kem: one_time("KEM"),
+            front_door: FrontDoor {
+                queue_id: QueueId::from_bytes([7; 16]),
+                token: SendToken::from_bytes([8; 32]),
+            },
+            replace_one_time: false,
+            signature: Vec::new(),
+        })
+    }
+
+    pub(crate) fn signed(&self, mut request: PublishPreKeys) -> PublishPreKeys {
+        let message = wire::publish_message(&request);
+        let signature = self.device.signing().sign(label::PUBLISH, &message);
+        request.signature = signature.unwrap().as_bytes().to_vec();
+        request
+    }
+}
