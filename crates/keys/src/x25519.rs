@@ -82,3 +82,79 @@ impl X25519Public {
         last & 0x80 == 0 && !at_least_p
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+    use data_encoding::HEXLOWER;
+
+    fn key(text: &str) -> X25519Public {
+        X25519Public(
+            HEXLOWER
+                .decode(text.as_bytes())
+                .unwrap()
+                .try_into()
+                .unwrap(),
+        )
+    }
+
+    /// The points of order 1, 2, 4 and 8 on the curve and its twist, with every encoding of theirs.
+    #[test]
+    fn low_order_keys_are_refused() {
+        let ours = X25519Secret::from_secret(&Secret::from_slice(&[7; 32]).unwrap());
+        for text in [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ] {
+            let low = key(text);
+            let mut masked = low;
+            if let Some(last) = masked.0.last_mut() {
+                *last |= 0x80;
+            }
+            for theirs in [low, masked] {
+                assert_eq!(ours.agree(&theirs).err(), Some(AllZero), "{text}");
+                assert!(!theirs.is_canonical(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_with_a_second_encoding_are_not_canonical() {
+        let good = X25519Secret::from_secret(&Secret::from_slice(&[7; 32]).unwrap()).public();
+        assert!(good.is_canonical());
+        let mut masked = good;
+        if let Some(last) = masked.0.last_mut() {
+            *last |= 0x80;
+        }
+        assert!(!masked.is_canonical());
+        // 9 + p and the largest number below 2^255.
+        for text in [
+            "f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ] {
+            assert!(
+                !key(text).is_reduced() && !key(text).is_canonical(),
+                "{text}"
+            );
+        }
+        assert!(
+            key("0900000000000000000000000000000000000000000000000000000000000000").is_canonical()
+        );
+    }
+
+    /// A good key with a point of order two added: on the curve, but in no prime-order subgroup.
+    #[test]
+    fn keys_with_torsion_are_not_canonical() {
+        use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+        for torsion in EIGHT_TORSION.iter().skip(1) {
+            let point = ED25519_BASEPOINT_POINT + torsion;
+            assert!(!X25519Public(point.to_montgomery().to_bytes()).is_canonical());
+        }
+    }
+}

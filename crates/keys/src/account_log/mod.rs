@@ -23,5 +23,3 @@ pub const SENIORITY_SECONDS: u64 = 72 * 3600;
 pub const MAX_LOG_BYTES: usize = 1 << 20;
 /// Most entries of a log.
 pub const MAX_ENTRIES: u32 = 10_000;
-/// Most devices of an account.
-pub const MAX_DEVICES: usize = 32;
