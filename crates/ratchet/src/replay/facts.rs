@@ -75,6 +75,16 @@ impl Facts {
         self.holds(what, ct_eq(ours.expose_secret(), recorded))
     }
 
+    /// Requires equal stored forms.
+    pub(super) fn same_stored(
+        &mut self,
+        what: &str,
+        ours: &SecretBytes,
+        other: &SecretBytes,
+    ) -> Result<(), ReplayError> {
+        self.long_secret(what, ours, other.expose_secret())
+    }
+
     /// Requires equal numbers or names.
     pub(super) fn equal<T: PartialEq + std::fmt::Debug>(
         &mut self,

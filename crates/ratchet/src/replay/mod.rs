@@ -4,12 +4,16 @@
 //! recorded, byte for byte, and whatever was refused must be refused and change nothing. Where libsignal is lax and
 //! we are strict on purpose, refusal is what passes; [`Report::stricter`] counts these places.
 
+mod conversation;
 mod draws;
 mod erasure;
 mod facts;
 mod json;
+mod party;
 mod primitives;
+mod signal_message;
 mod spqr;
+mod start;
 mod state;
 
 use facts::Facts;
@@ -91,10 +95,13 @@ fn form(value: &Value) -> Option<Replay> {
         let first = value.get("cases").and_then(|cases| cases.get(0));
         first.is_some_and(|case| case.get(key).is_some())
     };
-    let forms: [(bool, Replay); 7] = [
+    let forms: [(bool, Replay); 10] = [
+        (has("steps") && has("alice"), conversation::replay),
+        (case_has("alice"), conversation::replay_cases),
         (has("agreements"), primitives::curve25519),
         (case_has("kem"), primitives::kem),
         (has("encaps_state_len_of_libcrux"), primitives::incremental),
+        (has("aes_256_cbc_pkcs7"), signal_message::replay),
         (has("gf16"), erasure::replay),
         (case_has("direction"), spqr::chain),
         (has("auth_key") && case_has("msg"), spqr::parse),
