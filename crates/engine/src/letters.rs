@@ -25,7 +25,7 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
 use crate::waiting;
-use keys::{AccountId, DeviceId, LetterId, MessageId, Secret, Timestamp};
+use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId, Secret, Timestamp};
 use zeroize::Zeroizing;
 
 /// Reads a letter.
@@ -237,7 +237,9 @@ pub(crate) fn send_answered(
     };
     match result.rows.first() {
         Some(wire::RowResult::Accepted { seq }) => {
-            routes::accepted_at(tx, &account, &device, *seq, &relay)?;
+            outbox::note_version(tx, &relay, result.store_version)?;
+            let place = queue_of(&request).map(|queue| (queue, *seq));
+            routes::accepted_at(tx, &account, &device, place, &relay)?;
             accepted(tx, (message, purpose), relay, request)
         }
         Some(wire::RowResult::Duplicate { .. }) => accepted(tx, (message, purpose), relay, request),
@@ -252,6 +254,14 @@ pub(crate) fn send_answered(
                 waiting::wait_longer(tx, &account, &device, &letter)
             }
         }
+    }
+}
+
+/// The queue a stored send went to.
+fn queue_of(request: &[u8]) -> Option<QueueId> {
+    match wire::Request::decode(request) {
+        Ok(wire::Request::Send(send)) => send.rows.first().map(|row| row.queue_id),
+        _ => None,
     }
 }
 

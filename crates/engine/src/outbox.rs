@@ -58,7 +58,7 @@ pub(crate) fn connected(
     if account::own(tx)?.relay == relay {
         queues::subscribe_all(tx)?;
     }
-    if went_back(tx, relay, welcome)? {
+    if went_back(tx, relay, &welcome.relay_id, welcome.store_version)? {
         relay_rolled_back(tx, relay)?;
     } else {
         resend(tx, relay, Some(limits::RESEND_AFTER_SECONDS))?;
@@ -91,19 +91,35 @@ fn offer_all(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
 fn went_back(
     tx: &mut Transaction<'_>,
     relay: &str,
-    welcome: &wire::Welcome,
+    relay_id: &[u8; 16],
+    version: u64,
 ) -> Result<bool, EngineError> {
     let place = relay.as_bytes().to_vec();
     let before = tx.get(Table::Relay, &place)?;
-    let now = key(&[&welcome.relay_id, &welcome.store_version.to_be_bytes()]);
+    let now = key(&[relay_id, &version.to_be_bytes()]);
     let back = before.is_some_and(|before| match before.split_first_chunk::<16>() {
-        Some((id, version)) => {
-            *id != welcome.relay_id || version > welcome.store_version.to_be_bytes().as_slice()
-        }
+        Some((id, before)) => id != relay_id || before > version.to_be_bytes().as_slice(),
         None => false,
     });
     tx.put(Table::Relay, place, zeroize::Zeroizing::new(now));
     Ok(back)
+}
+
+/// The relay stored something of ours: what it says of itself later must not be older than that.
+pub(crate) fn note_version(
+    tx: &mut Transaction<'_>,
+    relay: &str,
+    version: u64,
+) -> Result<(), EngineError> {
+    let known = tx.get(Table::Relay, relay.as_bytes())?;
+    let Some((id, _)) = known.as_ref().and_then(|known| known.split_first_chunk::<16>()) else {
+        return Ok(());
+    };
+    if went_back(tx, relay, id, version)? {
+        relay_rolled_back(tx, relay)
+    } else {
+        Ok(())
+    }
 }
 
 /// The relay lost what it once accepted: our queues are asked for again, bodies without receipt are sent

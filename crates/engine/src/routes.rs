@@ -6,7 +6,7 @@ use crate::outbox;
 use crate::records::{ContactRoute, Record as _, RouteRecord, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::{AccountId, DeviceId, Secret};
+use keys::{AccountId, DeviceId, QueueId, Secret};
 
 fn place(account: &AccountId, device: &DeviceId) -> Vec<u8> {
     key(&[account.as_bytes(), device.as_bytes()])
@@ -78,15 +78,20 @@ pub(crate) fn lost(
     Ok(by_front_door)
 }
 
-/// The relay gave a body of ours a place. A place at or below one it gave before shows an older store.
+/// The relay gave a body of ours a place in a queue. A place at or below one it gave before shows an older store.
+/// Only the queue of the current route counts: answers of the one before may come late.
 pub(crate) fn accepted_at(
     tx: &mut Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
-    seq: u64,
+    accepted: Option<(QueueId, u64)>,
     relay: &str,
 ) -> Result<(), EngineError> {
     let mut route = load(tx, account, device)?;
+    let current = route.contact.as_ref().map(|contact| contact.queue);
+    let Some((_, seq)) = accepted.filter(|(queue, _)| current == Some(*queue)) else {
+        return Ok(());
+    };
     let went_back = seq <= route.highest_seq;
     route.highest_seq = seq;
     store(tx, account, device, &route);
