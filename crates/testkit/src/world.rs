@@ -173,12 +173,23 @@ impl World {
     }
 
     /// Gives a command and does not wait.
-    pub fn begin(&mut self, name: &str, input: impl FnOnce(CommandId) -> Input) -> CommandId {
+    ///
+    /// # Errors
+    /// The engine cannot take it, as when the disk is full.
+    pub fn try_command(
+        &mut self,
+        name: &str,
+        input: impl FnOnce(CommandId) -> Input,
+    ) -> Result<CommandId, EngineError> {
         self.numbers = self.numbers.saturating_add(1);
         let command = CommandId(self.numbers);
-        let fed = self.feed(name, input(command));
-        assert!(fed.is_ok(), "{name}: {fed:?}");
-        command
+        self.feed(name, input(command)).map(|()| command)
+    }
+
+    /// Gives a command and does not wait.
+    pub fn begin(&mut self, name: &str, input: impl FnOnce(CommandId) -> Input) -> CommandId {
+        let begun = self.try_command(name, input);
+        begun.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// The outcome of a command, once.
