@@ -112,7 +112,10 @@ pub(crate) fn note_version(
     version: u64,
 ) -> Result<(), EngineError> {
     let known = tx.get(Table::Relay, relay.as_bytes())?;
-    let Some((id, _)) = known.as_ref().and_then(|known| known.split_first_chunk::<16>()) else {
+    let Some((id, _)) = known
+        .as_ref()
+        .and_then(|known| known.split_first_chunk::<16>())
+    else {
         return Ok(());
     };
     if went_back(tx, relay, id, version)? {
