@@ -25,6 +25,8 @@ pub(crate) const HTTP_HEADERS: usize = 32;
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for the head of an HTTP request.
 pub(crate) const HTTP_HEAD: Duration = Duration::from_secs(15);
+/// Time a refused connection stays to be told so.
+pub(crate) const REFUSED: Duration = Duration::from_secs(1);
 /// Silence after which the relay pings a WebSocket.
 pub(crate) const PING_AFTER: Duration = Duration::from_secs(45);
 /// Time a peer may take to read what is written to it.

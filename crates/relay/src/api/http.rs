@@ -20,7 +20,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -64,15 +64,20 @@ pub(crate) async fn serve(
 }
 
 /// Says on a plain connection that there are too many; on a TLS one there is nobody to say it to yet.
-async fn refuse(secured: bool, tcp: TcpStream) {
+async fn refuse(secured: bool, mut tcp: TcpStream) {
     let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    if !secured {
-        let write = async {
-            tcp.writable().await?;
-            tcp.try_write(answer)
-        };
-        let _gone = timeout(limits::HTTP_HEAD, write).await;
+    if secured {
+        return;
     }
+    let say = async {
+        tcp.write_all(answer).await?;
+        tcp.shutdown().await?;
+        // What is not read makes the system reset the connection, and the peer would not see the answer.
+        let mut rest = [0; 512];
+        while tcp.read(&mut rest).await? > 0 {}
+        Ok::<(), std::io::Error>(())
+    };
+    let _gone = timeout(limits::REFUSED, say).await;
 }
 
 async fn stream<S>(state: Arc<State>, router: Router, io: S, peer: IpAddr)

@@ -9,6 +9,9 @@
     reason = "test code"
 )]
 
+mod bounds;
 mod directory;
+mod prekeys;
 mod queues;
 mod support;
+mod tickets;
