@@ -302,6 +302,11 @@ impl World {
         self.person_mut(name).crash = Some((point, steps));
     }
 
+    /// Lets the program live after all.
+    pub fn forget_crash(&mut self, name: &str) {
+        self.person_mut(name).crash = None;
+    }
+
     /// Whether a person's program runs.
     #[must_use]
     pub fn runs(&self, name: &str) -> bool {
