@@ -287,8 +287,7 @@ fn reused_base_key_is_refused() {
         let first = pair.write(Alice, b"hello");
         assert!(pair.read(Bob, &first).is_ok());
         assert_eq!(pair.bob.pre_keys.seen.len(), 1);
-        let empty = || Pair::strangers(profile, 10).bob.record;
-        pair.bob.record = empty();
+        pair.bob.record = Pair::strangers(profile, 10).bob.record;
         assert_eq!(pair.read(Bob, &first), Err(Refusal::Refused), "{profile:?}");
         // The control: nothing but the memory of base keys stands in the way.
         pair.bob.pre_keys.seen.clear();

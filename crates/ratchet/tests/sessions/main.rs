@@ -10,7 +10,9 @@
 
 mod beginnings;
 mod fields;
+mod forged;
 mod limits;
 mod schedules;
+mod stored;
 mod support;
 mod theft;

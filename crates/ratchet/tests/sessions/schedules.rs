@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::support::Who::{Alice, Bob};
 use crate::support::{Pair, Refusal, Stock, Who};
 
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -206,11 +206,11 @@ proptest! {
             match event {
                 Event::Write(from) => network.write(from),
                 Event::Deliver(to, which) => {
-                    if let Some(letter) = network.take(to, which) {
-                        if let Ok(text) = network.pair.read(to, &letter.message) {
-                            assert_eq!(text, letter.text);
-                            network.model(to).past.push(letter);
-                        }
+                    if let Some(letter) = network.take(to, which)
+                        && let Ok(text) = network.pair.read(to, &letter.message)
+                    {
+                        assert_eq!(text, letter.text);
+                        network.model(to).past.push(letter);
                     }
                 }
                 Event::Repeat(to, which) => network.repeat(to, which),
