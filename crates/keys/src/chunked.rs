@@ -157,6 +157,9 @@ pub fn sealed_len(plain: u64) -> Option<u64> {
 pub fn plain_len(sealed: u64) -> Option<u64> {
     let body = sealed.checked_sub(HEADER_LEN as u64)?;
     let whole = body.checked_div(SEALED_CHUNK_LEN as u64)?;
+    if whole >= MAX_CHUNKS {
+        return None;
+    }
     let last = body
         .checked_rem(SEALED_CHUNK_LEN as u64)?
         .checked_sub(TAG_LEN as u64)?;

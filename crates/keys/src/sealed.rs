@@ -162,6 +162,30 @@ mod tests {
     }
 
     #[test]
+    fn another_key_does_not_open_it() {
+        let (key, root) = sealed();
+        for bit in 0..256 {
+            let mut other = *key.expose_secret();
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(root.open(&Secret::from_slice(&other).unwrap()).is_err());
+        }
+    }
+
+    /// docs/spec/labels.md: `nonce 12 ‖ AES-256-GCM(key, nonce, label, encoding)`.
+    #[test]
+    fn the_form_is_that_of_the_specification() {
+        let (key, root) = sealed();
+        let (nonce, ciphertext) = root.as_bytes().split_first_chunk().unwrap();
+        let label = b"letterlock/v1/sealed/root";
+        let plain = gcm_open(&key, nonce, label, ciphertext).unwrap();
+        let encoding = root.open(&key).unwrap().encode();
+        assert!(plain == encoding.expose_secret() && plain.len() == 64);
+        let other = gcm_seal(&key, &[3; 12], label, &[1; 63]);
+        let short = Sealed::<RootSecret>::from_bytes([&[3; 12], &other[..]].concat());
+        assert!(short.open(&key).is_err(), "what opens must decode too");
+    }
+
+    #[test]
     fn every_cut_and_every_changed_byte_is_refused() {
         let (key, root) = sealed();
         for place in 0..root.as_bytes().len() {
