@@ -9,8 +9,11 @@
     reason = "test code"
 )]
 
+mod bad_days;
+mod blobs;
 mod bounds;
 mod directory;
+mod operator;
 mod prekeys;
 mod queues;
 mod support;

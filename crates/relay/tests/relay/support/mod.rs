@@ -2,12 +2,16 @@
 
 mod account;
 mod house;
+mod http;
 mod peer;
+mod process;
 mod queue;
 
 pub(crate) use account::Account;
 pub(crate) use house::House;
+pub(crate) use http::{Answer, Outgoing, bearer, pieces, whole};
 pub(crate) use peer::Peer;
+pub(crate) use process::{Process, command};
 pub(crate) use queue::{Queue, body, send, send_all};
 
 use rand_chacha::ChaCha20Rng;

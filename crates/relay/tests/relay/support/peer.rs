@@ -163,6 +163,20 @@ impl Peer {
         }
     }
 
+    /// The next frame, or nothing once the relay closed because it goes away.
+    pub(crate) async fn next_until_closed(&mut self) -> Option<RelayFrame> {
+        if let Some(frame) = self.replies.pop_front() {
+            return Some(frame);
+        }
+        match self.message().await {
+            Ok(bytes) => Some(RelayFrame::decode(bytes).unwrap()),
+            Err(code) => {
+                assert_eq!(code, Some(CloseCode::Away));
+                None
+            }
+        }
+    }
+
     /// Reads on until the relay closes, and returns its code.
     pub(crate) async fn closed(&mut self) -> Option<CloseCode> {
         loop {

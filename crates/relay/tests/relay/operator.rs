@@ -1,0 +1,203 @@
+//! What the operator sees: health, metrics, inspection, and what is not in them.
+
+use crate::support::{Account, House, Queue, rng, send};
+use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
+use hyper::StatusCode;
+use letterlock_relay::inspect;
+use wire::Request;
+
+#[tokio::test]
+async fn health_and_metrics_answer() {
+    let (house, mut rng) = (House::open().await, rng(1));
+    let mut peer = house.peer().await;
+    let queue = Queue::create(&mut rng, &mut peer).await;
+    queue.subscribe(&mut peer).await;
+    peer.ask(send(&queue, 1)).await;
+    peer.delivery().await;
+    peer.ask(queue.acknowledgement(1)).await;
+    peer.ask(Queue::draw(&mut rng).subscription(&[0; 32])).await;
+    let health = house.get("/health").await;
+    assert_eq!(health.status, StatusCode::OK);
+    assert_eq!(health.text(), "{\"status\":\"ok\"}");
+    let metrics = house.get("/metrics").await;
+    assert_eq!(metrics.status, StatusCode::OK);
+    assert!(
+        metrics
+            .header("content-type")
+            .starts_with("application/openmetrics-text")
+    );
+    for line in [
+        "letterlock_relay_connections 1",
+        "letterlock_relay_subscriptions 1",
+        "letterlock_relay_letters_accepted_total 1",
+        "letterlock_relay_letters_delivered_total 1",
+        "letterlock_relay_acknowledgements_total 1",
+        "letterlock_relay_body_bytes_total 1024",
+        "letterlock_relay_refusals_total 1",
+        "letterlock_relay_storage_failing 0",
+        "# EOF",
+    ] {
+        assert!(metrics.text().lines().any(|have| have == line), "{line}");
+    }
+    assert_eq!(house.get("/").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn metrics_name_nobody_and_nothing() {
+    let (house, mut rng) = (House::open().await, rng(2));
+    let (mut peer, account) = (house.peer().await, Account::draw(&mut rng));
+    peer.ask(account.registration("alice")).await;
+    let publication = account.publication(0, 3);
+    peer.ask(Request::PublishPreKeys(publication)).await;
+    let queue = Queue::create(&mut rng, &mut peer).await;
+    queue.subscribe(&mut peer).await;
+    peer.ask(send(&queue, 1)).await;
+    let metrics = house.get("/metrics").await.text().to_lowercase();
+    for secret in [
+        "alice".to_owned(),
+        "127.0.0.1".to_owned(),
+        account.id.to_string(),
+        account.device_id().to_string(),
+        queue.id.to_string(),
+        HEXLOWER.encode(queue.id.as_bytes()),
+    ] {
+        assert!(!metrics.contains(&secret), "{secret}");
+    }
+    // Values carry no labels at all, so there is no place for an id.
+    assert!(!metrics.lines().any(|line| line.contains('{')));
+}
+
+#[tokio::test]
+async fn inspection_shows_ids_buckets_and_hours() {
+    let (mut house, mut rng) = (House::open().await, rng(3));
+    let (mut peer, account) = (house.peer().await, Account::draw(&mut rng));
+    peer.ask(account.registration("alice")).await;
+    let publication = account.publication(0, 3);
+    peer.ask(Request::PublishPreKeys(publication)).await;
+    let queue = Queue::create(&mut rng, &mut peer).await;
+    peer.ask(send(&queue, 1)).await;
+    peer.ask(send(&queue, 2)).await;
+    for running in [true, false] {
+        let report = inspect(house.data()).unwrap();
+        assert_eq!(report.accounts.len(), 1);
+        assert_eq!(report.accounts[0].name, "alice");
+        assert_eq!(report.accounts[0].account_id, account.id.to_string());
+        assert_eq!(report.queues.len(), 1);
+        assert_eq!(report.queues[0].queue_id, queue.id.to_string());
+        assert_eq!(report.queues[0].waiting, 2);
+        let letters: Vec<_> = report.letters.iter().map(|l| (l.seq, l.bucket)).collect();
+        assert_eq!(letters, [(1, 1024), (2, 1024)]);
+        assert_eq!(report.one_time_pre_keys, 6);
+        let hours = [
+            report.accounts[0].hour,
+            report.queues[0].hour,
+            report.letters[0].hour,
+        ];
+        assert!(hours.iter().all(|hour| hour % 3600 == 0), "{hours:?}");
+        if running {
+            house.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn inspecting_a_folder_without_a_relay_makes_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(inspect(folder.path()).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Everything in a folder, as bytes.
+fn all_bytes(folder: &std::path::Path, out: &mut Vec<Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all_bytes(&path, out);
+        } else {
+            out.push(std::fs::read(path).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_allows_something_is_never_stored() {
+    let (mut house, mut rng) = (House::open().await, rng(4));
+    let (mut peer, account) = (house.peer().await, Account::draw(&mut rng));
+    peer.ask(account.registration("alice")).await;
+    let queue = Queue::create(&mut rng, &mut peer).await;
+    queue.subscribe(&mut peer).await;
+    peer.ask(send(&queue, 1)).await;
+    let (ticket, nonce) = ([0x71; 16], [0x72; 16]);
+    peer.ask(Request::CreateTicket(wire::CreateTicket {
+        ticket_hash: keys::sha256(&[&ticket]),
+        expires: peer.welcome.time.saturating_add(3600),
+    }))
+    .await;
+    let redeem = wire::RedeemTicket { ticket, nonce };
+    peer.ask(Request::RedeemTicket(redeem)).await;
+    let code = letterlock_relay::make_registration_code(house.data(), 3600).unwrap();
+    house.get("/metrics").await;
+    for running in [true, false] {
+        let mut files = Vec::new();
+        all_bytes(house.data(), &mut files);
+        let challenge = &peer.welcome.challenge;
+        for (what, secret) in [
+            ("a send token", &queue.token.as_bytes()[..]),
+            ("a ticket", &ticket),
+            ("a registration code", code.as_bytes()),
+            ("a challenge", challenge),
+            ("an address", b"127.0.0.1"),
+        ] {
+            for form in forms(secret) {
+                let found = files.iter().any(|file| contains(file, &form));
+                assert!(!found, "{what} is stored");
+            }
+        }
+        if running {
+            house.stop().await;
+        }
+    }
+}
+
+fn forms(secret: &[u8]) -> [Vec<u8>; 4] {
+    [
+        secret.to_vec(),
+        HEXLOWER.encode(secret).into_bytes(),
+        BASE64.encode(secret).into_bytes(),
+        BASE32_NOPAD.encode(secret).to_lowercase().into_bytes(),
+    ]
+}
+
+fn contains(file: &[u8], wanted: &[u8]) -> bool {
+    file.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[tokio::test]
+async fn no_table_joins_a_queue_to_an_account() {
+    let house = House::open().await;
+    let sql = rusqlite::Connection::open(house.database()).unwrap();
+    let mut tables = sql
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .unwrap();
+    let tables: Vec<String> = tables
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    for table in tables {
+        let columns: Vec<String> = sql
+            .prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let of = |names: &[&str]| columns.iter().any(|column| names.contains(&&column[..]));
+        let queue = of(&["queue", "queue_id"]);
+        let account = of(&["account", "name", "device"]);
+        assert!(!(queue && account), "{table}");
+        // The one queue that an account names itself, for first letters.
+        assert!(!of(&["front_door"]) || table == "devices");
+        assert!(!of(&["address", "peer", "sender", "ip"]), "{table}");
+    }
+}
