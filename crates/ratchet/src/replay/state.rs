@@ -108,17 +108,25 @@ pub(super) fn spqr(facts: &mut Facts, spqr: &Spqr, recorded: &Value) -> Result<(
     facts.equal("SPQR epoch", epoch, number(recorded, "epoch")?)?;
     facts.secret("authenticator root", root, &bytes(recorded, "auth_root")?)?;
     facts.secret("authenticator MAC key", mac, &bytes(recorded, "auth_mac")?)?;
+    let negotiating = nothing_received(ours);
+    let recorded_negotiating = truth(recorded, "negotiating")?;
+    facts.equal("negotiation open", negotiating, recorded_negotiating)?;
+    if negotiating {
+        // libsignal keeps the auth key until it receives; ours must be what it derives of it.
+        let auth_key = secret(recorded, "auth_key")?;
+        let limits = ChainLimits { jump: 1, window: 1 };
+        let fresh = Chain::new(ours.role(), &auth_key, &labels::SIGNAL, limits);
+        let same = ours.next_root().ct_eq(fresh.next_root());
+        facts.holds("auth key", same)?;
+    }
     match optional(recorded, "chain") {
         Some(chain) => self::chain(facts, ours, chain),
-        // libsignal derives the chain at the first message; ours must be what it will derive.
-        None => {
-            let auth_key = secret(recorded, "auth_key")?;
-            let limits = ChainLimits { jump: 1, window: 1 };
-            let fresh = Chain::new(ours.role(), &auth_key, &labels::SIGNAL, limits);
-            let same = ours.next_root().ct_eq(fresh.next_root());
-            facts.holds("SPQR chain before the first message", same)
-        }
+        None => facts.holds("SPQR chain before the first message", negotiating),
     }
+}
+
+fn nothing_received(chain: &Chain) -> bool {
+    matches!(chain.directions().as_slice(), [[_, recv]] if recv.ctr == 0)
 }
 
 fn chain(facts: &mut Facts, ours: &Chain, recorded: &Value) -> Result<(), ReplayError> {
