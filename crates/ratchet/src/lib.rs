@@ -35,6 +35,15 @@ mod session;
 mod spqr;
 mod wire;
 
+// The people of the integration tests serve the unit tests too; they name this crate as others do.
+#[cfg(test)]
+extern crate self as letterlock_ratchet;
+#[cfg(test)]
+#[path = "../tests/sessions/support.rs"]
+mod support;
+#[cfg(test)]
+mod tests;
+
 pub use address::Address;
 pub use incoming::{
     BaseKeyUse, IncomingMessage, IncomingPreKeyMessage, MalformedMessage, MessageKind, Named,

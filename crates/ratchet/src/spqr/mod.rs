@@ -13,6 +13,8 @@ mod message;
 #[cfg(feature = "replay")]
 pub(crate) mod replay;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use chain::{ChainLimits, Role};
 
