@@ -162,7 +162,9 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
         if delivery.state != DeliveryState::Waiting {
             continue;
         }
-        if sessions::ready(tx, &letter.contact, &delivery.device)? {
+        // Nothing overtakes a letter that waits.
+        let first = !waiting::any(tx, &letter.contact, &delivery.device)?;
+        if first && sessions::ready(tx, &letter.contact, &delivery.device)? {
             seal_for(tx, id, &delivery.device)?;
         } else {
             waiting::wait(tx, &letter.contact, &delivery.device, id)?;

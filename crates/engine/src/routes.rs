@@ -2,11 +2,13 @@
 
 use crate::content::RouteOffer;
 use crate::error::EngineError;
+use crate::letters;
 use crate::outbox;
-use crate::records::{ContactRoute, Record as _, RouteRecord, key};
+use crate::records::{ContactRoute, DeliveryState, LetterState, Record as _, RouteRecord, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::{AccountId, DeviceId, QueueId, Secret};
+use keys::{AccountId, DeviceId, LetterId, QueueId, Secret};
+use zeroize::Zeroizing;
 
 fn place(account: &AccountId, device: &DeviceId) -> Vec<u8> {
     key(&[account.as_bytes(), device.as_bytes()])
@@ -114,4 +116,42 @@ pub(crate) fn learn_front_door(
     route.front_door = Some((door.queue_id, token));
     store(tx, account, device, &route);
     Ok(())
+}
+
+/// The last letter that went to a device's front door.
+const AT_FRONT_DOOR: &[u8] = b"at-front-door/";
+
+fn at_front_door(account: &AccountId, device: &DeviceId) -> Vec<u8> {
+    key(&[AT_FRONT_DOOR, account.as_bytes(), device.as_bytes()])
+}
+
+/// A letter goes to a device's front door.
+pub(crate) fn note_front_door(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) {
+    let value = Zeroizing::new(letter.as_bytes().to_vec());
+    tx.put(Table::Meta, at_front_door(account, device), value);
+}
+
+/// Whether no letter of ours may still lie at a device's front door.
+pub(crate) fn front_door_settled(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let last = tx.get(Table::Meta, &at_front_door(account, device))?;
+    let Some(last) = last.and_then(|id| LetterId::from_slice(&id)) else {
+        return Ok(true);
+    };
+    let Some(letter) = letters::load(tx, &last)? else {
+        return Ok(true);
+    };
+    let mut deliveries = letter.deliveries.iter();
+    let delivered = deliveries.any(|delivery| {
+        delivery.device == *device && delivery.state as u8 >= DeliveryState::Delivered as u8
+    });
+    Ok(delivered || letter.state == LetterState::Failed)
 }

@@ -181,7 +181,7 @@ pub(crate) fn send(
         },
         message: sealed.bytes,
     };
-    let (relay, row, body) = seal(tx, (&own, &contact, theirs), &inner)?;
+    let (relay, row, body) = seal(tx, (&own, &contact, theirs), &inner, letter)?;
     let request = wire::Request::Send(wire::Send {
         message_id: message,
         body: wire::Body::new(body).map_err(|_| EngineError::Internal {
@@ -198,11 +198,13 @@ pub(crate) fn send(
     outbox::add(tx, purpose, relay, request).map(drop)
 }
 
-/// Seals a ratchet message for the device's route, or for its front door where it told no route yet.
+/// Seals a ratchet message for the device's route, or for its front door where it told no route yet, or where
+/// it has not confirmed the letters there: what lies in two queues comes in any order.
 fn seal(
     tx: &mut Transaction<'_>,
     (own, contact, theirs): (&OwnAccount, &Contact, &DeviceRecord),
     inner: &Inner,
+    letter: Option<LetterId>,
 ) -> Result<(String, wire::SendRow, Vec<u8>), EngineError> {
     let too_long = |_| EngineError::TextTooLong {
         got: inner.message.len(),
@@ -213,7 +215,9 @@ fn seal(
         token: wire::SendToken::from_bytes(*token.expose_secret()),
     };
     let route = routes::load(tx, &contact.id, theirs.id())?;
-    if let Some(route) = route.contact {
+    let settled =
+        route.front_door.is_none() || routes::front_door_settled(tx, &contact.id, theirs.id())?;
+    if let (Some(route), true) = (route.contact, settled) {
         let body = envelope::seal_route(tx.rng, &route.key, &route.queue, inner);
         let body = body.map_err(too_long)?;
         return Ok((route.relay, row(route.queue, &route.token), body));
@@ -223,6 +227,9 @@ fn seal(
             what: "session without route",
         });
     };
+    if let Some(letter) = letter {
+        routes::note_front_door(tx, &contact.id, theirs.id(), &letter);
+    }
     let introduction = Introduction {
         account: own.id,
         name: own.name.clone(),

@@ -127,6 +127,16 @@ pub(crate) fn repair(
     ask(tx, &contact.id, device)
 }
 
+/// Whether a letter waits for a device.
+pub(crate) fn any(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let prefix = key(&[account.as_bytes(), device.as_bytes()]);
+    Ok(!tx.scan(Table::Waiting, &prefix, None, 1)?.is_empty())
+}
+
 /// The letters that wait for a device, in order; they wait no longer.
 pub(crate) fn take(
     tx: &mut Transaction<'_>,
