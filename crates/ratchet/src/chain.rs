@@ -132,3 +132,71 @@ impl ReceivingChain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keys::X25519Public;
+
+    fn chain() -> ReceivingChain {
+        let key = Secret::from_fn(|out: &mut [u8; 32]| *out = [3; 32]);
+        ReceivingChain::new(TheirRatchetKey(X25519Public([9; 32])), key)
+    }
+
+    /// Seeds of a sender with the same chain key.
+    fn seeds(count: u32) -> Vec<Seed> {
+        let mut sending = SendingChain::new(chain().key.0);
+        (0..count).map(|_| sending.next_seed().unwrap().1).collect()
+    }
+
+    fn receive(chain: &mut ReceivingChain, n: u32) -> Result<Seed, NoSeed> {
+        let (delta, seed) = chain.stage(n, limits::FORWARD_JUMP)?;
+        chain.commit(delta);
+        Ok(seed)
+    }
+
+    #[test]
+    fn jump_of_25001_is_refused() {
+        let sent = seeds(25_001);
+        let mut chain = chain();
+        assert_eq!(receive(&mut chain, 25_001).err(), Some(NoSeed::TooFar));
+        assert_eq!(chain.next, 0);
+        let seed = receive(&mut chain, 25_000).unwrap();
+        assert!(seed.0.ct_eq(&sent.last().unwrap().0));
+        assert_eq!(receive(&mut chain, 50_002).err(), Some(NoSeed::TooFar));
+        assert!(receive(&mut chain, 50_001).is_ok());
+    }
+
+    #[test]
+    fn newest_2000_passed_over_seeds_are_kept_each_once() {
+        let sent = seeds(3_002);
+        let mut chain = chain();
+        receive(&mut chain, 3_000).unwrap();
+        assert_eq!(chain.skipped.len(), 2_000);
+        assert_eq!(receive(&mut chain, 999).err(), Some(NoSeed::Duplicate));
+        for n in [1_000, 2_999] {
+            let seed = receive(&mut chain, n).unwrap();
+            assert!(seed.0.ct_eq(&sent[n as usize].0));
+            assert_eq!(receive(&mut chain, n).err(), Some(NoSeed::Duplicate));
+        }
+        assert_eq!(receive(&mut chain, 3_000).err(), Some(NoSeed::Duplicate));
+        // Steps later on push the oldest out.
+        receive(&mut chain, 3_010).unwrap();
+        assert_eq!(chain.skipped.len(), 2_000);
+        assert_eq!(chain.skipped.keys().next(), Some(&1_008));
+    }
+
+    #[test]
+    fn last_index_is_neither_sent_nor_received() {
+        let mut receiving = chain();
+        receiving.next = u32::MAX - 1;
+        assert_eq!(
+            receive(&mut receiving, u32::MAX).err(),
+            Some(NoSeed::TooFar)
+        );
+        assert!(receive(&mut receiving, u32::MAX - 1).is_ok());
+        let mut sending = SendingChain::new(chain().key.0);
+        sending.index = u32::MAX;
+        assert!(!sending.can_send() && sending.next_seed().is_none());
+    }
+}

@@ -161,3 +161,69 @@ impl DoubleRatchet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::{Draws, PROFILES};
+    use keys::X25519Secret;
+
+    fn secret(byte: u8) -> Secret<32> {
+        Secret::from_fn(|out| *out = [byte; 32])
+    }
+
+    fn pair(byte: u8) -> OurRatchetKey {
+        OurRatchetKey::new(X25519Secret::from_secret(&secret(byte)))
+    }
+
+    /// The public key of 07…07 plus the point of order two: it agrees to the same secrets.
+    const TWIN: [u8; 32] = [
+        0x90, 0xc3, 0x4a, 0x83, 0x1c, 0x10, 0x70, 0x0b, 0x35, 0x25, 0xc6, 0x6a, 0x2f, 0xae, 0x1e,
+        0xc2, 0x05, 0x1e, 0x06, 0xba, 0x68, 0x86, 0x49, 0xd2, 0x1f, 0x1f, 0x7e, 0x99, 0x6c, 0xa6,
+        0x47, 0x5b,
+    ];
+
+    #[test]
+    fn non_canonical_ratchet_key_is_refused() {
+        let public = *pair(7).public();
+        let mut top_bit = public;
+        top_bit.0[31] |= 0x80;
+        for profile in PROFILES {
+            let bob = DoubleRatchet::responder(RootKey(secret(1)), secret(2), pair(3));
+            let stage = |key| {
+                let theirs = TheirRatchetKey(key);
+                bob.stage(
+                    profile,
+                    theirs,
+                    0,
+                    limits::FORWARD_JUMP,
+                    &mut Draws::seeded(1),
+                )
+                .map(|(_, seed)| seed)
+            };
+            let seed = stage(public).unwrap();
+            for other in [X25519Public(TWIN), top_bit] {
+                match (profile, stage(other)) {
+                    // Deployed peers check ratchet keys for zero alone.
+                    (Profile::Signal, Ok(other)) => assert!(other.0.ct_eq(&seed.0)),
+                    (Profile::Letterlock, Err(error)) => assert_eq!(error, NoSeed::TooFar),
+                    _ => panic!("{profile:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn staging_draws_only_for_a_new_ratchet_key() {
+        use rand_core::Rng as _;
+        let mut bob = DoubleRatchet::responder(RootKey(secret(1)), secret(2), pair(3));
+        let theirs = TheirRatchetKey(*pair(7).public());
+        let mut rng = Draws::seeded(1);
+        let (staged, _) = bob.stage(Profile::Signal, theirs, 0, 10, &mut rng).unwrap();
+        bob.commit(staged);
+        let mut same = Draws::seeded(1);
+        same.fill_bytes(&mut [0; 32]);
+        assert!(bob.stage(Profile::Signal, theirs, 1, 10, &mut rng).is_ok());
+        assert_eq!(rng.next_u64(), same.next_u64());
+    }
+}

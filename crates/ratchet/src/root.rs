@@ -88,3 +88,49 @@ impl RootKey {
         Ok((Self(part(&okm, 0)), part(&okm, 32)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::PROFILES;
+
+    fn root() -> RootKey {
+        RootKey(Secret::from_fn(|out| *out = [1; 32]))
+    }
+
+    fn ours(byte: u8) -> OurRatchetKey {
+        let secret = Secret::from_fn(|out: &mut [u8; 32]| *out = [byte; 32]);
+        OurRatchetKey::new(X25519Secret::from_secret(&secret))
+    }
+
+    #[test]
+    fn all_zero_agreement_is_refused() {
+        let mut minus_one = [0xff; 32];
+        (minus_one[0], minus_one[31]) = (0xec, 0x7f);
+        let mut one = [0; 32];
+        one[0] = 1;
+        for profile in PROFILES {
+            for u in [[0; 32], one, minus_one] {
+                let theirs = TheirRatchetKey(X25519Public(u));
+                assert!(root().receiving_step(profile, &ours(2), theirs).is_err());
+                assert!(root().sending_step(profile, &ours(2), theirs).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn both_sides_step_to_the_same_keys_and_profiles_to_others() {
+        let (alice, bob) = (ours(2), ours(3));
+        let step = |profile, ours: &OurRatchetKey, theirs: &OurRatchetKey| {
+            let theirs = TheirRatchetKey(*theirs.public());
+            let (root, sending) = root().sending_step(profile, ours, theirs).unwrap();
+            (root.0, sending.key.0)
+        };
+        let [signal, letterlock] = PROFILES.map(|profile| {
+            let (a, b) = (step(profile, &alice, &bob), step(profile, &bob, &alice));
+            assert!(a.0.ct_eq(&b.0) && a.1.ct_eq(&b.1) && !a.0.ct_eq(&a.1));
+            a
+        });
+        assert!(!signal.0.ct_eq(&letterlock.0));
+    }
+}

@@ -168,7 +168,7 @@ impl Session {
             sender_list: &self.bound.their_list,
             receiver_list: &self.bound.our_list,
         };
-        // SECURITY: a message for another device is refused; `conv-27` notices.
+        // SECURITY: a message for another device is refused; `message_for_another_address_is_refused` notices.
         let addressed = match (&message.addresses, addresses) {
             (None, _) => true,
             (Some(named), Some(expected)) => ct_eq(named, expected),
