@@ -1,7 +1,13 @@
 //! Two people with all that a caller of the crate keeps: identities, pre-keys, a record, the memory of base keys.
 //!
 //! [`Person::read`] checks at every refusal that record and pre-keys are as they were.
-#![allow(dead_code, reason = "unit tests and integration tests each use a part")]
+#![allow(
+    dead_code,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code, of which unit and integration tests each use a part"
+)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
