@@ -191,9 +191,11 @@ fn ek_that_does_not_fit_the_header_is_refused() {
     let mut ek = pair.ek.clone();
     ek[9] ^= 1;
     assert!(mlkem_incremental::encaps2(&pair.header, &ek, &m).is_err());
-    let mut header = pair.header;
-    header[40] ^= 1;
-    assert!(mlkem_incremental::encaps2(&header, &pair.ek, &m).is_err());
+    for place in [0, 31, 32, 63] {
+        let mut header = pair.header;
+        header[place] ^= 1;
+        assert!(mlkem_incremental::encaps2(&header, &pair.ek, &m).is_err());
+    }
 }
 
 #[test]
@@ -207,7 +209,8 @@ fn cbc_agrees() {
             cbc_decrypt(&key, &iv, &ciphertext).unwrap(),
             hex(&case["plaintext"])
         );
-        assert!(cbc_decrypt(&key, &iv, &ciphertext[1..]).is_err());
-        assert!(cbc_decrypt(&key, &iv, &[]).is_err());
+        for length in (0..ciphertext.len()).filter(|length| length % 16 != 0 || *length == 0) {
+            assert!(cbc_decrypt(&key, &iv, &ciphertext[..length]).is_err());
+        }
     }
 }
