@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ratchet::replay;
+use ratchet::replay::{self, Report};
 
 fn main() -> ExitCode {
     let mut files = Vec::new();
@@ -20,12 +20,23 @@ fn main() -> ExitCode {
         eprintln!("error: no .json file to replay");
         return ExitCode::FAILURE;
     }
-    let failed = files.iter().filter(|file| !passes(file)).count();
-    println!("{} files, {failed} failed", files.len());
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let (mut facts, mut failed) = (0_usize, 0_usize);
+    for file in &files {
+        match replay(file) {
+            Ok(report) => {
+                facts = facts.saturating_add(report.facts);
+                println!("ok      {}: {report}", file.display());
+            }
+            Err(error) => {
+                failed = failed.saturating_add(1);
+                println!("FAILED  {error}");
+            }
+        }
+    }
+    println!("files {}, facts {facts}, failed {failed}", files.len());
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -52,16 +63,11 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Replays one file and prints its line.
-fn passes(path: &Path) -> bool {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let outcome = std::fs::read_to_string(path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
-        .and_then(|json| replay::file(&name, &json).map_err(|error| error.to_string()));
-    match &outcome {
-        Ok(report) => println!("ok      {}: {report}", path.display()),
-        Err(error) => println!("FAILED  {}: {error}", path.display()),
-    }
-    outcome.is_ok()
+/// Replays one file; an error names it.
+fn replay(path: &Path) -> Result<Report, String> {
+    let name = path.display().to_string();
+    let unreadable = |error: &dyn std::fmt::Display| format!("{name}: {error}");
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    let json = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+    replay::file(&name, &json).map_err(|error| error.to_string())
 }

@@ -148,7 +148,8 @@ fn transcript(conversation: &Value, facts: &mut Facts) -> Result<(), ReplayError
     for (place, step) in list(conversation, "steps")?.iter().enumerate() {
         let (side, other) = match text(step, "by")? {
             "alice" => (&mut alice, &bob),
-            _ => (&mut bob, &alice),
+            "bob" => (&mut bob, &alice),
+            _ => return Err(ReplayError::new("neither alice nor bob")),
         };
         let done = match side.replayed {
             true => side.step(step, &mut sent, facts),

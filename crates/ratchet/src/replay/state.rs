@@ -121,8 +121,12 @@ pub(super) fn spqr(facts: &mut Facts, spqr: &Spqr, recorded: &Value) -> Result<(
     }
     match optional(recorded, "chain") {
         Some(chain) => self::chain(facts, ours, chain),
-        None => facts.holds("SPQR chain before the first message", negotiating),
+        None => facts.holds("SPQR chain before the first message", untouched(ours)),
     }
+}
+
+fn untouched(chain: &Chain) -> bool {
+    matches!(chain.directions().as_slice(), [[send, recv]] if send.ctr == 0 && recv.ctr == 0)
 }
 
 fn nothing_received(chain: &Chain) -> bool {
