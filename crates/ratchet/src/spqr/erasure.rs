@@ -4,7 +4,8 @@
 //! Element k of the message belongs to polynomial k mod 16 and is its value at x = k / 16. Chunk i holds the
 //! sixteen values at x = i, so the first chunks are the message itself.
 
-use super::gf::{self, Lanes};
+use super::gf::Lanes;
+use super::lagrange;
 use crate::spqr::SpqrError;
 use keys::codec::{DecodeError, Reader, Writer};
 use std::collections::BTreeMap;
@@ -64,29 +65,6 @@ impl Need {
     }
 }
 
-/// Values at `x` of the polynomials of least degree through `points`, whose x are distinct and not `x`.
-///
-/// *Formula*: Lagrange, `f(x) = sum_j y_j prod_{m != j} (x - x_m) / (x_j - x_m)`.
-fn interpolate(points: &[(u16, Lanes)], x: u16) -> Lanes {
-    let mut numerator = 1;
-    let mut denominators = Vec::with_capacity(points.len());
-    for (place, (own, _)) in points.iter().enumerate() {
-        numerator = gf::mul(numerator, x ^ own);
-        let mut product = x ^ own;
-        for (other_place, (other, _)) in points.iter().enumerate() {
-            if other_place != place {
-                product = gf::mul(product, own ^ other);
-            }
-        }
-        denominators.push(product);
-    }
-    let mut sum = [0; 16];
-    for ((_, lanes), inverse) in points.iter().zip(gf::invert_all(&denominators)) {
-        gf::mul_add(&mut sum, gf::mul(numerator, inverse), lanes);
-    }
-    sum
-}
-
 /// Hands out the chunks of a message, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Encoder {
@@ -126,11 +104,8 @@ impl Encoder {
             let values = if x < points {
                 self.row(x)
             } else {
-                let rows: Vec<(u16, Lanes)> = (0..=u16::MAX)
-                    .take(points)
-                    .map(|row| (row, self.row(usize::from(row))))
-                    .collect();
-                interpolate(&rows, index)
+                let rows: Vec<Lanes> = (0..points).map(|row| self.row(row)).collect();
+                lagrange::after_consecutive(&rows, index)
             };
             copy_lanes(&mut out, &values, lanes);
         }
@@ -233,21 +208,24 @@ impl Decoder {
         }
         let rows = need.rows.saturating_add(usize::from(need.extra > 0));
         let mut message = Vec::with_capacity(rows.saturating_mul(CHUNK_LEN));
+        let through = |(need, lanes), points: &BTreeMap<u16, Lanes>| {
+            let used = points.iter().take(need);
+            let (xs, rows) = used.map(|(x, lanes)| (*x, *lanes)).unzip();
+            (lagrange::Polynomials::through(xs, rows), lanes)
+        };
+        let groups: Vec<_> = need
+            .groups()
+            .zip(&self.points)
+            .map(|(group, points)| (through(group, points), points))
+            .collect();
         for x in (0..=u16::MAX).take(rows) {
             let mut out = [0; 16];
-            for ((need, lanes), points) in need.groups().zip(&self.points) {
+            for ((polynomials, lanes), points) in &groups {
                 let values = match points.get(&x) {
                     Some(values) => *values,
-                    None => {
-                        let used: Vec<(u16, Lanes)> = points
-                            .iter()
-                            .take(need)
-                            .map(|(x, lanes)| (*x, *lanes))
-                            .collect();
-                        interpolate(&used, x)
-                    }
+                    None => polynomials.at(x),
                 };
-                copy_lanes(&mut out, &values, lanes);
+                copy_lanes(&mut out, &values, lanes.clone());
             }
             message.extend_from_slice(&to_data(&out));
         }

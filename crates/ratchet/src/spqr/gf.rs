@@ -38,36 +38,36 @@ pub(super) const fn invert(a: u16) -> u16 {
     product
 }
 
-/// `sum += factor · lanes`, lane by lane.
-pub(super) fn mul_add(sum: &mut Lanes, factor: u16, lanes: &Lanes) {
-    let mut power = factor;
-    for bit in 0..16 {
-        for (sum, lane) in sum.iter_mut().zip(lanes) {
-            *sum ^= power & ((lane >> bit) & 1).wrapping_neg();
-        }
-        power = times_x(power);
+/// `a · x`, lane by lane.
+fn times_x_lanes(a: &mut Lanes) {
+    for lane in a {
+        *lane = times_x(*lane);
     }
 }
 
-/// The inverses of all values; none may be zero. One inversion and three products a value.
-pub(super) fn invert_all(values: &[u16]) -> Vec<u16> {
-    let mut prefix = Vec::with_capacity(values.len());
-    let mut product = 1;
-    for value in values {
-        prefix.push(product);
-        product = mul(product, *value);
+/// `a · b`, lane by lane.
+pub(super) fn mul_lanes(a: &Lanes, b: &Lanes) -> Lanes {
+    let (mut power, mut product) = (*a, [0; 16]);
+    for bit in 0..16 {
+        for ((product, power), b) in product.iter_mut().zip(&power).zip(b) {
+            *product ^= power & ((b >> bit) & 1).wrapping_neg();
+        }
+        times_x_lanes(&mut power);
     }
-    let mut inverse = invert(product);
-    let mut inverses: Vec<u16> = prefix
-        .iter()
-        .zip(values)
-        .rev()
-        .map(|(prefix, value)| {
-            let out = mul(inverse, *prefix);
-            inverse = mul(inverse, *value);
-            out
-        })
-        .collect();
-    inverses.reverse();
-    inverses
+    product
+}
+
+/// `sum_j factor_j · lanes_j`, by Horner's rule over the bits of the factors.
+pub(super) fn sum_of_products<'a>(terms: impl Iterator<Item = (u16, &'a Lanes)> + Clone) -> Lanes {
+    let mut sum = [0; 16];
+    for bit in (0..16).rev() {
+        times_x_lanes(&mut sum);
+        for (factor, lanes) in terms.clone() {
+            let mask = ((factor >> bit) & 1).wrapping_neg();
+            for (sum, lane) in sum.iter_mut().zip(lanes) {
+                *sum ^= lane & mask;
+            }
+        }
+    }
+    sum
 }

@@ -9,6 +9,7 @@ mod chain;
 mod erasure;
 mod gf;
 pub(crate) mod labels;
+mod lagrange;
 mod message;
 #[cfg(feature = "replay")]
 pub(crate) mod replay;
