@@ -27,6 +27,7 @@ mod sessions;
 mod step;
 mod store;
 mod transaction;
+mod turns;
 mod uploads;
 mod waiting;
 

@@ -14,6 +14,7 @@ use crate::sessions;
 use crate::step::{Outgoing, Subscription};
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::turns;
 use crate::waiting;
 use keys::{AccountId, DeviceId, LetterId};
 
@@ -31,11 +32,13 @@ pub(crate) fn add(
         request: request.encode(),
     };
     tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
-    tx.send(Outgoing::Request {
-        id,
-        relay,
-        request: Box::new(request),
-    });
+    if turns::enter(tx, &entry.purpose, id)? {
+        tx.send(Outgoing::Request {
+            id,
+            relay,
+            request: Box::new(request),
+        });
+    }
     Ok(id)
 }
 
@@ -59,7 +62,7 @@ pub(crate) fn connected(
         queues::subscribe_all(tx)?;
     }
     if went_back(tx, relay, &welcome.relay_id, welcome.store_version)? {
-        relay_rolled_back(tx, relay)?;
+        begin_again(tx, relay)?;
     } else {
         resend(tx, relay, Some(limits::RESEND_AFTER_SECONDS))?;
     }
@@ -72,19 +75,36 @@ fn offer_all(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
         if entry.relay != relay {
             return Ok(());
         }
-        let damaged = |_| StoreError::Damaged {
+        let id = number.try_into().map_err(|_| StoreError::Damaged {
             what: "outbox entry",
-        };
-        let request = wire::Request::decode(&entry.request).map_err(damaged)?;
-        tx.send(Outgoing::Request {
-            id: u64::from_be_bytes(number.try_into().map_err(|_| StoreError::Damaged {
-                what: "outbox entry",
-            })?),
-            relay: entry.relay,
-            request: Box::new(request),
-        });
-        Ok(())
+        })?;
+        offer(tx, u64::from_be_bytes(id), entry)
     })
+}
+
+/// Hands a stored request out, if it is its turn.
+fn offer(tx: &mut Transaction<'_>, id: u64, entry: OutboxEntry) -> Result<(), EngineError> {
+    if !turns::is_up(tx, &entry.purpose, id)? {
+        return Ok(());
+    }
+    let damaged = |_| StoreError::Damaged {
+        what: "outbox entry",
+    };
+    let request = wire::Request::decode(&entry.request).map_err(damaged)?;
+    tx.send(Outgoing::Request {
+        id,
+        relay: entry.relay,
+        request: Box::new(request),
+    });
+    Ok(())
+}
+
+/// Hands a stored request out, if it is there and it is its turn.
+fn offer_one(tx: &mut Transaction<'_>, id: u64) -> Result<(), EngineError> {
+    match tx.get(Table::Outbox, &id.to_be_bytes())? {
+        Some(bytes) => offer(tx, id, OutboxEntry::decode(&bytes)?),
+        None => Ok(()),
+    }
 }
 
 /// Compares what the relay says of its store with what it said before.
@@ -125,9 +145,17 @@ pub(crate) fn note_version(
     }
 }
 
-/// The relay lost what it once accepted: our queues are asked for again, bodies without receipt are sent
-/// again. A body that did arrive is a duplicate to the recipient's ratchet and shown once.
+/// The relay lost what it once accepted, and an answer shows it.
 pub(crate) fn relay_rolled_back(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
+    for id in begin_again(tx, relay)? {
+        offer_one(tx, id)?;
+    }
+    Ok(())
+}
+
+/// Our queues are asked for again, bodies without receipt are sent again. A body that did arrive is a duplicate
+/// to the recipient's ratchet and shown once. Returns the new numbers of what is sent again.
+fn begin_again(tx: &mut Transaction<'_>, relay: &str) -> Result<Vec<u64>, EngineError> {
     tx.event(Event::RelayRolledBack {
         relay: relay.to_owned(),
     });
@@ -149,7 +177,7 @@ fn resend(
     tx: &mut Transaction<'_>,
     relay: &str,
     older_than: Option<u64>,
-) -> Result<(), EngineError> {
+) -> Result<Vec<u64>, EngineError> {
     let mut again = Vec::new();
     tx.each(Table::Sent, &[], |tx, message, bytes| {
         let sent = SentBody::decode(bytes)?;
@@ -160,7 +188,7 @@ fn resend(
         Ok(())
     })?;
     if again.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     tx.each(Table::Outbox, &[], |tx, number, bytes| {
         let entry = OutboxEntry::decode(bytes)?;
@@ -174,10 +202,11 @@ fn resend(
         Ok(())
     })?;
     again.sort_by_key(|(order, ..)| *order);
+    let mut ids = Vec::with_capacity(again.len());
     for (_, table, place) in again {
-        requeue(tx, table, place)?;
+        ids.extend(requeue(tx, table, place)?);
     }
-    Ok(())
+    Ok(ids)
 }
 
 /// Where a body's letter stands among all letters; what is no letter comes last.
@@ -192,10 +221,14 @@ fn place_of(tx: &Transaction<'_>, purpose: &Purpose) -> Result<u64, EngineError>
     Ok(letters::load(tx, letter)?.map_or(u64::MAX, |letter| letter.order))
 }
 
-/// Moves one body to the end of the outbox.
-fn requeue(tx: &mut Transaction<'_>, table: Table, place: Vec<u8>) -> Result<(), EngineError> {
+/// Moves one body to the end of the outbox and returns its new number.
+fn requeue(
+    tx: &mut Transaction<'_>,
+    table: Table,
+    place: Vec<u8>,
+) -> Result<Option<u64>, EngineError> {
     let Some(bytes) = tx.get(table, &place)? else {
-        return Ok(());
+        return Ok(None);
     };
     let entry = if table == Table::Sent {
         let sent = SentBody::decode(&bytes)?;
@@ -205,12 +238,17 @@ fn requeue(tx: &mut Transaction<'_>, table: Table, place: Vec<u8>) -> Result<(),
             request: sent.request,
         }
     } else {
-        OutboxEntry::decode(&bytes)?
+        let entry = OutboxEntry::decode(&bytes)?;
+        if let Ok(old) = place.as_slice().try_into() {
+            turns::leave(tx, &entry.purpose, u64::from_be_bytes(old))?;
+        }
+        entry
     };
     tx.delete(table, place);
     let id = tx.next_number("outbox")?;
     tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
-    Ok(())
+    turns::enter(tx, &entry.purpose, id)?;
+    Ok(Some(id))
 }
 
 /// Deletes sealed bodies that have waited for a receipt too long.
@@ -272,14 +310,15 @@ pub(crate) fn reply(
         return Ok(()); // It stays; the driver offers it again after the time the relay named.
     }
     tx.delete(Table::Outbox, place);
-    let command = entry.purpose.command();
+    let purpose = entry.purpose.clone();
     match answer(tx, entry, reply) {
-        Ok(()) => Ok(()),
-        Err(EngineError::Store(error)) => Err(EngineError::Store(error)),
-        Err(error) => {
-            tx.outcome(command, CommandOutcome::Failed(error));
-            Ok(())
-        }
+        Ok(()) => {}
+        Err(EngineError::Store(error)) => return Err(EngineError::Store(error)),
+        Err(error) => tx.outcome(purpose.command(), CommandOutcome::Failed(error)),
+    }
+    match turns::leave(tx, &purpose, id)? {
+        Some(next) => offer_one(tx, next),
+        None => Ok(()),
     }
 }
 
