@@ -165,10 +165,14 @@ pub(crate) fn log_of_name(
     if id == account::own(tx)?.id {
         return Err(EngineError::OwnInvite);
     }
-    if let Some(mut namesake) = by_address(tx, name, relay)?.filter(|contact| contact.id != id) {
+    let known = load(tx, &id)?;
+    // A stop stays until a person decides: asking again, or a first letter of the newcomer, does not lift it.
+    let unmet = known.as_ref().is_none_or(|contact| contact.request);
+    let mut namesakes = namesakes(tx, name, relay, &id)?.into_iter();
+    if let Some(mut namesake) = namesakes.find(|contact| unmet || !contact.changed) {
         return Err(identity_changed(tx, &mut namesake, log));
     }
-    let mut contact = match load(tx, &id)? {
+    let mut contact = match known {
         Some(known) => renamed(tx, known, petname)?,
         None => new_contact(tx, &verified, name, relay, petname)?,
     };
@@ -233,7 +237,9 @@ pub(crate) fn meet(
     }
     // Somebody with the name of a contact: perhaps the contact with new keys, perhaps a liar. Ask the relay,
     // since a mere claim must not stop a conversation.
-    if let Some(namesake) = by_address(tx, &introduction.name, &introduction.relay)? {
+    let (name, relay) = (&introduction.name, &introduction.relay);
+    let namesakes = namesakes(tx, name, relay, &introduction.account)?;
+    if let Some(namesake) = namesakes.iter().find(|contact| !contact.changed) {
         let request = wire::Request::FetchLog(wire::FetchLog::ByName(introduction.name.clone()));
         outbox::add(
             tx,
@@ -353,14 +359,12 @@ pub(crate) fn keep_evidence(tx: &mut Transaction<'_>, contact: &Contact, shown: 
 
 /// A person decided for this account: others that hold the same address become history.
 fn retire_namesakes(tx: &mut Transaction<'_>, contact: &Contact) -> Result<(), EngineError> {
-    for mut other in all(tx)? {
-        if other.id != contact.id && other.name == contact.name && other.relay == contact.relay {
-            other.changed = true;
-            if other.petname == contact.petname {
-                other.petname = unused_petname(tx, &format!("{}-old", other.petname))?;
-            }
-            store(tx, &other);
+    for mut other in namesakes(tx, &contact.name, &contact.relay, &contact.id)? {
+        other.changed = true;
+        if other.petname == contact.petname {
+            other.petname = unused_petname(tx, &format!("{}-old", other.petname))?;
         }
+        store(tx, &other);
     }
     Ok(())
 }
@@ -432,14 +436,16 @@ pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<Contact>, EngineError> {
     }
 }
 
-fn by_address(
+/// The other accounts that are known by an address.
+fn namesakes(
     tx: &Transaction<'_>,
     name: &str,
     relay: &str,
-) -> Result<Option<Contact>, EngineError> {
-    Ok(all(tx)?
-        .into_iter()
-        .find(|contact| contact.name == name && contact.relay == relay && !contact.changed))
+    id: &AccountId,
+) -> Result<Vec<Contact>, EngineError> {
+    let mut contacts = all(tx)?;
+    contacts.retain(|other| other.name == name && other.relay == relay && other.id != *id);
+    Ok(contacts)
 }
 
 fn requests(tx: &Transaction<'_>) -> Result<usize, EngineError> {
