@@ -18,6 +18,7 @@ use crate::view::{Failure, FailureKind};
 use bytes::Bytes;
 use engine::records::Enclosure;
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Body as _;
 use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode, header};
 use keys::chunked::{CHUNK_LEN, ChunkedKey, HEADER_LEN, SEALED_CHUNK_LEN, sealed_len};
@@ -52,6 +53,8 @@ enum Stop {
     Again(Failure),
     /// Try again another day.
     Failed(Failure),
+    /// These bytes are not the sender's: none of them stays, and another day the relay may have the right ones.
+    Forged(Failure),
     /// It will never come.
     Lost(Failure),
 }
@@ -82,6 +85,14 @@ pub(crate) async fn download(job: DownloadJob, events: mpsc::Sender<FileEvent>) 
         };
         match stop {
             Stop::Failed(failure) => {
+                break FileEvent::NotSaved {
+                    call,
+                    failure,
+                    lost: false,
+                };
+            }
+            Stop::Forged(failure) => {
+                os::remove(&part_path(&job));
                 break FileEvent::NotSaved {
                     call,
                     failure,
@@ -153,6 +164,10 @@ async fn attempt(
         .saturating_mul(SEALED_CHUNK_LEN as u64)
         .saturating_add(HEADER_LEN as u64);
     let mut answer = ask(&mut relay, job, &format!("bytes={from}-")).await?;
+    let offered = answer.body().size_hint().exact();
+    if offered.is_some_and(|offered| offered < total.saturating_sub(from)) {
+        return Err(cut_short());
+    }
     let (pieces, received) = mpsc::channel(PIECES);
     let opening = {
         let (job, events) = (Arc::clone(job), events.clone());
@@ -227,6 +242,7 @@ async fn ask(
                 Some(hint),
             )))
         }
+        StatusCode::RANGE_NOT_SATISFIABLE => Err(cut_short()),
         _ => Err(Stop::Again(unreachable(
             "the relay's answer makes no sense",
         ))),
@@ -338,10 +354,20 @@ fn chunk_of(plain: u64) -> u64 {
 
 /// What the relay holds is not what the sender sealed.
 fn forged() -> Stop {
-    let hint = "the relay or the sender changed it; ask the sender to send it again";
-    Stop::Lost(failure(
+    let hint = "the relay or the sender changed it; try again, or ask the sender to send it again";
+    Stop::Forged(failure(
         FailureKind::Refused,
         "the file does not open with its key",
+        Some(hint),
+    ))
+}
+
+/// The relay says itself that it has less than the sender sealed.
+fn cut_short() -> Stop {
+    let hint = "ask the relay's operator for a copy, or the sender to send it again";
+    Stop::Failed(failure(
+        FailureKind::Failed,
+        "the relay has only a part of this file",
         Some(hint),
     ))
 }
@@ -447,7 +473,7 @@ mod tests {
             let mut changed = whole.clone();
             changed[place] ^= 1;
             assert!(
-                matches!(open(&job, &changed, 5000), Err(Stop::Lost(_))),
+                matches!(open(&job, &changed, 5000), Err(Stop::Forged(_))),
                 "{place}"
             );
             let written = std::fs::read(part_path(&job)).unwrap();
@@ -483,7 +509,7 @@ mod tests {
         let job = job(directory.path(), 99, "d");
         assert!(matches!(
             open(&job, &sealed(&upload, 0), 5000),
-            Err(Stop::Lost(_))
+            Err(Stop::Forged(_))
         ));
     }
 }

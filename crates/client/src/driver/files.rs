@@ -7,7 +7,7 @@ use crate::blobs::{self, DownloadJob, FileEvent, Place, UploadJob};
 use crate::limits;
 use crate::view::{Failure, Notice, Progress, Saved};
 use engine::Input;
-use keys::{BlobId, LetterId};
+use keys::{AccountId, BlobId, LetterId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
@@ -127,6 +127,12 @@ impl Loop {
                 return;
             };
             let letter = self.engine.letter(&self.store, &place.0).ok().flatten();
+            if letter
+                .as_ref()
+                .is_some_and(|letter| self.is_blocked(&letter.contact))
+            {
+                continue; // It waits for the day on which the contact is unblocked.
+            }
             let index = usize::try_from(place.1).unwrap_or(usize::MAX);
             let Some(enclosure) =
                 letter.and_then(|letter| letter.enclosures.into_iter().nth(index))
@@ -158,6 +164,11 @@ impl Loop {
             }
             return;
         }
+    }
+
+    fn is_blocked(&self, contact: &AccountId) -> bool {
+        let contact = self.engine.contact(&self.store, contact);
+        contact.is_ok_and(|contact| contact.is_some_and(|contact| contact.blocked))
     }
 
     /// Takes a place in what a request's listener still has to hear.

@@ -90,7 +90,8 @@ impl ProfileStore {
         if !os::exists(&files.database) && os::exists(&files.new) {
             os::rename_new(&files.new, &files.database)?;
         }
-        if !os::exists(&files.database) {
+        // An empty file would become an empty database by being opened.
+        if os::length(&files.database) == 0 {
             return Err(OpenError::DatabaseDamaged);
         }
         let store = Self::connect(&files.database, key)?;

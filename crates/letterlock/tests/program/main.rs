@@ -11,8 +11,10 @@
 
 mod agent;
 mod away;
+mod damage;
 mod enclosures;
 mod help;
+mod identity;
 mod interrupts;
 mod json;
 mod kill;
