@@ -12,7 +12,7 @@
 //! | read a first message | Bob | [`IncomingPreKeyMessage::decode`], look up what it names, [`Record::respond`] |
 //! | read a later message | both | [`IncomingMessage::decode`], [`Record::decrypt`] |
 //!
-//! `examples/two_people.rs` shows a conversation of both profiles.
+//! README.md begins with an example; `examples/two_people.rs` shows a conversation of both profiles.
 
 mod address;
 mod chain;
@@ -43,6 +43,10 @@ extern crate self as letterlock_ratchet;
 mod support;
 #[cfg(test)]
 mod tests;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use address::Address;
 pub use incoming::{
