@@ -6,7 +6,7 @@ use crate::relay_model::LineId;
 use crate::world::World;
 use engine::{Engine, EngineError, Event, Input, Outgoing};
 use keys::QueueId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire::{ClientFrame, RelayFrame, Reply, Request};
 
 /// Numbers of the driver's own requests begin here; the engine counts from 1.
@@ -133,9 +133,16 @@ impl World {
         }
     }
 
-    /// Sends the requests whose time has come.
+    /// Sends the requests whose time has come, and asks again for what could not be stored.
     fn offer_again(&mut self, name: &str) -> bool {
         let now = self.now_ms;
+        let deaf = self.own_line(name).map(|line| {
+            let asked = |queue: &&QueueId| !line.subscribing.values().any(|other| other == *queue);
+            line.deaf.iter().filter(asked).copied().collect::<Vec<_>>()
+        });
+        for queue in deaf.into_iter().flatten() {
+            self.subscribe(name, queue);
+        }
         let mut due = Vec::new();
         for line in self.person_mut(name).lines.values_mut() {
             let (ready, later) = line.later.drain(..).partition(|(at, _)| *at <= now);
@@ -205,6 +212,7 @@ impl World {
             asked: BTreeMap::new(),
             later: Vec::new(),
             subscribing: BTreeMap::new(),
+            deaf: BTreeSet::new(),
         };
         self.person_mut(&name).lines.insert(relay.clone(), line);
         self.lines.insert(id, (name, relay));
@@ -307,11 +315,16 @@ impl World {
             return;
         };
         match frame.reply {
+            Reply::Deliver(deliver) if line.deaf.contains(&deliver.queue_id) => {}
             Reply::Deliver(deliver) => {
                 let (queue, seq) = (deliver.queue_id, deliver.seq);
                 let body = deliver.body.to_vec();
                 match self.feed(name, Input::Delivered { queue, seq, body }) {
-                    Ok(()) | Err(EngineError::Store(_) | EngineError::Internal { .. }) => {}
+                    Ok(()) => {}
+                    Err(EngineError::Store(_) | EngineError::Internal { .. }) => {
+                        let line = self.own_line(name);
+                        line.map(|line| line.deaf.insert(queue));
+                    }
                     // It cannot be understood today or tomorrow, and must not stop what is behind it.
                     Err(_) => self.acknowledge(name, queue, seq),
                 }
@@ -325,7 +338,10 @@ impl World {
             reply => {
                 if let Some(queue) = line.subscribing.remove(&frame.request_id) {
                     let next_seq = match reply {
-                        Reply::Subscribed(subscribed) => Some(subscribed.next_seq),
+                        Reply::Subscribed(subscribed) => {
+                            line.deaf.remove(&queue);
+                            Some(subscribed.next_seq)
+                        }
                         Reply::Refused(refused) if refused.kind == wire::RefusalKind::NotFound => {
                             None
                         }

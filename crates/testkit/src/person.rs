@@ -5,7 +5,7 @@ use crate::store::MemoryStore;
 use engine::records::{Contact, Direction, Letter, LetterState};
 use engine::{CommandId, CommandOutcome, Engine, Event};
 use keys::{AccountId, QueueId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a program dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(crate) struct Line {
     pub(crate) asked: BTreeMap<u64, wire::Request>,
     pub(crate) later: Vec<(u64, u64)>,
     pub(crate) subscribing: BTreeMap<u64, QueueId>,
+    /// Queues of which a body could not be stored. Nothing behind it is heard, or it would be acknowledged away.
+    pub(crate) deaf: BTreeSet<QueueId>,
 }
 
 impl Person {

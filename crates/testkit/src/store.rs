@@ -19,12 +19,6 @@ impl MemoryStore {
         self.full = full;
     }
 
-    /// Whether the disk is full.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.full
-    }
-
     /// The letters whose text holds a word.
     #[must_use]
     pub fn search(&self, word: &str) -> Vec<LetterId> {

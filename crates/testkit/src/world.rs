@@ -9,6 +9,7 @@ use crate::chance::Chance;
 use crate::network::{Network, Weather};
 use crate::person::{CrashPoint, Person};
 use crate::relay_model::{LineId, RelayModel};
+use engine::records::Letter;
 use engine::{CommandId, CommandOutcome, Draft, EngineError, Input, Registration};
 use keys::{AccountId, LetterId, Timestamp};
 use std::collections::BTreeMap;
@@ -285,16 +286,16 @@ impl World {
         }
     }
 
-    /// Shows the letters that came: who wrote, and what. Each is shown once, as the driver does.
+    /// Shows the letters that came: who wrote, and what. As the driver does, they are noted as shown first; where
+    /// that is not stored, they are not shown.
     pub fn read(&mut self, name: &str) -> Vec<(String, String)> {
         let unread = self.person(name).unread();
         let letters = unread.iter().map(|(_, letter)| letter.id).collect();
-        let marked = self.feed(name, Input::MarkRead { letters });
-        assert!(marked.is_ok(), "{name}: {marked:?}");
-        unread
-            .into_iter()
-            .map(|(from, letter)| (from, letter.text))
-            .collect()
+        let _full_disk = self.feed(name, Input::MarkRead { letters });
+        let left = self.person(name).unread();
+        let still = |letter: &Letter| left.iter().any(|(_, other)| other.id == letter.id);
+        let shown = unread.into_iter().filter(|(_, letter)| !still(letter));
+        shown.map(|(from, letter)| (from, letter.text)).collect()
     }
 
     /// Lets the program die at a point of the `steps`th step from now.

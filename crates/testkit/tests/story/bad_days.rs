@@ -78,11 +78,12 @@ fn a_full_disk_sends_nothing_and_loses_nothing() {
             .all(|letter| letter.text == "hello")
     );
     assert_eq!(world.relay().store().waiting(), 1);
+    world.send("alice", "bob", "waits behind it");
+    world.run(20);
     world.person_mut("bob").store.set_full(false);
-    world.set_online("bob", false);
-    world.set_online("bob", true);
     world.settle();
-    assert_eq!(world.read("bob"), from("alice", &["waits at the relay"]));
+    let both = ["waits at the relay", "waits behind it"];
+    assert_eq!(world.read("bob"), from("alice", &both));
     world.person_mut("alice").store.set_full(true);
     let before = world.relay().heard().len();
     let failed = world.try_command("alice", |command| Input::CreateInvite {
