@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::json::{bytes, field, list, number, optional, small, text, truth};
 use super::party::{NOW, Party, Refusal, Wire, stored};
 use super::signal_message::address;
-use super::{ReplayError, spqr, start, state};
+use super::{ReplayError, export, spqr, start, state};
 use crate::incoming::MessageKind;
 use crate::pre_key::PreKeyBundle;
 use crate::profile::Profile;
@@ -112,8 +112,7 @@ impl Conversation {
                 own.record = Record::signal(own.address.clone(), peer.address.clone());
                 Ok(())
             }
-            // The record in libsignal's own form; `state` says the same.
-            "export" => Ok(()),
+            "export" => export::record(facts, &own.record, &bytes(step, "session_record")?),
             _ => Err(ReplayError::new("unknown step")),
         }
     }

@@ -7,6 +7,7 @@
 mod conversation;
 mod draws;
 mod erasure;
+mod export;
 mod facts;
 mod json;
 mod party;

@@ -168,7 +168,7 @@ fn direction(
         return Err(ReplayError::new("not counter, next key, stored keys"));
     };
     facts.equal("counter", Some(u64::from(ours.ctr)), ctr.as_u64())?;
-    let stored_keys = u64::try_from(ours.stored).ok();
+    let stored_keys = u64::try_from(ours.stored.len()).ok();
     facts.equal("number of stored keys", stored_keys, stored.as_u64())?;
     let next = hex(next.as_str().unwrap_or_default())?;
     match ours.next {

@@ -431,7 +431,7 @@ impl Chain {
 pub(crate) struct DirectionView<'a> {
     pub(crate) ctr: u32,
     pub(crate) next: Option<&'a Secret<32>>,
-    pub(crate) stored: usize,
+    pub(crate) stored: &'a BTreeMap<u32, Secret<32>>,
 }
 
 #[cfg(feature = "replay")]
@@ -464,7 +464,7 @@ impl Direction {
         DirectionView {
             ctr: self.ctr,
             next: self.next.as_ref(),
-            stored: self.stored.len(),
+            stored: &self.stored,
         }
     }
 }

@@ -267,3 +267,16 @@ impl Decoder {
         Ok(decoder)
     }
 }
+
+#[cfg(feature = "replay")]
+impl Decoder {
+    /// The chunks that are kept, for a message whose length is a multiple of 32.
+    pub(crate) fn chunks(&self) -> Vec<Chunk> {
+        let points = self.points.first().into_iter().flatten();
+        let chunk = |(index, lanes): (&u16, &Lanes)| Chunk {
+            index: *index,
+            data: to_data(lanes),
+        };
+        points.map(chunk).collect()
+    }
+}
