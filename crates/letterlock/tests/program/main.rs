@@ -13,6 +13,7 @@ mod agent;
 mod away;
 mod damage;
 mod enclosures;
+mod full_disk;
 mod help;
 mod identity;
 mod interrupts;

@@ -1,9 +1,12 @@
 //! A town for a test: a folder, a relay in it, people with homes in it. All of it goes when the test ends.
 
 pub(crate) mod process;
+mod small_disk;
 
 pub(crate) use process::{Process, Ran, letterlock};
+pub(crate) use small_disk::SmallDisk;
 
+use rustix::process::Pid;
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,16 +16,22 @@ use tempfile::TempDir;
 pub(crate) struct Town {
     relay: Option<Process>,
     url: String,
+    data: PathBuf,
+    /// Beside which process the relay runs.
+    beside: Option<Pid>,
     dir: TempDir,
 }
 
 impl Town {
     /// Starts a relay on a free port of loopback.
     pub(crate) fn new() -> Self {
+        let dir = TempDir::with_prefix("letterlock-test-").unwrap();
         let mut town = Self {
             relay: None,
             url: String::new(),
-            dir: TempDir::with_prefix("letterlock-test-").unwrap(),
+            data: dir.path().join("relay"),
+            beside: None,
+            dir,
         };
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -48,12 +57,22 @@ impl Town {
     }
 
     pub(crate) fn relay_data(&self) -> PathBuf {
-        self.path("relay")
+        self.data.clone()
+    }
+
+    /// Begins anew with an empty relay on another disk.
+    pub(crate) fn move_relay(&mut self, disk: &SmallDisk) {
+        self.stop_relay();
+        self.data = disk.path().join("relay");
+        self.beside = Some(disk.holder());
+        self.start_relay();
     }
 
     /// Starts the relay again where it was, and waits until it says that it listens.
     pub(crate) fn start_relay(&mut self) {
-        let mut command = letterlock();
+        let mut command = self
+            .beside
+            .map_or_else(letterlock, process::letterlock_beside);
         command
             .args(["relay", "serve", "--listen", self.authority(), "--data"])
             .arg(self.relay_data());
@@ -101,6 +120,7 @@ impl Town {
         Person {
             name: name.to_owned(),
             home: self.path(name),
+            beside: None,
         }
     }
 
@@ -119,12 +139,21 @@ impl Town {
 pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) home: PathBuf,
+    beside: Option<Pid>,
 }
 
 impl Person {
+    /// Takes this person's home to another disk.
+    pub(crate) fn move_to(&mut self, disk: &SmallDisk) {
+        self.home = disk.path().join("home");
+        self.beside = Some(disk.holder());
+    }
+
     /// A command of this person, not started yet.
     pub(crate) fn command(&self, words: &[&str]) -> std::process::Command {
-        let mut command = letterlock();
+        let mut command = self
+            .beside
+            .map_or_else(letterlock, process::letterlock_beside);
         command
             .args(words)
             .env("LETTERLOCK_HOME", &self.home)

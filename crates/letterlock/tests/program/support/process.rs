@@ -1,5 +1,6 @@
 //! A child process that cannot outlive its test.
 
+use rustix::process::Pid;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -10,9 +11,23 @@ use std::time::{Duration, Instant};
 /// How long any command of a test may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_letterlock");
+
 /// The program under test, with an environment that is the same everywhere.
 pub(crate) fn letterlock() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_letterlock"));
+    with_environment(Command::new(PROGRAM))
+}
+
+/// The same, where it sees the file systems of another process.
+pub(crate) fn letterlock_beside(other: Pid) -> Command {
+    let mut command = Command::new("nsenter");
+    let target = other.as_raw_nonzero().to_string();
+    let words = ["--user", "--mount", "--preserve-credentials", "--target"];
+    command.args(words).arg(target).arg(PROGRAM);
+    with_environment(command)
+}
+
+fn with_environment(mut command: Command) -> Command {
     command
         .env_clear()
         .env("TZ", "UTC")
@@ -99,8 +114,8 @@ impl Process {
     }
 
     /// The identifier of the process.
-    pub(crate) fn pid(&self) -> rustix::process::Pid {
-        rustix::process::Pid::from_child(&self.child)
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// What it wrote to standard error, once it has ended; this ends it.
