@@ -87,6 +87,28 @@ fn a_relay_put_back_to_an_older_state_loses_nothing() {
     assert_eq!(alice.receive(), ["I have all three."]);
 }
 
+#[test]
+fn a_relay_that_lost_everything_is_told_everything_again() {
+    let mut town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    alice.ok(&["send", "bob", "not fetched yet", "--wait"]);
+    town.stop_relay();
+    std::fs::remove_dir_all(town.relay_data()).unwrap();
+    town.start_relay();
+    // Bob's queues are there again once he has come by.
+    bob.ok(&["receive"]);
+    alice.ok(&["receive"]);
+    alice.ok(&["send", "bob", "after the fire", "--wait"]);
+    assert_eq!(bob.receive(), ["not fetched yet", "after the fire"]);
+    bob.ok(&["send", "alice", "Both are here.", "--wait"]);
+    assert_eq!(alice.receive(), ["Both are here."]);
+    let carol = town.person("carol");
+    carol.ok(&["contact", "add", &format!("bob@{}", town.authority())]);
+    carol.ok(&["send", "bob", "New here.", "--wait"]);
+    assert_eq!(bob.receive(), ["New here."]);
+    assert_eq!(alice.ok(&["contact", "list"]).stdout.lines().count(), 1);
+}
+
 fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

@@ -95,7 +95,7 @@ fn a_relay_without_room_keeps_letters_waiting_in_their_outbox() {
     let (alice, bob) = town.pair("alice", "bob");
     let file = town.path("plan.bin");
     std::fs::write(&file, vec![3; 1_500_000]).unwrap();
-    disk.fill_but(200);
+    disk.fill_but(150);
     let words = [
         "send",
         "bob",
@@ -112,7 +112,7 @@ fn a_relay_without_room_keeps_letters_waiting_in_their_outbox() {
         ran.stderr.contains("outbox") && ran.stderr.contains("hint: "),
         "{ran:?}"
     );
-    for number in 0..20 {
+    for number in 0..6 {
         let text = format!("{number} {}", "long ".repeat(9_000));
         let ran = alice.run(&["send", "bob", &text, "--timeout", "500ms"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -129,13 +129,13 @@ fn a_relay_without_room_keeps_letters_waiting_in_their_outbox() {
                 .filter(|letter| letter["text"].is_string())
                 .map(text_of),
         );
-        if texts.len() == 21 {
+        if texts.len() == 7 {
             break;
         }
     }
     texts.sort();
-    assert_eq!(texts.len(), 21);
+    assert_eq!(texts.len(), 7);
     texts.dedup();
-    assert_eq!(texts.len(), 21, "each came once");
+    assert_eq!(texts.len(), 7, "each came once");
     assert!(std::fs::read(saved.join("plan.bin")).unwrap() == vec![3; 1_500_000]);
 }
