@@ -165,6 +165,11 @@ fn unknown_step_is_an_error() {
 }
 
 #[test]
+fn changed_exported_record_is_noticed() {
+    changed_byte_is_noticed("conv-18-simultaneous-start.json", &["session_record"]);
+}
+
+#[test]
 fn missing_step_is_noticed() {
     let mut changed = read("conv-06-pingpong-200.json");
     changed["steps"].as_array_mut().unwrap().remove(2);
