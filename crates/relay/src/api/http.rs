@@ -149,8 +149,7 @@ async fn answer(
     if path == "/v1/ws" {
         return upgrade(&mut request, slot);
     }
-    let for_operator = matches!(path, "/health" | "/metrics");
-    if for_operator && !state.config.open_metrics && !peer.to_canonical().is_loopback() {
+    if is_hidden(path, state.config.open_metrics, peer) {
         return StatusCode::NOT_FOUND.into_response();
     }
     let request: Request = request.map(Body::new);
@@ -158,6 +157,12 @@ async fn answer(
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+/// Health and metrics are the operator's own, where nothing else is said.
+fn is_hidden(path: &str, open_metrics: bool, peer: IpAddr) -> bool {
+    let for_operator = matches!(path, "/health" | "/metrics");
+    for_operator && !open_metrics && !peer.to_canonical().is_loopback()
 }
 
 /// Answers the opening handshake (RFC 6455, section 4.2).
@@ -222,4 +227,29 @@ where
         WebSocketStream::from_partially_read(io, early.to_vec(), Role::Server, config).await
     };
     ws::serve(state, peer, socket).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_and_metrics_are_hidden_from_other_machines() {
+        let peers: [IpAddr; 3] = [
+            [192, 0, 2, 1].into(),
+            [10, 0, 0, 1].into(),
+            [0xfd; 16].into(),
+        ];
+        for path in ["/health", "/metrics"] {
+            for peer in peers {
+                assert!(is_hidden(path, false, peer), "{path} to {peer}");
+                assert!(!is_hidden(path, true, peer), "opened by the operator");
+            }
+            let mapped = std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+            for peer in [[127, 0, 0, 1].into(), IpAddr::V6(mapped)] {
+                assert!(!is_hidden(path, false, peer), "{path} to {peer}");
+            }
+        }
+        assert!(!is_hidden("/v1/ws", false, [192, 0, 2, 1].into()));
+    }
 }

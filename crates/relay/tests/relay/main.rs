@@ -10,6 +10,7 @@
 )]
 
 mod bad_days;
+mod bad_input;
 mod blobs;
 mod bounds;
 mod directory;
@@ -18,3 +19,4 @@ mod prekeys;
 mod queues;
 mod support;
 mod tickets;
+mod tls;

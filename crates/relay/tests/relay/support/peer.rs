@@ -177,6 +177,12 @@ impl Peer {
         }
     }
 
+    /// The next frame, or the code with which the relay closed.
+    pub(crate) async fn next_frame(&mut self) -> Result<RelayFrame, Option<CloseCode>> {
+        let bytes = self.message().await?;
+        Ok(RelayFrame::decode(bytes).unwrap())
+    }
+
     /// Reads on until the relay closes, and returns its code.
     pub(crate) async fn closed(&mut self) -> Option<CloseCode> {
         loop {
