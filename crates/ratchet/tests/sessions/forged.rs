@@ -398,7 +398,7 @@ fn messages_beyond_a_mebibyte_are_refused() {
 }
 
 /// Gives bytes to every decoder there is.
-fn decode_all(bytes: &[u8]) {
+pub(crate) fn decode_all(bytes: &[u8]) {
     for profile in PROFILES {
         let _ = IncomingMessage::decode(profile, bytes);
         if let Ok(message) = IncomingPreKeyMessage::decode(profile, bytes) {

@@ -13,6 +13,7 @@ mod fields;
 mod forged;
 mod limits;
 mod schedules;
+mod seeds;
 mod stored;
 mod support;
 mod theft;
