@@ -135,6 +135,7 @@ impl Process {
 
     /// `kill -9`, and what was written before.
     pub(crate) fn kill(mut self) -> Ran {
+        self.note_memory();
         let _ = self.child.kill();
         self.end()
     }
