@@ -357,3 +357,125 @@ impl Connection {
         begin
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+
+    const ID: ConnectionId = ConnectionId(1);
+    const HOUR: Timestamp = Timestamp::from_secs(3600);
+
+    fn queue(number: u8) -> QueueId {
+        QueueId::from_bytes([number; 16])
+    }
+
+    fn body() -> Bytes {
+        vec![0; 1024].into()
+    }
+
+    fn letters(range: std::ops::RangeInclusive<u64>) -> Vec<Letter> {
+        let letter = |seq| Letter {
+            seq,
+            body: body(),
+            hour: HOUR,
+        };
+        range.map(letter).collect()
+    }
+
+    fn connected() -> (Delivery, Arc<Mailbox>) {
+        let (delivery, mailbox) = (Delivery::default(), Arc::new(Mailbox::default()));
+        delivery.open(ID, &mailbox);
+        (delivery, mailbox)
+    }
+
+    /// Subscribes to a queue in which the numbers after `acknowledged` wait, before `next`.
+    fn subscribe(delivery: &Delivery, number: u8, acknowledged: u64, next: u64) -> bool {
+        delivery.subscribe(ID, &queue(number)).unwrap();
+        delivery.begin(ID, &queue(number), acknowledged, next)
+    }
+
+    fn pushed(mailbox: &Mailbox) -> Vec<u64> {
+        let seq = |frame: RelayFrame| match frame.reply {
+            Reply::Deliver(deliver) => Some(deliver.seq),
+            _ => None,
+        };
+        mailbox.take().into_iter().filter_map(seq).collect()
+    }
+
+    #[test]
+    fn a_stored_body_is_pushed_at_once_and_in_order() {
+        let (delivery, mailbox) = connected();
+        assert!(!subscribe(&delivery, 1, 4, 5));
+        assert_eq!(delivery.stored(&queue(1), 5, &body(), HOUR), None);
+        assert_eq!(delivery.stored(&queue(1), 6, &body(), HOUR), None);
+        assert_eq!(delivery.stored(&queue(2), 1, &body(), HOUR), None);
+        assert_eq!(pushed(&mailbox), [5, 6]);
+    }
+
+    #[test]
+    fn what_is_stored_while_a_read_finds_nothing_is_not_skipped() {
+        let (delivery, mailbox) = connected();
+        assert!(subscribe(&delivery, 1, 0, 4));
+        let wanted = delivery.wanted(ID).unwrap();
+        assert_eq!((wanted.from, wanted.to), (1, 3));
+        // One to three expired, and four came after the read.
+        assert_eq!(delivery.stored(&queue(1), 4, &body(), HOUR), None);
+        delivery.fetched(ID, wanted, Vec::new());
+        let wanted = delivery.wanted(ID).unwrap();
+        assert_eq!((wanted.from, wanted.to), (4, 4));
+        delivery.fetched(ID, wanted, letters(4..=4));
+        assert_eq!(pushed(&mailbox), [4]);
+        assert_eq!(delivery.wanted(ID), None);
+    }
+
+    #[test]
+    fn a_read_for_an_older_subscription_is_dropped() {
+        let (delivery, mailbox) = connected();
+        assert!(subscribe(&delivery, 1, 0, 9));
+        delivery.wanted(ID).unwrap();
+        let late = Wanted {
+            queue: queue(1),
+            from: 5,
+            to: 8,
+            count: 4,
+        };
+        assert!(!subscribe(&delivery, 1, 0, 9), "it still fetches");
+        delivery.fetched(ID, late, letters(5..=8));
+        assert_eq!(pushed(&mailbox), [0; 0]);
+        let wanted = delivery.wanted(ID).unwrap();
+        delivery.fetched(ID, wanted, letters(1..=8));
+        assert_eq!(pushed(&mailbox), [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn the_window_holds_for_all_queues_together_also_during_a_read() {
+        let (delivery, mailbox) = connected();
+        assert!(subscribe(&delivery, 1, 0, 101));
+        assert!(!subscribe(&delivery, 2, 0, 1));
+        let wanted = delivery.wanted(ID).unwrap();
+        assert_eq!(wanted.count, WINDOW);
+        for seq in 1..=10 {
+            assert_eq!(delivery.stored(&queue(2), seq, &body(), HOUR), None);
+        }
+        delivery.fetched(ID, wanted, letters(1..=u64::from(WINDOW)));
+        assert_eq!(pushed(&mailbox).len(), 32);
+        assert_eq!(delivery.wanted(ID), None, "the window is full");
+        assert_eq!(delivery.acknowledged(ID, &queue(1), 2), Ok(true));
+        assert_eq!(delivery.wanted(ID).unwrap().count, 2);
+    }
+
+    #[test]
+    fn numbers_beyond_what_was_pushed_open_no_window() {
+        let (delivery, mailbox) = connected();
+        subscribe(&delivery, 1, 0, 1);
+        for seq in 1..=u64::from(WINDOW) {
+            delivery.stored(&queue(1), seq, &body(), HOUR);
+        }
+        assert_eq!(delivery.stored(&queue(1), 33, &body(), HOUR), None);
+        assert_eq!(pushed(&mailbox).len(), 32);
+        assert_eq!(delivery.acknowledged(ID, &queue(1), u64::MAX), Ok(true));
+        assert_eq!(delivery.acknowledged(ID, &queue(1), u64::MAX), Ok(false));
+        assert_eq!(delivery.wanted(ID).unwrap().count, WINDOW);
+    }
+}

@@ -169,3 +169,26 @@ pub(super) fn count(sql: &Connection) -> rusqlite::Result<u64> {
     )?;
     statement.query_row([], |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+
+    #[test]
+    fn every_commit_is_flushed_and_the_file_is_the_owners() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = open(folder.path(), 0).unwrap();
+        let read = |name| sql.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(read("synchronous"), Ok(2), "FULL");
+        let mode: String = sql
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .unwrap();
+        assert_eq!(mode, "wal");
+        for name in ["relay.db", "relay.db-wal", "relay.db-shm"] {
+            let file = folder.path().join(name).metadata().unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::mode(&file.permissions());
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+}
