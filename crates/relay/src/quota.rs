@@ -38,10 +38,10 @@ impl Bucket {
         if over == 0 {
             return 0;
         }
-        over.saturating_mul(1000)
-            .checked_div(rate.milli_per_second)
-            .unwrap_or(u64::MAX)
-            .saturating_add(1)
+        match rate.milli_per_second {
+            0 => u64::MAX,
+            rate => over.saturating_mul(1000).div_ceil(rate),
+        }
     }
 
     /// Takes one, whether or not it is there.
@@ -117,9 +117,9 @@ mod tests {
         let mut buckets = Buckets::new(RATE, 10);
         let start = Duration::from_secs(100);
         assert_eq!([(); 3].map(|()| buckets.take(1, start)), [Ok(()); 3]);
-        assert_eq!(buckets.take(1, start), Err(501));
+        assert_eq!(buckets.take(1, start), Err(500));
         assert_eq!(
-            buckets.take(1, start.saturating_add(Duration::from_millis(501))),
+            buckets.take(1, start.saturating_add(Duration::from_millis(500))),
             Ok(())
         );
         assert_eq!(buckets.take(2, start), Ok(()));
