@@ -1,6 +1,6 @@
 //! What the operator sees: health, metrics, inspection, and what is not in them.
 
-use crate::support::{Account, House, Queue, rng, send};
+use crate::support::{Account, House, Queue, command, rng, send};
 use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
 use hyper::StatusCode;
 use letterlock_relay::inspect;
@@ -200,4 +200,46 @@ async fn no_table_joins_a_queue_to_an_account() {
         assert!(!of(&["front_door"]) || table == "devices");
         assert!(!of(&["address", "peer", "sender", "ip"]), "{table}");
     }
+}
+
+#[tokio::test]
+async fn the_program_shows_what_is_stored() {
+    let (house, mut rng) = (House::open().await, rng(5));
+    let (mut peer, account) = (house.peer().await, Account::draw(&mut rng));
+    peer.ask(account.registration("alice")).await;
+    let queue = Queue::create(&mut rng, &mut peer).await;
+    peer.ask(send(&queue, 1)).await;
+    let shown = |more: &[&str]| {
+        let mut inspect = command();
+        inspect.arg("inspect").arg("--data").arg(house.data());
+        let output = inspect.args(more).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = shown(&[]);
+    let stored = inspect(house.data()).unwrap();
+    let utc = |hour| jiff::Timestamp::from_second(i64::try_from(hour).unwrap()).unwrap();
+    let [account_hour, queue_hour, letter_hour] = [
+        stored.accounts[0].hour,
+        stored.queues[0].hour,
+        stored.letters[0].hour,
+    ]
+    .map(utc);
+    for line in [
+        format!("account  {account_hour}  alice  {}  log of ", account.id),
+        format!("queue    {queue_hour}  {}  1 waiting, 0 taken\n", queue.id),
+        format!(
+            "letter   {letter_hour}  {}  number 1, 1024 bytes\n",
+            queue.id
+        ),
+    ] {
+        assert!(text.contains(&line), "{line:?} is not in\n{text}");
+    }
+    let report: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    assert_eq!(report["letters"][0]["bucket"], 1024);
+    let nothing = command()
+        .args(["inspect", "--data", "/nonexistent"])
+        .output()
+        .unwrap();
+    assert!(!nothing.status.success());
 }
