@@ -4,6 +4,7 @@ use crate::lc;
 use crate::secret::Secret;
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use rand_core::CryptoRng;
+use std::sync::OnceLock;
 
 /// The shared secret is all zero: the peer's key is of low order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +13,12 @@ pub struct AllZero;
 
 /// A private key: 32 clamped bytes.
 #[derive(zeroize::ZeroizeOnDrop)]
-pub struct X25519Secret(Secret<32>);
+pub struct X25519Secret {
+    bytes: Secret<32>,
+    /// Computed when first asked for: a handshake asks several times.
+    #[zeroize(skip)]
+    public: OnceLock<X25519Public>,
+}
 
 impl X25519Secret {
     /// Draws a key: 32 bytes in one call of `rng`, then clamped.
@@ -23,24 +29,30 @@ impl X25519Secret {
     /// Takes 32 bytes and clamps them.
     #[must_use]
     pub fn from_secret(bytes: &Secret<32>) -> Self {
-        Self(Secret::from_fn(|out| {
+        let bytes = Secret::from_fn(|out| {
             *out = *bytes.expose_secret();
             let [first, .., last] = out;
             *first &= 248;
             *last = (*last & 127) | 64;
-        }))
+        });
+        Self {
+            bytes,
+            public: OnceLock::new(),
+        }
     }
 
     /// The clamped bytes, for storage.
     #[must_use]
     pub fn secret(&self) -> &Secret<32> {
-        &self.0
+        &self.bytes
     }
 
     /// The public key.
     #[must_use]
     pub fn public(&self) -> X25519Public {
-        X25519Public(lc::x25519_public(self.0.expose_secret()))
+        *self
+            .public
+            .get_or_init(|| X25519Public(lc::x25519_public(self.bytes.expose_secret())))
     }
 
     /// Agrees with a peer's public key.
@@ -49,7 +61,7 @@ impl X25519Secret {
     /// [`AllZero`]: the peer's key is of low order.
     pub fn agree(&self, peer: &X25519Public) -> Result<Secret<32>, AllZero> {
         // SECURITY: AWS-LC compares with zero in constant time and says so; `low_order_keys_are_refused` notices.
-        lc::x25519(self.0.expose_secret(), &peer.0).ok_or(AllZero)
+        lc::x25519(self.bytes.expose_secret(), &peer.0).ok_or(AllZero)
     }
 }
 

@@ -107,20 +107,7 @@ pub(crate) fn initiate(
         }
         .hash()
     });
-    let proof = match (&local.letterlock, transcript, lists) {
-        (Some(device), Some(hash), Some((ours, theirs))) => {
-            let signature = device
-                .signing
-                .sign(label::INITIATOR, &hash)
-                .map_err(|_| InitiateError::Library)?;
-            Some(InitiatorProof {
-                initiator_list: ours.to_vec(),
-                responder_list: theirs.to_vec(),
-                signature: signature.as_bytes().to_vec(),
-            })
-        }
-        _ => None,
-    };
+    let proof = prove(local, transcript.as_ref(), lists)?;
     let agreement = initiation.derive(profile, transcript.as_ref());
     let ours = OurRatchetKey::random(rng);
     let signed = TheirRatchetKey(bundle.signed.key);
@@ -163,6 +150,27 @@ pub(crate) fn initiate(
         spqr,
         pending: Some(Box::new(pending)),
     })
+}
+
+/// Signs the transcript with the device's key; nothing in the `signal` profile.
+fn prove(
+    local: &Local<'_>,
+    transcript: Option<&[u8; 32]>,
+    lists: Lists<'_>,
+) -> Result<Option<InitiatorProof>, InitiateError> {
+    let (Some(device), Some(hash), Some((ours, theirs))) = (&local.letterlock, transcript, lists)
+    else {
+        return Ok(None);
+    };
+    let signature = device
+        .signing
+        .sign(label::INITIATOR, hash)
+        .map_err(|_| InitiateError::Library)?;
+    Ok(Some(InitiatorProof {
+        initiator_list: ours.to_vec(),
+        responder_list: theirs.to_vec(),
+        signature: signature.as_bytes().to_vec(),
+    }))
 }
 
 /// Hashes of our list and of the peer's; none in the `signal` profile.

@@ -147,7 +147,11 @@ fn product_of_others(lanes: &Lanes) -> Lanes {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, reason = "test code")]
+    #![allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "test code"
+    )]
     use super::*;
 
     /// Coefficients of sixteen polynomials, evaluated by Horner's rule.
