@@ -3,8 +3,9 @@
 use keys::codec::Writer;
 use keys::{Secret, Timestamp, X25519Public, X25519Secret, label, xeddsa};
 use letterlock_ratchet::{
-    InitiateError, KemPreKey, MessageKind, Outgoing, PreKeyBundle, PreKeyError, PreKeyKind,
-    PreKeySignature, PreKeySigner, Profile, Record,
+    DecryptError, IncomingPreKeyMessage, InitiateError, KemPreKey, Local, MessageKind, Outgoing,
+    OwnPreKeys, PreKeyBundle, PreKeyError, PreKeyKind, PreKeySignature, PreKeySigner, Profile,
+    Record,
 };
 
 use crate::fields::{Fields, rewrapped};
@@ -444,6 +445,56 @@ fn unknown_pre_keys_are_refused() {
         assert_eq!(pair.read(Bob, &first), Err(Refusal::Refused));
         pair.bob.pre_keys.signed = signed;
         assert!(pair.read(Bob, &first).is_ok());
+    }
+}
+
+/// Ids are unauthenticated in `signal`: what is reported as used must be what was used.
+#[test]
+fn pre_keys_of_other_ids_than_named_are_refused() {
+    let mut pair = Pair::begun(Profile::Signal, 29, Stock::OneTime);
+    let first = pair.write(Alice, b"hello");
+    for number in [1, 6, 7] {
+        let changed = rewrapped(&first, |fields| *fields.number(number) += 100);
+        let incoming = IncomingPreKeyMessage::decode(Profile::Signal, &changed.bytes).unwrap();
+        let alice = pair.alice.card();
+        let bob = &mut pair.bob;
+        let keys = &bob.pre_keys;
+        let own = OwnPreKeys {
+            signed: keys.signed.values().next(),
+            one_time: keys.one_time.values().next(),
+            kem: keys.kem.values().next(),
+            base_key_seen: false,
+        };
+        let local = Local::signal(&bob.identity, bob.registration_id);
+        let remote = alice.remote(Profile::Signal);
+        let read = bob
+            .record
+            .respond(&incoming, &local, &remote, &own, START, &mut bob.rng);
+        assert_eq!(read, Err(DecryptError::Refused), "field {number}");
+    }
+    assert!(pair.read(Bob, &first).is_ok());
+}
+
+/// Whoever reinstalled has a new identity; a session of the old one does not speak for it.
+#[test]
+fn old_session_does_not_speak_for_a_new_identity() {
+    for profile in PROFILES {
+        let mut pair = Pair::begun(profile, 30, Stock::OneTime);
+        let messages = [b"1", b"2"].map(|text| pair.write(Alice, text));
+        assert!(pair.read(Bob, &messages[0]).is_ok());
+        pair.alice.identity = Person::new(profile, 0xa, 0xb, 99).identity;
+        let new = serialised(&pair.alice.identity.public());
+        let rewritten = rewrapped(&messages[1], |fields| *fields.bytes(3) = new);
+        assert_eq!(
+            pair.read(Bob, &rewritten),
+            Err(Refusal::Refused),
+            "{profile:?}"
+        );
+        assert_eq!(
+            pair.read(Bob, &messages[1]),
+            Err(Refusal::Refused),
+            "{profile:?}"
+        );
     }
 }
 
