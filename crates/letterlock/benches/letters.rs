@@ -141,7 +141,7 @@ async fn enclosure(alice: &Client, bob: &Client, folder: &Path) {
         let began = Instant::now();
         let receive = Request::Receive {
             follow: false,
-            timeout_ms: Some(60_000),
+            timeout_ms: None,
             save: Some(save.clone()),
         };
         let seen = ask(bob, receive).await;
