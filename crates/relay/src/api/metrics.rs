@@ -23,15 +23,25 @@ pub(crate) async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
     }
 }
 
+type Named = (&'static str, &'static str, u64);
+
 fn registry(state: &State) -> Registry {
     let mut registry = Registry::with_prefix("letterlock_relay");
-    let (connections, subscriptions, delivered) = state.delivery.numbers();
-    let (commits, failures) = state.store.transactions();
-    let numbers = &state.metrics;
-    let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
-    let gauge = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+    for (name, help, value) in gauges(state) {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        registry.register(name, help, ConstGauge::new(value));
+    }
+    for (name, help, value) in counters(state) {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+    registry
+}
+
+fn gauges(state: &State) -> [Named; 5] {
+    let (connections, subscriptions, _) = state.delivery.numbers();
     let size = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    for (name, help, value) in [
+    let failing = u64::from(state.store.is_failing());
+    [
         (
             "connections",
             "WebSocket connections that are open",
@@ -55,12 +65,23 @@ fn registry(state: &State) -> Registry {
         (
             "storage_failing",
             "1 while the store cannot be written",
-            u64::from(state.store.is_failing()),
+            failing,
         ),
-    ] {
-        registry.register(name, help, gauge(value));
-    }
-    for (name, help, value) in [
+    ]
+}
+
+fn counters(state: &State) -> [Named; 13] {
+    let (_, _, delivered) = state.delivery.numbers();
+    let (commits, failures) = state.store.transactions();
+    let numbers = &state.metrics;
+    let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    let acknowledged = read(&numbers.acknowledgements);
+    let (one_time, last_resort) = (
+        read(&numbers.bundles_one_time),
+        read(&numbers.bundles_last_resort),
+    );
+    let refused = read(&numbers.connections_refused);
+    [
         (
             "letters_accepted",
             "Bodies stored in queues",
@@ -71,11 +92,7 @@ fn registry(state: &State) -> Registry {
             "Bodies pushed to subscribers",
             delivered,
         ),
-        (
-            "acknowledgements",
-            "Acknowledgements stored",
-            read(&numbers.acknowledgements),
-        ),
+        ("acknowledgements", "Acknowledgements stored", acknowledged),
         (
             "body_bytes",
             "Bytes of bodies stored",
@@ -90,12 +107,12 @@ fn registry(state: &State) -> Registry {
         (
             "bundles_one_time",
             "Bundles with a one-time KEM pre-key",
-            read(&numbers.bundles_one_time),
+            one_time,
         ),
         (
             "bundles_last_resort",
             "Bundles with the last-resort KEM pre-key",
-            read(&numbers.bundles_last_resort),
+            last_resort,
         ),
         (
             "blob_bytes_received",
@@ -107,15 +124,8 @@ fn registry(state: &State) -> Registry {
             "Bytes of downloads",
             read(&numbers.blob_bytes_out),
         ),
-        (
-            "connections_refused",
-            "Connections refused",
-            read(&numbers.connections_refused),
-        ),
+        ("connections_refused", "Connections refused", refused),
         ("commits", "Transactions", commits),
         ("commit_failures", "Transactions that failed", failures),
-    ] {
-        registry.register(name, help, ConstCounter::new(value));
-    }
-    registry
+    ]
 }
