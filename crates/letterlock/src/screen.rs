@@ -121,23 +121,34 @@ impl Screen {
         if self.json || !io::stderr().is_terminal() {
             return;
         }
-        let bar = self.bar.get_or_insert_with(new_bar);
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-        bar.set_message(format!(
+        let of = format!(
             "{} {}",
             text::line(&progress.what),
             text::line(&progress.name)
-        ));
+        );
+        match &self.bar {
+            Some(bar) if bar.message() == of => bar.set_position(progress.done),
+            // The next file: a bar of its own, whose speed is not that of the last.
+            _ => {
+                self.clear_bar();
+                self.bar = Some(new_bar(of, progress));
+            }
+        }
         if progress.done >= progress.total {
             self.clear_bar();
         }
     }
 }
 
-fn new_bar() -> ProgressBar {
+fn new_bar(of: String, progress: &view::Progress) -> ProgressBar {
     let template = "{msg} [{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style.progress_chars("=> "))
+    let bar = ProgressBar::new(progress.total)
+        .with_style(style.progress_chars("=> "))
+        .with_message(of)
+        .with_position(progress.done);
+    // What was done before this process is no speed.
+    bar.reset_eta();
+    bar
 }

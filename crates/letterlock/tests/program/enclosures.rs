@@ -2,7 +2,7 @@
 //!
 //! `LETTERLOCK_FILE_MIB` sets the size (160 where it is not set; 2048 is the full form).
 
-use crate::support::{Person, Town};
+use crate::support::{Person, Process, Town};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use std::fs::File;
@@ -73,6 +73,42 @@ fn wait_for(folder: &Path, end: &str, length: u64) {
 fn has_left(person: &Person, with: &str) -> bool {
     let letters = person.json(&["read", with, "--limit", "1"]);
     matches!(letters[0]["state"].as_str().unwrap(), "sent" | "delivered")
+}
+
+#[test]
+fn a_terminal_shows_how_far_a_file_is() {
+    let town = Town::new();
+    let (alice, _bob) = town.pair("alice", "bob");
+    let path = town.path("plan.bin");
+    write_random(&path, 24);
+    let words = ["send", "bob", "--file", path.to_str().unwrap(), "--wait"];
+    let command = alice.command(&words);
+    let quoted: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    let mut on_terminal = std::process::Command::new("script");
+    on_terminal
+        .env("TERM", "xterm")
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            &quoted.join(" "),
+            "/dev/null",
+        ])
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let ran = Process::spawn(&mut on_terminal).wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("upload plan.bin ["), "{ran:?}");
+    assert!(ran.stdout.contains("/24.00 MiB"), "{ran:?}");
+    // The same without a terminal.
+    let silent = alice.ok(&words);
+    assert_eq!(silent.stderr, "", "{silent:?}");
 }
 
 #[test]

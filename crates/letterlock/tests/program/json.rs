@@ -58,28 +58,66 @@ fn every_command_has_stable_fields() {
         "completions: script shell"
     );
 
+    bob.ok(&["contact", "block", "alice", "--undo"]);
+    bob.ok(&["send", "alice", "still there", "--wait"]);
     let data = town.relay_data();
     let inspected = bob.json(&["relay", "inspect", "--data", data.to_str().unwrap()]);
-    let first =
-        "relay: accounts blobs letters one_time_pre_keys queues relay_id store_version tickets";
-    assert_eq!(shape(&inspected[0]), first);
-    for line in [
-        "stored_account: account_id hour log_bytes name",
-        "stored_queue: acknowledged hour queue_id waiting",
-    ] {
+    for line in STORED {
         assert!(
             inspected.iter().any(|object| shape(object) == line),
             "{line}"
         );
     }
+    let failed = bob.fails(5, &["read", "nobody"]);
+    assert_eq!(shape(&failed), "failed: hint kind message");
+}
+
+const STORED: [&str; 5] = [
+    "relay: accounts blobs letters one_time_pre_keys queues relay_id store_version tickets",
+    "stored_account: account_id hour log_bytes name",
+    "stored_queue: acknowledged hour queue_id waiting",
+    "stored_letter: bucket hour queue_id seq",
+    "stored_blob: blob_id bytes complete hour",
+];
+
+#[test]
+fn notices_and_failures_go_to_standard_error_as_json() {
+    let mut town = Town::new();
+    let (alice, _bob) = town.pair("alice", "bob");
+    town.stop_relay();
+    let ran = alice.run(&["send", "bob", "later", "--json", "--timeout", "1s"]);
+    assert_eq!(shape(&ran.objects()[0]), LETTER);
+    let said: Vec<Value> = ran.stderr.lines().map(object).collect();
+    assert!(!said.is_empty());
+    for notice in &said {
+        assert_eq!(shape(notice), "notice: message notice");
+    }
+    assert_eq!(said.last().unwrap()["notice"], "letter_in_outbox");
 }
 
 #[test]
 fn the_guide_lists_every_field() {
     let guide = include_str!("../../../../docs/guide/json.md");
-    for shape in [ACCOUNT, CONTACT, LETTER] {
+    let others = [
+        "log_entry: devices hash kind sequence",
+        "invite: expires_at invite",
+        "safety_number: contact number verified",
+        "saved: letter name path size",
+        "failed: hint kind message",
+        "notice: message notice",
+        "listening: url",
+        "completions: script shell",
+        "told: step text",
+        "typed: sees step who words",
+    ];
+    for shape in [ACCOUNT, CONTACT, LETTER]
+        .into_iter()
+        .chain(STORED)
+        .chain(others)
+    {
         for word in shape.split([':', ' ']).filter(|word| !word.is_empty()) {
-            assert!(guide.contains(&format!("`{word}`")), "{word}");
+            let named = [format!("`{word}`"), format!("\"{word}\"")];
+            assert!(named.iter().any(|name| guide.contains(name)), "{word}");
         }
     }
 }
