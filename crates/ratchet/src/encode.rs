@@ -139,6 +139,18 @@ fn read_secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {
     Secret::from_slice(input.take(32)?).ok_or(DecodeError::Short)
 }
 
+/// A private key as it is written: clamped.
+pub(crate) fn read_x25519(input: &mut Reader<'_>) -> Result<X25519Secret, DecodeError> {
+    let bytes = read_secret(input)?;
+    let key = X25519Secret::from_secret(&bytes);
+    // Clamping on reading would give one key many encodings.
+    if key.secret().ct_eq(&bytes) {
+        Ok(key)
+    } else {
+        Err(DecodeError::Invalid)
+    }
+}
+
 fn write_session(session: &Session, out: &mut Writer) {
     write_bound(&session.bound, out);
     write_option(session.pending.as_deref(), out, write_pending);
@@ -237,7 +249,7 @@ fn write_ratchet(ratchet: &DoubleRatchet, out: &mut Writer) {
 
 fn read_ratchet(input: &mut Reader<'_>) -> Result<DoubleRatchet, DecodeError> {
     let root = RootKey(read_secret(input)?);
-    let secret = X25519Secret::from_secret(&read_secret(input)?);
+    let secret = read_x25519(input)?;
     let ours = OurRatchetKey::from_halves(secret, X25519Public(input.array()?));
     let previous_counter = input.u32()?;
     let sending = SendingChain {

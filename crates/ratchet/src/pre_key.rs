@@ -1,5 +1,6 @@
 //! Pre-keys: what a device publishes so that others can begin sessions (docs/spec/ratchet.md, section 3.1).
 
+use crate::encode::read_x25519;
 use crate::profile::Profile;
 use crate::wire::{decode_key, encode_key};
 use keys::codec::{DecodeError, Reader, Writer};
@@ -466,16 +467,11 @@ impl SignedPreKey {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         read_all(bytes, |input| {
             Ok(Self {
-                secret: read_ec_secret(input)?,
+                secret: read_x25519(input)?,
                 public: SignedPreKeyPublic::read(input)?,
             })
         })
     }
-}
-
-fn read_ec_secret(input: &mut Reader<'_>) -> Result<X25519Secret, DecodeError> {
-    let bytes = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Short)?;
-    Ok(X25519Secret::from_secret(&bytes))
 }
 
 impl OneTimePreKey {
@@ -516,7 +512,7 @@ impl OneTimePreKey {
     /// [`DecodeError`]: not of this form.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         read_all(bytes, |input| {
-            let secret = read_ec_secret(input)?;
+            let secret = read_x25519(input)?;
             Ok(Self {
                 secret,
                 public: OneTimePreKeyPublic {

@@ -211,6 +211,41 @@ fn each_other_length(bytes: &[u8], accepts: impl Fn(&[u8]) -> bool) {
     assert!(!accepts(&[&[9], &bytes[1..]].concat()), "another version");
 }
 
+/// A private key is stored clamped; another form of it would be a second encoding of one record.
+#[test]
+fn private_keys_that_are_not_clamped_are_refused() {
+    let mut pair = Pair::met(Profile::Signal, 7);
+    let stored = pair.alice.stored();
+    // Version, profile, two addresses, `opt`, what is bound, `opt`, root key.
+    let place = 2 + 2 * (4 + 36 + 1) + 1 + (96 + 12 + 8 + 1) + 1 + 32;
+    let mut body = stored[..stored.len() - 32].to_vec();
+    assert_eq!((body[place] & 7, body[place + 31] & 0xc0), (0, 0x40));
+    body[place] |= 1;
+    assert!(Record::decode(&with_digest(&body)).is_err());
+    pair.bob.bundle(Stock::OneTime);
+    let keys = &pair.bob.pre_keys;
+    let mut signed = keys
+        .signed
+        .values()
+        .next()
+        .unwrap()
+        .encode()
+        .expose_secret()
+        .to_vec();
+    signed[32] |= 0x80;
+    assert!(SignedPreKey::decode(&signed).is_err());
+    let mut one_time = keys
+        .one_time
+        .values()
+        .next()
+        .unwrap()
+        .encode()
+        .expose_secret()
+        .to_vec();
+    one_time[1] |= 4;
+    assert!(OneTimePreKey::decode(&one_time).is_err());
+}
+
 /// Records stored by the first release; every later one must read them.
 #[test]
 fn records_of_version_1_are_read() {
