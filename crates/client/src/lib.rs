@@ -24,9 +24,9 @@ mod net;
 mod os;
 mod relay_url;
 mod render;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod store;
-#[cfg(not(feature = "conformance"))]
+#[cfg(not(any(test, feature = "conformance")))]
 mod store;
 mod tls;
 pub mod view;
