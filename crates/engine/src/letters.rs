@@ -8,12 +8,13 @@
 use crate::account;
 use crate::contacts;
 use crate::content::{self, Body, Content, LetterBody};
-use crate::envelope::Inner;
+use crate::envelope::{Inner, MessageKind};
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
 use crate::input::{CommandId, Draft};
 use crate::limits;
 use crate::outbox;
+use crate::pre_keys;
 use crate::queues;
 use crate::records::{
     Contact, Delivery, DeliveryState, Direction, Enclosure, Letter, LetterState, Purpose,
@@ -310,8 +311,8 @@ fn unseal(tx: &mut Transaction<'_>, id: &LetterId, device: &DeviceId) -> Result<
     Ok(())
 }
 
-/// The peer's device lost its session and began a new one: what it may have missed goes again.
-fn send_again(
+/// One of us lost its session and a new one began: what the peer's device may have missed goes again.
+pub(crate) fn send_again(
     tx: &mut Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
@@ -404,7 +405,11 @@ pub(crate) fn receive(
             tx.event(Event::Undecryptable {
                 contact: Some(*from),
             });
-            return waiting::repair(tx, &contact, &inner.device);
+            if waiting::repair(tx, &contact, &inner.device)? && inner.kind == MessageKind::PreKey {
+                // It may name a pre-key that is used up: a relay set back hands such keys out again.
+                pre_keys::publish_again(tx)?;
+            }
+            return Ok(());
         }
     };
     let Ok(content) = Content::decode(&plaintext) else {

@@ -269,28 +269,42 @@ pub(crate) fn expire_sent(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     })
 }
 
-/// The letters to a device that a relay accepted and no receipt covers; they are forgotten here.
+/// The letters to a device that are sealed and that no receipt covers; their bodies are forgotten here.
 pub(crate) fn take_unconfirmed(
     tx: &mut Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<Vec<LetterId>, EngineError> {
+    let to_device = |purpose: &Purpose| match purpose {
+        Purpose::Send {
+            account: to,
+            device: at,
+            letter,
+            ..
+        } if to == account && at == device => *letter,
+        _ => None,
+    };
     let mut letters = Vec::new();
     tx.each(Table::Sent, &[], |tx, message, bytes| {
-        match SentBody::decode(bytes)?.purpose {
-            Purpose::Send {
-                account: to,
-                device: at,
-                letter: Some(letter),
-                ..
-            } if to == *account && at == *device => {
-                tx.delete(Table::Sent, message.to_vec());
-                letters.push(letter);
-            }
-            _ => {}
+        if let Some(letter) = to_device(&SentBody::decode(bytes)?.purpose) {
+            tx.delete(Table::Sent, message.to_vec());
+            letters.push(letter);
         }
         Ok(())
     })?;
+    let mut next = None;
+    tx.each(Table::Outbox, &[], |tx, number, bytes| {
+        let purpose = OutboxEntry::decode(bytes)?.purpose;
+        if let (Some(letter), Ok(id)) = (to_device(&purpose), number.try_into()) {
+            tx.delete(Table::Outbox, number.to_vec());
+            next = turns::leave(tx, &purpose, u64::from_be_bytes(id))?;
+            letters.push(letter);
+        }
+        Ok(())
+    })?;
+    if let Some(next) = next {
+        offer_one(tx, next)?;
+    }
     Ok(letters)
 }
 

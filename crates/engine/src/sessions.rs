@@ -83,6 +83,7 @@ pub(crate) fn bundle_fetched(
         }
         return Ok(());
     }
+    let waiting = waiting::take(tx, account, device)?;
     if repair {
         let content = Content {
             id: LetterId::random(tx.rng),
@@ -92,8 +93,9 @@ pub(crate) fn bundle_fetched(
         };
         let message = MessageId::random(tx.rng);
         send(tx, account, device, content, message, None)?;
+        letters::send_again(tx, account, device)?;
     }
-    for letter in waiting::take(tx, account, device)? {
+    for letter in waiting {
         letters::seal_for(tx, &letter, device)?;
     }
     Ok(())

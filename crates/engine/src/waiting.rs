@@ -105,12 +105,12 @@ pub(crate) fn ask_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 }
 
 /// A letter does not open: one side lost its state. We begin a new session, at most once an hour, and what
-/// it carries asks the peer for what it sent and we did not confirm.
+/// it carries asks the peer for what it sent and we did not confirm. Says whether that began now.
 pub(crate) fn repair(
     tx: &mut Transaction<'_>,
     contact: &Contact,
     device: &DeviceId,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let place = mark(REPAIRED, &contact.id, device);
     let last = tx.get(Table::Meta, &place)?;
     let last = last.and_then(|last| last.as_slice().try_into().ok().map(u64::from_be_bytes));
@@ -118,13 +118,14 @@ pub(crate) fn repair(
         last.is_some_and(|last| tx.now.since(Timestamp::from_secs(last)) < limits::REPAIR_SECONDS);
     // A stranger learns nothing, and a contact whose identity changed gets nothing sealed.
     if recent || contact.request || contact.changed || contact.blocked {
-        return Ok(());
+        return Ok(false);
     }
     let now = tx.now.as_secs().to_be_bytes().to_vec();
     tx.put(Table::Meta, place, Zeroizing::new(now));
     let repairing = mark(REPAIRING, &contact.id, device);
     tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
-    ask(tx, &contact.id, device)
+    ask(tx, &contact.id, device)?;
+    Ok(true)
 }
 
 /// Whether a letter waits for a device.
