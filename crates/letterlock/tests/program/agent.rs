@@ -44,3 +44,27 @@ fn many_commands_at_once_all_do_their_work() {
     let expected: Vec<String> = (0..6).map(|number| format!("at once {number}")).collect();
     assert_eq!(texts, expected);
 }
+
+#[test]
+fn a_reader_that_follows_outlives_its_relay_and_the_process_it_asked() {
+    let mut town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let mut holds = alice.start(&["receive", "--follow", "--json"]);
+    bob.ok(&["send", "alice", "one", "--wait"]);
+    assert_eq!(text_of(&object(&holds.next_line().unwrap())), "one");
+    town.kill_relay();
+    town.start_relay();
+    bob.ok(&["send", "alice", "two", "--wait"]);
+    assert_eq!(text_of(&object(&holds.next_line().unwrap())), "two");
+
+    // A second reader asks the first, whose end is sudden.
+    let mut follows = alice.start(&["receive", "--follow", "--json"]);
+    alice.ok(&["contact", "list"]);
+    holds.kill();
+    bob.ok(&["send", "alice", "three", "--wait"]);
+    assert_eq!(text_of(&object(&follows.next_line().unwrap())), "three");
+    alice.ok(&["send", "bob", "I heard all.", "--wait"]);
+    assert_eq!(bob.receive(), ["I heard all."]);
+    follows.interrupt();
+    assert_eq!(follows.wait().code, Some(0));
+}

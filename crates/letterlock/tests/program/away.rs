@@ -16,6 +16,31 @@ fn letters_to_someone_away_arrive_later_in_order() {
 }
 
 #[test]
+fn first_letters_that_cross_begin_one_conversation() {
+    let town = Town::new();
+    let (alice, bob) = (town.person("alice"), town.person("bob"));
+    for (one, other) in [(&alice, "bob"), (&bob, "alice")] {
+        one.ok(&["contact", "add", &format!("{other}@{}", town.authority())]);
+    }
+    alice.ok(&["send", "bob", "a1", "--wait"]);
+    bob.ok(&["send", "alice", "b1", "--wait"]);
+    alice.ok(&["send", "bob", "a2", "--wait"]);
+    bob.ok(&["send", "alice", "b2", "--wait"]);
+    assert_eq!(alice.receive(), ["b1", "b2"]);
+    assert_eq!(bob.receive(), ["a1", "a2"]);
+    for round in 0..3 {
+        let (to_bob, to_alice) = (format!("a {round}"), format!("b {round}"));
+        alice.ok(&["send", "bob", &to_bob, "--wait"]);
+        bob.ok(&["send", "alice", &to_alice, "--wait"]);
+        assert_eq!(
+            (alice.receive(), bob.receive()),
+            (vec![to_alice], vec![to_bob])
+        );
+    }
+    assert_eq!(alice.json(&["contact", "list"]).len(), 1);
+}
+
+#[test]
 fn without_a_relay_letters_wait_in_the_outbox() {
     let mut town = Town::new();
     let (alice, bob) = town.pair("alice", "bob");
