@@ -1,5 +1,11 @@
 //! Whole stories of people, a relay and a bad network.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a story that does not hold ends its test"
+)]
+
 #[path = "story/bad_days.rs"]
 mod bad_days;
 #[path = "story/days.rs"]

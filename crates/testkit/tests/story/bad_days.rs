@@ -212,3 +212,56 @@ fn a_home_set_back_to_an_older_copy_can_write_again() {
     world.run(200);
     assert_eq!(world.read("bob"), from("alice", &["yes"]));
 }
+
+#[test]
+fn a_letter_by_a_new_route_does_not_overtake_the_front_door() {
+    for seed in 33..40 {
+        let mut world = two(seed);
+        world.set_weather(Weather {
+            breaks: 0,
+            ..Weather::storm()
+        });
+        world.set_online("alice", false);
+        world.send("bob", "alice", "where are you?");
+        world.settle();
+        world.stop("bob");
+        world.send("alice", "bob", "one");
+        world.set_online("alice", true);
+        world.run(seed % 7);
+        world.send("alice", "bob", "two");
+        world.settle();
+        world.send("alice", "bob", "three");
+        world.settle();
+        world.start("bob");
+        world.settle();
+        assert_eq!(world.read("alice"), from("bob", &["where are you?"]));
+        assert_eq!(world.read("bob"), from("alice", &["one", "two", "three"]));
+    }
+}
+
+#[test]
+fn used_pre_keys_of_a_relay_set_back_lose_no_letter() {
+    let mut world = World::new(37);
+    for name in ["alice", "bob", "carol"] {
+        world.join(name);
+    }
+    for (one, other) in [("alice", "bob"), ("carol", "bob")] {
+        world.befriend(one, other);
+    }
+    let backup = world.relay().store().clone();
+    world.send("alice", "bob", "with the first keys");
+    world.settle();
+    world.stop("bob");
+    world.roll_back_relay(backup);
+    world.send("carol", "bob", "with the same keys");
+    world.settle();
+    world.start("bob");
+    world.run(300);
+    let mut shown = world.read("bob");
+    shown.sort();
+    let expected = [
+        from("alice", &["with the first keys"]),
+        from("carol", &["with the same keys"]),
+    ];
+    assert_eq!(shown, expected.concat());
+}
