@@ -56,6 +56,13 @@ pub enum Request {
         /// False to unblock.
         blocked: bool,
     },
+    /// Show what was kept when the identity of a contact was not the pinned one.
+    ContactEvidence {
+        /// The contact.
+        contact: String,
+        /// Write it to files here (an absolute path).
+        save: Option<PathBuf>,
+    },
     /// Send a letter.
     Send {
         /// The contact.
@@ -113,6 +120,8 @@ pub enum Answer {
     Contact(view::Contact),
     /// A safety number.
     SafetyNumber(view::SafetyNumber),
+    /// What was shown instead of a contact's identity.
+    Evidence(view::Evidence),
     /// A letter, sent or received.
     Letter(view::Letter),
     /// How far a long transfer is.

@@ -141,7 +141,7 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::UnknownContact => "see `letterlock contact list`",
         EngineError::Blocked => "unblock with `letterlock contact block NAME --undo`",
         EngineError::IdentityChanged { .. } => {
-            "ask the person in another way, compare `letterlock contact verify NAME --number`, or take a new invite"
+            "ask the person in another way, compare `letterlock contact verify NAME --number`, or take a new invite; `letterlock contact evidence NAME` shows what was kept"
         }
         EngineError::BadKeys { .. } => "the relay may be lying; ask the person for an invite",
         EngineError::TextTooLong { .. } => "send it as a file: `--file PATH`",

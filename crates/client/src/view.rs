@@ -219,6 +219,21 @@ impl FailureKind {
     }
 }
 
+/// What was shown instead of a contact's identity: kept as received and signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What the contact is called here.
+    pub contact: String,
+    /// The account that is pinned.
+    pub account_id: String,
+    /// The account that was shown instead; nothing where what was shown is no valid account log.
+    pub shown_account_id: Option<String>,
+    /// When, in seconds since 1970.
+    pub seen_at: u64,
+    /// The file that was written, if one was.
+    pub path: Option<String>,
+}
+
 /// A failure for people.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {

@@ -25,6 +25,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Invite(invite) => Shown::Result(format!("{}\n", text::line(&invite.invite))),
         Answer::Contact(contact) => Shown::Result(self::contact(contact)),
         Answer::SafetyNumber(number) => Shown::Result(format!("{}\n", text::line(&number.number))),
+        Answer::Evidence(evidence) => Shown::Result(self::evidence(evidence)),
         Answer::Letter(letter) => Shown::Result(self::letter(letter)),
         Answer::Saved(saved) => Shown::Result(self::saved(saved)),
         Answer::Notice(notice) => Shown::Talk(format!("note: {}\n", text::line(&notice.message))),
@@ -99,6 +100,21 @@ fn log_entry(entry: &view::LogEntry) -> String {
         let _ = writeln!(shown, "      device         {}", text::line(device));
     }
     shown
+}
+
+fn evidence(evidence: &view::Evidence) -> String {
+    let shown = evidence.shown_account_id.as_deref();
+    let mut lines = format!(
+        "{}  {}\n  pinned  {}\n  shown   {}\n",
+        time::local(evidence.seen_at),
+        text::line(&evidence.contact),
+        text::line(&evidence.account_id),
+        shown.map_or_else(|| "no valid account log".to_owned(), text::line)
+    );
+    if let Some(path) = &evidence.path {
+        let _ = writeln!(lines, "  file    {}", text::line(path));
+    }
+    lines
 }
 
 fn contact(contact: &view::Contact) -> String {

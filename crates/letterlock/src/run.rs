@@ -100,6 +100,10 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
             Some("no contacts yet; next: letterlock contact add INVITE"),
             None,
         ),
+        Request::ContactEvidence { .. } => (
+            Some("nothing is kept: the identity of this contact never changed"),
+            None,
+        ),
         Request::Receive { follow: false, .. } => (Some("no new letters"), None),
         Request::Read { .. } => (Some("no letters here"), None),
         Request::Search { .. } => (Some("no letter has all these words"), None),

@@ -68,6 +68,9 @@ impl Loop {
                     blocked,
                 })
             }
+            Request::ContactEvidence { contact, save } => {
+                self.evidence(&contact, save.as_deref()).map(Some)
+            }
             Request::Send {
                 to,
                 text,

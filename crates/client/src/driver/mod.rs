@@ -12,6 +12,7 @@
 
 mod begin;
 mod calls;
+mod evidence;
 mod files;
 mod receive;
 mod relays;

@@ -1,8 +1,10 @@
 //! `letterlock contact add|list|verify|block`
 
-use super::{Job, Profile};
+use super::{Job, Profile, absolute};
 use clap::{Args, Subcommand};
 use client::api::Request;
+use client::view::Failure;
+use std::path::PathBuf;
 
 /// Add, list, verify and block contacts
 #[derive(Debug, Args)]
@@ -38,6 +40,17 @@ enum ContactCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Show what was kept when the identity of a contact was not the one known here
+    ///
+    /// Each piece holds the pinned account log and what was shown instead, as received and signed, so that it can
+    /// be shown to others.
+    Evidence {
+        /// The contact
+        name: String,
+        /// Write each piece to a file in this folder
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
+    },
     /// Take no more letters from a contact
     Block {
         /// The contact
@@ -58,7 +71,7 @@ pub(crate) struct Verify {
 }
 
 impl ContactArgs {
-    pub(super) fn into_job(self, profile: Profile) -> Job {
+    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
         let request = match self.command {
             ContactCommand::Add { who, petname } => Request::ContactAdd { who, petname },
             ContactCommand::List => Request::ContactList,
@@ -71,13 +84,17 @@ impl ContactArgs {
                     contact: name,
                     compared: yes,
                 };
-                return Job::Verify(profile, verify);
+                return Ok(Job::Verify(profile, verify));
             }
+            ContactCommand::Evidence { name, save } => Request::ContactEvidence {
+                contact: name,
+                save: save.map(absolute).transpose()?,
+            },
             ContactCommand::Block { name, undo } => Request::ContactBlock {
                 contact: name,
                 blocked: !undo,
             },
         };
-        Job::Ask(profile, request)
+        Ok(Job::Ask(profile, request))
     }
 }

@@ -118,7 +118,7 @@ impl LowArgs {
             Command::Completions(args) => Ok(Job::Completions(args.shell)),
             Command::Account(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Invite(args) => Ok(args.into_job(self.globals.profile()?)),
-            Command::Contact(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Contact(args) => args.into_job(self.globals.profile()?),
             Command::Send(args) => args.into_job(self.globals.profile()?),
             Command::Receive(args) => args.into_job(self.globals.profile()?),
             Command::Read(args) => Ok(args.into_job(self.globals.profile()?)),

@@ -47,6 +47,22 @@ fn a_name_with_another_account_behind_it_is_a_hard_stop() {
         assert_eq!(contact["trust"], "changed");
         assert_eq!(contact["account_id"], before["account_id"], "the pin stays");
     }
+    let id_of = |person: &Person| person.json(&["account", "show"])[0]["account_id"].clone();
+    let folder = town.path("evidence");
+    let kept = alice.json(&[
+        "contact",
+        "evidence",
+        "bob",
+        "--save",
+        folder.to_str().unwrap(),
+    ]);
+    assert_eq!(kept.len(), 1, "the same lie is kept once");
+    assert_eq!(kept[0]["account_id"], id_of(&bob));
+    assert_eq!(kept[0]["shown_account_id"], id_of(&mallory));
+    let file = std::fs::read(kept[0]["path"].as_str().unwrap()).unwrap();
+    assert!(file.len() > 10_000, "both logs, {} bytes", file.len());
+    assert!(bob.json(&["contact", "evidence", "alice"]).is_empty());
+
     let stop = alice.fails(3, &["send", "bob", "not for mallory"]);
     assert_eq!(stop["kind"], "refused");
     assert!(

@@ -103,6 +103,7 @@ fn the_guide_lists_every_field() {
         "invite: expires_at invite",
         "safety_number: contact number verified",
         "saved: letter name path size",
+        "evidence: account_id contact path seen_at shown_account_id",
         "failed: hint kind message",
         "notice: message notice",
         "listening: url",
