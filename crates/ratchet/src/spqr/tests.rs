@@ -453,11 +453,8 @@ fn late_keys_are_kept_within_the_window_and_used_once() {
 
 /// A chain stored with its sending counter at some value.
 fn chain_with_counter(counter: u32) -> Chain {
-    let mut out = Writer::new();
-    chain(Role::A2B).write(&mut out);
-    let mut stored = out.finish();
-    // Role 1, limits 8, epochs 16, root 32, number of links 4: then the first counter.
-    stored[61..65].copy_from_slice(&counter.to_be_bytes());
+    let mut stored = stored(&chain(Role::A2B));
+    stored[BEFORE_LINKS..BEFORE_LINKS + 4].copy_from_slice(&counter.to_be_bytes());
     Chain::read(&mut Reader::new(&stored)).unwrap()
 }
 
@@ -470,6 +467,31 @@ fn sending_counter_never_wraps() {
         Some(SpqrError::CounterEnd)
     );
     assert_eq!(sender.can_send(0).err(), Some(SpqrError::CounterEnd));
+}
+
+/// Bytes of a stored chain before its first link: role 1, limits 8, epochs 16, root 32, number of links 4.
+const BEFORE_LINKS: usize = 61;
+
+fn stored(chain: &Chain) -> Vec<u8> {
+    let mut out = Writer::new();
+    chain.write(&mut out);
+    out.finish()
+}
+
+#[test]
+fn sending_key_of_the_epoch_before_is_erased() {
+    let mut sender = chain(Role::A2B);
+    sender.send_key(0, &LETTERLOCK).unwrap();
+    let old = stored(&sender)[BEFORE_LINKS + 5..BEFORE_LINKS + 37].to_vec();
+    let new = sender.new_epoch(1, &key(1), &LETTERLOCK).unwrap();
+    sender.add_epoch(new);
+    assert!(
+        holds(&stored(&sender), &old),
+        "the epoch may still be sent in"
+    );
+    sender.send_key(1, &LETTERLOCK).unwrap();
+    assert!(!holds(&stored(&sender), &old));
+    assert!(sender.send_key(0, &LETTERLOCK).is_err());
 }
 
 #[test]

@@ -331,6 +331,34 @@ fn other_encodings_of_a_ratchet_message_are_refused() {
 }
 
 #[test]
+fn other_encodings_of_a_pre_key_message_are_refused() {
+    for profile in PROFILES {
+        let mut pair = Pair::begun(profile, 13, Stock::OneTime);
+        let first = pair.write(Alice, b"a letter");
+        let tolerant = profile == Profile::Signal;
+        // A registration id of zero need not stand there, or must.
+        let absent = rewrapped(&first, |f| f.list.retain(|(number, _)| *number != 5));
+        assert_eq!(
+            accepts(profile, MessageKind::PreKey, &absent.bytes),
+            tolerant
+        );
+        // The identity with its top bit is another identity, and malformed where keys are canonical.
+        let identity = rewrapped(&first, |f| f.bytes(3)[32] |= 0x80);
+        assert_eq!(
+            accepts(profile, MessageKind::PreKey, &identity.bytes),
+            tolerant
+        );
+        assert!(pair.read(Bob, &identity).is_err());
+        // Fields of the other profile.
+        let lists = rewrapped(&first, |f| f.list.retain(|(number, _)| *number < 9));
+        assert_eq!(
+            accepts(profile, MessageKind::PreKey, &lists.bytes),
+            tolerant
+        );
+    }
+}
+
+#[test]
 fn message_without_spqr_part_is_refused() {
     for profile in PROFILES {
         let mut pair = Pair::begun(profile, 10, Stock::OneTime);
@@ -394,6 +422,10 @@ fn messages_beyond_a_mebibyte_are_refused() {
         assert!(!accepts(profile, MessageKind::PreKey, &long.bytes));
         let inner = Fields::of(&long.bytes, 0).bytes(4).clone();
         assert!(!accepts(profile, MessageKind::Message, &inner));
+        let padded = rewrapped(&first, |fields| {
+            fields.list.push((99, Value::Bytes(vec![0; 1 << 20])));
+        });
+        assert!(!accepts(profile, MessageKind::PreKey, &padded.bytes));
     }
 }
 
