@@ -1,9 +1,20 @@
 //! Pre-keys as a relay hands them out, and as a store keeps them.
 #![no_main]
 
+#[path = "../../crates/ratchet/tests/sessions/support.rs"]
+mod support;
+
+use std::cell::RefCell;
+
 use letterlock_ratchet::{
-    KemPreKey, KemPreKeyPublic, OneTimePreKey, OneTimePreKeyPublic, SignedPreKey, SignedPreKeyPublic,
+    KemPreKey, KemPreKeyPublic, OneTimePreKey, OneTimePreKeyPublic, Profile, SignedPreKey,
+    SignedPreKeyPublic,
 };
+use support::Person;
+
+thread_local! {
+    static PERSON: RefCell<Person> = RefCell::new(Person::new(Profile::Letterlock, 0xa, 0xb, 1));
+}
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     // What is published has one encoding.
@@ -17,13 +28,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(key.encode(), data);
     }
     // What is stored, with the private half clamped, is read again.
-    if let Ok(key) = SignedPreKey::decode(data) {
-        assert!(SignedPreKey::decode(key.encode().expose_secret()).is_ok());
-    }
-    if let Ok(key) = KemPreKey::decode(data) {
-        assert!(KemPreKey::decode(key.encode().expose_secret()).is_ok());
-    }
-    if let Ok(key) = OneTimePreKey::decode(data) {
-        assert!(OneTimePreKey::decode(key.encode().expose_secret()).is_ok());
-    }
+    PERSON.with_borrow_mut(|person| {
+        person.pre_keys.signed.extend(SignedPreKey::decode(data).ok().map(|key| (1, key)));
+        person.pre_keys.kem.extend(KemPreKey::decode(data).ok().map(|key| (1, key)));
+        person.pre_keys.one_time.extend(OneTimePreKey::decode(data).ok().map(|key| (1, key)));
+        person.reload();
+    });
 });
