@@ -167,11 +167,11 @@ impl Job for AcknowledgeJob {
 
     fn finish(self: Box<Self>, committed: Option<u64>) {
         let reply = if committed.is_some() {
+            self.state.metrics.acknowledged();
             Reply::Done
         } else {
             refusal::storage()
         };
-        self.state.metrics.acknowledged();
         self.mailbox.answer(self.request_id, reply);
     }
 }

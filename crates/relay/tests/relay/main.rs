@@ -14,6 +14,9 @@ mod bad_input;
 mod blobs;
 mod bounds;
 mod directory;
+#[path = "../../benches/load/mod.rs"]
+mod load;
+mod load_generator;
 mod operator;
 mod prekeys;
 mod queues;
