@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         .into_job()
         .map_err(Stop::from)
         .and_then(|job| run::run(job, &mut screen));
-    screen.clear_bar();
+    screen.clear_bars();
     let Err(stop) = done else {
         return ExitCode::SUCCESS;
     };

@@ -5,14 +5,17 @@ use crate::render::{self, Shown};
 use crate::text;
 use client::api::Answer;
 use client::view::{self, Failure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// What a command writes to.
 pub(crate) struct Screen {
     json: bool,
-    bar: Option<ProgressBar>,
+    bars: MultiProgress,
+    /// Files under way, by what is said of them.
+    files: BTreeMap<String, ProgressBar>,
     results: u64,
 }
 
@@ -21,7 +24,8 @@ impl Screen {
     pub(crate) fn new(json: bool) -> Self {
         Self {
             json,
-            bar: None,
+            bars: MultiProgress::new(),
+            files: BTreeMap::new(),
             results: 0,
         }
     }
@@ -75,7 +79,7 @@ impl Screen {
 
     /// Tells a failure.
     pub(crate) fn failure(&mut self, failure: &Failure) {
-        self.clear_bar();
+        self.clear_bars();
         let text = if self.json {
             render::json(&Answer::Failed(failure.clone()))
         } else {
@@ -84,9 +88,9 @@ impl Screen {
         self.to_stderr(&text);
     }
 
-    /// Takes the progress bar away.
-    pub(crate) fn clear_bar(&mut self) {
-        if let Some(bar) = self.bar.take() {
+    /// Takes the progress bars away.
+    pub(crate) fn clear_bars(&mut self) {
+        for bar in std::mem::take(&mut self.files).into_values() {
             bar.finish_and_clear();
         }
     }
@@ -99,10 +103,7 @@ impl Screen {
             out.write_all(text.as_bytes())?;
             out.flush()
         };
-        match &self.bar {
-            Some(bar) => bar.suspend(write)?,
-            None => write()?,
-        }
+        self.bars.suspend(write)?;
         Ok(())
     }
 
@@ -111,10 +112,7 @@ impl Screen {
         let write = || {
             let _ = io::stderr().lock().write_all(text.as_bytes());
         };
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        self.bars.suspend(write);
     }
 
     fn progress(&mut self, progress: &view::Progress) {
@@ -126,29 +124,31 @@ impl Screen {
             text::line(&progress.what),
             text::line(&progress.name)
         );
-        match &self.bar {
-            Some(bar) if bar.message() == of => bar.set_position(progress.done),
-            // The next file: a bar of its own, whose speed is not that of the last.
-            _ => {
-                self.clear_bar();
-                self.bar = Some(new_bar(of, progress));
-            }
-        }
         if progress.done >= progress.total {
-            self.clear_bar();
+            if let Some(bar) = self.files.remove(&of) {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        match self.files.get(&of) {
+            Some(bar) => bar.set_position(progress.done),
+            None => {
+                let bar = self.bars.add(new_bar(&of, progress));
+                // What was done before this process is no speed.
+                bar.reset_eta();
+                bar.tick();
+                self.files.insert(of, bar);
+            }
         }
     }
 }
 
-fn new_bar(of: String, progress: &view::Progress) -> ProgressBar {
+fn new_bar(of: &str, progress: &view::Progress) -> ProgressBar {
     let template = "{msg} [{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(progress.total)
+    ProgressBar::new(progress.total)
         .with_style(style.progress_chars("=> "))
-        .with_message(of)
-        .with_position(progress.done);
-    // What was done before this process is no speed.
-    bar.reset_eta();
-    bar
+        .with_message(of.to_owned())
+        .with_position(progress.done)
 }

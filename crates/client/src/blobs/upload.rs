@@ -277,19 +277,22 @@ async fn watch(
     let mut last = sent.load(Ordering::Relaxed);
     let before = last;
     let mut since = os::instant();
+    let report = |now: u64| {
+        // Overhead of sealing is left out: people count the file's bytes.
+        let sealed = offset.saturating_add(now.saturating_sub(before));
+        let _ = events.try_send(FileEvent::Sent {
+            blob: upload.blob,
+            done: plain_part(sealed, total, length),
+            total: length,
+        });
+    };
+    report(before);
     loop {
         tokio::time::sleep(limits::PROGRESS).await;
         let now = sent.load(Ordering::Relaxed);
         if now != last {
             (last, since) = (now, os::instant());
-            // Overhead of sealing is left out: people count the file's bytes.
-            let sealed = offset.saturating_add(now.saturating_sub(before));
-            let done = plain_part(sealed, total, length);
-            let _ = events.try_send(FileEvent::Sent {
-                blob: upload.blob,
-                done,
-                total: length,
-            });
+            report(now);
         } else if since.elapsed() > limits::STALL {
             return NetProblem::Silent.into();
         }

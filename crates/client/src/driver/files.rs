@@ -27,6 +27,7 @@ pub(super) struct Files {
 struct Uploading {
     letter: LetterId,
     name: String,
+    total: u64,
     task: AbortHandle,
 }
 
@@ -88,6 +89,7 @@ impl Loop {
             return;
         };
         let (letter, name) = (upload.letter, upload.attachment.name.clone());
+        let total = upload.attachment.length;
         let (events, places) = (self.files.events(), Arc::clone(&self.files.places));
         let task = tokio::spawn(async move {
             let Ok(_place) = places.acquire().await else {
@@ -100,6 +102,7 @@ impl Loop {
             Uploading {
                 letter,
                 name,
+                total,
                 task: task.abort_handle(),
             },
         );
@@ -162,6 +165,7 @@ impl Loop {
             if let Some(receiving) = self.receiving(call) {
                 receiving.saving = Some(place);
             }
+            self.came(call, 0);
             return;
         }
     }
@@ -194,6 +198,9 @@ impl Loop {
         match event {
             FileEvent::Sent { blob, done, total } => self.sent(&blob, done, total),
             FileEvent::Uploaded { blob } => {
+                if let Some(total) = self.files.uploads.get(&blob).map(|upload| upload.total) {
+                    self.sent(&blob, total, total);
+                }
                 self.files.uploads.remove(&blob);
                 self.take(Input::Uploaded { blob });
             }
