@@ -39,10 +39,16 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
         .filter(|target| chosen.is_empty() || chosen.contains(target))
     {
         println!("\n== {target}");
-        let mut line = Line::parse("cargo fuzz run --sanitizer none")
-            .with(target)
-            .with("--")
-            .with(format!("-max_len={LONGEST}"));
+        let mut line = Line::parse("cargo fuzz run --sanitizer none").with(target);
+        let seeds = format!("fuzz/seeds/{target}");
+        if root.join(&seeds).is_dir() {
+            // The first folder takes what is found, the second is only read.
+            let corpus = format!("fuzz/corpus/{target}");
+            let folder = root.join(&corpus);
+            std::fs::create_dir_all(&folder).map_err(|e| Failure::reading(&folder, &e))?;
+            line = line.with(corpus).with(seeds);
+        }
+        let mut line = line.with("--").with(format!("-max_len={LONGEST}"));
         if smoke {
             line = line.with(format!("-max_total_time={SMOKE_SECONDS}"));
         }
