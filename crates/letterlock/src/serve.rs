@@ -16,6 +16,11 @@ struct Listening<'u> {
 
 /// Runs a relay until interrupted.
 pub(crate) async fn serve(config: relay::Config, screen: &mut Screen) -> Result<(), Stop> {
+    if config.listen.ip().is_unspecified() && config.public_host.is_none() {
+        screen.talk(
+            "note: nobody else reaches this address; set public_host in a file and give it with --config FILE",
+        );
+    }
     let running = start(config).await?;
     let url = running.url();
     match screen.either(&format!("listening on {url}\n"), &Listening { url }) {

@@ -24,12 +24,13 @@ enum RelayCommand {
 /// Run a relay until interrupted
 ///
 /// Prints `listening on URL` when it is ready; the URL is what `account create --relay` takes. On loopback it speaks
-/// plain HTTP, elsewhere TLS 1.3, and then the URL carries the pin of its key.
+/// plain HTTP, elsewhere TLS 1.3, and then the URL carries the pin of its key. A relay that listens on all addresses
+/// needs the name by which others reach it: `public_host = "relay.example"` in the settings.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   letterlock relay serve --listen 127.0.0.1:8440
-  letterlock relay serve --listen 0.0.0.0:8440 --data /var/lib/letterlock-relay")]
+  letterlock relay serve --listen 0.0.0.0:8440 --data /var/lib/letterlock-relay --config relay.toml")]
 struct ServeArgs {
     #[command(flatten)]
     data: DataArgs,

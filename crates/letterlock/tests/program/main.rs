@@ -22,4 +22,5 @@ mod kill;
 mod refusals;
 mod story;
 mod support;
+mod tls;
 mod tour;

@@ -12,9 +12,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// What the relay makes for TLS, in its folder.
+const KEY_FILES: [&str; 2] = ["tls-certificate.pem", "tls-key.pem"];
+
 /// A folder with a relay.
 pub(crate) struct Town {
     relay: Option<Process>,
+    listen: String,
+    settings: Option<PathBuf>,
     url: String,
     data: PathBuf,
     /// Beside which process the relay runs.
@@ -25,22 +30,35 @@ pub(crate) struct Town {
 impl Town {
     /// Starts a relay on a free port of loopback.
     pub(crate) fn new() -> Self {
+        let mut town = Self::empty();
+        town.listen = format!("127.0.0.1:{}", free_port());
+        town.url = format!("http://{}", town.listen);
+        town.start_relay();
+        town
+    }
+
+    /// Starts a relay that speaks TLS, as it does on every address but loopback.
+    pub(crate) fn with_tls() -> Self {
+        let mut town = Self::empty();
+        town.listen = format!("0.0.0.0:{}", free_port());
+        let settings = town.path("relay.toml");
+        std::fs::write(&settings, "public_host = \"localhost\"\n").unwrap();
+        town.settings = Some(settings);
+        town.start_relay();
+        town
+    }
+
+    fn empty() -> Self {
         let dir = TempDir::with_prefix("letterlock-test-").unwrap();
-        let mut town = Self {
+        Self {
             relay: None,
+            listen: String::new(),
+            settings: None,
             url: String::new(),
             data: dir.path().join("relay"),
             beside: None,
             dir,
-        };
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        town.url = format!("http://127.0.0.1:{port}");
-        town.start_relay();
-        town
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -53,7 +71,8 @@ impl Town {
 
     /// `HOST:PORT` of the relay.
     pub(crate) fn authority(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        let (_, rest) = self.url.split_once("://").unwrap();
+        rest.split('#').next().unwrap()
     }
 
     pub(crate) fn relay_data(&self) -> PathBuf {
@@ -74,16 +93,18 @@ impl Town {
             .beside
             .map_or_else(letterlock, process::letterlock_beside);
         command
-            .args(["relay", "serve", "--listen", self.authority(), "--data"])
+            .args(["relay", "serve", "--listen", &self.listen, "--data"])
             .arg(self.relay_data());
+        if let Some(settings) = &self.settings {
+            command.arg("--config").arg(settings);
+        }
         let mut relay = Process::spawn(&mut command);
         let line = relay.next_line().expect("the relay says where it listens");
-        assert_eq!(
-            line,
-            format!("listening on {}", self.url),
-            "{}",
-            relay.stderr()
-        );
+        let url = line.strip_prefix("listening on ").expect("the one line");
+        if self.url.is_empty() {
+            self.url = url.to_owned();
+        }
+        assert_eq!(url, self.url, "the address stays: {}", relay.stderr());
         self.relay = Some(relay);
     }
 
@@ -99,6 +120,26 @@ impl Town {
             let ran = relay.wait();
             assert_eq!(ran.code, Some(0), "{ran:?}");
         }
+    }
+
+    /// Starts the relay again without its TLS key: it makes another one.
+    pub(crate) fn lose_key(&mut self) {
+        self.stop_relay();
+        for file in KEY_FILES {
+            std::fs::rename(self.data.join(file), self.path(file)).unwrap();
+        }
+        let url = std::mem::take(&mut self.url);
+        self.start_relay();
+        assert_ne!(std::mem::replace(&mut self.url, url), self.url);
+    }
+
+    /// Starts the relay again with the key that it had lost.
+    pub(crate) fn find_key(&mut self) {
+        self.stop_relay();
+        for file in KEY_FILES {
+            std::fs::rename(self.path(file), self.data.join(file)).unwrap();
+        }
+        self.start_relay();
     }
 
     /// Ends the relay as a power cut does.
@@ -133,6 +174,12 @@ impl Town {
         assert_eq!(first.receive(), ["It is me."]);
         (first, second)
     }
+}
+
+/// A port of loopback that nobody listens on.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// Somebody with a home.
