@@ -104,6 +104,7 @@ impl From<EngineError> for Failure {
 fn kind(error: &EngineError) -> FailureKind {
     match error {
         EngineError::InvalidName
+        | EngineError::OwnInvite
         | EngineError::InvalidRelay
         | EngineError::InvalidInvite
         | EngineError::EmptyLetter

@@ -147,7 +147,7 @@ async fn attempt(
         Stop::Lost(failure(
             FailureKind::Refused,
             "the enclosure's address makes no sense",
-            None,
+            Some("ask the sender to send it again, from another program"),
         ))
     };
     let url = RelayUrl::parse(&job.enclosure.relay).map_err(|_| nonsense())?;

@@ -94,17 +94,24 @@ pub(crate) fn attachment(path: &Path) -> Result<Attachment, Failure> {
         io::ErrorKind::NotFound => failure(
             FailureKind::NotFound,
             format!("{shown}: there is no such file"),
-            None,
+            Some("check the path"),
         ),
         io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => {
-            let hint = "pack a directory first, for example with tar";
+            let hint = "pack a folder first, for example with tar; save what comes from a pipe or device to a file";
             failure(
                 FailureKind::Usage,
                 format!("{shown} is not a plain file"),
                 Some(hint),
             )
         }
-        _ => failure(FailureKind::Failed, format!("{shown}: {error}"), None),
+        _ => {
+            let hint = "check that you may read the file, and that its name is UTF-8";
+            failure(
+                FailureKind::Failed,
+                format!("{shown}: {error}"),
+                Some(hint),
+            )
+        }
     })
 }
 
