@@ -122,6 +122,8 @@ enum Access {
 struct Local {
     agent: Agent,
     driver: Driver,
+    /// Whether the profile was not there before.
+    made: bool,
     _lock: ProfileLock,
 }
 
@@ -154,10 +156,15 @@ impl Door {
             let Local {
                 agent,
                 driver,
+                made,
                 _lock,
             } = *local;
             agent.close().await;
-            driver.close().await;
+            let empty = driver.close().await;
+            // No account came of it: the next attempt may choose another passphrase.
+            if made && empty {
+                store::remove(&self.home);
+            }
         }
         if let Some(done) = closed {
             let _ = done.send(());
@@ -218,11 +225,12 @@ impl Door {
         let home = self.home.clone();
         let passphrase = SecretBytes::from(self.passphrase.expose_secret());
         // The passphrase takes a while to stretch; others go on meanwhile.
+        let made = !store::is_profile(&home);
         let opened = tokio::task::spawn_blocking(move || {
-            if store::is_profile(&home) {
-                ProfileStore::open(&home, &passphrase)
-            } else {
+            if made {
                 ProfileStore::create(&home, &passphrase)
+            } else {
+                ProfileStore::open(&home, &passphrase)
             }
         });
         let store = opened
@@ -233,6 +241,7 @@ impl Door {
         Ok(Local {
             agent,
             driver,
+            made,
             _lock: lock,
         })
     }

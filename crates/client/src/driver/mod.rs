@@ -48,7 +48,15 @@ pub(crate) enum Message {
     /// Something somebody waits for may be due.
     Alarm,
     /// Finish, and hand the connections out so that they can be seen to their end.
-    Close(oneshot::Sender<Vec<JoinHandle<()>>>),
+    Close(oneshot::Sender<Closed>),
+}
+
+/// What is left of a closed profile.
+pub(crate) struct Closed {
+    /// Connections that still send their last frames.
+    connections: Vec<JoinHandle<()>>,
+    /// Whether the profile holds no account.
+    empty: bool,
 }
 
 /// The driver of one open profile.
@@ -111,16 +119,21 @@ impl Driver {
         calls
     }
 
-    /// Lets requests under way get their answers for a short while, then ends. The profile is closed after it.
-    pub(crate) async fn close(self) {
+    /// Lets requests under way get their answers for a short while, then ends. The profile is closed after it; true
+    /// if it holds no account.
+    pub(crate) async fn close(self) -> bool {
         self.clock.abort();
-        let (done, connections) = oneshot::channel();
+        let (done, closed) = oneshot::channel();
         if self.inbox.send(Message::Close(done)).await.is_err() {
-            return;
+            return false;
         }
-        for connection in connections.await.unwrap_or_default() {
+        let Ok(Closed { connections, empty }) = closed.await else {
+            return false;
+        };
+        for connection in connections {
             let _ = tokio::time::timeout(limits::CLOSE, connection).await;
         }
+        empty
     }
 }
 
@@ -144,7 +157,7 @@ impl Loop {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
         self.started();
-        let mut closing: Option<(Instant, oneshot::Sender<Vec<JoinHandle<()>>>)> = None;
+        let mut closing: Option<(Instant, oneshot::Sender<Closed>)> = None;
         while let Some(message) = messages.blocking_recv() {
             match message {
                 Message::Call(call) => self.begin(call),
@@ -171,7 +184,8 @@ impl Loop {
     }
 
     /// Closes the profile before anybody hears of it.
-    fn end(self, done: oneshot::Sender<Vec<JoinHandle<()>>>) {
+    fn end(self, done: oneshot::Sender<Closed>) {
+        let empty = matches!(self.engine.account(&self.store), Ok(None));
         let Self {
             store,
             mut relays,
@@ -181,7 +195,7 @@ impl Loop {
         files.stop();
         let connections = relays.close();
         drop(store);
-        let _ = done.send(connections);
+        let _ = done.send(Closed { connections, empty });
     }
 
     fn started(&mut self) {

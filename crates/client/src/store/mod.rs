@@ -76,6 +76,16 @@ impl Files {
     }
 }
 
+/// Removes a profile that nobody has open and that holds nothing. At every instant it is whole or none: a database
+/// under its first name belongs to a key file, and is nothing without one.
+pub(crate) fn remove(home: &Path) {
+    let files = Files::of(home);
+    if crate::os::rename_new(&files.database, &files.new).is_ok_and(|renamed| renamed) {
+        crate::os::remove(&files.key);
+        crate::os::remove(&files.new);
+    }
+}
+
 /// Whether a home holds a profile, whole or damaged.
 pub(crate) fn is_profile(home: &Path) -> bool {
     let files = Files::of(home);

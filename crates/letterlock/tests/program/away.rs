@@ -72,6 +72,10 @@ fn without_a_relay_other_commands_say_so() {
     let url = town.url().to_owned();
     let create = ["account", "create", "carol", "--relay", &url];
     assert_eq!(carol.fails(4, &create)["kind"], "unreachable");
+    assert!(
+        !carol.home.join("profile.key").exists(),
+        "the next attempt may choose another passphrase"
+    );
     assert_eq!(
         alice.fails(4, &["contact", "add", &address])["kind"],
         "unreachable"
