@@ -80,6 +80,10 @@ impl World {
             }
             Outgoing::Acknowledge { queue, up_to } => self.acknowledge(name, queue, up_to),
             Outgoing::Subscribe(subscription) => self.subscribe(name, subscription.queue),
+            // Blobs go another way than letters; here they are stored at once.
+            Outgoing::Upload(upload) => {
+                let _full_disk = self.feed(name, Input::Uploaded { blob: upload.blob });
+            }
             _ => {}
         }
     }

@@ -16,6 +16,7 @@
 
 mod chance;
 mod driver;
+mod guard;
 mod network;
 mod person;
 mod relay_model;
@@ -24,6 +25,7 @@ mod store;
 mod world;
 
 pub use chance::Chance;
+pub use guard::{Logged, Secrets};
 pub use network::Weather;
 pub use person::{CrashPoint, Person};
 pub use relay_model::RelayModel;

@@ -26,6 +26,15 @@ impl MemoryStore {
         found.map(|(letter, _)| *letter).collect()
     }
 
+    /// The values of a table.
+    pub fn values(&self, table: Table) -> impl Iterator<Item = &[u8]> {
+        let rows = self
+            .rows
+            .iter()
+            .filter(move |((other, _), _)| *other == table);
+        rows.map(|(_, value)| value.as_slice())
+    }
+
     /// The number of rows of a table.
     #[must_use]
     pub fn count(&self, table: Table) -> usize {
