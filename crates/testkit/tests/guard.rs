@@ -116,6 +116,7 @@ fn network_and_relay_of_a_world_see_no_text_and_no_key() {
     secrets.word("an answer", ANSWER);
     secrets.word("the name of a file", FILE_NAME);
     secrets.word("the id of a letter", &letter.to_string());
+    secrets.key(letter.as_bytes());
     let stored = world.relay().store().bytes();
     secrets.assert_absent("the relay", &stored);
     secrets.assert_absent("the network", world.tapped());
