@@ -26,6 +26,8 @@ pub const TOP_UP_BELOW: u32 = 10;
 pub const PRE_KEY_VALID_SECONDS: u64 = 90 * 24 * 3600;
 /// Seconds a sealed body is kept for sending again.
 pub const SENT_KEPT_SECONDS: u64 = 30 * 24 * 3600;
+/// Seconds between two searches for bodies that were kept long enough.
+pub const SWEEP_SECONDS: u64 = 3600;
 /// Seconds until a letter without receipt is offered to the relay again when a connection begins.
 pub const RESEND_AFTER_SECONDS: u64 = 24 * 3600;
 /// Receipts wait up to so many seconds, so that they say less about when a letter was read.

@@ -16,7 +16,7 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::turns;
 use crate::waiting;
-use keys::{AccountId, DeviceId, LetterId};
+use keys::{AccountId, DeviceId, LetterId, Timestamp};
 
 /// Stores a request for a relay and hands it out.
 pub(crate) fn add(
@@ -251,21 +251,26 @@ fn requeue(
     Ok(Some(id))
 }
 
-/// Deletes sealed bodies that have waited for a receipt too long.
+/// When sealed bodies were last looked through: BE8 seconds.
+const SWEPT: &[u8] = b"sent-swept";
+
+/// Deletes sealed bodies that have waited for a receipt too long; looks once an hour. Their letters stay sent: the
+/// relay took them, and perhaps only the receipt was lost.
 pub(crate) fn expire_sent(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let swept = tx.get(Table::Meta, SWEPT)?;
+    let swept = swept.and_then(|swept| swept.as_slice().try_into().ok());
+    let swept = Timestamp::from_secs(swept.map_or(0, u64::from_be_bytes));
+    // A clock that was set back must not stop the sweeps until it is where it was.
+    if swept <= tx.now && tx.now.since(swept) < limits::SWEEP_SECONDS {
+        return Ok(());
+    }
+    let now = tx.now.as_secs().to_be_bytes().to_vec();
+    tx.put(Table::Meta, SWEPT.to_vec(), zeroize::Zeroizing::new(now));
     tx.each(Table::Sent, &[], |tx, message, bytes| {
-        let sent = SentBody::decode(bytes)?;
-        if tx.now.since(sent.accepted_at) < limits::SENT_KEPT_SECONDS {
-            return Ok(());
+        if tx.now.since(SentBody::decode(bytes)?.accepted_at) >= limits::SENT_KEPT_SECONDS {
+            tx.delete(Table::Sent, message.to_vec());
         }
-        tx.delete(Table::Sent, message.to_vec());
-        match sent.purpose {
-            Purpose::Send {
-                letter: Some(letter),
-                ..
-            } => letters::fail(tx, &letter, EngineError::Undeliverable),
-            _ => Ok(()),
-        }
+        Ok(())
     })
 }
 

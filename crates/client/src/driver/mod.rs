@@ -217,6 +217,7 @@ impl Loop {
     fn tick(&mut self) {
         self.take(Input::Tick);
         self.relays.offer_again();
+        self.listen_again();
     }
 
     /// Hands an input to the engine that nobody waits for; false if it changed nothing.

@@ -11,7 +11,7 @@ use crate::view::{Failure, FailureKind, Notice};
 use bytes::Bytes;
 use engine::{EngineError, Input};
 use keys::QueueId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -44,6 +44,9 @@ struct Up {
     subscribing: BTreeMap<u64, QueueId>,
     /// Queues that hold bodies which did not come yet, up to which number.
     behind: BTreeMap<QueueId, u64>,
+    /// Queues with a body that could not be stored. What comes behind it is not taken: its acknowledgement would
+    /// cover the one that was lost.
+    deaf: BTreeSet<QueueId>,
 }
 
 impl Relays {
@@ -237,6 +240,7 @@ impl Loop {
             later: Vec::new(),
             subscribing: BTreeMap::new(),
             behind: BTreeMap::new(),
+            deaf: BTreeSet::new(),
         });
         if self.own_relay.is_some() {
             self.take(Input::Connected { relay, welcome });
@@ -244,12 +248,7 @@ impl Loop {
     }
 
     fn reply(&mut self, relay: &str, id: u64, reply: Box<wire::Reply>) {
-        let Some(up) = self
-            .relays
-            .open
-            .get_mut(relay)
-            .and_then(|relay| relay.up.as_mut())
-        else {
+        let Some(up) = self.up_of(relay) else {
             return;
         };
         // A relay answers only what it was asked: the number names a request of this connection.
@@ -268,12 +267,7 @@ impl Loop {
     }
 
     fn own_reply(&mut self, relay: &str, id: u64, reply: wire::Reply) {
-        let Some(up) = self
-            .relays
-            .open
-            .get_mut(relay)
-            .and_then(|relay| relay.up.as_mut())
-        else {
+        let Some(up) = self.up_of(relay) else {
             return;
         };
         let Some(queue) = up.subscribing.remove(&id) else {
@@ -281,6 +275,7 @@ impl Loop {
         };
         let next_seq = match reply {
             wire::Reply::Subscribed(subscribed) => {
+                up.deaf.remove(&queue);
                 let newest = subscribed.next_seq.saturating_sub(1);
                 if newest > subscribed.last_acknowledged {
                     up.behind.insert(queue, newest);
@@ -299,6 +294,9 @@ impl Loop {
         if self.own_relay.as_deref() != Some(relay) {
             return;
         }
+        if self.up_of(relay).is_some_and(|up| up.deaf.contains(&queue)) {
+            return;
+        }
         let handled = match self.feed(Input::Delivered {
             queue,
             seq,
@@ -306,8 +304,9 @@ impl Loop {
         }) {
             Ok(()) => true,
             Err(error @ (EngineError::Store(_) | EngineError::Internal { .. })) => {
-                // Not stored, so not acknowledged: it comes again on the next connection.
+                // Not stored, so not acknowledged: it comes again with the next subscription.
                 self.store_failed(&error);
+                self.up_of(relay).map(|up| up.deaf.insert(queue));
                 false
             }
             // It cannot be understood today or tomorrow, and must not stop what is behind it.
@@ -316,15 +315,27 @@ impl Loop {
                 true
             }
         };
-        let up = self
-            .relays
-            .open
-            .get_mut(relay)
-            .and_then(|relay| relay.up.as_mut());
-        if let (true, Some(up)) = (handled, up)
+        if let (true, Some(up)) = (handled, self.up_of(relay))
             && up.behind.get(&queue).is_some_and(|newest| *newest <= seq)
         {
             up.behind.remove(&queue);
+        }
+    }
+
+    fn up_of(&mut self, relay: &str) -> Option<&mut Up> {
+        self.relays.open.get_mut(relay)?.up.as_mut()
+    }
+
+    /// Asks again for what could not be stored.
+    pub(super) fn listen_again(&mut self) {
+        let Some(relay) = self.own_relay.clone() else {
+            return;
+        };
+        let Some(up) = self.up_of(&relay) else { return };
+        let asked = |queue: &&QueueId| !up.subscribing.values().any(|other| other == *queue);
+        let deaf: Vec<QueueId> = up.deaf.iter().filter(asked).copied().collect();
+        for queue in deaf {
+            self.subscribe(queue);
         }
     }
 
