@@ -28,6 +28,8 @@ struct Uploading {
     letter: LetterId,
     name: String,
     total: u64,
+    /// How far it ever was; an attempt that only gets so far again is no progress.
+    furthest: u64,
     task: AbortHandle,
 }
 
@@ -103,6 +105,7 @@ impl Loop {
                 letter,
                 name,
                 total,
+                furthest: 0,
                 task: task.abort_handle(),
             },
         );
@@ -226,21 +229,26 @@ impl Loop {
 
     /// Progress: those who wait for the letter wait on.
     fn sent(&mut self, blob: &BlobId, done: u64, total: u64) {
-        let Some(upload) = self.files.uploads.get(blob) else {
+        let Some(upload) = self.files.uploads.get_mut(blob) else {
             return;
         };
+        let moves = done > upload.furthest;
+        upload.furthest = upload.furthest.max(done);
+        let letter = upload.letter;
         let progress = Progress {
             what: "upload".to_owned(),
             name: upload.name.clone(),
             done,
             total,
         };
-        for call in self.senders_of(&upload.letter.clone()) {
+        for call in self.senders_of(&letter) {
             let Some(pending) = self.calls.open.get(&call) else {
                 continue;
             };
             let _ = pending.answers.try_send(Answer::Progress(progress.clone()));
-            if let Kind::Send(sending) = &pending.kind {
+            if let Kind::Send(sending) = &pending.kind
+                && moves
+            {
                 let patience = sending.patience;
                 self.wait_until(call, patience);
             }
