@@ -38,6 +38,18 @@ fn to_data(lanes: &Lanes) -> [u8; CHUNK_LEN] {
     data
 }
 
+/// The elements at each x, zero behind the end.
+fn to_rows(message: &[u8]) -> Vec<Lanes> {
+    let row = |chunk: &[u8]| {
+        let mut data = [0; CHUNK_LEN];
+        for (to, from) in data.iter_mut().zip(chunk) {
+            *to = *from;
+        }
+        to_lanes(&data)
+    };
+    message.chunks(CHUNK_LEN).map(row).collect()
+}
+
 /// How many points each polynomial needs: `rows`, and one more for the first `extra` of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Need {
@@ -69,6 +81,8 @@ impl Need {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Encoder {
     message: Vec<u8>,
+    /// The message as elements, a row for each x.
+    rows: Vec<Lanes>,
     next: u16,
 }
 
@@ -78,7 +92,12 @@ impl Encoder {
         if message.is_empty() || !message.len().is_multiple_of(2) || message.len() > MAX_MESSAGE {
             return Err(SpqrError::Internal);
         }
-        Ok(Self { message, next: 0 })
+        let rows = to_rows(&message);
+        Ok(Self {
+            message,
+            rows,
+            next: 0,
+        })
     }
 
     /// The message.
@@ -102,10 +121,10 @@ impl Encoder {
         let mut out = [0; 16];
         for (points, lanes) in Need::of(self.message.len()).groups() {
             let values = if x < points {
-                self.row(x)
+                self.rows.get(x).copied().unwrap_or_default()
             } else {
-                let rows: Vec<Lanes> = (0..points).map(|row| self.row(row)).collect();
-                lagrange::after_consecutive(&rows, index)
+                let rows = self.rows.get(..points).unwrap_or_default();
+                lagrange::after_consecutive(rows, index)
             };
             copy_lanes(&mut out, &values, lanes);
         }
@@ -113,17 +132,6 @@ impl Encoder {
             index,
             data: to_data(&out),
         }
-    }
-
-    /// The elements at one x, zero behind the end.
-    fn row(&self, x: usize) -> Lanes {
-        let start = x.saturating_mul(CHUNK_LEN);
-        let rest = self.message.get(start..).unwrap_or_default();
-        let mut data = [0; CHUNK_LEN];
-        for (to, from) in data.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        to_lanes(&data)
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {
@@ -137,6 +145,7 @@ impl Encoder {
             return Err(DecodeError::Invalid);
         }
         Ok(Self {
+            rows: to_rows(&message),
             message,
             next: input.u16()?,
         })

@@ -58,11 +58,11 @@ pub(super) fn mul_lanes(a: &Lanes, b: &Lanes) -> Lanes {
 }
 
 /// `sum_j factor_j · lanes_j`, by Horner's rule over the bits of the factors.
-pub(super) fn sum_of_products<'a>(terms: impl Iterator<Item = (u16, &'a Lanes)> + Clone) -> Lanes {
+pub(super) fn sum_of_products(factors: &[u16], lanes: &[Lanes]) -> Lanes {
     let mut sum = [0; 16];
     for bit in (0..16).rev() {
         times_x_lanes(&mut sum);
-        for (factor, lanes) in terms.clone() {
+        for (factor, lanes) in factors.iter().zip(lanes) {
             let mask = ((factor >> bit) & 1).wrapping_neg();
             for (sum, lane) in sum.iter_mut().zip(lanes) {
                 *sum ^= lane & mask;

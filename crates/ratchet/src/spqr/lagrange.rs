@@ -84,8 +84,7 @@ pub(super) fn after_consecutive(rows: &[Lanes], x: u16) -> Lanes {
 }
 
 fn evaluate(xs: &[u16], weights: &[u16], rows: &[Lanes], x: u16) -> Lanes {
-    let factors = factors(xs, weights, x);
-    gf::sum_of_products(factors.iter().flatten().copied().zip(rows))
+    gf::sum_of_products(factors(xs, weights, x).as_flattened(), rows)
 }
 
 /// `w_j prod_{m != j} (x - x_m)` for all j, sixteen at a time, the last sixteen filled up.
