@@ -16,6 +16,7 @@ mod metadata;
 mod program;
 mod secrets;
 mod size;
+mod soak;
 mod source;
 mod suite;
 mod tools;
@@ -37,6 +38,7 @@ usage: cargo xtask COMMAND
   check-docs                documents and comments name things that exist
   vectors PATH...           replay Triple Ratchet vectors: files or folders
   bench [NAME...]           list the benchmarks, or run some; `all` runs every one
+  soak                      the long forms of tests: 200 kills, a file of 2 GiB
   fuzz [--smoke] [TARGET]   list the fuzz targets, or run one; --smoke runs each for 20 seconds";
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         "check-docs" => report("check-docs", docs::check(&root)),
         "vectors" => vectors::run(&root, rest),
         "bench" => bench::run(&root, rest),
+        "soak" => soak::run(&root),
         "fuzz" => fuzz::run(&root, rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

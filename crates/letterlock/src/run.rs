@@ -11,7 +11,11 @@ use client::api::{Answer, Request};
 use client::view::Failure;
 use serde::Serialize;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// How long the end of a command waits for its threads.
+pub(crate) const LEAVING: Duration = Duration::from_secs(2);
 
 /// Does what the command line means.
 pub(crate) fn run(job: Job, screen: &mut Screen) -> Result<(), Stop> {
@@ -20,8 +24,9 @@ pub(crate) fn run(job: Job, screen: &mut Screen) -> Result<(), Stop> {
     }
     let runtime = runtime()?;
     let done = runtime.block_on(dispatch(job, screen));
-    // A thread that still works for nobody must not hold the end up.
-    runtime.shutdown_background();
+    // A thread that still works for nobody must not hold the end up for long. The others are waited for: OpenSSL frees
+    // what it keeps for a thread when the thread ends, and must not find that the process's exit did it meanwhile.
+    runtime.shutdown_timeout(LEAVING);
     done
 }
 

@@ -63,6 +63,7 @@ pub(crate) struct Closed {
 pub(crate) struct Driver {
     inbox: mpsc::Sender<Message>,
     clock: JoinHandle<()>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 impl Driver {
@@ -84,7 +85,7 @@ impl Driver {
             inbox: inbox.downgrade(),
             runtime: tokio::runtime::Handle::current(),
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("letterlock".to_owned())
             .spawn(move || state.run(messages))
             .map_err(|_| internal("no thread for the profile"))?;
@@ -98,7 +99,11 @@ impl Driver {
                 let _ = inbox.send(Message::Tick).await;
             }
         });
-        Ok(Self { inbox, clock })
+        Ok(Self {
+            inbox,
+            clock,
+            thread,
+        })
     }
 
     /// Makes a request.
@@ -124,10 +129,13 @@ impl Driver {
     pub(crate) async fn close(self) -> bool {
         self.clock.abort();
         let (done, closed) = oneshot::channel();
-        if self.inbox.send(Message::Close(done)).await.is_err() {
-            return false;
-        }
-        let Ok(Closed { connections, empty }) = closed.await else {
+        let _ = self.inbox.send(Message::Close(done)).await;
+        let closed = closed.await.ok();
+        // The thread's own end belongs to it: OpenSSL frees what it keeps for a thread there, and a process that
+        // exits meanwhile frees the same once more.
+        let thread = self.thread;
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let Some(Closed { connections, empty }) = closed else {
             return false;
         };
         for connection in connections {

@@ -11,10 +11,6 @@ mod story;
 use crate::failure::Stop;
 use crate::screen::Screen;
 use crate::{os, run, signal};
-use std::time::Duration;
-
-/// How long threads may take to notice that the tour is over.
-const LEAVING: Duration = Duration::from_secs(2);
 
 /// Gives the tour; its folder goes whatever happens.
 pub(crate) fn give(screen: &mut Screen) -> Result<(), Stop> {
@@ -26,7 +22,7 @@ pub(crate) fn give(screen: &mut Screen) -> Result<(), Stop> {
             () = signal::stop_asked() => Err(Stop::Interrupted),
         }
     });
-    runtime.shutdown_timeout(LEAVING);
+    runtime.shutdown_timeout(run::LEAVING);
     let path = folder.path().to_owned();
     if os::remove_folder(folder).is_err() {
         screen.talk(&format!("{} is still there; remove it", path.display()));

@@ -1,0 +1,23 @@
+//! `cargo xtask soak`: the long forms of tests that `cargo xtask test` runs short.
+
+use std::path::Path;
+
+use crate::program::{Failure, Line};
+use crate::tools;
+
+/// In this order.
+const SOAKS: &[&str] = &[
+    // `kill -9` of relay and clients at random instants.
+    "env LETTERLOCK_KILLS=200 cargo nextest run -p letterlock kill",
+    // An enclosure beyond 32-bit lengths, with both sides killed on the way.
+    "env LETTERLOCK_FILE_MIB=2048 cargo nextest run -p letterlock large_file",
+];
+
+pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    tools::install(root)?;
+    for soak in SOAKS {
+        println!("\n== {soak}");
+        Line::parse(soak).run(root)?;
+    }
+    Ok(())
+}
