@@ -9,7 +9,9 @@ use crate::letters;
 use crate::outbox;
 use crate::pre_keys;
 use crate::queues;
+use crate::receipts;
 use crate::records::{Contact, Letter, OwnAccount, Record as _, Upload};
+use crate::sending;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -191,7 +193,7 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             letter,
             to,
             draft,
-        } => letters::send(tx, command, letter, &to, draft),
+        } => sending::send(tx, command, letter, &to, draft),
         Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
         Input::Connected { relay, welcome } => outbox::connected(tx, &relay, &welcome),
         Input::Reply { id, reply } => outbox::reply(tx, id, *reply),
@@ -208,7 +210,7 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
 fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if account::exists(tx)? {
         letters::expire(tx)?;
-        letters::send_receipts(tx)?;
+        receipts::send_due(tx)?;
         outbox::expire_sent(tx)?;
         waiting::ask_again(tx)?;
         pre_keys::rotate(tx)?;

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OutboxEntry, Purpose, Record as _, SentBody, key};
+use crate::sending;
 use crate::sessions;
 use crate::step::{Outgoing, Subscription};
 use crate::store::Table;
@@ -394,7 +395,7 @@ fn answer(
         }
         (Purpose::FetchBundle(account, device), _) => waiting::no_bundle(tx, &account, &device),
         (purpose @ Purpose::Send { .. }, Reply::SendResult(result)) => {
-            letters::send_answered(tx, purpose, relay, entry.request, &result)
+            sending::send_answered(tx, purpose, relay, entry.request, &result)
         }
         (
             Purpose::Send {
@@ -402,7 +403,7 @@ fn answer(
                 ..
             },
             _,
-        ) => letters::fail(tx, &letter, EngineError::Undeliverable),
+        ) => sending::fail(tx, &letter, EngineError::Undeliverable),
         (Purpose::Send { .. }, _) => Ok(()),
         (purpose, Reply::Refused(refused)) => Err(refusal(&purpose, refused.kind)),
         _ => Err(EngineError::Protocol),

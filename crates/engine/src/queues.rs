@@ -4,8 +4,8 @@ use crate::contacts;
 use crate::envelope::{self, Inner, Introduction};
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
-use crate::letters;
 use crate::outbox;
+use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
 use crate::step::{Outgoing, Subscription};
 use crate::store::{Snapshot, Table};
@@ -175,7 +175,7 @@ pub(crate) fn delivered(
             }
         }
         QueuePurpose::Contact(account) => match envelope::open_route(&queue.route_key, id, body) {
-            Ok(inner) => letters::receive(tx, &account, &inner)?,
+            Ok(inner) => receiving::receive(tx, &account, &inner)?,
             Err(_) => tx.event(Event::Undecryptable {
                 contact: Some(account),
             }),
@@ -201,7 +201,7 @@ fn from_front_door(
     inner: &Inner,
 ) -> Result<(), EngineError> {
     match contacts::meet(tx, introduction)? {
-        contacts::Meeting::Known => letters::receive(tx, &introduction.account, inner),
+        contacts::Meeting::Known => receiving::receive(tx, &introduction.account, inner),
         contacts::Meeting::Refused => Ok(()),
     }
 }

@@ -1,9 +1,11 @@
 //! Where the devices of contacts want their letters.
 
+use crate::account;
 use crate::content::RouteOffer;
 use crate::error::EngineError;
 use crate::letters;
 use crate::outbox;
+use crate::queues;
 use crate::records::{ContactRoute, DeliveryState, LetterState, Record as _, RouteRecord, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
@@ -116,6 +118,23 @@ pub(crate) fn learn_front_door(
     route.front_door = Some((door.queue_id, token));
     store(tx, account, device, &route);
     Ok(())
+}
+
+/// A route for a contact, offered until the contact has used it.
+pub(crate) fn offer(
+    tx: &mut Transaction<'_>,
+    contact: &AccountId,
+) -> Result<Option<RouteOffer>, EngineError> {
+    let queue = queues::for_contact(tx, contact)?;
+    if queue.used {
+        return Ok(None);
+    }
+    Ok(Some(RouteOffer {
+        queue: queue.id,
+        token: queue.token.duplicate(),
+        key: queue.route_key.duplicate(),
+        relay: account::own(tx)?.relay,
+    }))
 }
 
 /// The last letter that went to a device's front door.

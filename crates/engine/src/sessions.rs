@@ -5,12 +5,12 @@ use crate::contacts;
 use crate::content::{Body, Content};
 use crate::envelope::{self, Inner, Introduction};
 use crate::error::{EngineError, StoreError};
-use crate::letters;
 use crate::limits;
 use crate::outbox;
 use crate::pre_keys;
 use crate::records::{Contact, OwnAccount, Purpose, key};
 use crate::routes;
+use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::waiting;
@@ -79,7 +79,7 @@ pub(crate) fn bundle_fetched(
         // SECURITY: keys that the device did not sign come from the relay; `relay_swaps_pre_keys` notices.
         contacts::keep_evidence(tx, &contact, &bundle.signed_ec);
         for letter in waiting::take(tx, account, device)? {
-            letters::fail(tx, &letter, EngineError::BadKeys { contact: *account })?;
+            sending::fail(tx, &letter, EngineError::BadKeys { contact: *account })?;
         }
         return Ok(());
     }
@@ -93,10 +93,10 @@ pub(crate) fn bundle_fetched(
         };
         let message = MessageId::random(tx.rng);
         send(tx, account, device, content, message, None)?;
-        letters::send_again(tx, account, device)?;
+        sending::send_again(tx, account, device)?;
     }
     for letter in waiting {
-        letters::seal_for(tx, &letter, device)?;
+        sending::seal_for(tx, &letter, device)?;
     }
     Ok(())
 }
@@ -163,7 +163,7 @@ pub(crate) fn send(
     letter: Option<LetterId>,
 ) -> Result<(), EngineError> {
     let contact = contacts::existing(tx, account)?;
-    content.route = letters::route_offer(tx, account)?;
+    content.route = routes::offer(tx, account)?;
     let own = account::own(tx)?;
     let their_log = contacts::log_of(&contact)?;
     let theirs = their_log.device(device).ok_or(EngineError::Undeliverable)?;

@@ -6,6 +6,7 @@ use crate::input::Attachment;
 use crate::letters;
 use crate::limits;
 use crate::records::{self, Enclosure, LetterState, Record as _};
+use crate::sending;
 use crate::step::{self, Outgoing};
 use crate::store::Table;
 use crate::transaction::Transaction;
@@ -95,7 +96,7 @@ pub(crate) fn uploaded(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), En
     if letter.state == LetterState::Uploading {
         letter.state = LetterState::Queued;
         letters::store(tx, &letter);
-        letters::dispatch(tx, &letter.id)?;
+        sending::dispatch(tx, &letter.id)?;
     }
     Ok(())
 }
@@ -141,5 +142,5 @@ pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
         return Ok(());
     };
     tx.delete(Table::Upload, blob.as_bytes().to_vec());
-    letters::fail(tx, &upload.letter, EngineError::UploadFailed)
+    sending::fail(tx, &upload.letter, EngineError::UploadFailed)
 }

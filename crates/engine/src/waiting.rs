@@ -6,6 +6,7 @@ use crate::letters;
 use crate::limits;
 use crate::outbox;
 use crate::records::{Contact, Purpose, key};
+use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::{AccountId, DeviceId, LetterId, Timestamp};
@@ -77,7 +78,7 @@ pub(crate) fn wait_longer(
 ) -> Result<(), EngineError> {
     let sent_at = letters::load(tx, letter)?.map(|letter| letter.sent_at);
     if sent_at.is_none_or(|sent_at| tx.now.since(sent_at) > limits::SENT_KEPT_SECONDS) {
-        return letters::fail(tx, letter, EngineError::NoPreKeys);
+        return sending::fail(tx, letter, EngineError::NoPreKeys);
     }
     put(tx, account, device, letter)?;
     let due = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
