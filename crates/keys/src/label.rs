@@ -91,6 +91,16 @@ labels! {
     DELETE_QUEUE = "letterlock/v1/queue/delete";
     /// Publication of pre-keys.
     PUBLISH = "letterlock/v1/publish";
+    /// Replacement of a head at the relay.
+    PUT_HEAD = "letterlock/v1/head/put";
+    /// Deletion of a head at the relay.
+    DELETE_HEAD = "letterlock/v1/head/delete";
+    /// Making of a lock at the relay.
+    PUT_LOCK = "letterlock/v1/lock/put";
+    /// Cancellation of a lock that is opening.
+    CANCEL_LOCK = "letterlock/v1/lock/cancel";
+    /// Deletion of a lock at the relay.
+    DELETE_LOCK = "letterlock/v1/lock/delete";
     /// Contents of an enclosure.
     ENCLOSURE = "letterlock/v1/enclosure";
     /// Key of the profile's database.
