@@ -75,6 +75,14 @@ labels! {
     LOG_ENTRY_HASH = "letterlock/v1/account-log/hash";
     /// Signature of an account-log entry.
     LOG_ENTRY = "letterlock/v1/account-log/entry";
+    /// Signature of a device certificate.
+    DEVICE_CERTIFICATE = "letterlock/v1/device-certificate";
+    /// Signing key of a recovery secret.
+    RECOVERY_SIGNING = "letterlock/v1/recovery/signing";
+    /// Envelope key of a recovery secret.
+    RECOVERY_ENVELOPE = "letterlock/v1/recovery/envelope";
+    /// Key of the head record of a recovery bundle.
+    RECOVERY_HEAD = "letterlock/v1/recovery/head";
     /// Hash of a device list.
     DEVICE_LIST = "letterlock/v1/device-list";
     /// Body of a first letter.
@@ -109,6 +117,32 @@ labels! {
     SEALED_DEVICE = "letterlock/v1/sealed/device";
     /// Sealed root key.
     SEALED_ROOT = "letterlock/v1/sealed/root";
+    /// Queue of a linking.
+    LINK_QUEUE = "letterlock/v1/link/queue";
+    /// Send token of that queue.
+    LINK_SEND = "letterlock/v1/link/send";
+    /// Key of the first message of a linking.
+    LINK_FIRST = "letterlock/v1/link/first";
+    /// PSK of the answer of a linking.
+    LINK_PSK = "letterlock/v1/link/psk";
+    /// Checksum of a link code.
+    LINK_CHECK = "letterlock/v1/link/check";
+    /// The new device's commitment to its nonce.
+    LINK_COMMITMENT = "letterlock/v1/link/commitment";
+    /// Six digits that both devices of a linking show.
+    LINK_PAIRING = "letterlock/v1/link/pairing";
+    /// Checksum of a recovery sheet.
+    SHEET_CHECK = "letterlock/v1/sheet/check";
+    /// Seed of a recovery sheet.
+    SHEET_SEED = "letterlock/v1/sheet/seed";
+    /// Commitment to a share.
+    SHARE = "letterlock/v1/share";
+    /// Commitment to the initiator's nonce of a SAS.
+    SAS_COMMITMENT = "letterlock/v1/sas/commitment";
+    /// Short authentication string.
+    SAS_CODE = "letterlock/v1/sas/code";
+    /// Hash of a root key in a verification code.
+    VERIFY_ROOT = "letterlock/v1/verify/root";
 }
 
 #[cfg(test)]
