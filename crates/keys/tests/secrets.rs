@@ -9,6 +9,7 @@
 use letterlock_keys::account_log::{DeviceSecrets, RootSecret};
 use letterlock_keys::chunked::ChunkedKey;
 use letterlock_keys::kem::KemSecret;
+use letterlock_keys::link::{LinkCode, LinkSecret};
 use letterlock_keys::xwing::XWingSecret;
 use letterlock_keys::{
     GcmKey, Secret, SecretBytes, SigningKey, X25519Secret, ct_eq, mlkem_incremental, wipe,
@@ -55,6 +56,8 @@ fn secrets_cannot_be_printed_copied_or_compared() {
         ChunkedKey,
         DeviceSecrets,
         RootSecret,
+        LinkSecret,
+        LinkCode,
     );
 }
 
