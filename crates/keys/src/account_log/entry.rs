@@ -1,131 +1,35 @@
-//! One entry of the log: what is signed, and by whom.
+//! One entry of the log: its exact bytes, and who signed them.
 
 use super::device::DeviceRecord;
+use super::recovery::Method;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::kdf::sha512;
-use crate::sign::{HybridSignature, VerifyingKey};
+use crate::sign::HybridSignature;
 use crate::{AccountId, DeviceId, Suite, label};
 
-/// What an entry does. The numbers are fixed; a reader refuses kinds it does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
+/// Longest body in bytes.
+const MAX_BODY: usize = 128 * 1024;
+/// Longest signature in bytes.
+const MAX_SIGNATURE: usize = 16 * 1024;
+/// Most signatures of an entry.
+const MAX_SIGNATURES: u8 = 4;
+
+/// Who signed an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum EntryKind {
-    /// Begins the log: root key, first device, policy.
-    Genesis = 1,
-    // 2 add device, 3 revoke device, 4 rotate device, 5 rotate root, 6 set recovery, 7 suite upgrade and
-    // 8 tombstone are reserved.
-}
-
-impl EntryKind {
-    /// The name people see.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Genesis => "genesis",
-        }
-    }
-}
-
-/// The payload of a genesis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Genesis {
-    pub(super) root: VerifyingKey,
-    pub(super) device: DeviceRecord,
-    pub(super) seniority_seconds: u64,
-}
-
-/// What an entry says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Payload {
-    Genesis(Box<Genesis>),
-}
-
-/// The signed part of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Body {
-    pub(super) suite: Suite,
-    /// Zero in a genesis, whose hash makes the id.
-    pub(super) account: AccountId,
-    pub(super) sequence: u64,
-    pub(super) previous: [u8; 64],
-    pub(super) payload: Payload,
-    pub(super) device_list: [u8; 64],
-}
-
-/// Who signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signer {
+pub enum Signer {
+    /// The root key.
     Root,
+    /// A device.
     Device(DeviceId),
+    /// The key of a recovery method.
+    Recovery(Method),
 }
 
 /// An entry as received: the exact bytes that were signed, and the signatures.
 pub(super) struct Entry {
     pub(super) body_bytes: Vec<u8>,
     pub(super) signatures: Vec<(Signer, HybridSignature)>,
-}
-
-impl Body {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut payload = Writer::new();
-        let kind = match &self.payload {
-            Payload::Genesis(genesis) => {
-                payload.array(genesis.root.as_bytes());
-                genesis.device.write(&mut payload);
-                payload.u64(genesis.seniority_seconds);
-                EntryKind::Genesis
-            }
-        };
-        let mut out = Writer::new();
-        out.u16(self.suite.number());
-        out.array(self.account.as_bytes());
-        out.u64(self.sequence);
-        out.array(&self.previous);
-        out.u8(kind as u8);
-        out.bytes(&payload.finish());
-        out.array(&self.device_list);
-        out.finish()
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut input = Reader::new(bytes);
-        let suite = Suite::from_number(input.u16()?).ok_or(DecodeError::Invalid)?;
-        let account = AccountId::from_bytes(input.array()?);
-        let sequence = input.u64()?;
-        let previous = input.array()?;
-        let kind = input.u8()?;
-        let mut payload_input = Reader::new(input.bytes(64 * 1024)?);
-        let payload = match kind {
-            1 => Payload::Genesis(Box::new(Genesis {
-                root: VerifyingKey::from_bytes(
-                    suite,
-                    payload_input.take(suite.verifying_key_len())?,
-                )
-                .map_err(|_| DecodeError::Invalid)?,
-                device: DeviceRecord::read(&mut payload_input, suite)?,
-                seniority_seconds: payload_input.u64()?,
-            })),
-            _ => return Err(DecodeError::Invalid),
-        };
-        payload_input.finish()?;
-        let device_list = input.array()?;
-        input.finish()?;
-        Ok(Self {
-            suite,
-            account,
-            sequence,
-            previous,
-            payload,
-            device_list,
-        })
-    }
-
-    pub(super) fn kind(&self) -> EntryKind {
-        match self.payload {
-            Payload::Genesis(_) => EntryKind::Genesis,
-        }
-    }
 }
 
 impl Entry {
@@ -139,20 +43,24 @@ impl Entry {
                     out.u8(1);
                     out.array(id.as_bytes());
                 }
+                Signer::Recovery(method) => {
+                    out.u8(2);
+                    out.u8(method.number());
+                }
             }
             out.bytes(signature.as_bytes());
         }
     }
 
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let body_bytes = input.bytes(128 * 1024)?.to_vec();
+        let body_bytes = input.bytes(MAX_BODY)?.to_vec();
         let suite = Reader::new(&body_bytes)
             .u16()
             .ok()
             .and_then(Suite::from_number);
         let suite = suite.ok_or(DecodeError::Invalid)?;
         let count = input.u8()?;
-        if count == 0 || count > 4 {
+        if count == 0 || count > MAX_SIGNATURES {
             return Err(DecodeError::Invalid);
         }
         let mut signatures = Vec::with_capacity(usize::from(count));
@@ -160,9 +68,10 @@ impl Entry {
             let signer = match input.u8()? {
                 0 => Signer::Root,
                 1 => Signer::Device(DeviceId::from_bytes(input.array()?)),
+                2 => Signer::Recovery(Method::from_number(input.u8()?)?),
                 _ => return Err(DecodeError::Invalid),
             };
-            let signature = HybridSignature::from_bytes(suite, input.bytes(16 * 1024)?)
+            let signature = HybridSignature::from_bytes(suite, input.bytes(MAX_SIGNATURE)?)
                 .map_err(|_| DecodeError::Invalid)?;
             signatures.push((signer, signature));
         }
@@ -170,6 +79,16 @@ impl Entry {
             body_bytes,
             signatures,
         })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        self.write(&mut out);
+        out.finish()
+    }
+
+    pub(super) fn signers(&self) -> Vec<Signer> {
+        self.signatures.iter().map(|(signer, _)| *signer).collect()
     }
 
     /// Hash of the entry: over the signed body alone, since signatures are hedged and may differ for one body.
@@ -205,6 +124,7 @@ mod tests {
     use super::*;
     use crate::account_log::DeviceSecrets;
     use crate::hpke::EnvelopePublic;
+    use crate::sign::VerifyingKey;
     use crate::{Timestamp, X25519Public};
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;

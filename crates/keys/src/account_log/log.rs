@@ -1,65 +1,20 @@
-//! The whole log: made, read, verified, pinned.
+//! The whole log: read, verified, pinned.
 
-use super::device::{DeviceRecord, DeviceSecrets, RootSecret};
-use super::entry::{self, Body, Entry, EntryKind, Genesis, Payload, Signer};
-use super::{MAX_ENTRIES, MAX_LOG_BYTES, SENIORITY_SECONDS};
+use super::chain::{Chain, Depth, EntrySummary, Pin};
+use super::device::DeviceRecord;
+use super::entry::Entry;
+use super::error::LogError;
+use super::recovery::{Method, RecoveryRecord, RecoveryRequest};
+use super::signatures::{self, Claim};
+use super::state::Revocation;
+use super::{MAX_CLOCK_SKEW_SECONDS, MAX_ENTRIES, MAX_LOG_BYTES};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::secret::ct_eq;
-use crate::sign::{Malformed, VerifyingKey};
-use crate::{AccountId, DeviceId, Suite, Timestamp, label};
+use crate::sign::VerifyingKey;
+use crate::{AccountId, DeviceId, Suite, Timestamp};
 
-/// What a client remembers of a log: it never goes back, and one sequence number has one hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pin {
-    /// Sequence number of the newest entry.
-    pub sequence: u64,
-    /// Hash of that entry.
-    pub hash: [u8; 64],
-}
-
-/// Why a log was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LogError {
-    /// Not of the form of a log.
-    #[error("malformed account log: {0}")]
-    Malformed(#[from] DecodeError),
-    /// The log is of another account than the one asked for.
-    #[error("the log belongs to another account")]
-    OtherAccount,
-    /// An entry's account, sequence or previous hash does not continue the chain.
-    #[error("entry {sequence} does not continue the chain")]
-    BrokenChain {
-        /// Which entry.
-        sequence: u64,
-    },
-    /// A signature is missing or does not hold.
-    #[error("entry {sequence} is not signed by who may")]
-    BadSignature {
-        /// Which entry.
-        sequence: u64,
-    },
-    /// The entry's hash of the device list is not that of its devices.
-    #[error("entry {sequence} states another device list")]
-    DeviceList {
-        /// Which entry.
-        sequence: u64,
-    },
-    /// The log is shorter than what is pinned.
-    #[error("the log ends at {got}, {pinned} was seen before")]
-    RolledBack {
-        /// Where it ends.
-        got: u64,
-        /// What is pinned.
-        pinned: u64,
-    },
-    /// The log has another entry where one is pinned.
-    #[error("the log has another entry {sequence} than the one seen before")]
-    Forked {
-        /// Where.
-        sequence: u64,
-    },
-}
+/// The only version of the form.
+const VERSION: u8 = 1;
 
 /// A log that nobody verified. It has no fields to read (I6).
 ///
@@ -79,76 +34,11 @@ pub struct UnverifiedLog {
     bytes: Vec<u8>,
 }
 
-/// What one entry of a verified log says, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntrySummary {
-    /// From 0.
-    pub sequence: u64,
-    /// What it does.
-    pub kind: EntryKind,
-    /// Its hash.
-    pub hash: [u8; 64],
-    /// The devices after it.
-    pub devices: Vec<DeviceId>,
-}
-
 /// A log whose every signature and link holds.
+#[derive(Clone)]
 pub struct VerifiedLog {
-    account: AccountId,
-    suite: Suite,
-    root: VerifyingKey,
-    devices: Vec<DeviceRecord>,
-    device_list: [u8; 64],
-    summaries: Vec<EntrySummary>,
-    head: Pin,
+    pub(super) chain: Chain,
     bytes: Vec<u8>,
-}
-
-/// Makes the log of a new account: one entry, signed by the root key and the device.
-///
-/// # Errors
-/// [`Malformed`]: the library failed to sign.
-pub fn genesis(
-    root: &RootSecret,
-    device: &DeviceSecrets,
-    now: Timestamp,
-) -> Result<VerifiedLog, Malformed> {
-    let record = device.record(true, now);
-    let device_list = entry::device_list_hash(std::slice::from_ref(&record));
-    let body = Body {
-        suite: Suite::Hybrid,
-        account: AccountId::from_bytes([0; 32]),
-        sequence: 0,
-        previous: [0; 64],
-        payload: Payload::Genesis(Box::new(Genesis {
-            root: root.key().verifying_key().clone(),
-            device: record,
-            seniority_seconds: SENIORITY_SECONDS,
-        })),
-        device_list,
-    };
-    let body_bytes = body.encode();
-    let signatures = vec![
-        (
-            Signer::Root,
-            root.key().sign(label::LOG_ENTRY, &body_bytes)?,
-        ),
-        (
-            Signer::Device(*device.device_id()),
-            device.signing().sign(label::LOG_ENTRY, &body_bytes)?,
-        ),
-    ];
-    let mut out = Writer::new();
-    out.u8(1);
-    out.u32(1);
-    Entry {
-        body_bytes,
-        signatures,
-    }
-    .write(&mut out);
-    UnverifiedLog::decode(&out.finish())
-        .and_then(|log| log.verify(None, None))
-        .map_err(|_| Malformed)
 }
 
 impl UnverifiedLog {
@@ -165,7 +55,7 @@ impl UnverifiedLog {
             .into());
         }
         let mut input = Reader::new(bytes);
-        if input.u8()? != 1 {
+        if input.u8()? != VERSION {
             return Err(DecodeError::Invalid.into());
         }
         let count = input.u32()?;
@@ -183,8 +73,8 @@ impl UnverifiedLog {
         })
     }
 
-    /// Verifies every link and signature, that the log is of `expected` where it is given, and that it goes on
-    /// from `pin` where it is given.
+    /// Verifies every link, rule and signature, that the log is of `expected` where it is given, and that it goes
+    /// on from `pin` where it is given.
     ///
     /// # Errors
     /// [`LogError`]; [`LogError::RolledBack`] and [`LogError::Forked`] are for a hard stop.
@@ -193,152 +83,232 @@ impl UnverifiedLog {
         expected: Option<&AccountId>,
         pin: Option<&Pin>,
     ) -> Result<VerifiedLog, LogError> {
-        let mut entries = self.entries.iter();
-        let first = entries.next().ok_or(DecodeError::Short)?;
-        let mut log = VerifiedLog::begin(first)?;
+        let (first, rest) = self.entries.split_first().ok_or(DecodeError::Short)?;
+        let (mut chain, keys) = Chain::begin(first, Depth::Whole)?;
         // SECURITY: the id is the hash of the genesis, whoever sent it; `log_of_another_account_is_refused`.
-        if expected.is_some_and(|expected| *expected != log.account) {
+        if expected.is_some_and(|expected| *expected != chain.account) {
             return Err(LogError::OtherAccount);
         }
-        for entry in entries {
-            log.append(entry)?;
-        }
+        let mut claims = vec![Claim {
+            sequence: 0,
+            entry: first,
+            keys,
+        }];
+        chain.append_all(rest, &mut claims)?;
+        signatures::verify(&claims)?;
         if let Some(pin) = pin {
-            log.check_pin(pin)?;
+            chain.check_pin(pin)?;
         }
-        log.bytes = self.bytes;
-        Ok(log)
+        Ok(VerifiedLog {
+            chain,
+            bytes: self.bytes,
+        })
+    }
+
+    /// Takes a log that this client verified before it stored it, on the word of its pin: form, rules, hash chain,
+    /// and that the newest entry is the pinned one. The chain of hashes covers every body, so signatures,
+    /// which cost most, are not verified again.
+    ///
+    /// Never for bytes that came from elsewhere: who signed is not covered by the hashes.
+    ///
+    /// # Errors
+    /// [`LogError`]: the stored bytes are not those that were verified.
+    pub fn trusted(self, account: &AccountId, head: &Pin) -> Result<VerifiedLog, LogError> {
+        let (first, rest) = self.entries.split_first().ok_or(DecodeError::Short)?;
+        let (mut chain, _) = Chain::begin(first, Depth::Pinned)?;
+        if chain.account != *account {
+            return Err(LogError::OtherAccount);
+        }
+        for entry in rest {
+            chain.append(entry, Depth::Pinned)?;
+        }
+        chain.check_pin(head)?;
+        // SECURITY: what follows the pin was never verified; `trusted_takes_exactly_what_is_pinned` notices.
+        if chain.head != *head {
+            return Err(LogError::Unpinned {
+                sequence: chain.head.sequence,
+            });
+        }
+        Ok(VerifiedLog {
+            chain,
+            bytes: self.bytes,
+        })
+    }
+
+    /// Verifies what is new in a log of which the head is known: the entries up to there must be the known ones,
+    /// and only the signatures of later ones are verified. The known entries keep their signatures.
+    ///
+    /// # Errors
+    /// [`LogError`]; [`LogError::RolledBack`] and [`LogError::Forked`] are for a hard stop.
+    pub fn verify_after(self, known: &VerifiedLog) -> Result<VerifiedLog, LogError> {
+        let summaries = &known.chain.summaries;
+        for (entry, summary) in self.entries.iter().zip(summaries) {
+            // SECURITY: one place, one entry; `verify_after_stops_forks_and_rollbacks` notices.
+            if !ct_eq(&entry.hash(), &summary.hash) {
+                return Err(match summary.sequence {
+                    0 => LogError::OtherAccount,
+                    sequence => LogError::Forked { sequence },
+                });
+            }
+        }
+        let new = self
+            .entries
+            .get(summaries.len()..)
+            .ok_or_else(|| LogError::RolledBack {
+                got: (self.entries.len() as u64).saturating_sub(1),
+                pinned: known.chain.head.sequence,
+            })?;
+        known.extended(new)
+    }
+}
+
+impl Chain {
+    /// Takes entries in and adds to the claims what their signatures have to show.
+    fn append_all<'a>(
+        &mut self,
+        entries: &'a [Entry],
+        claims: &mut Vec<Claim<'a>>,
+    ) -> Result<(), LogError> {
+        for entry in entries {
+            let keys = self.append(entry, Depth::Whole)?;
+            claims.push(Claim {
+                sequence: self.head.sequence,
+                entry,
+                keys,
+            });
+        }
+        Ok(())
     }
 }
 
 impl VerifiedLog {
-    fn begin(entry: &Entry) -> Result<Self, LogError> {
-        let body = Body::decode(&entry.body_bytes)?;
-        let Payload::Genesis(genesis) = &body.payload;
-        let zero = body.account == AccountId::from_bytes([0; 32]) && body.previous == [0; 64];
-        if body.sequence != 0 || !zero {
-            return Err(LogError::BrokenChain { sequence: 0 });
+    /// The log with more entries, each verified.
+    pub(super) fn extended(&self, new: &[Entry]) -> Result<Self, LogError> {
+        let mut chain = self.chain.clone();
+        let mut claims = Vec::new();
+        chain.append_all(new, &mut claims)?;
+        signatures::verify(&claims)?;
+        // The known entries stay byte for byte: their signatures are not in the hashes, and others were not verified.
+        let count = u32::try_from(chain.summaries.len()).unwrap_or(u32::MAX);
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        out.u32(count);
+        out.array(self.bytes.get(5..).unwrap_or_default());
+        for entry in new {
+            entry.write(&mut out);
         }
-        // SECURITY: root and device both sign; `genesis_without_a_signature_is_refused` notices.
-        let by_root = (Signer::Root, &genesis.root);
-        let by_device = (Signer::Device(genesis.device.id), &genesis.device.verifying);
-        for (place, (signer, key)) in [by_root, by_device].into_iter().enumerate() {
-            let (stated, signature) = entry
-                .signatures
-                .get(place)
-                .ok_or(LogError::BadSignature { sequence: 0 })?;
-            if *stated != signer
-                || key
-                    .verify(label::LOG_ENTRY, &entry.body_bytes, signature)
-                    .is_err()
-            {
-                return Err(LogError::BadSignature { sequence: 0 });
-            }
-        }
-        if entry.signatures.len() != 2 || !genesis.device.admin {
-            return Err(LogError::BadSignature { sequence: 0 });
-        }
-        let devices = vec![genesis.device.clone()];
-        if !ct_eq(&entry::device_list_hash(&devices), &body.device_list) {
-            return Err(LogError::DeviceList { sequence: 0 });
-        }
-        let hash = entry.hash();
-        let summary = EntrySummary {
-            sequence: 0,
-            kind: body.kind(),
-            hash,
-            devices: vec![genesis.device.id],
-        };
         Ok(Self {
-            account: entry::account_id(&entry.body_bytes),
-            suite: body.suite,
-            root: genesis.root.clone(),
-            devices,
-            device_list: body.device_list,
-            summaries: vec![summary],
-            head: Pin { sequence: 0, hash },
-            bytes: Vec::new(),
+            chain,
+            bytes: out.finish(),
         })
     }
 
-    /// No kind but genesis exists yet, and a second genesis continues no chain.
-    fn append(&mut self, entry: &Entry) -> Result<(), LogError> {
-        let body = Body::decode(&entry.body_bytes)?;
-        Err(LogError::BrokenChain {
-            sequence: body.sequence,
-        })
+    /// The log of one entry.
+    pub(super) fn of_genesis(genesis: &Entry) -> Result<Self, LogError> {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        out.u32(1);
+        genesis.write(&mut out);
+        UnverifiedLog::decode(&out.finish())?.verify(None, None)
     }
 
-    fn check_pin(&self, pin: &Pin) -> Result<(), LogError> {
-        // SECURITY: a shorter log hides a revocation, another entry is another history;
-        // `pins_stop_rollback_and_fork` notices.
-        if self.head.sequence < pin.sequence {
-            return Err(LogError::RolledBack {
-                got: self.head.sequence,
-                pinned: pin.sequence,
+    /// Checks that the newest entry is not ahead of our clock by more than clocks differ. A device that states a
+    /// later time than it is would be senior before its time.
+    ///
+    /// # Errors
+    /// [`LogError::FromTheFuture`].
+    pub fn check_time(&self, now: Timestamp) -> Result<(), LogError> {
+        let ahead_seconds = self.chain.state.at.since(now);
+        if ahead_seconds > MAX_CLOCK_SKEW_SECONDS {
+            return Err(LogError::FromTheFuture {
+                sequence: self.chain.head.sequence,
+                ahead_seconds,
             });
         }
-        let at_pin = self
-            .summaries
-            .iter()
-            .find(|summary| summary.sequence == pin.sequence);
-        match at_pin {
-            Some(summary) if ct_eq(&summary.hash, &pin.hash) => Ok(()),
-            _ => Err(LogError::Forked {
-                sequence: pin.sequence,
-            }),
-        }
+        Ok(())
     }
 
     /// The account.
     #[must_use]
     pub fn account_id(&self) -> &AccountId {
-        &self.account
+        &self.chain.account
     }
 
     /// The suite in force.
     #[must_use]
     pub fn suite(&self) -> Suite {
-        self.suite
+        self.chain.suite
     }
 
     /// The root key.
     #[must_use]
     pub fn root_key(&self) -> &VerifyingKey {
-        &self.root
+        &self.chain.state.root
     }
 
-    /// The devices in force.
+    /// The devices in force, in the order in which they came.
     #[must_use]
     pub fn devices(&self) -> &[DeviceRecord] {
-        &self.devices
+        &self.chain.state.devices
     }
 
     /// One device in force.
     #[must_use]
     pub fn device(&self, id: &DeviceId) -> Option<&DeviceRecord> {
-        self.devices.iter().find(|device| device.id == *id)
+        self.chain.state.device(id)
+    }
+
+    /// The devices that were in force once, in the order in which they went.
+    #[must_use]
+    pub fn revoked(&self) -> &[Revocation] {
+        &self.chain.state.revoked
+    }
+
+    /// Whether a device in force may, at that time, add devices, revoke older ones and touch recovery, given that
+    /// it is an admin.
+    #[must_use]
+    pub fn is_senior(&self, device: &DeviceId, at: Timestamp) -> bool {
+        self.chain.state.is_senior(device, at)
+    }
+
+    /// A way to recover, where it is set.
+    #[must_use]
+    pub fn recovery(&self, method: Method) -> Option<&RecoveryRecord> {
+        let way = self.chain.state.ways_back.get(&method)?;
+        Some(&way.record)
+    }
+
+    /// Who asks to come back through guardians.
+    #[must_use]
+    pub fn open_request(&self) -> Option<&RecoveryRequest> {
+        self.chain.state.request.as_ref()
+    }
+
+    /// Whether the account has ended.
+    #[must_use]
+    pub fn is_tombstoned(&self) -> bool {
+        self.chain.state.tombstoned
     }
 
     /// Hash of the device list in force.
     #[must_use]
     pub fn device_list_hash(&self) -> &[u8; 64] {
-        &self.device_list
+        &self.chain.device_list
     }
 
     /// What to pin.
     #[must_use]
     pub fn head(&self) -> Pin {
-        self.head
+        self.chain.head
     }
 
     /// The entries, for people.
     #[must_use]
     pub fn entries(&self) -> &[EntrySummary] {
-        &self.summaries
+        &self.chain.summaries
     }
 
-    /// The log exactly as received.
+    /// The log as it is stored and sent.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

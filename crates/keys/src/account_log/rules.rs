@@ -1,0 +1,376 @@
+//! Who may do what: the rules that every reader checks (docs/spec/account-log.md, section 5).
+
+use super::MAX_DEVICES;
+use super::body::{Body, Payload, Reason};
+use super::device::DeviceRecord;
+use super::entry::Signer;
+use super::error::LogError;
+use super::recovery::{Method, RecoveryRecord, RecoveryRequest};
+use super::state::{Revocation, Standing, State, WayBack};
+use crate::sign::VerifyingKey;
+use crate::{DeviceId, Timestamp};
+
+/// Keys that must have signed, in the order of the signatures.
+type Keys = Vec<VerifyingKey>;
+
+/// The entry that is being judged.
+struct Step<'a> {
+    sequence: u64,
+    at: Timestamp,
+    signers: &'a [Signer],
+}
+
+impl Step<'_> {
+    fn bad_signature(&self) -> LogError {
+        LogError::BadSignature {
+            sequence: self.sequence,
+        }
+    }
+
+    /// Refuses signers other than these, in this order.
+    fn signed_by(&self, expected: &[Signer]) -> Result<(), LogError> {
+        // SECURITY: who is named is who must have signed; `signers_other_than_the_rule_names_are_refused` notices.
+        if self.signers == expected {
+            Ok(())
+        } else {
+            Err(self.bad_signature())
+        }
+    }
+}
+
+/// Whose word it is.
+enum Authority {
+    Senior,
+    /// A young admin device, with its standing.
+    Young(Standing),
+    Recovery(Method),
+}
+
+impl State {
+    /// Takes an entry in, and says which keys must have signed it, in the order of its signatures. Whoever calls
+    /// this verifies them, or knows that it was done.
+    pub(super) fn apply(&mut self, body: &Body, signers: &[Signer]) -> Result<Keys, LogError> {
+        let step = &Step {
+            sequence: body.sequence,
+            at: body.at,
+            signers,
+        };
+        let sequence = body.sequence;
+        // SECURITY: nothing comes back to life; `nothing_follows_a_tombstone` notices.
+        if self.tombstoned {
+            return Err(LogError::Tombstoned { sequence });
+        }
+        // SECURITY: seniority is counted by these times; `time_never_goes_back` notices.
+        if body.at < self.at {
+            return Err(LogError::TimeWentBack { sequence });
+        }
+        let keys = match &body.payload {
+            Payload::Genesis(_) => return Err(LogError::BrokenChain { sequence }),
+            Payload::AddDevice(record) => self.add(step, record),
+            Payload::RevokeDevice(device, reason) => self.revoke(step, device, *reason),
+            Payload::RotateDevice(record) => self.rotate(step, record),
+            Payload::RotateRoot(root) => self.rotate_root(step, root),
+            Payload::SetRecovery(method, record) => {
+                self.set_recovery(step, *method, record.as_deref())
+            }
+            Payload::Tombstone => self.end(step),
+            Payload::RequestRecovery(record) => self.request(step, record),
+            Payload::CancelRecovery => self.cancel(step),
+        }?;
+        self.at = body.at;
+        Ok(keys)
+    }
+
+    fn add(&mut self, step: &Step<'_>, record: &DeviceRecord) -> Result<Keys, LogError> {
+        let sequence = step.sequence;
+        let [by, own] = step.signers else {
+            return Err(step.bad_signature());
+        };
+        if *own != Signer::Device(record.id) {
+            return Err(step.bad_signature());
+        }
+        let (authority, key) = self.authority(step, by)?;
+        self.check_new(step, record)?;
+        let added = match authority {
+            Authority::Senior | Authority::Recovery(Method::Sheet) => step.at,
+            // SECURITY: a stolen device brings no second one in; `young_devices_add_nothing` notices.
+            Authority::Young(_) => return Err(LogError::NotSenior { sequence }),
+            Authority::Recovery(Method::Guardians) => self.check_request(step, record)?,
+        };
+        // SECURITY: a device that dates itself back were senior at once; `devices_do_not_date_themselves` notices.
+        if record.added != added {
+            return Err(LogError::WrongRecord { sequence });
+        }
+        if self.devices.len() >= MAX_DEVICES {
+            return Err(LogError::TooManyDevices { sequence });
+        }
+        if let Authority::Recovery(method) = authority
+            && let Some(way) = self.ways_back.get_mut(&method)
+        {
+            way.used = true;
+        }
+        // Whoever asked is in, by whatever way.
+        if self
+            .request
+            .as_ref()
+            .is_some_and(|open| open.device.id == record.id)
+        {
+            self.request = None;
+        }
+        let standing = Standing {
+            place: sequence,
+            since: sequence,
+            by_recovery: matches!(authority, Authority::Recovery(_)),
+        };
+        self.standings.insert(record.id, standing);
+        self.devices.push(record.clone());
+        self.remember(record);
+        Ok(vec![key, record.verifying.clone()])
+    }
+
+    fn revoke(&mut self, step: &Step<'_>, id: &DeviceId, reason: Reason) -> Result<Keys, LogError> {
+        let sequence = step.sequence;
+        let [by] = step.signers else {
+            return Err(step.bad_signature());
+        };
+        let (Some(record), Some(standing)) = (self.device(id).cloned(), self.standing(id)) else {
+            return Err(LogError::NotInForce { sequence });
+        };
+        let mut by_recovery = false;
+        let key = if *by == Signer::Device(*id) {
+            record.verifying.clone()
+        } else {
+            let (authority, key) = self.authority(step, by)?;
+            match authority {
+                Authority::Senior => {}
+                // SECURITY: a stolen device locks no older one out; `young_devices_revoke_no_older_ones` notices.
+                Authority::Young(own) if own.place > standing.place => {
+                    return Err(LogError::NotSenior { sequence });
+                }
+                Authority::Young(_) => {}
+                Authority::Recovery(method) => {
+                    self.check_used(step, method)?;
+                    by_recovery = true;
+                }
+            }
+            key
+        };
+        self.devices.retain(|device| device.id != *id);
+        self.standings.remove(id);
+        // SECURITY: somebody must be left who can act; `the_last_admin_stays` notices.
+        let enough = if by_recovery {
+            !self.devices.is_empty()
+        } else {
+            self.devices.iter().any(|device| device.admin)
+        };
+        if !enough {
+            return Err(LogError::NoAdminLeft { sequence });
+        }
+        self.revoked.push(Revocation {
+            record,
+            reason,
+            at: step.at,
+            sequence,
+        });
+        Ok(vec![key])
+    }
+
+    fn rotate(&mut self, step: &Step<'_>, new: &DeviceRecord) -> Result<Keys, LogError> {
+        let sequence = step.sequence;
+        step.signed_by(&[Signer::Device(new.id), Signer::Device(new.id)])?;
+        if self.knows_keys_of(new) {
+            return Err(LogError::KeyUsed { sequence });
+        }
+        let old = self
+            .devices
+            .iter_mut()
+            .find(|device| device.id == new.id)
+            .ok_or(LogError::NotInForce { sequence })?;
+        // SECURITY: new keys give no new rights and no greater age; `a_rotation_changes_keys_alone` notices.
+        if (old.admin, old.added) != (new.admin, new.added) {
+            return Err(LogError::WrongRecord { sequence });
+        }
+        let keys = vec![old.verifying.clone(), new.verifying.clone()];
+        *old = new.clone();
+        if let Some(standing) = self.standings.get_mut(&new.id) {
+            standing.since = sequence;
+        }
+        self.remember(new);
+        Ok(keys)
+    }
+
+    fn rotate_root(&mut self, step: &Step<'_>, root: &VerifyingKey) -> Result<Keys, LogError> {
+        step.signed_by(&[Signer::Root, Signer::Root])?;
+        if self.knows_keys(&[root.as_bytes()]) {
+            return Err(LogError::KeyUsed {
+                sequence: step.sequence,
+            });
+        }
+        self.remember_keys(&[root.as_bytes()]);
+        let old = std::mem::replace(&mut self.root, root.clone());
+        Ok(vec![old, root.clone()])
+    }
+
+    fn set_recovery(
+        &mut self,
+        step: &Step<'_>,
+        method: Method,
+        record: Option<&RecoveryRecord>,
+    ) -> Result<Keys, LogError> {
+        let sequence = step.sequence;
+        let by = match (step.signers, record) {
+            ([by], None) => by,
+            ([by, own], Some(_)) if *own == Signer::Recovery(method) => by,
+            _ => return Err(step.bad_signature()),
+        };
+        let (authority, key) = self.authority(step, by)?;
+        match authority {
+            Authority::Senior => {}
+            // SECURITY: a stolen device makes itself no way back; `young_devices_touch_no_recovery` notices.
+            Authority::Young(_) => return Err(LogError::NotSenior { sequence }),
+            Authority::Recovery(_) => return Err(step.bad_signature()),
+        }
+        let mut keys = vec![key];
+        if let Some(record) = record {
+            let parts = [record.verifying.as_bytes(), &record.envelope.as_bytes()[..]];
+            if self.knows_keys(&parts) {
+                return Err(LogError::KeyUsed { sequence });
+            }
+            self.remember_keys(&parts);
+            keys.push(record.verifying.clone());
+            let way = WayBack {
+                record: record.clone(),
+                used: false,
+            };
+            self.ways_back.insert(method, way);
+        } else if self.ways_back.remove(&method).is_none() {
+            return Err(LogError::NoRecovery { sequence });
+        }
+        // What was asked of the guardians of before is asked of nobody.
+        if method == Method::Guardians {
+            self.request = None;
+        }
+        Ok(keys)
+    }
+
+    fn end(&mut self, step: &Step<'_>) -> Result<Keys, LogError> {
+        let key = match step.signers {
+            [Signer::Root] => self.root.clone(),
+            [Signer::Recovery(method)] => {
+                let key = self.way_back(step, *method)?.record.verifying.clone();
+                self.check_used(step, *method)?;
+                key
+            }
+            _ => return Err(step.bad_signature()),
+        };
+        self.tombstoned = true;
+        self.request = None;
+        Ok(vec![key])
+    }
+
+    fn request(&mut self, step: &Step<'_>, record: &DeviceRecord) -> Result<Keys, LogError> {
+        let sequence = step.sequence;
+        step.signed_by(&[Signer::Device(record.id)])?;
+        let way = self.way_back(step, Method::Guardians)?;
+        let ready = step.at.saturating_add(way.record.terms.delay_seconds);
+        self.check_new(step, record)?;
+        if record.added != step.at {
+            return Err(LogError::WrongRecord { sequence });
+        }
+        self.request = Some(RecoveryRequest {
+            sequence,
+            at: step.at,
+            device: record.clone(),
+            ready,
+        });
+        Ok(vec![record.verifying.clone()])
+    }
+
+    fn cancel(&mut self, step: &Step<'_>) -> Result<Keys, LogError> {
+        let sequence = step.sequence;
+        let [Signer::Device(by)] = step.signers else {
+            return Err(step.bad_signature());
+        };
+        let device = self.device(by).ok_or(LogError::NotInForce { sequence })?;
+        let key = device.verifying.clone();
+        self.request
+            .take()
+            .ok_or(LogError::NoRequest { sequence })?;
+        Ok(vec![key])
+    }
+
+    /// Whose word a signer's is, and the key that proves it.
+    fn authority(
+        &self,
+        step: &Step<'_>,
+        signer: &Signer,
+    ) -> Result<(Authority, VerifyingKey), LogError> {
+        let sequence = step.sequence;
+        match signer {
+            Signer::Root => Err(step.bad_signature()),
+            Signer::Recovery(method) => {
+                let key = self.way_back(step, *method)?.record.verifying.clone();
+                Ok((Authority::Recovery(*method), key))
+            }
+            Signer::Device(id) => {
+                let (Some(device), Some(standing)) = (self.device(id), self.standing(id)) else {
+                    return Err(LogError::NotInForce { sequence });
+                };
+                if !device.admin {
+                    return Err(LogError::NotAdmin { sequence });
+                }
+                let authority = if self.is_senior(id, step.at) {
+                    Authority::Senior
+                } else {
+                    Authority::Young(standing)
+                };
+                Ok((authority, device.verifying.clone()))
+            }
+        }
+    }
+
+    fn way_back(&self, step: &Step<'_>, method: Method) -> Result<&WayBack, LogError> {
+        self.ways_back.get(&method).ok_or(LogError::NoRecovery {
+            sequence: step.sequence,
+        })
+    }
+
+    /// Guardians do nothing but let somebody in until they have: else those who conspire would revoke, at once,
+    /// whoever could cancel.
+    fn check_used(&self, step: &Step<'_>, method: Method) -> Result<(), LogError> {
+        let used = self.way_back(step, method)?.used;
+        // SECURITY: `guardians_revoke_nobody_before_they_let_somebody_in` notices.
+        if method == Method::Guardians && !used {
+            return Err(LogError::TooEarly {
+                sequence: step.sequence,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether this very device asked long enough ago; gives when.
+    fn check_request(&self, step: &Step<'_>, record: &DeviceRecord) -> Result<Timestamp, LogError> {
+        let sequence = step.sequence;
+        let request = self
+            .request
+            .as_ref()
+            .filter(|request| request.device == *record)
+            .ok_or(LogError::NoRequest { sequence })?;
+        // SECURITY: the delay is when somebody may still cancel; `guardians_wait_out_the_delay` notices.
+        if step.at < request.ready {
+            return Err(LogError::TooEarly { sequence });
+        }
+        Ok(request.at)
+    }
+
+    /// SECURITY: who was revoked does not come back under the same id or with the same keys;
+    /// `ids_and_keys_come_once` notices.
+    fn check_new(&self, step: &Step<'_>, record: &DeviceRecord) -> Result<(), LogError> {
+        if self.knows_id(&record.id) || self.knows_keys_of(record) {
+            return Err(LogError::KeyUsed {
+                sequence: step.sequence,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Signatures of entries, verified together.
+
+use super::entry::Entry;
+use super::error::LogError;
+use crate::label;
+use crate::sign::VerifyingKey;
+use std::thread;
+
+/// So few are verified before a thread would have started.
+const WORTH_A_THREAD: usize = 8;
+
+/// An entry with the keys that must have signed it, in the order of its signatures.
+pub(super) struct Claim<'a> {
+    pub(super) sequence: u64,
+    pub(super) entry: &'a Entry,
+    pub(super) keys: Vec<VerifyingKey>,
+}
+
+impl Claim<'_> {
+    fn verify(&self) -> Result<(), LogError> {
+        let bad = LogError::BadSignature {
+            sequence: self.sequence,
+        };
+        if self.keys.len() != self.entry.signatures.len() {
+            return Err(bad);
+        }
+        for (key, (_, signature)) in self.keys.iter().zip(&self.entry.signatures) {
+            // SECURITY: what makes a log more than a claim; `signatures_of_others_are_refused` notices.
+            key.verify(label::LOG_ENTRY, &self.entry.body_bytes, signature)
+                .map_err(|_| bad)?;
+        }
+        Ok(())
+    }
+}
+
+/// Verifies every claim; the error is that of the first entry that is wrong.
+pub(super) fn verify(claims: &[Claim<'_>]) -> Result<(), LogError> {
+    if claims.len() < WORTH_A_THREAD {
+        return one_by_one(claims);
+    }
+    let (head, tail) = claims.split_at(claims.len() / 2);
+    thread::scope(|scope| {
+        let other = thread::Builder::new().spawn_scoped(scope, || one_by_one(tail));
+        one_by_one(head)?;
+        match other.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(result)) => result,
+            // No thread was to be had, or it ended early.
+            _ => one_by_one(tail),
+        }
+    })
+}
+
+fn one_by_one(claims: &[Claim<'_>]) -> Result<(), LogError> {
+    claims.iter().try_for_each(Claim::verify)
+}
