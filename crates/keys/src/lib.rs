@@ -19,6 +19,8 @@ pub mod mlkem_incremental;
 mod safety_number;
 mod sealed;
 mod secret;
+pub mod shamir;
+pub mod sheet;
 mod sign;
 mod suite;
 mod words;

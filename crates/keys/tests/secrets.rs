@@ -10,6 +10,8 @@ use letterlock_keys::account_log::{DeviceSecrets, RootSecret};
 use letterlock_keys::chunked::ChunkedKey;
 use letterlock_keys::kem::KemSecret;
 use letterlock_keys::link::{LinkCode, LinkSecret};
+use letterlock_keys::shamir::Share;
+use letterlock_keys::sheet::SheetSecret;
 use letterlock_keys::xwing::XWingSecret;
 use letterlock_keys::{
     GcmKey, Secret, SecretBytes, SigningKey, X25519Secret, ct_eq, mlkem_incremental, wipe,
@@ -58,6 +60,8 @@ fn secrets_cannot_be_printed_copied_or_compared() {
         RootSecret,
         LinkSecret,
         LinkCode,
+        SheetSecret,
+        Share,
     );
 }
 

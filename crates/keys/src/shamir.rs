@@ -1,0 +1,591 @@
+//! Shamir's secret sharing over GF(256), in constant time (docs/spec/recovery.md, section 2).
+//!
+//! A secret byte is only ever multiplied by a public one: the index of a share when splitting, a Lagrange
+//! coefficient of public indices when combining. So there is no table that a secret indexes and no branch on one.
+
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::kdf::sha512;
+use crate::label;
+use crate::secret::{Secret, SecretBytes, ct_eq};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// Fewest shares that may be needed: with one, every share would be the secret.
+pub const NEED_MIN: u8 = 2;
+
+/// The polynomial x^8 + x^4 + x^3 + x + 1 of AES, without its highest term.
+const POLYNOMIAL: u8 = 0x1b;
+const VERSION: u8 = 1;
+
+/// One share of a secret.
+pub struct Share {
+    index: u8,
+    value: Secret<32>,
+}
+
+/// What is publicly known of a set of shares.
+#[derive(Debug, Clone, Copy)]
+pub struct ShareSet<'a> {
+    /// The set's id, so that no share of an older set fits.
+    pub id: &'a [u8; 16],
+    /// How many shares give the secret.
+    pub need: u8,
+    /// [`Share::commitment`] of the share with index 1, then 2, and so on.
+    pub commitments: &'a [[u8; 32]],
+}
+
+/// Why shares cannot be made or give no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// Not `2 ≤ need ≤ count`.
+    #[error("{need} of {count} shares cannot be")]
+    Threshold {
+        /// How many would be needed.
+        need: u8,
+        /// How many there would be.
+        count: usize,
+    },
+    /// One share is there twice.
+    #[error("share {index} is there twice")]
+    Duplicate {
+        /// Its index.
+        index: u8,
+    },
+    /// A share is not the one that was committed to: altered, of another set, or of another secret.
+    #[error("share {index} does not belong to this set")]
+    Foreign {
+        /// Its index.
+        index: u8,
+    },
+    /// All shares are right, and there are too few.
+    #[error("{got} shares, {need} are needed")]
+    TooFew {
+        /// How many there are.
+        got: usize,
+        /// How many are needed.
+        need: u8,
+    },
+}
+
+impl Share {
+    /// The x of the share, from 1. Public.
+    #[must_use]
+    pub fn index(&self) -> u8 {
+        self.index
+    }
+
+    /// What the account log says of the share: it shows nothing of the value and fits no other.
+    ///
+    /// *Formula*: first 32 bytes of `SHA-512(label ‖ 00 ‖ set id 16 ‖ index 1 ‖ value 32)`.
+    #[must_use]
+    pub fn commitment(&self, set: &[u8; 16]) -> [u8; 32] {
+        let label = label::SHARE.as_bytes();
+        let value = self.value.expose_secret();
+        let hash = sha512(&[label, &[0], set, &[self.index], value]);
+        *hash.first_chunk().unwrap_or(&[0; 32])
+    }
+
+    /// The stored form: `01 ‖ index 1 ‖ value 32`.
+    #[must_use]
+    pub fn encode(&self) -> SecretBytes {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        out.u8(self.index);
+        out.array(self.value.expose_secret());
+        SecretBytes::new(out.finish())
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: it is not of this form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != VERSION {
+            return Err(DecodeError::Invalid);
+        }
+        let index = input.u8()?;
+        let value = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Short)?;
+        input.finish()?;
+        // The value at 0 is the secret itself.
+        if index == 0 {
+            return Err(DecodeError::Invalid);
+        }
+        Ok(Self { index, value })
+    }
+}
+
+impl ShareSet<'_> {
+    /// Checks a share against its commitment.
+    ///
+    /// # Errors
+    /// [`ShareError::Foreign`].
+    pub fn check(&self, share: &Share) -> Result<(), ShareError> {
+        let place = usize::from(share.index).checked_sub(1);
+        let commitment = place.and_then(|place| self.commitments.get(place));
+        // SECURITY: a false share would give a false secret and tell nobody whose fault it is;
+        // `every_changed_share_is_named` notices.
+        commitment
+            .is_some_and(|commitment| ct_eq(&share.commitment(self.id), commitment))
+            .then_some(())
+            .ok_or(ShareError::Foreign { index: share.index })
+    }
+}
+
+/// Splits a secret into `count` shares of which any `need` give it back and fewer say nothing about it.
+///
+/// *Formula*: for each byte a polynomial of degree `need - 1` over GF(256) whose value at 0 is the byte and whose
+/// other coefficients are random; share `i` is its value at `i`, for i = 1..count.
+///
+/// ```
+/// # use rand_core::SeedableRng as _;
+/// use letterlock_keys::Secret;
+/// use letterlock_keys::shamir::{self, ShareSet};
+/// # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+/// let secret = Secret::random(&mut rng);
+/// let shares = shamir::split(&mut rng, &secret, 2, 3).unwrap();
+/// let id = [7; 16];
+/// let commitments: Vec<_> = shares.iter().map(|share| share.commitment(&id)).collect();
+/// let set = ShareSet { id: &id, need: 2, commitments: &commitments };
+/// assert!(shamir::combine(&set, &shares[1..]).unwrap().ct_eq(&secret));
+/// ```
+///
+/// # Errors
+/// [`ShareError::Threshold`]: not `2 ≤ need ≤ count`.
+pub fn split(
+    rng: &mut dyn CryptoRng,
+    secret: &Secret<32>,
+    need: u8,
+    count: u8,
+) -> Result<Vec<Share>, ShareError> {
+    check_threshold(need, usize::from(count))?;
+    // The highest coefficient first, as Horner's rule takes them. It may be zero: were it not, fewer shares would
+    // exclude a value of the secret.
+    let coefficients: Vec<Secret<32>> = (1..need).map(|_| Secret::random(rng)).collect();
+    Ok((1..=count)
+        .map(|index| share_at(index, &coefficients, secret))
+        .collect())
+}
+
+/// The value of the polynomial at `index`, by Horner's rule.
+fn share_at(index: u8, coefficients: &[Secret<32>], secret: &Secret<32>) -> Share {
+    let mut value = Lanes::zero();
+    for coefficient in coefficients.iter().chain([secret]) {
+        value = value.times(index);
+        value.add(&Lanes::of(coefficient));
+    }
+    Share {
+        index,
+        value: value.secret(),
+    }
+}
+
+/// Checks every share against its commitment, and combines them.
+///
+/// *Formula*: Lagrange's interpolation at 0 over GF(256), through the first `need` shares.
+///
+/// # Errors
+/// [`ShareError`]: the first share that is there twice or does not fit its commitment; too few.
+pub fn combine(set: &ShareSet<'_>, shares: &[Share]) -> Result<Secret<32>, ShareError> {
+    check_threshold(set.need, set.commitments.len())?;
+    for (place, share) in shares.iter().enumerate() {
+        let index = share.index;
+        if shares.iter().take(place).any(|other| other.index == index) {
+            return Err(ShareError::Duplicate { index });
+        }
+        set.check(share)?;
+    }
+    let need = set.need;
+    let used = shares.get(..usize::from(need)).ok_or(ShareError::TooFew {
+        got: shares.len(),
+        need,
+    })?;
+    let mut secret = Lanes::zero();
+    for share in used {
+        let others = used.iter().map(|other| other.index);
+        secret.add(&Lanes::of(&share.value).times(lagrange(share.index, others)));
+    }
+    Ok(secret.secret())
+}
+
+fn check_threshold(need: u8, count: usize) -> Result<(), ShareError> {
+    let fits = need >= NEED_MIN && usize::from(need) <= count && count <= usize::from(u8::MAX);
+    fits.then_some(())
+        .ok_or(ShareError::Threshold { need, count })
+}
+
+/// 32 elements of the field at once, eight in a word.
+struct Lanes(Zeroizing<[u64; 4]>);
+
+impl Lanes {
+    fn zero() -> Self {
+        Self(Zeroizing::new([0; 4]))
+    }
+
+    fn of(secret: &Secret<32>) -> Self {
+        let mut lanes = Self::zero();
+        let (words, _) = secret.expose_secret().as_chunks();
+        for (lane, word) in lanes.0.iter_mut().zip(words) {
+            *lane = u64::from_be_bytes(*word);
+        }
+        lanes
+    }
+
+    fn secret(&self) -> Secret<32> {
+        Secret::from_fn(|out| {
+            let (words, _) = out.as_chunks_mut();
+            for (word, lane) in words.iter_mut().zip(self.0.iter()) {
+                *word = lane.to_be_bytes();
+            }
+        })
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (lane, other) in self.0.iter_mut().zip(other.0.iter()) {
+            *lane ^= other;
+        }
+    }
+
+    /// Times x, each element: the bit that leaves a byte comes back as the polynomial.
+    fn double(&mut self) {
+        for lane in self.0.iter_mut() {
+            let high = (*lane >> 7) & 0x0101_0101_0101_0101;
+            let low = *lane & 0x7f7f_7f7f_7f7f_7f7f;
+            *lane = (low << 1) ^ high.wrapping_mul(u64::from(POLYNOMIAL));
+        }
+    }
+
+    /// Times a public element. It branches on the bits of `public` alone.
+    fn times(mut self, public: u8) -> Self {
+        let mut product = Self::zero();
+        for bit in 0..8 {
+            if (public >> bit) & 1 == 1 {
+                product.add(&self);
+            }
+            self.double();
+        }
+        product
+    }
+}
+
+/// The coefficient at 0 of the share with `index`, among the shares with `others` (its own index is skipped): the
+/// product of `x / (x - index)`. Everything here is public.
+fn lagrange(index: u8, others: impl Iterator<Item = u8>) -> u8 {
+    others.filter(|x| *x != index).fold(1, |product, x| {
+        multiply(product, multiply(x, invert(x ^ index)))
+    })
+}
+
+/// The product of two public elements.
+fn multiply(a: u8, b: u8) -> u8 {
+    let mut product = 0;
+    let mut power = a;
+    for bit in 0..8 {
+        if (b >> bit) & 1 == 1 {
+            product ^= power;
+        }
+        let carry = if power & 0x80 == 0 { 0 } else { POLYNOMIAL };
+        power = (power << 1) ^ carry;
+    }
+    product
+}
+
+/// 1 / a for a public a: a^254.
+fn invert(a: u8) -> u8 {
+    (0..253).fold(a, |power, _| multiply(power, a))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "test code"
+    )]
+    use super::*;
+    use data_encoding::HEXLOWER;
+    use proptest::prelude::*;
+    use proptest::sample::subsequence;
+    use proptest::test_runner::RngSeed;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
+    const SET: [u8; 16] = [7; 16];
+
+    /// GF(256) by long multiplication and division of polynomials: slow, plain, and written apart.
+    mod plain {
+        pub(super) fn multiply(a: u8, b: u8) -> u8 {
+            let mut product = 0_u16;
+            for bit in 0..8 {
+                product ^= (u16::from(a) << bit) * (u16::from(b) >> bit & 1);
+            }
+            for bit in (8..15).rev() {
+                if product >> bit & 1 == 1 {
+                    product ^= 0x11b << (bit - 8);
+                }
+            }
+            product as u8
+        }
+
+        pub(super) fn divide(a: u8, b: u8) -> u8 {
+            (0..=255).find(|c| multiply(*c, b) == a).unwrap()
+        }
+
+        /// The polynomial through `points`, at `at`.
+        pub(super) fn interpolate(points: &[(u8, u8)], at: u8) -> u8 {
+            let mut value = 0;
+            for (x, y) in points {
+                let mut term = *y;
+                for (other, _) in points.iter().filter(|(other, _)| other != x) {
+                    term = divide(multiply(term, at ^ other), x ^ other);
+                }
+                value ^= term;
+            }
+            value
+        }
+    }
+
+    fn secret_of(bytes: [u8; 32]) -> Secret<32> {
+        Secret::from_slice(&bytes).unwrap()
+    }
+
+    fn counting(from: u8) -> Secret<32> {
+        secret_of(std::array::from_fn(|place| from + place as u8))
+    }
+
+    fn commitments(shares: &[Share]) -> Vec<[u8; 32]> {
+        shares.iter().map(|share| share.commitment(&SET)).collect()
+    }
+
+    fn duplicate(share: &Share) -> Share {
+        Share::decode(share.encode().expose_secret()).unwrap()
+    }
+
+    fn made(secret: &Secret<32>, need: u8, count: u8) -> (Vec<Share>, Vec<[u8; 32]>) {
+        let mut rng = ChaCha20Rng::seed_from_u64(u64::from(need) << 8 | u64::from(count));
+        let shares = split(&mut rng, secret, need, count).unwrap();
+        let commitments = commitments(&shares);
+        (shares, commitments)
+    }
+
+    fn set(need: u8, commitments: &[[u8; 32]]) -> ShareSet<'_> {
+        ShareSet {
+            id: &SET,
+            need,
+            commitments,
+        }
+    }
+
+    /// Computed from docs/spec/recovery.md by another program.
+    const VECTORS: [(&str, &str); 5] = [
+        (
+            "606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f",
+            "8e173af9cc7bb713eb2e95c08daed20b72edd3280335752cac4febb4a6cced98",
+        ),
+        (
+            "5b5c55524740494e63646d6a7f7871762b2c25223730393e13141d1a0f080106",
+            "81aa078e9ebfd7361084bf9b1958367ee69439b63e38b14e2f5762acec9ea315",
+        ),
+        (
+            "3b3c35322720292e03040d0a1f1811164b4c45425750595e73747d7a6f686166",
+            "cda555a744853d7773591d572446d7e5955e66a0a6f2a0e20310cc9336506347",
+        ),
+        (
+            "ecf9c6d3b8ad928744516e7b10053a2fa7b28d98f3e6d9cc0f1a25305b4e7164",
+            "1c1b40a5242e8038ceb51ca76c2ec3e4d5da74cb52d86be6f7da72526619a44e",
+        ),
+        (
+            "8c99a6b3d8cdf2e724310e1b70655a4fc7d2edf89386b9ac6f7a45503b2e1104",
+            "9fccede29a6a7e95fa0c4d0a68e41e43ec685733481480164ac7f53f9fbce25c",
+        ),
+    ];
+
+    #[test]
+    fn shares_and_commitments_never_change() {
+        let id = std::array::from_fn(|place| place as u8);
+        for (index, (value, commitment)) in (1..).zip(VECTORS) {
+            let share = share_at(index, &[counting(64), counting(32)], &counting(0));
+            assert_eq!(HEXLOWER.encode(share.value.expose_secret()), value);
+            assert_eq!(HEXLOWER.encode(&share.commitment(&id)), commitment);
+        }
+    }
+
+    #[test]
+    fn the_field_is_the_one_of_aes() {
+        assert_eq!(multiply(0x57, 0x83), 0xc1, "FIPS 197, section 4.2");
+        for a in 0..=255 {
+            let lanes = || Lanes::of(&secret_of([a; 32]));
+            for b in 0..=255 {
+                let product = plain::multiply(a, b);
+                assert_eq!(multiply(a, b), product);
+                assert_eq!(lanes().times(b).secret().expose_secret(), &[product; 32]);
+            }
+            if a != 0 {
+                assert_eq!(multiply(a, invert(a)), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn elements_in_one_word_do_not_meet() {
+        for public in [1, 2, 0x80, 0xff] {
+            let product = Lanes::of(&counting(200)).times(public).secret();
+            for (place, byte) in product.expose_secret().iter().enumerate() {
+                let expected = plain::multiply(200 + place as u8, public);
+                assert_eq!(*byte, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_most_shares_that_can_be_give_the_secret() {
+        let (shares, commitments) = made(&counting(1), 255, 255);
+        let secret = combine(&set(255, &commitments), &shares).unwrap();
+        assert!(secret.ct_eq(&counting(1)));
+    }
+
+    #[test]
+    fn impossible_thresholds_are_refused() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        for (need, count) in [(0, 0), (0, 3), (1, 1), (1, 3), (2, 1), (4, 3), (255, 254)] {
+            let expected = ShareError::Threshold {
+                need,
+                count: usize::from(count),
+            };
+            assert_eq!(
+                split(&mut rng, &counting(1), need, count).err(),
+                Some(expected)
+            );
+            let commitments = vec![[0; 32]; usize::from(count)];
+            assert_eq!(combine(&set(need, &commitments), &[]).err(), Some(expected));
+        }
+        let many = vec![[0; 32]; 256];
+        assert!(combine(&set(2, &many), &[]).is_err());
+    }
+
+    #[test]
+    fn too_few_shares_are_counted() {
+        let (shares, commitments) = made(&counting(1), 3, 5);
+        for got in 0..3 {
+            assert_eq!(
+                combine(&set(3, &commitments), &shares[..got]).err(),
+                Some(ShareError::TooFew { got, need: 3 })
+            );
+        }
+    }
+
+    #[test]
+    fn a_share_that_is_there_twice_is_named() {
+        let (shares, commitments) = made(&counting(1), 3, 5);
+        let twice = [&shares[0], &shares[3], &shares[3]].map(duplicate);
+        assert_eq!(
+            combine(&set(3, &commitments), &twice).err(),
+            Some(ShareError::Duplicate { index: 4 })
+        );
+    }
+
+    #[test]
+    fn every_changed_share_is_named() {
+        let (shares, commitments) = made(&counting(1), 3, 5);
+        let index = 2;
+        for bit in 0..256 {
+            let mut value = *shares[1].value.expose_secret();
+            value[bit / 8] ^= 1 << (bit % 8);
+            let changed = Share {
+                index,
+                value: secret_of(value),
+            };
+            let given = [duplicate(&shares[0]), changed, duplicate(&shares[2])];
+            assert_eq!(
+                combine(&set(3, &commitments), &given).err(),
+                Some(ShareError::Foreign { index })
+            );
+        }
+    }
+
+    #[test]
+    fn shares_under_other_indices_and_of_other_sets_are_named() {
+        let (shares, commitments) = made(&counting(1), 3, 5);
+        for index in (1..=255).filter(|index| *index != 2) {
+            let moved = Share {
+                index,
+                value: shares[1].value.duplicate(),
+            };
+            let error = combine(&set(3, &commitments), &[moved]).err();
+            assert_eq!(error, Some(ShareError::Foreign { index }));
+        }
+        let other = ShareSet {
+            id: &[8; 16],
+            ..set(3, &commitments)
+        };
+        let error = combine(&other, &shares).err();
+        assert_eq!(error, Some(ShareError::Foreign { index: 1 }));
+    }
+
+    #[test]
+    fn cut_and_foreign_encodings_are_refused() {
+        let (shares, _) = made(&counting(1), 2, 2);
+        let bytes = shares[1].encode();
+        let bytes = bytes.expose_secret();
+        assert_eq!(bytes.len(), 34);
+        assert_eq!(bytes[..2], [1, 2]);
+        for length in 0..bytes.len() {
+            assert!(Share::decode(&bytes[..length]).is_err());
+        }
+        assert!(Share::decode(&[bytes, &[0]].concat()).is_err());
+        assert!(Share::decode(&[&[2], &bytes[1..]].concat()).is_err());
+        assert!(Share::decode(&[&[1, 0], &bytes[2..]].concat()).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(1),
+            ..ProptestConfig::with_cases(64)
+        })]
+
+        #[test]
+        fn any_that_suffice_give_the_secret(
+            bytes: [u8; 32],
+            (need, count, chosen) in (2..=9_u8)
+                .prop_flat_map(|need| (Just(need), need..=12))
+                .prop_flat_map(|(need, count)| {
+                    let all: Vec<_> = (0..usize::from(count)).collect();
+                    let sizes = usize::from(need)..=usize::from(count);
+                    (Just(need), Just(count), subsequence(all, sizes).prop_shuffle())
+                }),
+        ) {
+            let (shares, commitments) = made(&secret_of(bytes), need, count);
+            let chosen: Vec<_> = chosen.iter().map(|place| duplicate(&shares[*place])).collect();
+            let secret = combine(&set(need, &commitments), &chosen).unwrap();
+            prop_assert!(secret.ct_eq(&secret_of(bytes)));
+        }
+
+        /// For every other secret there is a last share that would give it: `need - 1` shares exclude none.
+        #[test]
+        fn fewer_exclude_no_secret(bytes: [u8; 32], other: [u8; 32], need in 2..=9_u8) {
+            let (mut shares, _) = made(&secret_of(bytes), need, need);
+            let last = shares.pop().unwrap();
+            shares.push(Share {
+                index: last.index,
+                value: Secret::from_fn(|out| {
+                    for (place, byte) in out.iter_mut().enumerate() {
+                        let known = shares.iter().map(|s| (s.index, s.value.expose_secret()[place]));
+                        let points: Vec<_> = known.chain([(0, other[place])]).collect();
+                        *byte = plain::interpolate(&points, last.index);
+                    }
+                }),
+            });
+            let commitments = commitments(&shares);
+            let secret = combine(&set(need, &commitments), &shares).unwrap();
+            prop_assert!(secret.ct_eq(&secret_of(other)));
+        }
+
+        #[test]
+        fn foreign_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = Share::decode(&bytes);
+        }
+    }
+}
