@@ -42,3 +42,13 @@ capability!(
     /// Allows to send to a queue.
     SendToken, 32
 );
+
+capability!(
+    /// Allows to open a lock.
+    LockToken, 32
+);
+
+capability!(
+    /// What a lock keeps.
+    LockKey, 32
+);

@@ -13,16 +13,27 @@ mod body;
 mod capability;
 mod error;
 mod frame;
+mod head;
 pub mod limits;
+mod lock;
+mod log;
 mod proto;
 mod reply;
 mod request;
 mod signed;
 
 pub use body::{Body, WrongSize};
-pub use capability::SendToken;
+pub use capability::{LockKey, LockToken, SendToken};
 pub use error::DecodeError;
 pub use frame::{ClientFrame, RelayFrame};
+pub use head::{
+    DeleteHead, FetchHead, Head, PutHead, delete_head_message, head_id, put_head_message,
+};
+pub use lock::{
+    CancelLock, DeleteLock, LockState, LockStatus, OpenLock, PutLock, cancel_lock_message,
+    delete_lock_message, lock_id, put_lock_message,
+};
+pub use log::{AppendEntries, CheckLog, Entries, LogPart, RawLog};
 pub use reply::{
     Bundle, Deliver, Log, PreKeyCounts, RefusalKind, Refused, RegistrationPolicy, RelayLimits,
     Reply, RowResult, SendResult, Subscribed, Welcome,

@@ -11,7 +11,11 @@ pub const SEND_ROWS: usize = 1_000;
 /// Longest name in bytes.
 pub const NAME_BYTES: usize = 32;
 /// Longest account log in bytes.
-pub const LOG_BYTES: usize = 64 * 1024;
+pub const LOG_BYTES: usize = 1 << 20;
+/// Most entries of an account log.
+pub const LOG_ENTRIES: u32 = 10_000;
+/// Most bytes of an account log in one frame, and of one entry.
+pub const LOG_PART_BYTES: usize = 64 * 1024;
 /// Longest registration code in bytes.
 pub const CODE_BYTES: usize = 64;
 /// Longest record of a pre-key, or of an identity, in bytes.
@@ -20,6 +24,12 @@ pub const RECORD_BYTES: usize = 12 * 1024;
 pub const ONE_TIME_KEYS: usize = 256;
 /// Longest signature in bytes.
 pub const SIGNATURE_BYTES: usize = 8 * 1024;
+/// Longest body of a head in bytes.
+pub const HEAD_BYTES: usize = 64 * 1024;
+/// Largest version of a head.
+pub const HEAD_VERSION: u64 = i64::MAX.cast_unsigned();
+/// How long a lock may take to open, in seconds: a minute to 60 days.
+pub const LOCK_DELAY_SECONDS: std::ops::RangeInclusive<u64> = 60..=60 * 24 * 3600;
 /// Longest hint of a refusal in bytes.
 pub const MESSAGE_BYTES: usize = 256;
 /// Pause before a body is offered again to a queue that was full, in milliseconds.

@@ -11,15 +11,11 @@ pub(crate) struct ClientFrame {
     pub(crate) request_id: u64,
     #[prost(
         oneof = "Request",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25"
     )]
     pub(crate) request: Option<Request>,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, until it is checked"
-)]
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(crate) enum Request {
     #[prost(message, tag = "2")]
@@ -50,13 +46,33 @@ pub(crate) enum Request {
     CreateTicket(CreateTicket),
     #[prost(message, tag = "15")]
     RedeemTicket(RedeemTicket),
+    #[prost(message, tag = "16")]
+    CheckLog(CheckLog),
+    #[prost(message, tag = "17")]
+    AppendEntries(AppendEntries),
+    #[prost(message, tag = "18")]
+    PutHead(PutHead),
+    #[prost(message, tag = "19")]
+    FetchHead(FetchHead),
+    #[prost(message, tag = "20")]
+    DeleteHead(DeleteHead),
+    #[prost(message, tag = "21")]
+    PutLock(PutLock),
+    #[prost(message, tag = "22")]
+    OpenLock(OpenLock),
+    #[prost(message, tag = "23")]
+    CancelLock(CancelLock),
+    #[prost(message, tag = "24")]
+    LockStatus(LockStatus),
+    #[prost(message, tag = "25")]
+    DeleteLock(DeleteLock),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct RelayFrame {
     #[prost(uint64, tag = "1")]
     pub(crate) request_id: u64,
-    #[prost(oneof = "Reply", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Reply", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub(crate) reply: Option<Reply>,
 }
 
@@ -80,6 +96,14 @@ pub(crate) enum Reply {
     Bundle(Bundle),
     #[prost(message, tag = "10")]
     Refused(Refused),
+    #[prost(message, tag = "11")]
+    Entries(Entries),
+    #[prost(message, tag = "12")]
+    Head(Head),
+    #[prost(message, tag = "13")]
+    LockState(LockState),
+    #[prost(message, tag = "14")]
+    LockKey(LockKey),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -360,6 +384,140 @@ pub(crate) struct RedeemTicket {
     pub(crate) ticket: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) nonce: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct CheckLog {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) account: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) sequence: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct AppendEntries {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) account: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) after: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) entries: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Entries {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) account: Bytes,
+    #[prost(uint64, tag = "3")]
+    pub(crate) first: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) entries: Bytes,
+    #[prost(bool, tag = "5")]
+    pub(crate) more: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PutHead {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) public_key: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) version: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) previous: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) body: Bytes,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(crate) signature: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct FetchHead {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) id: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Head {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) public_key: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) version: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) previous: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) body: Bytes,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(crate) signature: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DeleteHead {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) public_key: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) version: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) signature: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PutLock {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) public_key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) key: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) token_hash: Bytes,
+    #[prost(uint64, tag = "4")]
+    pub(crate) delay_seconds: u64,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(crate) signature: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct OpenLock {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) id: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) token: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct CancelLock {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) public_key: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) opens_at: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) signature: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LockStatus {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) id: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DeleteLock {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) public_key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) signature: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LockState {
+    #[prost(uint64, tag = "1")]
+    pub(crate) opens_at: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LockKey {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) key: Bytes,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

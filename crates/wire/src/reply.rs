@@ -1,8 +1,12 @@
 //! What a relay answers.
 
 use crate::body::Body;
+use crate::capability::LockKey;
 use crate::error::{DecodeError, array, bounded, field, filled};
+use crate::head::Head;
 use crate::limits;
+use crate::lock::LockState;
+use crate::log::Entries;
 use crate::proto;
 use crate::request::{FrontDoor, account_id, bytes_of, device_id, is_name, queue_id};
 use keys::{AccountId, DeviceId, QueueId, Timestamp};
@@ -21,7 +25,7 @@ pub enum Reply {
     Deliver(Deliver),
     /// To `Send`.
     SendResult(SendResult),
-    /// To `FetchLog`.
+    /// To `FetchLog` of a log that fits in one frame.
     Log(Log),
     /// To `PublishPreKeys` and `PreKeyCount`.
     PreKeyCounts(PreKeyCounts),
@@ -29,6 +33,14 @@ pub enum Reply {
     Bundle(Bundle),
     /// The request is refused and changed nothing.
     Refused(Refused),
+    /// To `CheckLog` where there are newer entries, and to `FetchLog` of a log that does not fit in one frame.
+    Entries(Entries),
+    /// To `FetchHead`.
+    Head(Head),
+    /// To `OpenLock` while the lock opens, and to `LockStatus`.
+    LockState(LockState),
+    /// To `OpenLock` of a lock that is open.
+    LockKey(LockKey),
 }
 
 impl Reply {
@@ -150,7 +162,7 @@ pub struct Log {
     pub name: String,
     /// The account, as the relay says.
     pub account: AccountId,
-    /// The whole log.
+    /// The whole log, at most [`limits::LOG_PART_BYTES`].
     pub log: Vec<u8>,
 }
 
@@ -299,6 +311,12 @@ impl Reply {
                 message: refused.message.clone(),
                 retry_after_ms: refused.retry_after_ms,
             }),
+            Self::Entries(entries) => P::Entries(entries.to_proto()),
+            Self::Head(head) => P::Head(head.to_proto()),
+            Self::LockState(state) => P::LockState(state.to_proto()),
+            Self::LockKey(key) => P::LockKey(proto::LockKey {
+                key: bytes_of(key.as_bytes()),
+            }),
         }
     }
 
@@ -326,6 +344,10 @@ impl Reply {
             }),
             P::Bundle(bundle) => Self::Bundle(Bundle::from_proto(&bundle)?),
             P::Refused(refused) => Self::Refused(Refused::from_proto(refused)?),
+            P::Entries(entries) => Self::Entries(Entries::from_proto(entries)?),
+            P::Head(head) => Self::Head(Head::from_proto(&head)?),
+            P::LockState(state) => Self::LockState(LockState::from_proto(&state)),
+            P::LockKey(key) => Self::LockKey(LockKey::from_bytes(array(&key.key, "key")?)),
         })
     }
 }
@@ -431,7 +453,7 @@ impl Log {
         Ok(Self {
             name: log.name,
             account: account_id(&log.account)?,
-            log: filled(&log.log, limits::LOG_BYTES, "log")?,
+            log: filled(&log.log, limits::LOG_PART_BYTES, "log")?,
         })
     }
 }

@@ -3,7 +3,10 @@
 use crate::body::Body;
 use crate::capability::SendToken;
 use crate::error::{DecodeError, array, bounded, field, filled};
+use crate::head::{DeleteHead, FetchHead, PutHead};
 use crate::limits;
+use crate::lock::{CancelLock, DeleteLock, LockStatus, OpenLock, PutLock};
+use crate::log::{AppendEntries, CheckLog};
 use crate::proto;
 use bytes::Bytes;
 use keys::{AccountId, DeviceId, MessageId, QueueId, Timestamp};
@@ -40,6 +43,26 @@ pub enum Request {
     CreateTicket(CreateTicket),
     /// Uses the ticket of an invite.
     RedeemTicket(RedeemTicket),
+    /// Asks for the entries of a log that are newer than a known one.
+    CheckLog(CheckLog),
+    /// Appends entries to an account log.
+    AppendEntries(AppendEntries),
+    /// Makes or replaces a head.
+    PutHead(PutHead),
+    /// Asks for a head.
+    FetchHead(FetchHead),
+    /// Deletes a head.
+    DeleteHead(DeleteHead),
+    /// Makes a lock.
+    PutLock(PutLock),
+    /// Begins to open a lock, and asks for its key once it is open.
+    OpenLock(OpenLock),
+    /// Closes a lock again.
+    CancelLock(CancelLock),
+    /// Asks whether a lock is being opened.
+    LockStatus(LockStatus),
+    /// Deletes a lock.
+    DeleteLock(DeleteLock),
 }
 
 /// Opens the conversation.
@@ -112,7 +135,8 @@ pub struct SendRow {
 pub struct Register {
     /// See [`is_name`].
     pub name: String,
-    /// The account log, genesis first.
+    /// The account log, genesis first, at most [`limits::LOG_PART_BYTES`]. A longer one begins with the entries
+    /// that fit; [`AppendEntries`] brings the others.
     pub log: Vec<u8>,
     /// A registration code, where the relay asks for one.
     pub code: Option<String>,
@@ -123,11 +147,11 @@ pub struct Register {
 pub struct AppendLog {
     /// Whose.
     pub account: AccountId,
-    /// The whole log.
+    /// The whole log, at most [`limits::LOG_PART_BYTES`].
     pub log: Vec<u8>,
 }
 
-/// Asks for an account log.
+/// Asks for an account log: `Log`, or [`Entries`](crate::Entries) where it does not fit in one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchLog {
     /// By registered name.
@@ -281,6 +305,16 @@ impl Request {
                 ticket: bytes_of(&request.ticket),
                 nonce: bytes_of(&request.nonce),
             }),
+            Self::CheckLog(request) => P::CheckLog(request.to_proto()),
+            Self::AppendEntries(request) => P::AppendEntries(request.to_proto()),
+            Self::PutHead(request) => P::PutHead(request.to_proto()),
+            Self::FetchHead(request) => P::FetchHead(request.to_proto()),
+            Self::DeleteHead(request) => P::DeleteHead(request.to_proto()),
+            Self::PutLock(request) => P::PutLock(request.to_proto()),
+            Self::OpenLock(request) => P::OpenLock(request.to_proto()),
+            Self::CancelLock(request) => P::CancelLock(request.to_proto()),
+            Self::LockStatus(request) => P::LockStatus(request.to_proto()),
+            Self::DeleteLock(request) => P::DeleteLock(request.to_proto()),
         }
     }
 
@@ -311,7 +345,7 @@ impl Request {
             P::Register(request) => Self::Register(Register::from_proto(request)?),
             P::AppendLog(request) => Self::AppendLog(AppendLog {
                 account: account_id(&request.account)?,
-                log: filled(&request.log, limits::LOG_BYTES, "log")?,
+                log: filled(&request.log, limits::LOG_PART_BYTES, "log")?,
             }),
             P::FetchLog(request) => Self::FetchLog(FetchLog::from_proto(request)?),
             P::PublishPreKeys(request) => {
@@ -333,6 +367,16 @@ impl Request {
                 ticket: array(&request.ticket, "ticket")?,
                 nonce: array(&request.nonce, "nonce")?,
             }),
+            P::CheckLog(request) => Self::CheckLog(CheckLog::from_proto(&request)?),
+            P::AppendEntries(request) => Self::AppendEntries(AppendEntries::from_proto(&request)?),
+            P::PutHead(request) => Self::PutHead(PutHead::from_proto(&request)?),
+            P::FetchHead(request) => Self::FetchHead(FetchHead::from_proto(&request)?),
+            P::DeleteHead(request) => Self::DeleteHead(DeleteHead::from_proto(&request)?),
+            P::PutLock(request) => Self::PutLock(PutLock::from_proto(&request)?),
+            P::OpenLock(request) => Self::OpenLock(OpenLock::from_proto(&request)?),
+            P::CancelLock(request) => Self::CancelLock(CancelLock::from_proto(&request)?),
+            P::LockStatus(request) => Self::LockStatus(LockStatus::from_proto(&request)?),
+            P::DeleteLock(request) => Self::DeleteLock(DeleteLock::from_proto(&request)?),
         })
     }
 }
@@ -402,7 +446,7 @@ impl Register {
         }
         Ok(Self {
             name: request.name,
-            log: filled(&request.log, limits::LOG_BYTES, "log")?,
+            log: filled(&request.log, limits::LOG_PART_BYTES, "log")?,
             code: Some(request.code).filter(|code| !code.is_empty()),
         })
     }

@@ -158,6 +158,10 @@ fn what_allows_something_is_not_printed() {
         let text = format!("{frame:?}");
         assert!(!text.contains("[201, 201"), "{text}");
     }
+    for frame in relay_frames() {
+        let text = format!("{frame:?}");
+        assert!(!text.contains("[201, 201"), "{text}");
+    }
 }
 
 proptest! {

@@ -2,11 +2,12 @@
 
 use keys::{AccountId, DeviceId, MessageId, QueueId, Timestamp};
 use letterlock_wire::{
-    Acknowledge, AppendLog, Body, Bundle, ClientFrame, CreateQueue, CreateTicket, DeleteQueue,
-    Deliver, FetchBundle, FetchLog, FrontDoor, Hello, Log, PreKeyCount, PreKeyCounts,
-    PublishPreKeys, RedeemTicket, RefusalKind, Refused, Register, RegistrationPolicy, RelayFrame,
-    RelayLimits, Reply, Request, RowResult, Send, SendResult, SendRow, SendToken, Subscribe,
-    Subscribed, Welcome,
+    Acknowledge, AppendEntries, AppendLog, Body, Bundle, CancelLock, CheckLog, ClientFrame,
+    CreateQueue, CreateTicket, DeleteHead, DeleteLock, DeleteQueue, Deliver, Entries, FetchBundle,
+    FetchHead, FetchLog, FrontDoor, Head, Hello, LockKey, LockState, LockStatus, LockToken, Log,
+    OpenLock, PreKeyCount, PreKeyCounts, PublishPreKeys, PutHead, PutLock, RedeemTicket,
+    RefusalKind, Refused, Register, RegistrationPolicy, RelayFrame, RelayLimits, Reply, Request,
+    RowResult, Send, SendResult, SendRow, SendToken, Subscribe, Subscribed, Welcome,
 };
 
 const QUEUE: QueueId = QueueId::from_bytes([1; 16]);
@@ -96,6 +97,7 @@ pub(crate) fn client_frames() -> Vec<ClientFrame> {
             nonce: [SECRET; 16],
         }),
     ];
+    requests.extend(pieces_heads_and_locks());
     requests.extend([None, Some("abcd-efgh".to_owned())].map(|code| {
         Request::Register(Register {
             name: "ada".to_owned(),
@@ -129,6 +131,54 @@ pub(crate) fn client_frames() -> Vec<ClientFrame> {
         send(65_536, 200),
     ]);
     frames
+}
+
+fn pieces_heads_and_locks() -> [Request; 10] {
+    [
+        Request::CheckLog(CheckLog {
+            account: ACCOUNT,
+            sequence: 7,
+        }),
+        Request::AppendEntries(AppendEntries {
+            account: ACCOUNT,
+            after: 7,
+            entries: vec![20; 300],
+        }),
+        Request::PutHead(PutHead {
+            public_key: [21; 32],
+            version: 5,
+            previous: 3,
+            body: vec![22; 500],
+            signature: [23; 64],
+        }),
+        Request::FetchHead(FetchHead { id: [24; 32] }),
+        Request::DeleteHead(DeleteHead {
+            public_key: [25; 32],
+            version: 6,
+            signature: [26; 64],
+        }),
+        Request::PutLock(PutLock {
+            public_key: [27; 32],
+            key: LockKey::from_bytes([SECRET; 32]),
+            token_hash: [28; 32],
+            delay_seconds: 48 * 3600,
+            signature: [29; 64],
+        }),
+        Request::OpenLock(OpenLock {
+            id: [30; 32],
+            token: LockToken::from_bytes([SECRET; 32]),
+        }),
+        Request::CancelLock(CancelLock {
+            public_key: [31; 32],
+            opens_at: Timestamp::from_secs(1_800_000_001),
+            signature: [32; 64],
+        }),
+        Request::LockStatus(LockStatus { id: [33; 32] }),
+        Request::DeleteLock(DeleteLock {
+            public_key: [34; 32],
+            signature: [35; 64],
+        }),
+    ]
 }
 
 /// One of every reply.
@@ -197,8 +247,29 @@ pub(crate) fn relay_frames() -> Vec<RelayFrame> {
         )),
         Reply::Refused(Refused::new(RefusalKind::NameTaken, "the name is taken")),
     ];
+    let newer = [
+        Reply::Entries(Entries {
+            name: "ada".to_owned(),
+            account: ACCOUNT,
+            first: 8,
+            entries: vec![20; 300],
+            more: true,
+        }),
+        Reply::Head(Head {
+            public_key: [21; 32],
+            version: 5,
+            previous: 3,
+            body: vec![22; 500],
+            signature: [23; 64],
+        }),
+        Reply::LockState(LockState { opens_at: None }),
+        Reply::LockState(LockState {
+            opens_at: Some(Timestamp::from_secs(1_800_000_001)),
+        }),
+        Reply::LockKey(LockKey::from_bytes([SECRET; 32])),
+    ];
     let mut frames: Vec<_> = (1..)
-        .zip(replies)
+        .zip(replies.into_iter().chain(newer))
         .map(|(request_id, reply)| RelayFrame { request_id, reply })
         .collect();
     let body = Body::new(vec![19; 1024]).unwrap();
