@@ -7,6 +7,7 @@ pub mod chunked;
 pub mod codec;
 mod crockford;
 pub mod ed25519;
+mod emoji;
 pub mod hpke;
 mod id;
 mod kdf;
@@ -17,6 +18,7 @@ pub mod link;
 mod ml_dsa;
 pub mod mlkem_incremental;
 mod safety_number;
+pub mod sas;
 mod sealed;
 mod secret;
 pub mod shamir;
@@ -35,7 +37,7 @@ pub use kdf::{
     hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, sha3_256, sha256, sha512,
 };
 pub use label::Label;
-pub use safety_number::safety_number;
+pub use safety_number::{VerificationCode, VerificationError, safety_number};
 pub use sealed::{Sealable, Sealed};
 pub use secret::{Secret, SecretBytes, ct_eq, wipe};
 pub use sign::{HybridSignature, Malformed as MalformedSignature, SigningKey, VerifyingKey};
