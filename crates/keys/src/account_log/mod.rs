@@ -9,6 +9,7 @@
 //! that its readers check (`rules.rs`), so that no writer can make an entry that a reader refuses.
 
 mod body;
+mod certificate;
 mod chain;
 mod device;
 mod edit;
@@ -23,6 +24,10 @@ mod signatures;
 mod state;
 
 pub use body::{EntryKind, Reason};
+pub use certificate::{
+    CERTIFICATE_RENEWAL_SECONDS, CERTIFICATE_SECONDS, Certificate, CertificateError,
+    MAX_CERTIFICATE_BYTES,
+};
 pub use chain::{EntrySummary, Pin};
 pub use device::{DeviceRecord, DeviceSecrets, RootSecret};
 pub use edit::{Authority, genesis};

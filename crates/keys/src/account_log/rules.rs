@@ -91,11 +91,17 @@ impl State {
         }
         let (authority, key) = self.authority(step, by)?;
         self.check_new(step, record)?;
-        let added = match authority {
-            Authority::Senior | Authority::Recovery(Method::Sheet) => step.at,
+        match authority {
+            Authority::Senior | Authority::Recovery(Method::Sheet) => {}
             // SECURITY: a stolen device brings no second one in; `young_devices_add_nothing` notices.
             Authority::Young(_) => return Err(LogError::NotSenior { sequence }),
-            Authority::Recovery(Method::Guardians) => self.check_request(step, record)?,
+            Authority::Recovery(Method::Guardians) => self.check_delay(step, record)?,
+        }
+        let asked = self.request.take_if(|open| open.device.id == record.id);
+        // Whoever asked before is the device that it said it was then.
+        let added = match asked {
+            Some(open) if open.device == *record => open.at,
+            _ => step.at,
         };
         // SECURITY: a device that dates itself back were senior at once; `devices_do_not_date_themselves` notices.
         if record.added != added {
@@ -108,14 +114,6 @@ impl State {
             && let Some(way) = self.ways_back.get_mut(&method)
         {
             way.used = true;
-        }
-        // Whoever asked is in, by whatever way.
-        if self
-            .request
-            .as_ref()
-            .is_some_and(|open| open.device.id == record.id)
-        {
-            self.request = None;
         }
         let standing = Standing {
             place: sequence,
@@ -348,19 +346,18 @@ impl State {
         Ok(())
     }
 
-    /// Whether this very device asked long enough ago; gives when.
-    fn check_request(&self, step: &Step<'_>, record: &DeviceRecord) -> Result<Timestamp, LogError> {
+    /// Whether this very device asked, and long enough ago.
+    fn check_delay(&self, step: &Step<'_>, record: &DeviceRecord) -> Result<(), LogError> {
         let sequence = step.sequence;
-        let request = self
-            .request
-            .as_ref()
-            .filter(|request| request.device == *record)
+        let request = self.request.as_ref();
+        let request = request
+            .filter(|open| open.device == *record)
             .ok_or(LogError::NoRequest { sequence })?;
         // SECURITY: the delay is when somebody may still cancel; `guardians_wait_out_the_delay` notices.
         if step.at < request.ready {
             return Err(LogError::TooEarly { sequence });
         }
-        Ok(request.at)
+        Ok(())
     }
 
     /// SECURITY: who was revoked does not come back under the same id or with the same keys;
