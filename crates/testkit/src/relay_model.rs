@@ -162,8 +162,11 @@ impl RelayModel {
                 rows: store.send(request, self.capacity, now),
                 store_version: store.version,
             }),
-            Request::Register(request) => store.register(request),
+            Request::Register(request) => store.register(request, now),
             Request::FetchLog(request) => store.fetch_log(request),
+            Request::CheckLog(request) => store.check_log(request),
+            Request::AppendLog(request) => store.append_log(request, now),
+            Request::AppendEntries(request) => store.append_entries(request, now),
             Request::PublishPreKeys(request) => store.publish(request),
             Request::PreKeyCount(request) => store.count(request),
             Request::FetchBundle(request) => {
@@ -172,6 +175,14 @@ impl RelayModel {
             }
             Request::CreateTicket(request) => store.create_ticket(request),
             Request::RedeemTicket(request) => store.redeem(request, now),
+            Request::PutHead(request) => store.put_head(request),
+            Request::FetchHead(request) => store.fetch_head(request),
+            Request::DeleteHead(request) => store.delete_head(request),
+            Request::PutLock(request) => store.put_lock(request),
+            Request::OpenLock(request) => store.open_lock(request, now),
+            Request::CancelLock(request) => store.cancel_lock(request),
+            Request::LockStatus(request) => store.lock_status(request),
+            Request::DeleteLock(request) => store.delete_lock(request),
             _ => no(RefusalKind::Malformed),
         }
     }

@@ -1,7 +1,14 @@
 //! What the relay of a world keeps: the stored state of docs/spec/wire.md, in memory.
 
+mod kept;
+mod logs;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
+use kept::{HeadRecord, Lock};
 use keys::{AccountId, DeviceId, MessageId, QueueId, Timestamp};
+use logs::Account;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Body, Bundle, Deliver, RefusalKind, Refused, Reply, Request, RowResult};
 
@@ -11,9 +18,11 @@ pub struct RelayStore {
     pub(crate) relay_id: [u8; 16],
     pub(crate) version: u64,
     pub(crate) queues: BTreeMap<QueueId, Queue>,
-    pub(crate) accounts: BTreeMap<AccountId, (String, Vec<u8>)>,
+    accounts: BTreeMap<AccountId, Account>,
     devices: BTreeMap<(AccountId, DeviceId), Device>,
     tickets: BTreeMap<[u8; 32], Ticket>,
+    heads: BTreeMap<[u8; 32], HeadRecord>,
+    locks: BTreeMap<[u8; 32], Lock>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,6 +62,8 @@ impl RelayStore {
             accounts: BTreeMap::new(),
             devices: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            locks: BTreeMap::new(),
         }
     }
 
@@ -79,9 +90,9 @@ impl RelayStore {
                 .keys()
                 .for_each(|message| out.extend_from_slice(message.as_bytes()));
         }
-        for (name, log) in self.accounts.values() {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(log);
+        for account in self.accounts.values() {
+            out.extend_from_slice(account.name.as_bytes());
+            out.extend_from_slice(&account.log);
         }
         for device in self.devices.values() {
             out.extend_from_slice(&Request::PublishPreKeys(device.published.clone()).encode());
@@ -91,13 +102,13 @@ impl RelayStore {
         self.tickets
             .keys()
             .for_each(|hash| out.extend_from_slice(hash));
+        self.heads
+            .values()
+            .for_each(|head| out.extend_from_slice(head.bytes()));
+        self.locks
+            .values()
+            .for_each(|lock| out.extend_from_slice(lock.key.as_bytes()));
         out
-    }
-
-    /// The log of an account.
-    #[must_use]
-    pub fn log(&self, account: &AccountId) -> Option<Vec<u8>> {
-        self.accounts.get(account).map(|(_, log)| log.clone())
     }
 
     pub(crate) fn create_queue(&mut self, request: &wire::CreateQueue) -> Reply {
@@ -155,43 +166,9 @@ impl RelayStore {
         queue.bodies.retain(|seq, _| *seq > up_to);
     }
 
-    pub(crate) fn register(&mut self, request: &wire::Register) -> Reply {
-        let log = keys::account_log::UnverifiedLog::decode(&request.log)
-            .and_then(|log| log.verify(None, None));
-        let Ok(log) = log else {
-            return no(RefusalKind::BadLog);
-        };
-        let id = *log.account_id();
-        let holder = self
-            .accounts
-            .iter()
-            .find(|(_, (name, _))| *name == request.name);
-        if holder.is_some_and(|(holder, _)| *holder != id) {
-            return no(RefusalKind::NameTaken);
-        }
-        self.accounts
-            .insert(id, (request.name.clone(), request.log.clone()));
-        Reply::Done
-    }
-
-    pub(crate) fn fetch_log(&self, request: &wire::FetchLog) -> Reply {
-        let mut accounts = self.accounts.iter();
-        let found = accounts.find(|(id, (name, _))| match request {
-            wire::FetchLog::ByName(wanted) => name == wanted,
-            wire::FetchLog::ByAccount(wanted) => *id == wanted,
-        });
-        match found {
-            Some((account, (name, log))) => Reply::Log(wire::Log {
-                name: name.clone(),
-                account: *account,
-                log: log.clone(),
-            }),
-            None => no(RefusalKind::NotFound),
-        }
-    }
-
     pub(crate) fn publish(&mut self, request: &wire::PublishPreKeys) -> Reply {
-        if !self.accounts.contains_key(&request.account) {
+        let account = self.accounts.get(&request.account);
+        if !account.is_some_and(|account| account.has(&request.device)) {
             return no(RefusalKind::NotFound);
         }
         let device = self

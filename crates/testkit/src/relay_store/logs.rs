@@ -1,0 +1,155 @@
+//! Names and account logs.
+
+use super::{RelayStore, no};
+use keys::account_log::{DeviceRecord, UnverifiedLog, VerifiedLog};
+use keys::{AccountId, DeviceId, Timestamp};
+use wire::{RawLog, RefusalKind, Reply};
+
+/// A registered account.
+#[derive(Debug, Clone)]
+pub(super) struct Account {
+    pub(super) name: String,
+    pub(super) log: Vec<u8>,
+    devices: Vec<DeviceRecord>,
+}
+
+impl Account {
+    /// Whether a device is in force.
+    pub(super) fn has(&self, device: &DeviceId) -> bool {
+        self.devices.iter().any(|known| known.id() == device)
+    }
+}
+
+impl RelayStore {
+    /// The log of an account.
+    #[must_use]
+    pub fn log(&self, account: &AccountId) -> Option<Vec<u8>> {
+        self.accounts.get(account).map(|known| known.log.clone())
+    }
+
+    pub(crate) fn register(&mut self, request: &wire::Register, now: Timestamp) -> Reply {
+        let log = UnverifiedLog::decode(&request.log).and_then(|log| log.verify(None, None));
+        let Some(log) = log.ok().filter(|log| log.check_time(now).is_ok()) else {
+            return no(RefusalKind::BadLog);
+        };
+        let id = *log.account_id();
+        let mut others = self.accounts.iter();
+        if others.any(|(holder, known)| known.name == request.name && *holder != id) {
+            return no(RefusalKind::NameTaken);
+        }
+        let account = Account {
+            name: request.name.clone(),
+            log: request.log.clone(),
+            devices: log.devices().to_vec(),
+        };
+        match self.accounts.entry(id).or_insert(account).name == request.name {
+            true => Reply::Done,
+            false => no(RefusalKind::Conflict),
+        }
+    }
+
+    pub(crate) fn append_log(&mut self, request: &wire::AppendLog, now: Timestamp) -> Reply {
+        self.replace_log(&request.account, &request.log, now)
+    }
+
+    pub(crate) fn append_entries(
+        &mut self,
+        request: &wire::AppendEntries,
+        now: Timestamp,
+    ) -> Reply {
+        let Some(known) = self.accounts.get(&request.account) else {
+            return no(RefusalKind::NotFound);
+        };
+        let Ok(raw) = RawLog::parse(&known.log) else {
+            return no(RefusalKind::Storage);
+        };
+        if raw.has(request.after.saturating_add(1), &request.entries) {
+            return Reply::Done;
+        }
+        if raw.head() != request.after {
+            return no(RefusalKind::Conflict);
+        }
+        match raw.with(&request.entries) {
+            Ok(log) => self.replace_log(&request.account, &log, now),
+            Err(_) => no(RefusalKind::BadLog),
+        }
+    }
+
+    fn replace_log(&mut self, account: &AccountId, log: &[u8], now: Timestamp) -> Reply {
+        let Some(known) = self.accounts.get_mut(account) else {
+            return no(RefusalKind::NotFound);
+        };
+        let Some(log) = continued(&known.log, log).filter(|log| log.check_time(now).is_ok()) else {
+            return no(RefusalKind::BadLog);
+        };
+        for device in &known.devices {
+            let stays = log.device(device.id()).is_some_and(|after| {
+                after.identity() == device.identity()
+                    && after.verifying_key() == device.verifying_key()
+            });
+            if !stays {
+                self.devices.remove(&(*account, *device.id()));
+            }
+        }
+        known.devices = log.devices().to_vec();
+        known.log = log.bytes().to_vec();
+        Reply::Done
+    }
+
+    pub(crate) fn fetch_log(&self, request: &wire::FetchLog) -> Reply {
+        let mut accounts = self.accounts.iter();
+        let found = accounts.find(|(id, known)| match request {
+            wire::FetchLog::ByName(wanted) => known.name == *wanted,
+            wire::FetchLog::ByAccount(wanted) => *id == wanted,
+        });
+        match found {
+            None => no(RefusalKind::NotFound),
+            Some((account, known)) if known.log.len() <= wire::limits::LOG_PART_BYTES => {
+                Reply::Log(wire::Log {
+                    name: known.name.clone(),
+                    account: *account,
+                    log: known.log.clone(),
+                })
+            }
+            Some((account, known)) => known.part(account, 0),
+        }
+    }
+
+    pub(crate) fn check_log(&self, request: &wire::CheckLog) -> Reply {
+        let Some(known) = self.accounts.get(&request.account) else {
+            return no(RefusalKind::NotFound);
+        };
+        match RawLog::parse(&known.log).map(|raw| raw.head()) {
+            Ok(head) if head == request.sequence => Reply::Done,
+            Ok(head) if head < request.sequence => no(RefusalKind::Conflict),
+            _ => known.part(&request.account, request.sequence.saturating_add(1)),
+        }
+    }
+}
+
+impl Account {
+    fn part(&self, account: &AccountId, first: u64) -> Reply {
+        let Ok(raw) = RawLog::parse(&self.log) else {
+            return no(RefusalKind::Storage);
+        };
+        match raw.part(first) {
+            Some(part) => Reply::Entries(wire::Entries {
+                name: self.name.clone(),
+                account: *account,
+                first,
+                entries: part.entries.to_vec(),
+                more: part.more,
+            }),
+            None => no(RefusalKind::NotFound),
+        }
+    }
+}
+
+/// A log, if it continues the one before.
+fn continued(before: &[u8], log: &[u8]) -> Option<VerifiedLog> {
+    let before = UnverifiedLog::decode(before)
+        .and_then(|before| before.verify(None, None))
+        .ok()?;
+    let log = UnverifiedLog::decode(log).ok()?;
+    log.verify_after(&before).ok()
+}

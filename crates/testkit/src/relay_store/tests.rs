@@ -1,0 +1,281 @@
+//! The model keeps the contract of docs/spec/wire.md that the relay's own tests hold the relay to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
+
+use super::RelayStore;
+use keys::account_log::{
+    Authority, DeviceSecrets, Reason, RootSecret, UnverifiedLog, VerifiedLog, genesis,
+};
+use keys::{DeviceId, QueueId, Secret, Timestamp, ed25519};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use wire::{RawLog, RefusalKind, Reply};
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+struct House {
+    store: RelayStore,
+    rng: ChaCha20Rng,
+    first: DeviceSecrets,
+    log: VerifiedLog,
+}
+
+impl House {
+    fn open(seed: u64) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let root = RootSecret::generate(&mut rng).unwrap();
+        let first = DeviceSecrets::generate(&mut rng).unwrap();
+        let log = genesis(&root, &first, NOW).unwrap();
+        let mut store = RelayStore::new([1; 16]);
+        let registration = wire::Register {
+            name: "ada".to_owned(),
+            log: log.bytes().to_vec(),
+            code: None,
+        };
+        assert_eq!(store.register(&registration, NOW), Reply::Done);
+        Self {
+            store,
+            rng,
+            first,
+            log,
+        }
+    }
+
+    fn add(&mut self, now: Timestamp) -> DeviceId {
+        let device = DeviceSecrets::generate(&mut self.rng).unwrap();
+        let by = Authority::Device(&self.first);
+        self.log = self.log.add_device(by, &device, false, now).unwrap();
+        *device.device_id()
+    }
+
+    /// What the relay has not yet, at most one part.
+    fn next(&self, after: u64) -> wire::AppendEntries {
+        let raw = RawLog::parse(self.log.bytes()).unwrap();
+        wire::AppendEntries {
+            account: *self.log.account_id(),
+            after,
+            entries: raw.part(after + 1).unwrap().entries.to_vec(),
+        }
+    }
+
+    fn publish(&mut self, device: DeviceId) -> Reply {
+        self.store.publish(&wire::PublishPreKeys {
+            account: *self.log.account_id(),
+            device,
+            identity: vec![1],
+            signed_ec: vec![2],
+            last_resort_kem: vec![3],
+            one_time_ec: Vec::new(),
+            one_time_kem: Vec::new(),
+            front_door: wire::FrontDoor {
+                queue_id: QueueId::from_bytes([4; 16]),
+                token: wire::SendToken::from_bytes([5; 32]),
+            },
+            replace_one_time: false,
+            signature: vec![6],
+        })
+    }
+}
+
+fn refusal(reply: Reply) -> RefusalKind {
+    match reply {
+        Reply::Refused(refused) => refused.kind,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_long_log_comes_and_goes_in_parts() {
+    let mut house = House::open(1);
+    let account = *house.log.account_id();
+    let check =
+        |store: &RelayStore, sequence| store.check_log(&wire::CheckLog { account, sequence });
+    assert_eq!(check(&house.store, 0), Reply::Done);
+    assert_eq!(refusal(check(&house.store, 1)), RefusalKind::Conflict);
+    for after in 0..9 {
+        house.add(NOW);
+        let request = house.next(after);
+        for _twice in 0..2 {
+            assert_eq!(house.store.append_entries(&request, NOW), Reply::Done);
+        }
+    }
+    assert!(house.log.bytes().len() > wire::limits::LOG_PART_BYTES);
+    assert_eq!(
+        house.store.log(&account).as_deref(),
+        Some(house.log.bytes())
+    );
+    let fetch = wire::FetchLog::ByName("ada".to_owned());
+    let Reply::Entries(mut part) = house.store.fetch_log(&fetch) else {
+        panic!("it is longer than a frame")
+    };
+    let mut known = RawLog::begin(&part.entries).unwrap();
+    while part.more {
+        let head = RawLog::parse(&known).unwrap().head();
+        let Reply::Entries(next) = check(&house.store, head) else {
+            panic!("there is more")
+        };
+        assert_eq!(next.first, head + 1);
+        known = RawLog::parse(&known).unwrap().with(&next.entries).unwrap();
+        part = next;
+    }
+    assert_eq!(known, house.log.bytes());
+    assert!(UnverifiedLog::decode(&known).is_ok());
+}
+
+#[test]
+fn of_two_entries_at_one_place_the_first_stays() {
+    let mut house = House::open(2);
+    let before = RawLog::parse(house.log.bytes()).unwrap().head();
+    let other = {
+        let device = DeviceSecrets::generate(&mut house.rng).unwrap();
+        let by = Authority::Device(&house.first);
+        house.log.add_device(by, &device, true, NOW).unwrap()
+    };
+    house.add(NOW);
+    let (mine, mut late) = (house.next(before), house.next(before));
+    late.entries = RawLog::parse(other.bytes())
+        .unwrap()
+        .part(1)
+        .unwrap()
+        .entries
+        .to_vec();
+    assert_eq!(house.store.append_entries(&mine, NOW), Reply::Done);
+    let lost = house.store.append_entries(&late, NOW);
+    assert_eq!(refusal(lost), RefusalKind::Conflict);
+    late.after = 1;
+    let broken = house.store.append_entries(&late, NOW);
+    assert_eq!(refusal(broken), RefusalKind::BadLog);
+    let ahead = NOW.saturating_add(30 * 24 * 3600);
+    house.add(ahead);
+    let future = house.store.append_entries(&house.next(1), NOW);
+    assert_eq!(refusal(future), RefusalKind::BadLog);
+}
+
+#[test]
+fn a_revoked_device_has_no_pre_keys() {
+    let mut house = House::open(3);
+    let (first, second) = (*house.first.device_id(), house.add(NOW));
+    assert_eq!(refusal(house.publish(second)), RefusalKind::NotFound);
+    house.store.append_entries(&house.next(0), NOW);
+    assert!(matches!(house.publish(first), Reply::PreKeyCounts(_)));
+    assert!(matches!(house.publish(second), Reply::PreKeyCounts(_)));
+    let by = Authority::Device(&house.first);
+    house.log = house.log.revoke(by, &second, Reason::Lost, NOW).unwrap();
+    assert_eq!(house.store.append_entries(&house.next(1), NOW), Reply::Done);
+    let account = *house.log.account_id();
+    assert!(house.store.take_bundle(account, second).is_none());
+    assert!(house.store.take_bundle(account, first).is_some());
+    assert_eq!(refusal(house.publish(second)), RefusalKind::NotFound);
+}
+
+fn put_head(seed: &Secret<32>, version: u64, previous: u64, body: &[u8]) -> wire::PutHead {
+    let public_key = ed25519::public(seed);
+    let message = wire::put_head_message(&public_key, version, previous, body);
+    wire::PutHead {
+        public_key,
+        version,
+        previous,
+        body: body.to_vec(),
+        signature: ed25519::sign(seed, &message),
+    }
+}
+
+#[test]
+fn a_head_is_replaced_by_its_owner_and_in_order() {
+    let mut store = RelayStore::new([1; 16]);
+    let seed = Secret::from_fn(|seed| seed.fill(7));
+    let id = wire::head_id(&ed25519::public(&seed));
+    let first = put_head(&seed, 1, 0, b"one");
+    assert_eq!(store.put_head(&first), Reply::Done);
+    assert_eq!(store.put_head(&first), Reply::Done);
+    let forged = wire::PutHead {
+        body: b"two".to_vec(),
+        ..first.clone()
+    };
+    assert_eq!(refusal(store.put_head(&forged)), RefusalKind::Forbidden);
+    assert_eq!(store.put_head(&put_head(&seed, 5, 1, b"five")), Reply::Done);
+    assert_eq!(refusal(store.put_head(&first)), RefusalKind::Conflict);
+    let Reply::Head(head) = store.fetch_head(&wire::FetchHead { id }) else {
+        panic!("it is there")
+    };
+    assert!(head.is_signed(&id) && head.version == 5);
+    let delete = |version| {
+        let public_key = ed25519::public(&seed);
+        let message = wire::delete_head_message(&public_key, version);
+        wire::DeleteHead {
+            public_key,
+            version,
+            signature: ed25519::sign(&seed, &message),
+        }
+    };
+    assert_eq!(
+        refusal(store.delete_head(&delete(1))),
+        RefusalKind::Conflict
+    );
+    assert_eq!(store.delete_head(&delete(5)), Reply::Done);
+    assert_eq!(
+        refusal(store.fetch_head(&wire::FetchHead { id })),
+        RefusalKind::NotFound
+    );
+    assert_eq!(refusal(store.put_head(&first)), RefusalKind::Conflict);
+    assert_eq!(store.put_head(&put_head(&seed, 6, 5, b"six")), Reply::Done);
+}
+
+#[test]
+fn a_lock_opens_when_its_delay_is_over_and_nobody_objects() {
+    let mut store = RelayStore::new([1; 16]);
+    let seed = Secret::from_fn(|seed| seed.fill(7));
+    let public_key = ed25519::public(&seed);
+    let token = wire::LockToken::from_bytes([8; 32]);
+    let mut put = wire::PutLock {
+        public_key,
+        key: wire::LockKey::from_bytes([9; 32]),
+        token_hash: keys::sha256(&[token.as_bytes()]),
+        delay_seconds: 3600,
+        signature: [0; 64],
+    };
+    assert_eq!(refusal(store.put_lock(&put)), RefusalKind::Forbidden);
+    put.signature = ed25519::sign(&seed, &wire::put_lock_message(&put));
+    assert_eq!(store.put_lock(&put), Reply::Done);
+    let id = wire::lock_id(&public_key);
+    let open = wire::OpenLock { id, token };
+    let state = |opens_at| Reply::LockState(wire::LockState { opens_at });
+    let later = |seconds| NOW.saturating_add(seconds);
+    assert_eq!(store.open_lock(&open, NOW), state(Some(later(3600))));
+    assert_eq!(
+        store.open_lock(&open, later(3599)),
+        state(Some(later(3600)))
+    );
+    let cancel = |opens_at| wire::CancelLock {
+        public_key,
+        opens_at,
+        signature: ed25519::sign(&seed, &wire::cancel_lock_message(&public_key, opens_at)),
+    };
+    assert_eq!(
+        refusal(store.cancel_lock(&cancel(later(1)))),
+        RefusalKind::Conflict
+    );
+    assert_eq!(store.cancel_lock(&cancel(later(3600))), Reply::Done);
+    assert_eq!(store.lock_status(&wire::LockStatus { id }), state(None));
+    assert_eq!(
+        store.open_lock(&open, later(5000)),
+        state(Some(later(8600)))
+    );
+    assert_eq!(
+        refusal(store.cancel_lock(&cancel(later(3600)))),
+        RefusalKind::Conflict
+    );
+    assert_eq!(store.open_lock(&open, later(8600)), Reply::LockKey(put.key));
+    let wrong = wire::OpenLock {
+        token: wire::LockToken::from_bytes([1; 32]),
+        ..open
+    };
+    assert_eq!(
+        refusal(store.open_lock(&wrong, later(8600))),
+        RefusalKind::Forbidden
+    );
+}
