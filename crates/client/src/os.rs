@@ -49,6 +49,19 @@ pub(crate) fn jitter(pause: Duration) -> Duration {
         .unwrap_or(pause)
 }
 
+/// What this machine is called, as a first name for the device.
+pub(crate) fn host_name() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy().into_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = name.chars().filter(|c| plain(*c)).take(32).collect();
+    if name.is_empty() {
+        "device".to_owned()
+    } else {
+        name
+    }
+}
+
 /// The user this process acts for.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()

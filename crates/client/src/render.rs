@@ -51,7 +51,8 @@ fn trust(contact: &Contact) -> view::Trust {
 /// Shows a letter of a contact that is called `name` here.
 pub(crate) fn letter(letter: &records::Letter, name: &str) -> view::Letter {
     let (direction, from) = match letter.direction {
-        records::Direction::Sent => (view::Direction::Sent, "me"),
+        // An errand stands in no conversation.
+        records::Direction::Sent | records::Direction::Errand => (view::Direction::Sent, "me"),
         records::Direction::Received => (view::Direction::Received, name),
     };
     view::Letter {

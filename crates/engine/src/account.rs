@@ -1,16 +1,18 @@
 //! The own account: made, announced, shown.
 
+use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
 use crate::input::{CommandId, Registration};
 use crate::limits;
+use crate::linking;
 use crate::outbox;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OwnAccount, Purpose, Record as _};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::account_log::{self, DeviceSecrets, RootSecret};
+use keys::account_log::{self, DeviceSecrets, RootSecret, UnverifiedLog, VerifiedLog};
 
 const PLACE: &[u8] = b"account";
 
@@ -19,7 +21,24 @@ pub(crate) fn own(tx: &Transaction<'_>) -> Result<OwnAccount, EngineError> {
     load(tx)?.ok_or(EngineError::NoAccount)
 }
 
-fn load(tx: &Transaction<'_>) -> Result<Option<OwnAccount>, EngineError> {
+/// The relay that holds our queues: that of the account, or of the account that this home is about to join.
+pub(crate) fn home_relay(tx: &Transaction<'_>) -> Result<Option<String>, EngineError> {
+    match load(tx)? {
+        Some(own) => Ok(Some(own.relay)),
+        None => linking::relay(tx),
+    }
+}
+
+/// Takes over a newer own log.
+pub(crate) fn adopt(tx: &mut Transaction<'_>, log: &VerifiedLog) -> Result<(), EngineError> {
+    let mut own = own(tx)?;
+    own.log = log.bytes().to_vec();
+    own.pin = log.head();
+    store(tx, &own);
+    Ok(())
+}
+
+pub(crate) fn load(tx: &Transaction<'_>) -> Result<Option<OwnAccount>, EngineError> {
     match tx.get(Table::Meta, PLACE)? {
         Some(bytes) => Ok(Some(OwnAccount::decode(&bytes)?)),
         None => Ok(None),
@@ -41,7 +60,19 @@ pub(crate) fn read(
         .transpose()
 }
 
-fn store(tx: &mut Transaction<'_>, account: &OwnAccount) {
+/// The own log. It was verified before it was stored; the hash of its head finds a damaged disk.
+pub(crate) fn log_of(own: &OwnAccount) -> Result<VerifiedLog, EngineError> {
+    UnverifiedLog::decode(&own.log)
+        .and_then(|log| log.trusted(&own.id, &own.pin))
+        .map_err(|_| {
+            StoreError::Damaged {
+                what: "own account log",
+            }
+            .into()
+        })
+}
+
+pub(crate) fn store(tx: &mut Transaction<'_>, account: &OwnAccount) {
     tx.put(Table::Meta, PLACE.to_vec(), account.encode());
 }
 
@@ -93,6 +124,7 @@ fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccou
     let log = account_log::genesis(&root, &secrets, tx.now).map_err(|_| LIBRARY)?;
     let mut registration_id = [0; 2];
     tx.rng.fill_bytes(&mut registration_id);
+    devices::set_name(tx, secrets.device_id(), &registration.device_name)?;
     Ok(OwnAccount {
         name: registration.name,
         relay: registration.relay,
@@ -100,9 +132,10 @@ fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccou
         device: *secrets.device_id(),
         registered: false,
         log: log.bytes().to_vec(),
+        pin: log.head(),
         registration_code: registration.code,
         registration_id: u32::from(u16::from_be_bytes(registration_id) & 0x3fff).max(1),
-        root,
+        root: Some(root),
         secrets,
     })
 }

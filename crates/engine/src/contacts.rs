@@ -1,18 +1,22 @@
 //! Contacts: added, met, verified, blocked; and what happens when an identity is not the pinned one.
 
 use crate::account;
+use crate::content::Head;
 use crate::envelope::Introduction;
+use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
 use crate::input::{CommandId, VerificationMeans};
 use crate::invite::Invite;
 use crate::limits;
+use crate::logs;
 use crate::outbox;
+use crate::peers;
 use crate::queues;
-use crate::records::{Contact, Purpose, Record as _, Trust};
+use crate::records::{Contact, ContactState, Purpose, Record as _, Trust};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::account_log::{LogError, Pin, UnverifiedLog, VerifiedLog};
+use keys::account_log::{Pin, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, Timestamp};
 
 /// Reads a contact.
@@ -39,13 +43,18 @@ pub(crate) fn existing(tx: &Transaction<'_>, id: &AccountId) -> Result<Contact, 
 /// The contact's log. It was verified before it was stored; the pin finds a damaged disk.
 pub(crate) fn log_of(contact: &Contact) -> Result<VerifiedLog, EngineError> {
     UnverifiedLog::decode(&contact.log)
-        .and_then(|log| log.verify(Some(&contact.id), Some(&contact.pin)))
+        .and_then(|log| log.trusted(&contact.id, &contact.pin))
         .map_err(|_| {
             StoreError::Damaged {
                 what: "account log of a contact",
             }
             .into()
         })
+}
+
+/// Checks a contact that came from elsewhere as a whole record.
+pub(crate) fn verify_stored(contact: &Contact) -> Result<(), EngineError> {
+    verify(&contact.log, Some(&contact.id), Some(&contact.pin)).map(drop)
 }
 
 /// Starts `contact add INVITE`: the relay says whether the ticket still counts.
@@ -124,6 +133,8 @@ pub(crate) fn log_of_invite(
     contact.invite_ticket = Some(invite.ticket);
     retire_namesakes(tx, &contact)?;
     store(tx, &contact);
+    errands::tell_contact(tx, &contact)?;
+    logs::check(tx, &contact.id)?;
     tx.outcome(command, CommandOutcome::ContactAdded(contact.id));
     Ok(())
 }
@@ -179,6 +190,8 @@ pub(crate) fn log_of_name(
     adopt(tx, &mut contact, &verified)?;
     contact.request = false;
     store(tx, &contact);
+    errands::tell_contact(tx, &contact)?;
+    logs::check(tx, &contact.id)?;
     tx.outcome(command, CommandOutcome::ContactAdded(id));
     Ok(())
 }
@@ -205,29 +218,38 @@ pub(crate) enum Meeting {
     Known,
     /// Not to be heard: blocked, or its log does not hold.
     Refused,
+    /// Its log is still to be fetched.
+    Unknown,
 }
 
 /// Looks at who says it writes to our front door.
 pub(crate) fn meet(
     tx: &mut Transaction<'_>,
     introduction: &Introduction,
+    fetched: Option<&[u8]>,
 ) -> Result<Meeting, EngineError> {
-    if let Some(mut contact) = load(tx, &introduction.account)? {
+    if introduction.account == account::own(tx)?.id {
+        return Ok(Meeting::Known);
+    }
+    let shown = fetched.unwrap_or(&introduction.log);
+    if let Some(contact) = load(tx, &introduction.account)? {
         if contact.blocked {
             return Ok(Meeting::Refused);
         }
-        return match verify(&introduction.log, Some(&contact.id), None) {
-            Ok(log) => match adopt(tx, &mut contact, &log) {
-                Ok(()) => {
-                    store(tx, &contact);
-                    Ok(Meeting::Known)
-                }
-                Err(_) => Ok(Meeting::Refused),
-            },
+        if shown.is_empty() {
+            return Ok(Meeting::Known);
+        }
+        let peer = peers::existing(tx, &contact.id)?;
+        return match logs::take_over(tx, &peer, shown) {
+            Ok(()) => Ok(Meeting::Known),
+            Err(error @ EngineError::Store(_)) => Err(error),
             Err(_) => Ok(Meeting::Refused),
         };
     }
-    let Ok(log) = verify(&introduction.log, Some(&introduction.account), None) else {
+    if shown.is_empty() {
+        return Ok(Meeting::Unknown);
+    }
+    let Ok(log) = verify(shown, Some(&introduction.account), None) else {
         tx.event(Event::Undecryptable { contact: None });
         return Ok(Meeting::Refused);
     };
@@ -272,8 +294,57 @@ pub(crate) fn mark_verified(
     contact.changed = false;
     contact.request = false;
     store(tx, &contact);
+    errands::tell_contact(tx, &contact)?;
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
+}
+
+/// Another device of ours decided something about a contact.
+pub(crate) fn synced(tx: &mut Transaction<'_>, state: &[u8]) -> Result<(), EngineError> {
+    let Ok(told) = ContactState::read(state) else {
+        return Ok(());
+    };
+    let Some(mut contact) = load(tx, &told.id)? else {
+        if told.id == account::own(tx)?.id {
+            return Ok(());
+        }
+        let request = wire::Request::FetchLog(wire::FetchLog::ByAccount(told.id));
+        let purpose = Purpose::LogOfSynced(state.to_vec());
+        return outbox::add(tx, purpose, told.relay, request).map(drop);
+    };
+    if told.blocked && !contact.blocked {
+        queues::close_for_contact(tx, &told.id)?;
+    }
+    if told.petname != contact.petname {
+        contact.petname = unused_petname(tx, &told.petname)?;
+    }
+    contact.trust = told.trust;
+    contact.changed = told.changed;
+    contact.blocked = told.blocked;
+    contact.request = told.request;
+    store(tx, &contact);
+    Ok(())
+}
+
+/// The log of a contact that another device of ours added came, or its beginning.
+pub(crate) fn log_of_synced(
+    tx: &mut Transaction<'_>,
+    state: &[u8],
+    log: &[u8],
+) -> Result<(), EngineError> {
+    let Ok(told) = ContactState::read(state) else {
+        return Ok(());
+    };
+    if load(tx, &told.id)?.is_none() {
+        let log = verify(log, Some(&told.id), None)?;
+        let petname = Some(told.petname.clone());
+        let contact = new_contact(tx, &log, &told.name, &told.relay, petname)?;
+        store(tx, &contact);
+    }
+    synced(tx, state)?;
+    let peer = peers::existing(tx, &told.id)?;
+    logs::told(tx, &peer, &Head::of(&told.pin))?;
+    logs::check(tx, &told.id)
 }
 
 /// Blocks a contact: its queue closes, so that its letters do not even reach this device.
@@ -289,6 +360,7 @@ pub(crate) fn block(
     }
     contact.blocked = blocked;
     store(tx, &contact);
+    errands::tell_contact(tx, &contact)?;
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
 }
@@ -307,31 +379,40 @@ fn verify(
         })
 }
 
-/// Takes over a log that must continue the pinned one.
+/// The hard stop for a contact that is shown with another log than the pinned one.
+pub(crate) fn stop(
+    tx: &mut Transaction<'_>,
+    id: &AccountId,
+    shown: &[u8],
+) -> Result<(), EngineError> {
+    match load(tx, id)? {
+        Some(mut contact) => Err(identity_changed(tx, &mut contact, shown)),
+        None => Ok(()),
+    }
+}
+
+/// Takes over the log of a contact that is about to be stored.
 fn adopt(
     tx: &mut Transaction<'_>,
     contact: &mut Contact,
     log: &VerifiedLog,
 ) -> Result<(), EngineError> {
-    let again = UnverifiedLog::decode(log.bytes())
-        .and_then(|log| log.verify(Some(&contact.id), Some(&contact.pin)));
-    match again {
-        Ok(log) => {
-            contact.pin = log.head();
-            contact.log = log.bytes().to_vec();
-            Ok(())
-        }
-        // An older log than the pinned one arrives in letters that were under way; it changes nothing.
-        Err(LogError::RolledBack { .. }) => Ok(()),
-        Err(_) => Err(identity_changed(tx, contact, log.bytes())),
+    if load(tx, &contact.id)?.is_none() {
+        return Ok(()); // It is new, and was made of this log.
     }
+    let peer = peers::existing(tx, &contact.id)?;
+    logs::take_over(tx, &peer, log.bytes())?;
+    let taken = existing(tx, &contact.id)?;
+    contact.log = taken.log;
+    contact.pin = taken.pin;
+    Ok(())
 }
 
 /// The hard stop: evidence is kept, sending ends until a person decides.
 fn identity_changed(tx: &mut Transaction<'_>, contact: &mut Contact, shown: &[u8]) -> EngineError {
     contact.changed = true;
     store(tx, contact);
-    keep_evidence(tx, contact, shown);
+    keep_evidence(tx, &contact.id, &contact.log, shown);
     tx.event(Event::IdentityChanged {
         contact: contact.id,
     });
@@ -341,15 +422,20 @@ fn identity_changed(tx: &mut Transaction<'_>, contact: &mut Contact, shown: &[u8
 }
 
 /// Keeps what was pinned and what was shown instead, as received and signed.
-pub(crate) fn keep_evidence(tx: &mut Transaction<'_>, contact: &Contact, shown: &[u8]) {
+pub(crate) fn keep_evidence(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    pinned: &[u8],
+    shown: &[u8],
+) {
     let mut out = keys::codec::Writer::new();
     out.u8(1);
     out.u64(tx.now.as_secs());
-    out.array(contact.id.as_bytes());
-    out.bytes(&contact.log);
+    out.array(account.as_bytes());
+    out.bytes(pinned);
     out.bytes(shown);
     let bytes = out.finish();
-    let name = keys::sha256(&[contact.id.as_bytes(), shown]);
+    let name = keys::sha256(&[account.as_bytes(), shown]);
     tx.put(
         Table::Evidence,
         name.to_vec(),

@@ -1,7 +1,8 @@
 //! What one device tells another inside the ratchet (docs/spec/letters.md, section 3).
 
 use crate::limits;
-use keys::{BlobId, LetterId, QueueId, Secret, Timestamp};
+use keys::account_log::Pin;
+use keys::{AccountId, BlobId, LetterId, QueueId, Secret, Timestamp};
 use prost::Message as _;
 use zeroize::Zeroize as _;
 
@@ -13,6 +14,8 @@ pub(crate) struct Content {
     pub(crate) sent_at: Timestamp,
     /// Where the sender wants answers, as long as the peer has not used it.
     pub(crate) route: Option<RouteOffer>,
+    /// The account logs as the sender knows them, so that nobody is shown another history unnoticed.
+    pub(crate) heads: Option<Heads>,
     /// What it is.
     pub(crate) body: Body,
 }
@@ -25,8 +28,53 @@ pub(crate) enum Body {
     Receipt(Vec<LetterId>),
     /// This session replaces a lost one: what the sender did not confirm is to be sent again.
     Repair,
+    /// A letter that another device of the account sent or received.
+    Copy(Copy),
+    /// An account log as the sender knows it, because the two do not agree.
+    Log(Vec<u8>),
+    /// Something else that another device of the account tells.
+    Errand(Vec<u8>),
     /// Of a later version; ignored but for its route.
     Unknown,
+}
+
+/// How far two account logs go, in the eyes of a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heads {
+    /// The sender's.
+    pub(crate) ours: Head,
+    /// The recipient's.
+    pub(crate) yours: Head,
+}
+
+/// The newest entry of an account log: its number and the first 32 bytes of its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) sequence: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+impl Head {
+    pub(crate) fn of(pin: &Pin) -> Self {
+        let mut hash = [0; 32];
+        for (to, from) in hash.iter_mut().zip(&pin.hash) {
+            *to = *from;
+        }
+        Self {
+            sequence: pin.sequence,
+            hash,
+        }
+    }
+}
+
+/// A letter of a conversation, for the other devices of its sender or recipient.
+pub(crate) struct Copy {
+    /// With whom the conversation is.
+    pub(crate) contact: AccountId,
+    /// Whether the account sent it.
+    pub(crate) sent: bool,
+    /// The letter.
+    pub(crate) letter: LetterBody,
 }
 
 /// A letter's words and files.
@@ -72,8 +120,32 @@ mod schema {
         pub(super) sent_at: u64,
         #[prost(message, optional, tag = "3")]
         pub(super) route: Option<Route>,
-        #[prost(oneof = "Body", tags = "4, 5, 6")]
+        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11")]
         pub(super) body: Option<Body>,
+        #[prost(message, optional, tag = "9")]
+        pub(super) ours: Option<Head>,
+        #[prost(message, optional, tag = "10")]
+        pub(super) yours: Option<Head>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    #[prost(skip_debug)]
+    pub(super) struct Head {
+        #[prost(uint64, tag = "1")]
+        pub(super) sequence: u64,
+        #[prost(bytes = "vec", tag = "2")]
+        pub(super) hash: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    #[prost(skip_debug)]
+    pub(super) struct Copy {
+        #[prost(bytes = "vec", tag = "1")]
+        pub(super) contact: Vec<u8>,
+        #[prost(bool, tag = "2")]
+        pub(super) sent: bool,
+        #[prost(message, optional, tag = "3")]
+        pub(super) letter: Option<Letter>,
     }
 
     #[derive(Clone, PartialEq, prost::Oneof)]
@@ -85,6 +157,12 @@ mod schema {
         Receipt(Receipt),
         #[prost(bool, tag = "6")]
         Repair(bool),
+        #[prost(message, tag = "7")]
+        Copy(Copy),
+        #[prost(bytes = "vec", tag = "8")]
+        Errand(Vec<u8>),
+        #[prost(bytes = "vec", tag = "11")]
+        Log(Vec<u8>),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -146,10 +224,21 @@ mod schema {
             }
         )*};
     }
-    opaque_debug!(Content, Body, Letter, Enclosure, Route, Receipt);
+    opaque_debug!(Content, Body, Letter, Enclosure, Route, Receipt, Head, Copy);
 }
 
 impl Content {
+    /// A content whose route and heads are filled in when it is sealed.
+    pub(crate) fn new(id: LetterId, sent_at: Timestamp, body: Body) -> Self {
+        Self {
+            id,
+            sent_at,
+            route: None,
+            heads: None,
+            body,
+        }
+    }
+
     /// Encodes the content as protobuf.
     pub(crate) fn encode(&self) -> zeroize::Zeroizing<Vec<u8>> {
         let mut message = schema::Content {
@@ -167,8 +256,17 @@ impl Content {
                     letters: letters.iter().map(|id| id.as_bytes().to_vec()).collect(),
                 })),
                 Body::Repair => Some(schema::Body::Repair(true)),
+                Body::Copy(copy) => Some(schema::Body::Copy(schema::Copy {
+                    contact: copy.contact.as_bytes().to_vec(),
+                    sent: copy.sent,
+                    letter: Some(copy.letter.to_schema()),
+                })),
+                Body::Log(log) => Some(schema::Body::Log(log.clone())),
+                Body::Errand(errand) => Some(schema::Body::Errand(errand.clone())),
                 Body::Unknown => None,
             },
+            ours: self.heads.map(|heads| heads.ours.to_schema()),
+            yours: self.heads.map(|heads| heads.yours.to_schema()),
         };
         let bytes = zeroize::Zeroizing::new(message.encode_to_vec());
         wipe(&mut message);
@@ -207,8 +305,48 @@ impl Content {
                     Body::Receipt(ids.collect::<Option<_>>().ok_or(MalformedContent)?)
                 }
                 Some(schema::Body::Repair(_)) => Body::Repair,
+                Some(schema::Body::Copy(copy)) => Body::Copy(Copy::from_schema(copy)?),
+                Some(schema::Body::Log(log)) => Body::Log(log.clone()),
+                Some(schema::Body::Errand(errand)) => Body::Errand(errand.clone()),
                 None => Body::Unknown,
             },
+            heads: match (&message.ours, &message.yours) {
+                (Some(ours), Some(yours)) => Some(Heads {
+                    ours: Head::from_schema(ours)?,
+                    yours: Head::from_schema(yours)?,
+                }),
+                _ => None,
+            },
+        })
+    }
+}
+
+impl Head {
+    fn to_schema(self) -> schema::Head {
+        schema::Head {
+            sequence: self.sequence,
+            hash: self.hash.to_vec(),
+        }
+    }
+
+    fn from_schema(head: &schema::Head) -> Result<Self, MalformedContent> {
+        Ok(Self {
+            sequence: head.sequence,
+            hash: head
+                .hash
+                .as_slice()
+                .try_into()
+                .map_err(|_| MalformedContent)?,
+        })
+    }
+}
+
+impl Copy {
+    fn from_schema(copy: &schema::Copy) -> Result<Self, MalformedContent> {
+        Ok(Self {
+            contact: AccountId::from_slice(&copy.contact).ok_or(MalformedContent)?,
+            sent: copy.sent,
+            letter: LetterBody::from_schema(copy.letter.as_ref().ok_or(MalformedContent)?)?,
         })
     }
 }
@@ -294,7 +432,12 @@ fn wipe(message: &mut schema::Content) {
         route.token.zeroize();
         route.key.zeroize();
     }
-    if let Some(schema::Body::Letter(letter)) = &mut message.body {
+    let letter = match &mut message.body {
+        Some(schema::Body::Letter(letter)) => Some(letter),
+        Some(schema::Body::Copy(copy)) => copy.letter.as_mut(),
+        _ => None,
+    };
+    if let Some(letter) = letter {
         letter.text.zeroize();
         for enclosure in &mut letter.enclosures {
             enclosure.read_token.zeroize();

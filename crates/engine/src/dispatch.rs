@@ -1,23 +1,30 @@
 //! The engine: hands each input to the module of its domain.
 
 use crate::account;
+use crate::archive;
 use crate::contacts;
+use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
 use crate::input::{CommandId, Input};
+use crate::joining;
 use crate::letters;
+use crate::linking::{self, LinkOffer};
+use crate::logs;
 use crate::outbox;
+use crate::own_log::{self, Wish};
+use crate::parts;
 use crate::pre_keys;
 use crate::queues;
 use crate::receipts;
-use crate::records::{Contact, Letter, OwnAccount, Record as _, Upload};
+use crate::records::{Contact, Letter, OwnAccount, Part, Record as _, Upload};
 use crate::sending;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::uploads;
 use crate::waiting;
-use keys::{AccountId, BlobId, LetterId, QueueId, Timestamp};
+use keys::{AccountId, BlobId, DeviceId, LetterId, QueueId, Timestamp};
 use rand_core::CryptoRng;
 
 /// The client's logic. It has no state of its own: everything is in the snapshot.
@@ -71,6 +78,55 @@ impl Engine {
     /// The store failed.
     pub fn account(&self, snapshot: &dyn Snapshot) -> Result<Option<OwnAccount>, StoreError> {
         account::read(snapshot)
+    }
+
+    /// The relay that holds this home's queues, once there is an account or one is being joined.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn home_relay(&self, snapshot: &dyn Snapshot) -> Result<Option<String>, StoreError> {
+        match account::read(snapshot)? {
+            Some(own) => Ok(Some(own.relay)),
+            None => joining::relay_of(snapshot),
+        }
+    }
+
+    /// Whether this device was revoked.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn is_revoked(&self, snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
+        devices::revoked_here(snapshot)
+    }
+
+    /// What the devices of the own account are called.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn device_names(
+        &self,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Vec<(DeviceId, String)>, StoreError> {
+        devices::names(snapshot)
+    }
+
+    /// The secret of the link under way, to be shown once.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn link_offer(&self, snapshot: &dyn Snapshot) -> Result<Option<LinkOffer>, StoreError> {
+        linking::shown(snapshot)
+    }
+
+    /// Reads a part of an archive under way.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn part(&self, snapshot: &dyn Snapshot, blob: &BlobId) -> Result<Option<Part>, StoreError> {
+        snapshot
+            .get(Table::Part, blob.as_bytes())?
+            .map(|bytes| Part::decode(&bytes))
+            .transpose()
     }
 
     /// Reads a contact.
@@ -194,6 +250,26 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             to,
             draft,
         } => sending::send(tx, command, letter, &to, draft),
+        Input::OfferLink { command } => linking::offer(tx, command),
+        Input::AcceptLink {
+            command,
+            secret,
+            relay,
+            name,
+        } => joining::accept(tx, command, &secret.0, relay, name),
+        Input::ConfirmLink { same } => linking::confirm(tx, same),
+        Input::RevokeDevice {
+            command,
+            device,
+            reason,
+        } => own_log::wish(tx, command, &Wish::Revoke { device, reason }),
+        Input::RotateDevice { command } => own_log::rotate_device(tx, command),
+        Input::RotateRoot { command } => own_log::rotate_root(tx, command),
+        Input::DeleteLetters { letters: ids } => letters::delete(tx, &ids),
+        Input::NameDevice { device, name } => devices::rename(tx, &device, &name),
+        Input::PartStored { blob } => parts::stored(tx, &blob),
+        Input::PartFetched { blob, sealed } => parts::fetched(tx, &blob, &sealed),
+        Input::PartFailed { blob } => parts::failed(tx, &blob),
         Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
         Input::Connected { relay, welcome } => outbox::connected(tx, &relay, &welcome),
         Input::Reply { id, reply } => outbox::reply(tx, id, *reply),
@@ -202,13 +278,21 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
         Input::Uploaded { blob } => uploads::uploaded(tx, &blob),
         Input::UploadChanged { blob, attachment } => uploads::changed(tx, &blob, attachment),
         Input::UploadFailed { blob } => uploads::failed(tx, &blob),
-        Input::Started => uploads::resume(tx),
+        Input::Started => started(tx),
         Input::Tick => tick(tx),
     }
 }
 
+fn started(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    uploads::resume(tx)?;
+    archive::resume(tx)?;
+    linking::resume(tx)
+}
+
 fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    if account::exists(tx)? {
+    linking::tick(tx)?;
+    if account::exists(tx)? && !devices::is_revoked(tx)? {
+        logs::ask_again(tx)?;
         letters::expire(tx)?;
         receipts::send_due(tx)?;
         outbox::expire_sent(tx)?;
@@ -227,6 +311,11 @@ impl Input {
             | Self::AddByName { command, .. }
             | Self::MarkVerified { command, .. }
             | Self::Block { command, .. }
+            | Self::OfferLink { command }
+            | Self::AcceptLink { command, .. }
+            | Self::RevokeDevice { command, .. }
+            | Self::RotateDevice { command }
+            | Self::RotateRoot { command }
             | Self::SendLetter { command, .. } => *command,
             _ => CommandId::default(),
         }

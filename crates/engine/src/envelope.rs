@@ -6,6 +6,7 @@
 //! route; it hides the ratchet's header, and the queue itself tells its owner who writes.
 
 use crate::limits;
+use keys::account_log::Pin;
 use keys::hpke::{EnvelopePublic, EnvelopeSecret};
 use keys::{AccountId, DeviceId, QueueId, Secret, label};
 use prost::Message as _;
@@ -15,9 +16,9 @@ use zeroize::Zeroizing;
 /// The lengths a body may have, in bytes.
 const BUCKETS: [usize; 4] = [1024, 4096, 16_384, 65_536];
 /// X-Wing ciphertext and AES-GCM tag.
-const FRONT_DOOR_OVERHEAD: usize = 1120 + 16;
+pub(crate) const FRONT_DOOR_OVERHEAD: usize = 1120 + 16;
 /// Nonce and AES-GCM tag.
-const ROUTE_OVERHEAD: usize = 12 + 16;
+pub(crate) const ROUTE_OVERHEAD: usize = 12 + 16;
 
 /// Which of the ratchet's two message forms follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub(crate) struct Introduction {
     pub(crate) account: AccountId,
     pub(crate) name: String,
     pub(crate) relay: String,
+    /// The newest entry of the log.
+    pub(crate) head: Pin,
+    /// The log, or nothing where it is long or known: then it is fetched.
     pub(crate) log: Vec<u8>,
     /// The ticket of the invite that led here.
     pub(crate) ticket: Option<[u8; 16]>,
@@ -70,6 +74,10 @@ struct FrontDoorSchema {
     inner: Option<InnerSchema>,
     #[prost(bytes = "vec", tag = "6")]
     ticket: Vec<u8>,
+    #[prost(uint64, tag = "7")]
+    sequence: u64,
+    #[prost(bytes = "vec", tag = "8")]
+    head: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -100,6 +108,8 @@ pub(crate) fn seal_front_door(
             .ticket
             .map(|ticket| ticket.to_vec())
             .unwrap_or_default(),
+        sequence: introduction.head.sequence,
+        head: introduction.head.hash.to_vec(),
     };
     let padded = pad(&message.encode_to_vec(), FRONT_DOOR_OVERHEAD)?;
     keys::hpke::seal(
@@ -133,6 +143,14 @@ pub(crate) fn open_front_door(
         account: AccountId::from_slice(&message.account).ok_or(EnvelopeError::Unopenable)?,
         name: message.name,
         relay: message.relay,
+        head: Pin {
+            sequence: message.sequence,
+            hash: message
+                .head
+                .as_slice()
+                .try_into()
+                .map_err(|_| EnvelopeError::Unopenable)?,
+        },
         log: message.log,
         ticket: message.ticket.as_slice().try_into().ok(),
     };
@@ -201,7 +219,7 @@ impl Inner {
 }
 
 /// `BE4(length) ‖ content ‖ zeros` up to the smallest bucket less the seal's overhead.
-fn pad(content: &[u8], overhead: usize) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
+pub(crate) fn pad(content: &[u8], overhead: usize) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
     let length = u32::try_from(content.len()).map_err(|_| EnvelopeError::TooLong)?;
     let room = BUCKETS
         .iter()
@@ -218,7 +236,7 @@ fn pad(content: &[u8], overhead: usize) -> Result<Zeroizing<Vec<u8>>, EnvelopeEr
     Ok(Zeroizing::new(padded))
 }
 
-fn unpad(padded: &[u8]) -> Result<&[u8], EnvelopeError> {
+pub(crate) fn unpad(padded: &[u8]) -> Result<&[u8], EnvelopeError> {
     let (length, rest) = padded
         .split_first_chunk::<4>()
         .ok_or(EnvelopeError::Unopenable)?;

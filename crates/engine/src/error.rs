@@ -78,6 +78,42 @@ pub enum EngineError {
         /// The contact as pinned.
         contact: AccountId,
     },
+    /// The relay shows another history of the own account.
+    #[error("the relay shows another history of this account")]
+    OwnLogForked,
+    /// What another device handed over cannot be read.
+    #[error("the archive cannot be read")]
+    BadArchive,
+    /// The root key is not on this device.
+    #[error("the root key is not on this device")]
+    NoRootKey,
+    /// The rules of the account log forbid the change.
+    #[error("the account log does not take this: {error}")]
+    LogRefuses {
+        /// Why.
+        error: keys::account_log::LogError,
+    },
+    /// This device is too young to change who belongs to the account.
+    #[error("this device may not change the account yet")]
+    NotSenior,
+    /// Another link is under way.
+    #[error("another device is being linked")]
+    LinkUnderWay,
+    /// No device of this id is in force.
+    #[error("there is no such device")]
+    UnknownDevice,
+    /// Nobody links here now.
+    #[error("no device is being linked")]
+    NoLink,
+    /// The time for linking is over.
+    #[error("the time for linking is over")]
+    LinkExpired,
+    /// A person said that the codes differ, or the other device gave up.
+    #[error("linking was stopped")]
+    LinkStopped,
+    /// This device was revoked.
+    #[error("this device was revoked")]
+    DeviceRevoked,
     /// A relay's answer contradicts a signature or a pin. Evidence is kept.
     #[error("the relay's answer does not fit the contact's keys")]
     BadKeys {

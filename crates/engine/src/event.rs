@@ -18,6 +18,8 @@ pub enum CommandOutcome {
     ContactAdded(AccountId),
     /// The letter is stored and waits for the relay; [`Event::LetterSent`] follows.
     LetterQueued(LetterId),
+    /// A device was linked.
+    Linked(keys::DeviceId),
     /// It failed.
     Failed(EngineError),
 }
@@ -57,6 +59,11 @@ pub enum Event {
         /// Why.
         error: EngineError,
     },
+    /// Letters were shown on another device of the account.
+    LettersRead {
+        /// Which.
+        letters: Vec<LetterId>,
+    },
     /// Somebody unknown wrote for the first time.
     ContactRequest {
         /// Who.
@@ -67,6 +74,52 @@ pub enum Event {
         /// Who.
         contact: AccountId,
     },
+    /// A contact has other devices than before, by its own signed log. No reason to worry.
+    DevicesChanged {
+        /// Who.
+        contact: AccountId,
+    },
+    /// A device says that its account has newer entries, and the relay shows none. Letters to it wait.
+    LogWithheld {
+        /// Whose.
+        account: AccountId,
+    },
+    /// Somebody was shown another history of our own account.
+    OwnLogForked {
+        /// The contact who was; nothing, if it is one of our own devices or this one.
+        contact: Option<AccountId>,
+    },
+    /// A device that was revoked talks on; what it says is not heard.
+    RevokedDeviceSpoke {
+        /// Of which account.
+        account: AccountId,
+    },
+    /// The secret of a link may be shown now; [`Engine::link_offer`](crate::Engine::link_offer) has it.
+    LinkReady,
+    /// Two devices link: a person compares this code with the one on the other.
+    PairingCode {
+        /// Six digits.
+        code: String,
+    },
+    /// How many parts of the account's history have moved.
+    LinkProgress {
+        /// So many.
+        done: u64,
+        /// Of so many; 0 where that is not known yet.
+        total: u64,
+    },
+    /// A device was linked to the account.
+    DeviceLinked {
+        /// Which.
+        device: keys::DeviceId,
+    },
+    /// A link came to nothing.
+    LinkEnded {
+        /// Why.
+        error: EngineError,
+    },
+    /// This device is not in force any more.
+    DeviceRevoked,
     /// The relay shows an older state than before; what it may have lost is sent again.
     RelayRolledBack {
         /// Which.

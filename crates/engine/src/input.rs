@@ -11,6 +11,8 @@ pub struct CommandId(pub u64);
 pub struct Registration {
     /// The name people type, 1 to 32 of a-z, 0-9, '.', '-', '_'.
     pub name: String,
+    /// What this device is to be called.
+    pub device_name: String,
     /// The relay's URL with its pin.
     pub relay: String,
     /// A registration code, where the relay wants one.
@@ -42,6 +44,15 @@ pub struct Draft {
     pub expires_after: Option<u64>,
     /// Files.
     pub attachments: Vec<Attachment>,
+}
+
+/// Something that is not printed.
+pub struct Hidden<T>(pub T);
+
+impl<T> std::fmt::Debug for Hidden<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hidden(..)")
+    }
 }
 
 /// How a person made sure of an identity.
@@ -120,6 +131,75 @@ pub enum Input {
         to: AccountId,
         /// What.
         draft: Draft,
+    },
+    /// Makes a one-time secret by which a new device joins the account.
+    OfferLink {
+        /// Who waits.
+        command: CommandId,
+    },
+    /// Makes this home a device of the account that a secret leads to.
+    AcceptLink {
+        /// Who waits.
+        command: CommandId,
+        /// The secret.
+        secret: Hidden<keys::link::LinkSecret>,
+        /// The relay, with its pin.
+        relay: String,
+        /// What this device is to be called.
+        name: String,
+    },
+    /// A person compared the pairing codes.
+    ConfirmLink {
+        /// Whether they are equal.
+        same: bool,
+    },
+    /// Revokes a device of the own account.
+    RevokeDevice {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        device: keys::DeviceId,
+        /// Why.
+        reason: keys::account_log::Reason,
+    },
+    /// Gives this device new keys.
+    RotateDevice {
+        /// Who waits.
+        command: CommandId,
+    },
+    /// Gives the account a new root key.
+    RotateRoot {
+        /// Who waits.
+        command: CommandId,
+    },
+    /// Deletes letters here and on the account's other devices.
+    DeleteLetters {
+        /// Which.
+        letters: Vec<LetterId>,
+    },
+    /// Names a device of the own account.
+    NameDevice {
+        /// Which.
+        device: keys::DeviceId,
+        /// How.
+        name: String,
+    },
+    /// The relay has all of a part.
+    PartStored {
+        /// The blob.
+        blob: BlobId,
+    },
+    /// A part came.
+    PartFetched {
+        /// The blob.
+        blob: BlobId,
+        /// All of it.
+        sealed: Vec<u8>,
+    },
+    /// A part can be neither stored nor fetched.
+    PartFailed {
+        /// The blob.
+        blob: BlobId,
     },
     /// The reader has seen these letters; timers of disappearing letters start.
     MarkRead {

@@ -6,7 +6,9 @@
 //! ```
 
 use crate::content;
+use crate::errands;
 use crate::error::EngineError;
+use crate::event::Event;
 use crate::limits;
 use crate::records::{Enclosure, Letter, LetterState, Record as _, key};
 use crate::store::Table;
@@ -88,6 +90,13 @@ pub(crate) fn fresh_enclosure(
 
 /// The reader saw these letters.
 pub(crate) fn mark_read(tx: &mut Transaction<'_>, letters: &[LetterId]) -> Result<(), EngineError> {
+    let read = mark(tx, letters)?;
+    errands::tell_read(tx, &read)
+}
+
+/// Marks letters as read, and says which were not.
+fn mark(tx: &mut Transaction<'_>, letters: &[LetterId]) -> Result<Vec<LetterId>, EngineError> {
+    let mut read = Vec::new();
     for id in letters {
         let Some(mut letter) = load(tx, id)? else {
             continue;
@@ -98,6 +107,46 @@ pub(crate) fn mark_read(tx: &mut Transaction<'_>, letters: &[LetterId]) -> Resul
         letter.state = LetterState::Read;
         set_expiry(tx, &mut letter);
         store(tx, &letter);
+        read.push(*id);
+    }
+    Ok(read)
+}
+
+/// The reader saw these letters on another device of the account.
+pub(crate) fn read_elsewhere(
+    tx: &mut Transaction<'_>,
+    letters: &[LetterId],
+) -> Result<(), EngineError> {
+    mark(tx, letters)?;
+    tx.event(Event::LettersRead {
+        letters: letters.to_vec(),
+    });
+    Ok(())
+}
+
+/// Deletes letters here and on the account's other devices.
+pub(crate) fn delete(tx: &mut Transaction<'_>, letters: &[LetterId]) -> Result<(), EngineError> {
+    delete_all(tx, letters)?;
+    errands::tell_deleted(tx, letters)
+}
+
+/// Deletes letters here.
+pub(crate) fn delete_all(
+    tx: &mut Transaction<'_>,
+    letters: &[LetterId],
+) -> Result<(), EngineError> {
+    for id in letters {
+        remove(tx, id)?;
+    }
+    Ok(())
+}
+
+/// A letter goes, with what finds it.
+pub(crate) fn remove(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
+    if let Some(letter) = load(tx, id)? {
+        tx.delete(Table::Letter, letter.id.as_bytes().to_vec());
+        tx.delete(Table::Conversation, conversation_key(&letter));
+        tx.unindex(letter.id);
     }
     Ok(())
 }
@@ -109,8 +158,15 @@ pub(crate) fn set_expiry(tx: &mut Transaction<'_>, letter: &mut Letter) {
     };
     let at = tx.now.as_secs().saturating_add(seconds);
     letter.expires_at = Some(Timestamp::from_secs(at));
-    let place = key(&[&at.to_be_bytes(), letter.id.as_bytes()]);
-    tx.put(Table::Expiry, place, Zeroizing::new(Vec::new()));
+    keep_expiry(tx, letter);
+}
+
+/// Notes when a letter is to be deleted.
+pub(crate) fn keep_expiry(tx: &mut Transaction<'_>, letter: &Letter) {
+    if let Some(at) = letter.expires_at {
+        let place = key(&[&at.as_secs().to_be_bytes(), letter.id.as_bytes()]);
+        tx.put(Table::Expiry, place, Zeroizing::new(Vec::new()));
+    }
 }
 
 /// Deletes letters whose time is over.
@@ -122,14 +178,8 @@ pub(crate) fn expire(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         if u64::from_be_bytes(*at) > tx.now.as_secs() {
             return Ok(());
         }
-        if let Some(letter) = LetterId::from_slice(id)
-            .map(|id| load(tx, &id))
-            .transpose()?
-            .flatten()
-        {
-            tx.delete(Table::Letter, letter.id.as_bytes().to_vec());
-            tx.delete(Table::Conversation, conversation_key(&letter));
-            tx.unindex(letter.id);
+        if let Some(id) = LetterId::from_slice(id) {
+            remove(tx, &id)?;
         }
         tx.delete(Table::Expiry, place);
     }

@@ -8,17 +8,28 @@
 //! transaction before it hands out what is to be sent: nothing is sent before it is stored (I8).
 
 mod account;
+mod archive;
 mod contacts;
 mod content;
+mod devices;
 mod dispatch;
 mod envelope;
+mod errands;
 mod error;
 mod event;
+mod held;
 mod input;
 mod invite;
+mod joining;
 mod letters;
 pub mod limits;
+mod link_message;
+mod linking;
+mod logs;
 mod outbox;
+mod own_log;
+mod parts;
+mod peers;
 mod pre_keys;
 mod queues;
 mod receipts;
@@ -37,6 +48,7 @@ mod waiting;
 pub use dispatch::Engine;
 pub use error::{EngineError, StoreError};
 pub use event::{CommandOutcome, Event};
-pub use input::{Attachment, CommandId, Draft, Input, Registration, VerificationMeans};
+pub use input::{Attachment, CommandId, Draft, Hidden, Input, Registration, VerificationMeans};
+pub use linking::LinkOffer;
 pub use step::{Committed, Outgoing, Step, Subscription, Upload};
 pub use store::{Row, Snapshot, Store, Table, Write};

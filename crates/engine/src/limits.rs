@@ -36,6 +36,24 @@ pub const RECEIPT_JITTER_SECONDS: u64 = 2;
 pub const INVITE_SECONDS: u64 = 30 * 24 * 3600;
 /// Letters of unknown senders kept in all.
 pub const CONTACT_REQUESTS: usize = 1_000;
+/// Seconds for which a confirmed account log lets letters leave; each connection begins anew.
+pub const LOG_CHECKED_SECONDS: u64 = 600;
+/// A part of an archive is closed when it has so many bytes.
+pub const PART_BYTES: usize = 1 << 20;
+/// Seconds for which the secret of a link counts.
+pub const LINK_SECRET_SECONDS: u64 = 120;
+/// Seconds in which a link must be compared once it began.
+pub const LINK_SECONDS: u64 = 600;
+/// Seconds in which a new device must have taken everything over, or it is revoked again.
+pub const LINK_INSTALL_SECONDS: u64 = 24 * 3600;
+/// Device lists, newest first, that a session of a peer may be bound to.
+pub const DEVICE_LISTS: usize = 8;
+/// Letters that one errand may name.
+pub const ERRAND_LETTERS: usize = 512;
+/// Longest name of a device in bytes.
+pub const DEVICE_NAME_BYTES: usize = 64;
+/// Bodies that may wait for the log of their sender.
+pub const HELD_BODIES: usize = 256;
 /// Rows read at once.
 pub const PAGE: usize = 256;
 /// Letters that may wait for one session.

@@ -4,9 +4,14 @@ use crate::account;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
+use crate::held;
 use crate::input::CommandId;
+use crate::joining;
 use crate::letters;
 use crate::limits;
+use crate::linking;
+use crate::logs;
+use crate::own_log;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OutboxEntry, Purpose, Record as _, SentBody, key};
@@ -33,7 +38,7 @@ pub(crate) fn add(
         request: request.encode(),
     };
     tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
-    if turns::enter(tx, &entry.purpose, id)? {
+    if turns::enter(tx, &entry.purpose, id)? && may_leave(tx, &entry.purpose)? {
         tx.send(Outgoing::Request {
             id,
             relay,
@@ -49,7 +54,7 @@ pub(crate) fn add_own(
     purpose: Purpose,
     request: wire::Request,
 ) -> Result<(), EngineError> {
-    let relay = account::own(tx)?.relay;
+    let relay = account::home_relay(tx)?.ok_or(EngineError::NoAccount)?;
     add(tx, purpose, relay, request).map(drop)
 }
 
@@ -59,8 +64,12 @@ pub(crate) fn connected(
     relay: &str,
     welcome: &wire::Welcome,
 ) -> Result<(), EngineError> {
-    if account::own(tx)?.relay == relay {
+    if account::home_relay(tx)?.as_deref() == Some(relay) {
         queues::subscribe_all(tx)?;
+    }
+    logs::forget_checks(tx)?;
+    if let Some(own) = account::load(tx)?.filter(|own| own.registered && own.relay == relay) {
+        logs::check(tx, &own.id)?;
     }
     if went_back(tx, relay, &welcome.relay_id, welcome.store_version)? {
         begin_again(tx, relay)?;
@@ -85,7 +94,7 @@ fn offer_all(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
 
 /// Hands a stored request out, if it is its turn.
 fn offer(tx: &mut Transaction<'_>, id: u64, entry: OutboxEntry) -> Result<(), EngineError> {
-    if !turns::is_up(tx, &entry.purpose, id)? {
+    if !turns::is_up(tx, &entry.purpose, id)? || !may_leave(tx, &entry.purpose)? {
         return Ok(());
     }
     let damaged = |_| StoreError::Damaged {
@@ -97,6 +106,26 @@ fn offer(tx: &mut Transaction<'_>, id: u64, entry: OutboxEntry) -> Result<(), En
         relay: entry.relay,
         request: Box::new(request),
     });
+    Ok(())
+}
+
+/// Whether the account log of a body's recipient is fresh; where not, it is asked for and the body waits.
+fn may_leave(tx: &mut Transaction<'_>, purpose: &Purpose) -> Result<bool, EngineError> {
+    let Purpose::Send { account, .. } = purpose else {
+        return Ok(true);
+    };
+    if logs::fresh(tx, account)? {
+        return Ok(true);
+    }
+    logs::check(tx, account)?;
+    Ok(false)
+}
+
+/// Hands out what waits for an account's devices.
+pub(crate) fn offer_to(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
+    for id in turns::up_for(tx, account)? {
+        offer_one(tx, id)?;
+    }
     Ok(())
 }
 
@@ -160,12 +189,13 @@ fn begin_again(tx: &mut Transaction<'_>, relay: &str) -> Result<Vec<u64>, Engine
     tx.event(Event::RelayRolledBack {
         relay: relay.to_owned(),
     });
-    let own = account::own(tx)?;
-    if own.relay == relay {
+    if account::home_relay(tx)?.as_deref() == Some(relay) {
+        queues::announce_all(tx)?;
+    }
+    if let Some(own) = account::load(tx)?.filter(|own| own.relay == relay) {
         if own.registered {
             account::register(tx, &own, CommandId::default())?;
         }
-        queues::announce_all(tx)?;
         pre_keys::publish_again(tx)?;
     }
     resend(tx, relay, None)
@@ -275,6 +305,31 @@ pub(crate) fn expire_sent(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     })
 }
 
+/// The letters that are sealed for devices of an account and that no receipt covers.
+pub(crate) fn under_way(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+) -> Result<Vec<LetterId>, EngineError> {
+    let mut letters = Vec::new();
+    let mut note = |purpose: Purpose| match purpose {
+        Purpose::Send {
+            account: to,
+            letter: Some(letter),
+            ..
+        } if to == *account => letters.push(letter),
+        _ => {}
+    };
+    tx.each(Table::Sent, &[], |_, _, bytes| {
+        note(SentBody::decode(bytes)?.purpose);
+        Ok(())
+    })?;
+    tx.each(Table::Outbox, &[], |_, _, bytes| {
+        note(OutboxEntry::decode(bytes)?.purpose);
+        Ok(())
+    })?;
+    Ok(letters)
+}
+
 /// The letters to a device that are sealed and that no receipt covers; their bodies are forgotten here.
 pub(crate) fn take_unconfirmed(
     tx: &mut Transaction<'_>,
@@ -342,17 +397,37 @@ pub(crate) fn reply(
     }
 }
 
+/// A log that does not fit in one frame comes in parts; its beginning is a log too, and the rest is asked for as
+/// newer entries.
+fn whole(purpose: &Purpose, reply: wire::Reply) -> Result<wire::Reply, EngineError> {
+    match reply {
+        // More of a log that began in an earlier answer is for whoever asked.
+        wire::Reply::Entries(entries)
+            if entries.first == 0 && !matches!(purpose, Purpose::CheckLog(_)) =>
+        {
+            let log = wire::RawLog::begin(&entries.entries).map_err(|_| EngineError::Protocol)?;
+            Ok(wire::Reply::Log(wire::Log {
+                name: entries.name,
+                account: entries.account,
+                log,
+            }))
+        }
+        reply => Ok(reply),
+    }
+}
+
 fn answer(
     tx: &mut Transaction<'_>,
     entry: OutboxEntry,
     reply: wire::Reply,
 ) -> Result<(), EngineError> {
+    let reply = whole(&entry.purpose, reply)?;
     use wire::Reply;
     let relay = entry.relay.clone();
     match (entry.purpose, reply) {
         (Purpose::CreateQueue(queue), Reply::Done) => {
             tx.send(Outgoing::Subscribe(Subscription { queue }));
-            Ok(())
+            linking::queue_made(tx, &queue)
         }
         (Purpose::DeleteQueue(_), _) => Ok(()),
         (Purpose::PublishPreKeys, Reply::PreKeyCounts(counts)) => pre_keys::counted(tx, counts),
@@ -386,10 +461,34 @@ fn answer(
             },
             Reply::Log(log),
         ) => contacts::log_of_name(tx, (command, petname), &name, &relay, &log.log),
+        (Purpose::LogOfSynced(state), Reply::Log(log)) => {
+            contacts::log_of_synced(tx, &state, &log.log)
+        }
+        (Purpose::LogOfSynced(_), _) => Ok(()),
+        (Purpose::LogOfLink, Reply::Log(log)) => linking::log_came(tx, &log.log),
+        (Purpose::LogOfLink | Purpose::LinkMessage, Reply::Refused(_)) => linking::refused(tx),
+        (Purpose::LogOfLink, Reply::Entries(entries)) => joining::more_came(tx, &entries),
+        (Purpose::LinkMessage, Reply::SendResult(result)) => match result.rows.first() {
+            Some(wire::RowResult::Accepted { .. } | wire::RowResult::Duplicate { .. }) => Ok(()),
+            _ => linking::refused(tx),
+        },
+        (Purpose::LinkMessage, _) => Ok(()),
         (Purpose::CheckName(account), Reply::Log(log)) => {
             contacts::name_checked(tx, &account, &log.log)
         }
         (Purpose::CheckName(_), _) => Ok(()),
+        (Purpose::CheckLog(account), Reply::Entries(entries)) => {
+            logs::newer(tx, &account, &entries)
+        }
+        (Purpose::CheckLog(account), reply) => {
+            logs::nothing_newer(tx, &account, matches!(reply, Reply::Done))
+        }
+        (Purpose::LogOfStranger(account), Reply::Log(log)) => {
+            held::fetched(tx, &account, Some(&log.log))
+        }
+        (Purpose::LogOfStranger(account), _) => held::fetched(tx, &account, None),
+        (Purpose::AppendLog(_), Reply::Done) => own_log::appended(tx),
+        (Purpose::AppendLog(_), Reply::Refused(refused)) => own_log::refused(tx, refused.kind),
         (Purpose::FetchBundle(account, device), Reply::Bundle(bundle)) => {
             sessions::bundle_fetched(tx, &account, &device, &bundle)
         }
@@ -400,10 +499,11 @@ fn answer(
         (
             Purpose::Send {
                 letter: Some(letter),
+                device,
                 ..
             },
             _,
-        ) => sending::fail(tx, &letter, EngineError::Undeliverable),
+        ) => sending::fail(tx, &letter, &device, EngineError::Undeliverable),
         (Purpose::Send { .. }, _) => Ok(()),
         (purpose, Reply::Refused(refused)) => Err(refusal(&purpose, refused.kind)),
         _ => Err(EngineError::Protocol),
@@ -436,7 +536,8 @@ impl Purpose {
             | Self::CreateTicket { command, .. }
             | Self::RedeemTicket { command, .. }
             | Self::LogOfInvite { command, .. }
-            | Self::LogOfName { command, .. } => *command,
+            | Self::LogOfName { command, .. }
+            | Self::AppendLog(command) => *command,
             _ => CommandId::default(),
         }
     }

@@ -51,6 +51,16 @@ pub(crate) fn publish_first(tx: &mut Transaction<'_>) -> Result<(), EngineError>
     )
 }
 
+/// The device has new keys: its pre-keys were signed by the old ones.
+pub(crate) fn begin_anew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::PreKey, &[], |tx, place, _| {
+        tx.delete(Table::PreKey, place.to_vec());
+        Ok(())
+    })?;
+    make_current(tx)?;
+    publish_again(tx)
+}
+
 /// The relay lost what was published: everything anew, for it may hand out keys that are used up.
 pub(crate) fn publish_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     publish(

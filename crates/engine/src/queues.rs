@@ -4,6 +4,8 @@ use crate::contacts;
 use crate::envelope::{self, Inner, Introduction};
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::held;
+use crate::linking;
 use crate::outbox;
 use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
@@ -17,11 +19,22 @@ pub(crate) fn create(
     tx: &mut Transaction<'_>,
     purpose: QueuePurpose,
 ) -> Result<OwnQueue, EngineError> {
+    let (id, token) = (QueueId::random(tx.rng), Secret::random(tx.rng));
+    create_as(tx, purpose, id, token)
+}
+
+/// Makes a queue whose id and token follow from something else.
+pub(crate) fn create_as(
+    tx: &mut Transaction<'_>,
+    purpose: QueuePurpose,
+    id: QueueId,
+    token: Secret<32>,
+) -> Result<OwnQueue, EngineError> {
     let queue = OwnQueue {
-        id: QueueId::random(tx.rng),
+        id,
         purpose,
         receive_key: Secret::random(tx.rng),
-        token: Secret::random(tx.rng),
+        token,
         route_key: Secret::random(tx.rng),
         last_seq: 0,
         used: false,
@@ -74,15 +87,32 @@ pub(crate) fn close_for_contact(
     };
     let id = QueueId::from_slice(&id).ok_or(StoreError::Damaged { what: "queue" })?;
     if let Some(queue) = load(tx, &id)? {
-        let request = wire::Request::DeleteQueue(wire::DeleteQueue {
-            queue_id: id,
-            signature: keys::ed25519::sign(&queue.receive_key, &deletion(&id)),
-        });
-        outbox::add_own(tx, Purpose::DeleteQueue(id), request)?;
+        close(tx, &queue)?;
     }
-    tx.delete(Table::Queue, id.as_bytes().to_vec());
     tx.delete(Table::Meta, place);
     Ok(())
+}
+
+/// Closes a queue: the relay forgets it, and what lies in it.
+pub(crate) fn close(tx: &mut Transaction<'_>, queue: &OwnQueue) -> Result<(), EngineError> {
+    let request = wire::Request::DeleteQueue(wire::DeleteQueue {
+        queue_id: queue.id,
+        signature: keys::ed25519::sign(&queue.receive_key, &deletion(&queue.id)),
+    });
+    outbox::add_own(tx, Purpose::DeleteQueue(queue.id), request)?;
+    tx.delete(Table::Queue, queue.id.as_bytes().to_vec());
+    Ok(())
+}
+
+/// Closes every queue of this device.
+pub(crate) fn close_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Queue, &[], |tx, _, bytes| {
+        let queue = OwnQueue::decode(bytes)?;
+        if let QueuePurpose::Contact(account) = queue.purpose {
+            tx.delete(Table::Meta, queue_of_contact(&account));
+        }
+        close(tx, &queue)
+    })
 }
 
 /// Signs a subscription for one connection. `None`: the queue is not ours any more.
@@ -143,7 +173,7 @@ pub(crate) fn subscribed(
             queue.last_seq = next.saturating_sub(1);
             store(tx, &queue);
             {
-                let relay = crate::account::own(tx)?.relay;
+                let relay = crate::account::home_relay(tx)?.ok_or(EngineError::NoAccount)?;
                 outbox::relay_rolled_back(tx, &relay)
             }
         }
@@ -166,21 +196,7 @@ pub(crate) fn delivered(
         });
         return Ok(());
     };
-    match queue.purpose {
-        QueuePurpose::FrontDoor => {
-            let own = crate::account::own(tx)?;
-            match envelope::open_front_door(own.secrets.envelope(), id, body) {
-                Ok((introduction, inner)) => from_front_door(tx, &introduction, &inner)?,
-                Err(_) => tx.event(Event::Undecryptable { contact: None }),
-            }
-        }
-        QueuePurpose::Contact(account) => match envelope::open_route(&queue.route_key, id, body) {
-            Ok(inner) => receiving::receive(tx, &account, &inner)?,
-            Err(_) => tx.event(Event::Undecryptable {
-                contact: Some(account),
-            }),
-        },
-    }
+    hand_in(tx, &queue, body, Attempt::First)?;
     // The queue may have been closed by what came (a block), and its record may have changed.
     if let Some(current) = load(tx, id)? {
         queue = current;
@@ -195,14 +211,109 @@ pub(crate) fn delivered(
     Ok(())
 }
 
+/// Whether the log of a body's sender may still be asked for.
+#[derive(Clone, Copy)]
+enum Attempt<'a> {
+    /// The body just came.
+    First,
+    /// The log was asked for; this is what came of somebody unknown.
+    Last(Option<&'a [u8]>),
+}
+
+/// Hands a body in that waited for the log of its sender.
+pub(crate) fn hand_in_again(
+    tx: &mut Transaction<'_>,
+    id: &QueueId,
+    body: &[u8],
+    log: Option<&[u8]>,
+) -> Result<(), EngineError> {
+    match load(tx, id)? {
+        Some(queue) => hand_in(tx, &queue, body, Attempt::Last(log)),
+        None => Ok(()),
+    }
+}
+
+fn hand_in(
+    tx: &mut Transaction<'_>,
+    queue: &OwnQueue,
+    body: &[u8],
+    attempt: Attempt<'_>,
+) -> Result<(), EngineError> {
+    match queue.purpose {
+        QueuePurpose::Link => linking::received(tx, queue, body),
+        QueuePurpose::FrontDoor => {
+            let own = crate::account::own(tx)?;
+            match envelope::open_front_door(own.secrets.envelope(), &queue.id, body) {
+                Ok((introduction, inner)) => {
+                    from_front_door(tx, (queue, body, attempt), &introduction, &inner)
+                }
+                Err(_) => {
+                    tx.event(Event::Undecryptable { contact: None });
+                    Ok(())
+                }
+            }
+        }
+        QueuePurpose::Contact(account) => {
+            match envelope::open_route(&queue.route_key, &queue.id, body) {
+                Ok(inner) => receive(tx, (queue, body, attempt), &account, &inner),
+                Err(_) => {
+                    tx.event(Event::Undecryptable {
+                        contact: Some(account),
+                    });
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+type Came<'a> = (&'a OwnQueue, &'a [u8], Attempt<'a>);
+
 fn from_front_door(
     tx: &mut Transaction<'_>,
+    came: Came<'_>,
     introduction: &Introduction,
     inner: &Inner,
 ) -> Result<(), EngineError> {
-    match contacts::meet(tx, introduction)? {
-        contacts::Meeting::Known => receiving::receive(tx, &introduction.account, inner),
+    let (queue, body, attempt) = came;
+    let fetched = match attempt {
+        Attempt::First => None,
+        Attempt::Last(log) => log,
+    };
+    match contacts::meet(tx, introduction, fetched)? {
+        contacts::Meeting::Known => receive(tx, came, &introduction.account, inner),
         contacts::Meeting::Refused => Ok(()),
+        contacts::Meeting::Unknown => match attempt {
+            Attempt::First => {
+                let (account, relay) = (&introduction.account, &introduction.relay);
+                held::keep_and_fetch(tx, account, relay, &queue.id, body)
+            }
+            Attempt::Last(_) => {
+                tx.event(Event::Undecryptable { contact: None });
+                Ok(())
+            }
+        },
+    }
+}
+
+fn receive(
+    tx: &mut Transaction<'_>,
+    (queue, body, attempt): Came<'_>,
+    from: &AccountId,
+    inner: &Inner,
+) -> Result<(), EngineError> {
+    match (receiving::receive(tx, from, inner)?, attempt) {
+        (receiving::Heard::Done, _) => Ok(()),
+        // What came of a stranger may have been the beginning of a long log.
+        (receiving::Heard::NewDevice, Attempt::First | Attempt::Last(Some(_))) => {
+            held::keep_and_check(tx, from, &queue.id, body)
+        }
+        (receiving::Heard::NewDevice, Attempt::Last(None)) => {
+            tx.event(Event::Undecryptable {
+                contact: Some(*from),
+            });
+            Ok(())
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Receipts: owed, sent together, believed.
 
-use crate::contacts;
 use crate::content::{Body, Content};
 use crate::error::{EngineError, StoreError};
 use crate::letters;
 use crate::limits;
-use crate::records::{DeliveryState, Direction, key};
+use crate::peers;
+use crate::records::{DeliveryState, key};
 use crate::sending;
 use crate::sessions;
 use crate::store::Table;
@@ -56,19 +56,13 @@ pub(crate) fn send_due(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         }
     }
     for (account, device, letters) in batches {
-        let blocked =
-            contacts::load(tx, &account)?.is_none_or(|contact| contact.blocked || contact.changed);
-        if blocked || !sessions::ready(tx, &account, &device)? {
+        let stopped = peers::load(tx, &account)?.is_none_or(|peer| peer.stopped);
+        if stopped || !sessions::ready(tx, &account, &device)? {
             continue;
         }
         let id = LetterId::random(tx.rng);
         let message = MessageId::random(tx.rng);
-        let content = Content {
-            id,
-            sent_at: tx.now,
-            route: None,
-            body: Body::Receipt(letters),
-        };
+        let content = Content::new(id, tx.now, Body::Receipt(letters));
         sessions::send(tx, &account, &device, content, message, None)?;
     }
     Ok(())
@@ -97,17 +91,16 @@ pub(crate) fn came(
         let Some(letter) = letters::load(tx, id)? else {
             continue;
         };
-        // Only the recipient's word counts.
-        if letter.contact != *from || letter.direction != Direction::Sent {
-            continue;
-        }
-        if let Some(delivery) = letter
+        // Only the word of a recipient's device counts, and one of our own other devices.
+        let delivery = letter
             .deliveries
             .iter()
-            .find(|delivery| delivery.device == *device)
-        {
-            tx.delete(Table::Sent, delivery.message.as_bytes().to_vec());
+            .find(|delivery| delivery.device == *device);
+        let Some(delivery) = delivery else { continue };
+        if !delivery.own && letter.contact != *from {
+            continue;
         }
+        tx.delete(Table::Sent, delivery.message.as_bytes().to_vec());
         sending::advance(tx, id, device, DeliveryState::Delivered)?;
     }
     Ok(())

@@ -1,11 +1,15 @@
 //! Letters on their way in: opened, filed, told.
 
 use crate::contacts;
-use crate::content::{Body, Content, LetterBody};
+use crate::content::{Body, Content, Copy, LetterBody};
+use crate::devices;
 use crate::envelope::{Inner, MessageKind};
+use crate::errands;
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::letters;
+use crate::logs;
+use crate::peers::{self, Peer};
 use crate::pre_keys;
 use crate::receipts;
 use crate::records::{Contact, Direction, Letter, LetterState};
@@ -16,90 +20,171 @@ use crate::transaction::Transaction;
 use crate::waiting;
 use keys::{AccountId, DeviceId, LetterId, Timestamp};
 
-/// Opens what a contact's device sent.
+/// What became of a body.
+pub(crate) enum Heard {
+    /// Whatever it was, it is done with.
+    Done,
+    /// It comes from a device that the account's log does not name, as far as it is known here.
+    NewDevice,
+}
+
+/// Opens what a device of a contact, or another device of ours, sent.
 pub(crate) fn receive(
     tx: &mut Transaction<'_>,
     from: &AccountId,
     inner: &Inner,
-) -> Result<(), EngineError> {
-    let contact = contacts::existing(tx, from)?;
-    if contact.blocked {
-        return Ok(());
+) -> Result<Heard, EngineError> {
+    let peer = peers::existing(tx, from)?;
+    let contact = contacts::load(tx, from)?;
+    if contact.as_ref().is_some_and(|contact| contact.blocked) {
+        return Ok(Heard::Done);
     }
-    let plaintext = match sessions::decrypt(tx, &contact, inner)? {
+    let plaintext = match sessions::decrypt(tx, &peer, inner)? {
         sessions::Decrypted::Plaintext(plaintext) => plaintext,
-        sessions::Decrypted::Duplicate => return Ok(()),
+        sessions::Decrypted::Duplicate => return Ok(Heard::Done),
+        sessions::Decrypted::NoDevice => return Ok(devices::unknown(tx, &peer, &inner.device)),
         sessions::Decrypted::Failed => {
             tx.event(Event::Undecryptable {
                 contact: Some(*from),
             });
-            if waiting::repair(tx, &contact, &inner.device)? && inner.kind == MessageKind::PreKey {
+            let unknown = contact.is_some_and(|contact| contact.request);
+            if waiting::repair(tx, &peer, unknown, &inner.device)?
+                && inner.kind == MessageKind::PreKey
+            {
                 // It may name a pre-key that is used up: a relay set back hands such keys out again.
                 pre_keys::publish_again(tx)?;
             }
-            return Ok(());
+            return Ok(Heard::Done);
         }
     };
-    let Ok(content) = Content::decode(&plaintext) else {
-        tx.event(Event::Undecryptable {
+    match Content::decode(&plaintext) {
+        Ok(content) => take_in(tx, &peer, contact.as_ref(), &inner.device, content)?,
+        Err(_) => tx.event(Event::Undecryptable {
             contact: Some(*from),
-        });
-        return Ok(());
-    };
+        }),
+    }
+    Ok(Heard::Done)
+}
+
+fn take_in(
+    tx: &mut Transaction<'_>,
+    peer: &Peer,
+    contact: Option<&Contact>,
+    device: &DeviceId,
+    content: Content,
+) -> Result<(), EngineError> {
     if let Some(route) = content.route {
-        routes::learn(tx, from, &inner.device, route)?;
+        routes::learn(tx, &peer.id, device, route)?;
     }
-    match content.body {
-        Body::Letter(body) => arrived(
-            tx,
-            &contact,
-            inner.device,
-            content.id,
-            content.sent_at,
-            body,
-        ),
-        Body::Receipt(letters) => receipts::came(tx, from, &inner.device, &letters),
-        Body::Repair => sending::send_again(tx, from, &inner.device),
-        Body::Unknown => Ok(()),
+    if let Some(heads) = &content.heads {
+        logs::compare(tx, peer, device, heads)?;
     }
+    match (content.body, contact) {
+        (Body::Letter(body), Some(contact)) => {
+            let letter = Letter {
+                contact: contact.id,
+                direction: Direction::Received,
+                state: LetterState::Received,
+                ..filled(tx, content.id, content.sent_at, body)?
+            };
+            let list = content.heads.map(|heads| heads.yours.sequence);
+            arrived(tx, contact, device, letter, list)
+        }
+        (Body::Receipt(letters), _) => receipts::came(tx, &peer.id, device, &letters),
+        (Body::Repair, _) => sending::send_again(tx, &peer.id, device),
+        (Body::Log(log), _) => logs::shown(tx, peer, &log),
+        // SECURITY: only our own devices speak for us; `contact_cannot_send_errands` notices.
+        (Body::Copy(copy), None) if peer.own => {
+            copied(tx, copy, content.id, content.sent_at)?;
+            receipts::owe(tx, &peer.id, device, &content.id)
+        }
+        (Body::Errand(errand), None) if peer.own => {
+            errands::run(tx, &errand)?;
+            receipts::owe(tx, &peer.id, device, &content.id)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A letter of a content; whose, and which way, is for the caller to say.
+fn filled(
+    tx: &mut Transaction<'_>,
+    id: LetterId,
+    sent_at: Timestamp,
+    body: LetterBody,
+) -> Result<Letter, EngineError> {
+    let enclosures = body.enclosures.into_iter().map(letters::from_content);
+    Ok(Letter {
+        id,
+        contact: AccountId::from_bytes([0; 32]),
+        order: tx.next_number("letters")?,
+        direction: Direction::Received,
+        state: LetterState::Received,
+        text: body.text,
+        sent_at,
+        reply_to: body.reply_to,
+        expires_after: body.expires_after,
+        expires_at: None,
+        enclosures: enclosures.collect(),
+        deliveries: Vec::new(),
+        errand: Vec::new(),
+    })
+}
+
+/// A letter that another device of ours sent or received.
+fn copied(
+    tx: &mut Transaction<'_>,
+    copy: Copy,
+    id: LetterId,
+    sent_at: Timestamp,
+) -> Result<(), EngineError> {
+    if letters::load(tx, &id)?.is_some() || contacts::load(tx, &copy.contact)?.is_none() {
+        return Ok(());
+    }
+    let (direction, state) = if copy.sent {
+        (Direction::Sent, LetterState::Sent)
+    } else {
+        (Direction::Received, LetterState::Received)
+    };
+    let mut letter = Letter {
+        contact: copy.contact,
+        direction,
+        state,
+        ..filled(tx, id, sent_at, copy.letter)?
+    };
+    if copy.sent {
+        letters::set_expiry(tx, &mut letter);
+    }
+    letters::file(tx, &letter);
+    if !copy.sent {
+        tx.event(Event::LetterReceived {
+            contact: copy.contact,
+            letter: id,
+        });
+    }
+    Ok(())
 }
 
 fn arrived(
     tx: &mut Transaction<'_>,
     contact: &Contact,
-    device: DeviceId,
-    id: LetterId,
-    sent_at: Timestamp,
-    body: LetterBody,
+    device: &DeviceId,
+    mut letter: Letter,
+    list: Option<u64>,
 ) -> Result<(), EngineError> {
+    let id = letter.id;
     // Sent again in a new session, or by a peer that reuses ids: the first one stays.
     if letters::load(tx, &id)?.is_none() {
-        let letter = Letter {
-            id,
-            contact: contact.id,
-            order: tx.next_number("letters")?,
-            direction: Direction::Received,
-            state: LetterState::Received,
-            text: body.text,
-            sent_at,
-            reply_to: body.reply_to,
-            expires_after: body.expires_after,
-            expires_at: None,
-            enclosures: body
-                .enclosures
-                .into_iter()
-                .map(letters::from_content)
-                .collect(),
-            deliveries: Vec::new(),
-        };
+        letter.deliveries = sending::missed(tx, list)?;
         letters::file(tx, &letter);
         tx.event(Event::LetterReceived {
             contact: contact.id,
             letter: id,
         });
+        sending::dispatch(tx, &id)?;
     }
     if contact.request {
         return Ok(()); // A stranger learns nothing, not even that the letter came.
     }
-    receipts::owe(tx, &contact.id, &device, &id)
+    receipts::owe(tx, &contact.id, device, &id)
 }

@@ -35,6 +35,12 @@ fn store(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId, route
     tx.put(Table::Route, place(account, device), route.encode());
 }
 
+/// A device has no way any more.
+pub(crate) fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
+    tx.delete(Table::Route, place(account, device));
+    tx.delete(Table::Meta, at_front_door(account, device));
+}
+
 impl RouteRecord {
     pub(crate) fn is_usable(&self) -> bool {
         self.contact.is_some() || self.front_door.is_some()

@@ -2,7 +2,8 @@
 
 use crate::account;
 use crate::contacts;
-use crate::content::{Body, Content, LetterBody};
+use crate::content::{Body, Content, Copy, LetterBody};
+use crate::errands;
 use crate::error::EngineError;
 use crate::event::{CommandOutcome, Event};
 use crate::input::{CommandId, Draft};
@@ -19,6 +20,7 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
 use crate::waiting;
+use keys::account_log::VerifiedLog;
 use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId};
 
 /// Takes a letter into the profile and starts it on its way.
@@ -38,6 +40,7 @@ pub(crate) fn send(
     if contact.request {
         contact.request = false; // An answer accepts the request.
         contacts::store(tx, &contact);
+        errands::tell_contact(tx, &contact)?;
     }
     let log = contacts::log_of(&contact)?;
     let mut letter = Letter {
@@ -52,15 +55,8 @@ pub(crate) fn send(
         expires_after: draft.expires_after,
         expires_at: None,
         enclosures: Vec::new(),
-        deliveries: log
-            .devices()
-            .iter()
-            .map(|device| Delivery {
-                device: *device.id(),
-                message: MessageId::random(tx.rng),
-                state: DeliveryState::Waiting,
-            })
-            .collect(),
+        deliveries: deliveries(tx, Some(&log))?,
+        errand: Vec::new(),
     };
     for attachment in draft.attachments {
         let enclosure = uploads::begin(tx, &letter.id, attachment)?;
@@ -75,6 +71,49 @@ pub(crate) fn send(
     } else {
         Ok(())
     }
+}
+
+/// One delivery for each device of a recipient and for each other device of our own.
+pub(crate) fn deliveries(
+    tx: &mut Transaction<'_>,
+    recipient: Option<&VerifiedLog>,
+) -> Result<Vec<Delivery>, EngineError> {
+    let own = account::own(tx)?;
+    let ours = account::log_of(&own)?;
+    let theirs = recipient.map_or(&[][..], VerifiedLog::devices);
+    let others = ours
+        .devices()
+        .iter()
+        .filter(|ours| *ours.id() != own.device);
+    let devices = theirs.iter().map(|device| (device, false));
+    Ok(devices
+        .chain(others.map(|device| (device, true)))
+        .map(|(device, own)| Delivery {
+            device: *device.id(),
+            own,
+            message: MessageId::random(tx.rng),
+            state: DeliveryState::Waiting,
+        })
+        .collect())
+}
+
+/// Deliveries to those of our own devices that came after the list that a sender knew: they have not got the
+/// letter.
+pub(crate) fn missed(
+    tx: &mut Transaction<'_>,
+    sequence: Option<u64>,
+) -> Result<Vec<Delivery>, EngineError> {
+    let own = account::own(tx)?;
+    let log = account::log_of(&own)?;
+    let entries = log.entries();
+    let known = entries
+        .iter()
+        .find(|entry| Some(entry.sequence) == sequence)
+        .or(entries.first());
+    let mut deliveries = deliveries(tx, None)?;
+    deliveries
+        .retain(|delivery| !known.is_some_and(|entry| entry.devices.contains(&delivery.device)));
+    Ok(deliveries)
 }
 
 fn sendable(tx: &Transaction<'_>, to: &AccountId) -> Result<Contact, EngineError> {
@@ -122,15 +161,29 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
         if delivery.state != DeliveryState::Waiting {
             continue;
         }
+        let account = account_of(tx, &letter, delivery)?;
         // Nothing overtakes a letter that waits.
-        let first = !waiting::any(tx, &letter.contact, &delivery.device)?;
-        if first && sessions::ready(tx, &letter.contact, &delivery.device)? {
+        let first = !waiting::any(tx, &account, &delivery.device)?;
+        if first && sessions::ready(tx, &account, &delivery.device)? {
             seal_for(tx, id, &delivery.device)?;
         } else {
-            waiting::wait(tx, &letter.contact, &delivery.device, id)?;
+            waiting::wait(tx, &account, &delivery.device, id)?;
         }
     }
     Ok(())
+}
+
+/// Whose device a delivery is for.
+fn account_of(
+    tx: &Transaction<'_>,
+    letter: &Letter,
+    delivery: &Delivery,
+) -> Result<AccountId, EngineError> {
+    if delivery.own {
+        Ok(account::own(tx)?.id)
+    } else {
+        Ok(letter.contact)
+    }
 }
 
 /// Seals a stored letter for one device that has a session.
@@ -150,23 +203,43 @@ pub(crate) fn seal_for(
         return Ok(());
     };
     delivery.state = DeliveryState::Sealed;
-    let message = delivery.message;
-    let contact = letter.contact;
-    let body = Body::Letter(LetterBody {
+    let delivery = *delivery;
+    let account = account_of(tx, &letter, &delivery)?;
+    if letter.direction == Direction::Sent && !delivery.own {
+        letter.state = LetterState::Queued;
+    }
+    store(tx, &letter);
+    let body = body_for(&letter, delivery.own);
+    let content = Content::new(letter.id, letter.sent_at, body);
+    sessions::send(
+        tx,
+        &account,
+        device,
+        content,
+        delivery.message,
+        Some(letter.id),
+    )
+}
+
+fn body_for(letter: &Letter, own: bool) -> Body {
+    if letter.direction == Direction::Errand {
+        return Body::Errand(letter.errand.clone());
+    }
+    let body = LetterBody {
         text: letter.text.clone(),
         reply_to: letter.reply_to,
         expires_after: letter.expires_after,
         enclosures: letter.enclosures.iter().map(letters::to_content).collect(),
-    });
-    letter.state = LetterState::Queued;
-    store(tx, &letter);
-    let content = Content {
-        id: letter.id,
-        sent_at: letter.sent_at,
-        route: None,
-        body,
     };
-    sessions::send(tx, &contact, device, content, message, Some(letter.id))
+    if own {
+        Body::Copy(Copy {
+            contact: letter.contact,
+            sent: letter.direction == Direction::Sent,
+            letter: body,
+        })
+    } else {
+        Body::Letter(body)
+    }
 }
 
 /// The relay answered a send.
@@ -277,6 +350,53 @@ pub(crate) fn send_again(
     Ok(())
 }
 
+/// An account has new devices: letters that none of its devices confirmed go there too.
+pub(crate) fn include(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    devices: &[DeviceId],
+) -> Result<(), EngineError> {
+    let mut ids = outbox::under_way(tx, account)?;
+    ids.extend(waiting::all(tx, account)?);
+    ids.sort();
+    ids.dedup();
+    for id in ids {
+        let Some(mut letter) = load(tx, &id)? else {
+            continue;
+        };
+        for device in devices {
+            letter.deliveries.push(Delivery {
+                device: *device,
+                own: false,
+                message: MessageId::random(tx.rng),
+                state: DeliveryState::Waiting,
+            });
+        }
+        store(tx, &letter);
+        dispatch(tx, &id)?;
+    }
+    Ok(())
+}
+
+/// A device is not in force any more: what was on its way there is forgotten, and the letters do without it.
+pub(crate) fn forget_device(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let mut ids = outbox::take_unconfirmed(tx, account, device)?;
+    ids.extend(waiting::take(tx, account, device)?);
+    for id in ids {
+        if let Some(mut letter) = load(tx, &id)? {
+            letter
+                .deliveries
+                .retain(|delivery| delivery.device != *device);
+            settle(tx, letter)?;
+        }
+    }
+    Ok(())
+}
+
 /// Moves one device's delivery forward and the letter with it.
 pub(crate) fn advance(
     tx: &mut Transaction<'_>,
@@ -292,21 +412,30 @@ pub(crate) fn advance(
             delivery.state = state;
         }
     }
-    let all = |wanted: DeliveryState| {
-        letter
-            .deliveries
-            .iter()
-            .all(|delivery| delivery.state as u8 >= wanted as u8)
-    };
+    settle(tx, letter)
+}
+
+/// Sees how far a letter is from how far its deliveries are.
+pub(crate) fn settle(tx: &mut Transaction<'_>, mut letter: Letter) -> Result<(), EngineError> {
+    let id = &letter.id.clone();
+    if letter.direction == Direction::Errand {
+        let done = |delivery: &Delivery| delivery.state == DeliveryState::Delivered;
+        if letter.deliveries.iter().all(done) {
+            tx.delete(Table::Letter, id.as_bytes().to_vec());
+        } else {
+            store(tx, &letter);
+        }
+        return Ok(());
+    }
     let before = letter.state;
-    if letter
-        .deliveries
-        .iter()
-        .any(|delivery| delivery.state == DeliveryState::Delivered)
-    {
-        letter.state = LetterState::Delivered;
-    } else if all(DeliveryState::Accepted) {
-        letter.state = LetterState::Sent;
+    if letter.direction == Direction::Sent && letter.state != LetterState::Failed {
+        let theirs = || letter.deliveries.iter().filter(|delivery| !delivery.own);
+        let reached = |state| move |delivery: &Delivery| delivery.state as u8 >= state as u8;
+        if theirs().any(|delivery| delivery.state == DeliveryState::Delivered) {
+            letter.state = LetterState::Delivered;
+        } else if theirs().next().is_some() && theirs().all(reached(DeliveryState::Accepted)) {
+            letter.state = LetterState::Sent;
+        }
     }
     store(tx, &letter);
     if before != letter.state {
@@ -319,8 +448,27 @@ pub(crate) fn advance(
     Ok(())
 }
 
-/// A letter that will not arrive, unless a device has it already.
+/// A letter will not reach a device. Where that is one of our own, the letter has not failed.
 pub(crate) fn fail(
+    tx: &mut Transaction<'_>,
+    id: &LetterId,
+    device: &DeviceId,
+    error: EngineError,
+) -> Result<(), EngineError> {
+    let letter = load(tx, id)?;
+    let own = letter.is_some_and(|letter| {
+        let mut deliveries = letter.deliveries.iter();
+        deliveries.any(|delivery| delivery.device == *device && delivery.own)
+    });
+    if own {
+        Ok(())
+    } else {
+        fail_whole(tx, id, error)
+    }
+}
+
+/// A letter that will not arrive, unless a device has it already.
+pub(crate) fn fail_whole(
     tx: &mut Transaction<'_>,
     id: &LetterId,
     error: EngineError,

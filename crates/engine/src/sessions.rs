@@ -2,19 +2,20 @@
 
 use crate::account;
 use crate::contacts;
-use crate::content::{Body, Content};
+use crate::content::{Body, Content, Head, Heads};
 use crate::envelope::{self, Inner, Introduction};
 use crate::error::{EngineError, StoreError};
 use crate::limits;
 use crate::outbox;
+use crate::peers::{self, Peer};
 use crate::pre_keys;
-use crate::records::{Contact, OwnAccount, Purpose, key};
+use crate::records::{OwnAccount, Purpose, key};
 use crate::routes;
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::waiting;
-use keys::account_log::{DeviceRecord, UnverifiedLog, VerifiedLog};
+use keys::account_log::{DeviceRecord, VerifiedLog};
 use keys::{AccountId, DeviceId, LetterId, MessageId, Secret};
 use ratchet::{
     DecryptError, IncomingMessage, IncomingPreKeyMessage, Local, MessageKind, Profile, Received,
@@ -51,6 +52,19 @@ fn store(
     );
 }
 
+/// The session with a device ends.
+pub(crate) fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
+    tx.delete(Table::Session, place(account, device));
+}
+
+/// All sessions end: the keys they stand on are gone.
+pub(crate) fn forget_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Session, &[], |tx, place, _| {
+        tx.delete(Table::Session, place.to_vec());
+        Ok(())
+    })
+}
+
 /// Whether a letter can be sealed for a device now.
 pub(crate) fn ready(
     tx: &Transaction<'_>,
@@ -69,28 +83,26 @@ pub(crate) fn bundle_fetched(
     bundle: &wire::Bundle,
 ) -> Result<(), EngineError> {
     let repair = waiting::answered(tx, account, device)?;
-    let contact = contacts::existing(tx, account)?;
+    let Some(peer) = peers::load(tx, account)? else {
+        return Ok(());
+    };
+    let Some(theirs) = peer.log.device(device) else {
+        return Ok(()); // It was revoked meanwhile, and what waited for it is gone.
+    };
     let own = account::own(tx)?;
-    let (our_log, their_log) = (own_log(&own)?, contacts::log_of(&contact)?);
-    let begun = their_log.device(device).is_some_and(|theirs| {
-        begin(tx, (&own, &our_log), (&contact, &their_log, theirs), bundle).unwrap_or(false)
-    });
-    if !begun {
+    let our_log = account::log_of(&own)?;
+    if !begin(tx, (&own, &our_log), (&peer, theirs), bundle).unwrap_or(false) {
         // SECURITY: keys that the device did not sign come from the relay; `relay_swaps_pre_keys` notices.
-        contacts::keep_evidence(tx, &contact, &bundle.signed_ec);
+        contacts::keep_evidence(tx, &peer.id, peer.log.bytes(), &bundle.signed_ec);
         for letter in waiting::take(tx, account, device)? {
-            sending::fail(tx, &letter, EngineError::BadKeys { contact: *account })?;
+            let error = EngineError::BadKeys { contact: *account };
+            sending::fail(tx, &letter, device, error)?;
         }
         return Ok(());
     }
     let waiting = waiting::take(tx, account, device)?;
     if repair {
-        let content = Content {
-            id: LetterId::random(tx.rng),
-            sent_at: tx.now,
-            route: None,
-            body: Body::Repair,
-        };
+        let content = Content::new(LetterId::random(tx.rng), tx.now, Body::Repair);
         let message = MessageId::random(tx.rng);
         send(tx, account, device, content, message, None)?;
         sending::send_again(tx, account, device)?;
@@ -104,15 +116,15 @@ pub(crate) fn bundle_fetched(
 fn begin(
     tx: &mut Transaction<'_>,
     (own, our_log): (&OwnAccount, &VerifiedLog),
-    (contact, their_log, theirs): (&Contact, &VerifiedLog, &DeviceRecord),
+    (peer, theirs): (&Peer, &DeviceRecord),
     bundle: &wire::Bundle,
 ) -> Result<bool, EngineError> {
     let Some(keys) = pre_keys::decode_bundle(bundle, theirs.identity()) else {
         return Ok(false);
     };
-    let mut record = load(tx, &contact.id, theirs.id())?;
+    let mut record = load(tx, &peer.id, theirs.id())?;
     let now = tx.now;
-    let (ours, list) = (our_log.device_list_hash(), their_log.device_list_hash());
+    let (ours, list) = (our_log.device_list_hash(), peer.log.device_list_hash());
     let begun = record.initiate(
         &local(own, &[ours]),
         &remote(theirs, list),
@@ -123,20 +135,9 @@ fn begin(
     if begun.is_err() {
         return Ok(false);
     }
-    store(tx, &contact.id, theirs.id(), &record);
-    routes::learn_front_door(tx, &contact.id, theirs.id(), &bundle.front_door)?;
+    store(tx, &peer.id, theirs.id(), &record);
+    routes::learn_front_door(tx, &peer.id, theirs.id(), &bundle.front_door)?;
     Ok(true)
-}
-
-fn own_log(own: &OwnAccount) -> Result<VerifiedLog, EngineError> {
-    UnverifiedLog::decode(&own.log)
-        .and_then(|log| log.verify(Some(&own.id), None))
-        .map_err(|_| {
-            StoreError::Damaged {
-                what: "own account log",
-            }
-            .into()
-        })
 }
 
 fn local<'a>(own: &'a OwnAccount, lists: &'a [&'a [u8]]) -> Local<'a> {
@@ -162,11 +163,15 @@ pub(crate) fn send(
     message: MessageId,
     letter: Option<LetterId>,
 ) -> Result<(), EngineError> {
-    let contact = contacts::existing(tx, account)?;
+    let peer = peers::existing(tx, account)?;
     content.route = routes::offer(tx, account)?;
     let own = account::own(tx)?;
-    let their_log = contacts::log_of(&contact)?;
-    let theirs = their_log.device(device).ok_or(EngineError::Undeliverable)?;
+    let our_log = account::log_of(&own)?;
+    content.heads = Some(Heads {
+        ours: Head::of(&our_log.head()),
+        yours: Head::of(&peer.log.head()),
+    });
+    let theirs = peer.log.device(device).ok_or(EngineError::Undeliverable)?;
     let mut record = load(tx, account, device)?;
     let now = tx.now;
     let sealed = record
@@ -183,7 +188,7 @@ pub(crate) fn send(
         },
         message: sealed.bytes,
     };
-    let (relay, row, body) = seal(tx, (&own, &contact, theirs), &inner, letter)?;
+    let (relay, row, body) = seal(tx, (&own, &peer, theirs), &inner, letter)?;
     let request = wire::Request::Send(wire::Send {
         message_id: message,
         body: wire::Body::new(body).map_err(|_| EngineError::Internal {
@@ -204,7 +209,7 @@ pub(crate) fn send(
 /// it has not confirmed the letters there: what lies in two queues comes in any order.
 fn seal(
     tx: &mut Transaction<'_>,
-    (own, contact, theirs): (&OwnAccount, &Contact, &DeviceRecord),
+    (own, peer, theirs): (&OwnAccount, &Peer, &DeviceRecord),
     inner: &Inner,
     letter: Option<LetterId>,
 ) -> Result<(String, wire::SendRow, Vec<u8>), EngineError> {
@@ -216,9 +221,9 @@ fn seal(
         queue_id,
         token: wire::SendToken::from_bytes(*token.expose_secret()),
     };
-    let route = routes::load(tx, &contact.id, theirs.id())?;
+    let route = routes::load(tx, &peer.id, theirs.id())?;
     let settled =
-        route.front_door.is_none() || routes::front_door_settled(tx, &contact.id, theirs.id())?;
+        route.front_door.is_none() || routes::front_door_settled(tx, &peer.id, theirs.id())?;
     if let (Some(route), true) = (route.contact, settled) {
         let body = envelope::seal_route(tx.rng, &route.key, &route.queue, inner);
         let body = body.map_err(too_long)?;
@@ -230,18 +235,24 @@ fn seal(
         });
     };
     if let Some(letter) = letter {
-        routes::note_front_door(tx, &contact.id, theirs.id(), &letter);
+        routes::note_front_door(tx, &peer.id, theirs.id(), &letter);
     }
     let introduction = Introduction {
         account: own.id,
         name: own.name.clone(),
         relay: own.relay.clone(),
-        log: own.log.clone(),
-        ticket: contact.invite_ticket,
+        head: account::log_of(own)?.head(),
+        // Our own devices have the log, and a long one is for the recipient to fetch.
+        log: if peer.own || own.log.len() > limits::LOG_IN_ENVELOPE_BYTES {
+            Vec::new()
+        } else {
+            own.log.clone()
+        },
+        ticket: peer.ticket,
     };
     let body = envelope::seal_front_door(tx.rng, theirs.envelope(), &queue, &introduction, inner);
     let body = body.map_err(too_long)?;
-    Ok((contact.relay.clone(), row(queue, &token), body))
+    Ok((peer.relay.clone(), row(queue, &token), body))
 }
 
 /// What opening gave.
@@ -252,28 +263,30 @@ pub(crate) enum Decrypted {
     Duplicate,
     /// It does not open.
     Failed,
+    /// The sender is no device of the account, as far as its log is known.
+    NoDevice,
 }
 
 /// Opens a ratchet message of a contact's device.
 pub(crate) fn decrypt(
     tx: &mut Transaction<'_>,
-    contact: &Contact,
+    peer: &Peer,
     inner: &Inner,
 ) -> Result<Decrypted, EngineError> {
-    let their_log = contacts::log_of(contact)?;
-    let Some(theirs) = their_log.device(&inner.device) else {
-        return Ok(Decrypted::Failed);
+    // SECURITY: a device that is not in the log, or not any more, is not heard.
+    let Some(theirs) = peer.log.device(&inner.device) else {
+        return Ok(Decrypted::NoDevice);
     };
-    let mut record = load(tx, &contact.id, &inner.device)?;
+    let mut record = load(tx, &peer.id, &inner.device)?;
     let opened = match inner.kind {
         envelope::MessageKind::Ratchet => open(tx, &mut record, &inner.message),
         envelope::MessageKind::PreKey => {
-            open_first(tx, &mut record, (&their_log, theirs), &inner.message)?
+            open_first(tx, &mut record, (&peer.log, theirs), &inner.message)?
         }
     };
     match opened {
         Ok(received) => {
-            store(tx, &contact.id, &inner.device, &record);
+            store(tx, &peer.id, &inner.device, &record);
             if let Some(used) = &received.used {
                 pre_keys::used(tx, used)?;
             }
@@ -305,15 +318,32 @@ fn open_first(
         return Ok(Err(DecryptError::Refused));
     };
     let own = account::own(tx)?;
-    let our_log = own_log(&own)?;
-    let their_list = their_log.device_list_hash();
+    let our_log = account::log_of(&own)?;
     let found = pre_keys::Found::of(tx, &incoming.named())?;
-    Ok(record.respond(
-        &incoming,
-        &local(&own, &[our_log.device_list_hash()]),
-        &remote(theirs, their_list),
-        &found.keys(),
-        tx.now,
-        tx.rng,
-    ))
+    let ours = lists(&our_log);
+    let mut opened = Err(DecryptError::Refused);
+    // Either list may have changed since the session began.
+    for list in lists(their_log) {
+        opened = record.respond(
+            &incoming,
+            &local(&own, &ours),
+            &remote(theirs, list),
+            &found.keys(),
+            tx.now,
+            tx.rng,
+        );
+        if !matches!(opened, Err(DecryptError::Refused)) {
+            break;
+        }
+    }
+    Ok(opened)
+}
+
+/// The device lists a session may be bound to, newest first.
+fn lists(log: &VerifiedLog) -> Vec<&[u8]> {
+    let entries = log.entries().iter().rev();
+    let mut lists: Vec<&[u8]> = entries.map(|entry| &entry.device_list[..]).collect();
+    lists.dedup();
+    lists.truncate(limits::DEVICE_LISTS);
+    lists
 }

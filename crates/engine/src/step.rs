@@ -43,6 +43,10 @@ pub enum Outgoing {
     },
     /// Subscribe to one of our queues on our own relay.
     Subscribe(Subscription),
+    /// Store or fetch a part of an archive: [`Engine::part`](crate::Engine::part) says which way it goes, and
+    /// [`Input::PartStored`](crate::Input::PartStored), [`Input::PartFetched`](crate::Input::PartFetched) or
+    /// [`Input::PartFailed`](crate::Input::PartFailed) what became of it.
+    Part(BlobId),
     /// Start, or go on with, an upload.
     Upload(Upload),
 }

@@ -43,6 +43,10 @@ pub enum Table {
     Relay = 17,
     /// Letters by time of expiry and letter id.
     Expiry = 18,
+    /// Bodies whose sender's log is still to come, by account id and number.
+    Held = 19,
+    /// Sealed parts of an archive on their way to or from a blob store, by blob id.
+    Part = 20,
 }
 
 /// One change of the profile.

@@ -129,15 +129,7 @@ impl<'a> Transaction<'a> {
 
     /// Takes the next number of a counter that never goes back.
     pub(crate) fn next_number(&mut self, counter: &'static str) -> Result<u64, EngineError> {
-        let last = match self.get(Table::Meta, counter.as_bytes())? {
-            Some(bytes) => u64::from_be_bytes(
-                bytes
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| StoreError::Damaged { what: "counter" })?,
-            ),
-            None => 0,
-        };
+        let last = self.number(counter)?;
         let next = last.checked_add(1).ok_or(EngineError::Internal {
             what: "counter at its end",
         })?;
@@ -147,6 +139,37 @@ impl<'a> Transaction<'a> {
             Zeroizing::new(next.to_be_bytes().to_vec()),
         );
         Ok(next)
+    }
+
+    /// Sees that a counter is at least so far.
+    pub(crate) fn raise_number(
+        &mut self,
+        counter: &'static str,
+        least: u64,
+    ) -> Result<(), EngineError> {
+        if self.number(counter)? < least {
+            let value = Zeroizing::new(least.to_be_bytes().to_vec());
+            self.put(Table::Meta, counter.as_bytes().to_vec(), value);
+        }
+        Ok(())
+    }
+
+    /// The last number of a counter.
+    pub(crate) fn number(&self, counter: &'static str) -> Result<u64, EngineError> {
+        match self.get(Table::Meta, counter.as_bytes())? {
+            Some(bytes) => Ok(u64::from_be_bytes(
+                bytes
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| StoreError::Damaged { what: "counter" })?,
+            )),
+            None => Ok(0),
+        }
+    }
+
+    /// The state before this step.
+    pub(crate) fn snapshot(&self) -> &dyn Snapshot {
+        self.snapshot
     }
 
     pub(crate) fn index(&mut self, letter: LetterId, text: String) {

@@ -4,6 +4,7 @@ use crate::error::{EngineError, StoreError};
 use crate::records::{Purpose, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
+use keys::AccountId;
 use zeroize::Zeroizing;
 
 /// Requests to one device, by their numbers.
@@ -52,6 +53,22 @@ pub(crate) fn leave(
     };
     tx.delete(Table::Meta, key(&[&line, &id.to_be_bytes()]));
     first(tx, &line)
+}
+
+/// The requests whose turn it is at the devices of an account.
+pub(crate) fn up_for(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<u64>, EngineError> {
+    let lines = key(&[TURN, account.as_bytes()]);
+    let mut up = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    // A step from line to line: the last place of a line is the device and the highest number.
+    while let Some((place, _)) = tx.scan(Table::Meta, &lines, after.as_deref(), 1)?.pop() {
+        let (line, id) = place
+            .split_last_chunk::<8>()
+            .ok_or(StoreError::Damaged { what: "turn" })?;
+        up.push(u64::from_be_bytes(*id));
+        after = Some(key(&[line, &u64::MAX.to_be_bytes()]));
+    }
+    Ok(up)
 }
 
 fn first(tx: &Transaction<'_>, line: &[u8]) -> Result<Option<u64>, EngineError> {

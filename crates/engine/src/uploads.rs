@@ -142,5 +142,5 @@ pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
         return Ok(());
     };
     tx.delete(Table::Upload, blob.as_bytes().to_vec());
-    sending::fail(tx, &upload.letter, EngineError::UploadFailed)
+    sending::fail_whole(tx, &upload.letter, EngineError::UploadFailed)
 }

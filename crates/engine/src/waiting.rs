@@ -1,11 +1,11 @@
 //! Letters that wait for keys, and the questions that get them.
 
-use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::letters;
 use crate::limits;
 use crate::outbox;
-use crate::records::{Contact, Purpose, key};
+use crate::peers::{self, Peer};
+use crate::records::{Purpose, key};
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
@@ -23,6 +23,13 @@ const REPAIRING: &[u8] = b"repairing/";
 
 fn mark(what: &[u8], account: &AccountId, device: &DeviceId) -> Vec<u8> {
     key(&[what, account.as_bytes(), device.as_bytes()])
+}
+
+/// Nothing more is asked of a device.
+pub(crate) fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
+    for what in [ASKED, AGAIN, REPAIRED, REPAIRING] {
+        tx.delete(Table::Meta, mark(what, account, device));
+    }
 }
 
 /// Lets a letter wait for a session, and asks for keys where nobody has.
@@ -60,13 +67,13 @@ fn ask(
         return Ok(());
     }
     tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
-    let contact = contacts::existing(tx, account)?;
+    let peer = peers::existing(tx, account)?;
     let request = wire::Request::FetchBundle(wire::FetchBundle {
         account: *account,
         device: *device,
     });
     let purpose = Purpose::FetchBundle(*account, *device);
-    outbox::add(tx, purpose, contact.relay, request).map(drop)
+    outbox::add(tx, purpose, peer.relay, request).map(drop)
 }
 
 /// The contact's relay knows no way to a device now, perhaps because it lost it: asked again in a while.
@@ -78,7 +85,7 @@ pub(crate) fn wait_longer(
 ) -> Result<(), EngineError> {
     let sent_at = letters::load(tx, letter)?.map(|letter| letter.sent_at);
     if sent_at.is_none_or(|sent_at| tx.now.since(sent_at) > limits::SENT_KEPT_SECONDS) {
-        return sending::fail(tx, letter, EngineError::NoPreKeys);
+        return sending::fail(tx, letter, device, EngineError::NoPreKeys);
     }
     put(tx, account, device, letter)?;
     let due = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
@@ -109,23 +116,24 @@ pub(crate) fn ask_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 /// it carries asks the peer for what it sent and we did not confirm. Says whether that began now.
 pub(crate) fn repair(
     tx: &mut Transaction<'_>,
-    contact: &Contact,
+    peer: &Peer,
+    unknown: bool,
     device: &DeviceId,
 ) -> Result<bool, EngineError> {
-    let place = mark(REPAIRED, &contact.id, device);
+    let place = mark(REPAIRED, &peer.id, device);
     let last = tx.get(Table::Meta, &place)?;
     let last = last.and_then(|last| last.as_slice().try_into().ok().map(u64::from_be_bytes));
     let recent =
         last.is_some_and(|last| tx.now.since(Timestamp::from_secs(last)) < limits::REPAIR_SECONDS);
     // A stranger learns nothing, and a contact whose identity changed gets nothing sealed.
-    if recent || contact.request || contact.changed || contact.blocked {
+    if recent || unknown || peer.stopped {
         return Ok(false);
     }
     let now = tx.now.as_secs().to_be_bytes().to_vec();
     tx.put(Table::Meta, place, Zeroizing::new(now));
-    let repairing = mark(REPAIRING, &contact.id, device);
+    let repairing = mark(REPAIRING, &peer.id, device);
     tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
-    ask(tx, &contact.id, device)?;
+    ask(tx, &peer.id, device)?;
     Ok(true)
 }
 
@@ -137,6 +145,14 @@ pub(crate) fn any(
 ) -> Result<bool, EngineError> {
     let prefix = key(&[account.as_bytes(), device.as_bytes()]);
     Ok(!tx.scan(Table::Waiting, &prefix, None, 1)?.is_empty())
+}
+
+/// The letters that wait for any device of an account.
+pub(crate) fn all(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<LetterId>, EngineError> {
+    let prefix = account.as_bytes();
+    let rows = tx.scan(Table::Waiting, prefix, None, limits::WAITING_LETTERS)?;
+    let ids = rows.iter();
+    Ok(ids.filter_map(|(_, id)| LetterId::from_slice(id)).collect())
 }
 
 /// The letters that wait for a device, in order; they wait no longer.

@@ -109,6 +109,10 @@ labels! {
     CANCEL_LOCK = "letterlock/v1/lock/cancel";
     /// Deletion of a lock at the relay.
     DELETE_LOCK = "letterlock/v1/lock/delete";
+    /// Message between two devices that link.
+    LINK_MESSAGE = "letterlock/v1/link/message";
+    /// Part of an archive.
+    ARCHIVE = "letterlock/v1/archive";
     /// Contents of an enclosure.
     ENCLOSURE = "letterlock/v1/enclosure";
     /// Key of the profile's database.

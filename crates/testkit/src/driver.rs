@@ -4,8 +4,9 @@ use crate::network::{Arrival, Lane};
 use crate::person::{CrashPoint, Line};
 use crate::relay_model::LineId;
 use crate::world::World;
+use engine::records::Way;
 use engine::{Engine, EngineError, Event, Input, Outgoing};
-use keys::QueueId;
+use keys::{BlobId, QueueId};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{ClientFrame, RelayFrame, Reply, Request};
 
@@ -84,8 +85,31 @@ impl World {
             Outgoing::Upload(upload) => {
                 let _full_disk = self.feed(name, Input::Uploaded { blob: upload.blob });
             }
+            Outgoing::Part(blob) => self.part(name, blob),
             _ => {}
         }
+    }
+
+    /// Parts of archives go another way too; they are stored and fetched at once.
+    fn part(&mut self, name: &str, blob: BlobId) {
+        let Ok(Some(part)) = Engine.part(&self.person(name).store, &blob) else {
+            return;
+        };
+        let input = match part.way {
+            Way::Store { sealed, .. } => {
+                self.tapped.extend_from_slice(&sealed);
+                self.parts.insert(blob, sealed);
+                Input::PartStored { blob }
+            }
+            Way::Fetch { .. } => match self.parts.get(&blob) {
+                Some(sealed) => Input::PartFetched {
+                    blob,
+                    sealed: sealed.clone(),
+                },
+                None => Input::PartFailed { blob },
+            },
+        };
+        let _full_disk = self.feed(name, input);
     }
 
     fn request(&mut self, line: LineId, request_id: u64, request: Request) {

@@ -15,6 +15,7 @@
 //! can be told to break it.
 
 mod chance;
+mod devices;
 mod driver;
 mod guard;
 mod network;

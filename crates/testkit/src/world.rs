@@ -11,7 +11,7 @@ use crate::person::{CrashPoint, Person};
 use crate::relay_model::{LineId, RelayModel};
 use engine::records::Letter;
 use engine::{CommandId, CommandOutcome, Draft, EngineError, Input, Registration};
-use keys::{AccountId, LetterId, Timestamp};
+use keys::{AccountId, BlobId, LetterId, Timestamp};
 use std::collections::BTreeMap;
 
 /// The relay where people are unless they say otherwise.
@@ -34,6 +34,8 @@ pub struct World {
     pub(crate) lines: BTreeMap<LineId, (String, String)>,
     pub(crate) numbers: u64,
     pub(crate) tapped: Vec<u8>,
+    /// Parts of archives, as their relay holds them.
+    pub(crate) parts: BTreeMap<BlobId, Vec<u8>>,
 }
 
 impl World {
@@ -52,6 +54,7 @@ impl World {
             lines: BTreeMap::new(),
             numbers: 0,
             tapped: Vec::new(),
+            parts: BTreeMap::new(),
         }
     }
 
@@ -143,6 +146,7 @@ impl World {
         self.people.insert(name.to_owned(), Person::new(relay));
         let registration = Registration {
             name: name.to_owned(),
+            device_name: name.to_owned(),
             relay: relay.to_owned(),
             code: None,
         };

@@ -10,6 +10,8 @@
 mod bad_days;
 #[path = "story/days.rs"]
 mod days;
+#[path = "story/devices.rs"]
+mod devices;
 #[path = "story/hostile_relay.rs"]
 mod hostile_relay;
 

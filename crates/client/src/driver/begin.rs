@@ -133,6 +133,7 @@ impl Loop {
         let relay = RelayUrl::parse(&relay)?.canonical();
         let registration = Registration {
             name,
+            device_name: os::host_name(),
             relay: relay.clone(),
             code,
         };

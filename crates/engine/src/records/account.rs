@@ -1,7 +1,7 @@
 //! The own account.
 
 use super::Record;
-use keys::account_log::{DeviceSecrets, RootSecret};
+use keys::account_log::{DeviceSecrets, Pin, RootSecret, UnverifiedLog};
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, DeviceId};
 
@@ -19,9 +19,12 @@ pub struct OwnAccount {
     pub registered: bool,
     /// The account log, exactly as signed.
     pub log: Vec<u8>,
+    /// Sequence and hash of the log's newest entry; never goes back.
+    pub pin: Pin,
     pub(crate) registration_code: Option<String>,
     pub(crate) registration_id: u32,
-    pub(crate) root: RootSecret,
+    /// The root key, on the device where it was made and until a recovery sheet holds it.
+    pub(crate) root: Option<RootSecret>,
     pub(crate) secrets: DeviceSecrets,
 }
 
@@ -42,22 +45,49 @@ impl Record for OwnAccount {
                 .as_bytes(),
         );
         out.u32(self.registration_id);
-        out.bytes(self.root.encode().expose_secret());
+        match &self.root {
+            Some(root) => out.bytes(root.encode().expose_secret()),
+            None => out.bytes(&[]),
+        }
         out.bytes(self.secrets.encode().expose_secret());
+        out.u64(self.pin.sequence);
+        out.array(&self.pin.hash);
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let name = super::text(input, 64)?;
+        let relay = super::text(input, 512)?;
+        let id = AccountId::from_bytes(input.array()?);
+        let device = DeviceId::from_bytes(input.array()?);
+        let registered = input.u8()? == 1;
+        let log = input.bytes(1 << 20)?.to_vec();
         Ok(Self {
-            name: super::text(input, 64)?,
-            relay: super::text(input, 512)?,
-            id: AccountId::from_bytes(input.array()?),
-            device: DeviceId::from_bytes(input.array()?),
-            registered: input.u8()? == 1,
-            log: input.bytes(1 << 20)?.to_vec(),
+            name,
+            relay,
+            id,
+            device,
+            registered,
             registration_code: Some(super::text(input, 512)?).filter(|code| !code.is_empty()),
             registration_id: input.u32()?,
-            root: RootSecret::decode(input.bytes(4096)?).map_err(|_| DecodeError::Invalid)?,
+            root: match input.bytes(4096)? {
+                [] => None,
+                root => Some(RootSecret::decode(root).map_err(|_| DecodeError::Invalid)?),
+            },
             secrets: DeviceSecrets::decode(input.bytes(4096)?).map_err(|_| DecodeError::Invalid)?,
+            pin: read_pin(input, &id, &log)?,
+            log,
         })
     }
+}
+
+/// The pin; a home of the time before it had one finds it in its log.
+fn read_pin(input: &mut Reader<'_>, id: &AccountId, log: &[u8]) -> Result<Pin, DecodeError> {
+    if input.remaining() > 0 {
+        return Ok(Pin {
+            sequence: input.u64()?,
+            hash: input.array()?,
+        });
+    }
+    let log = UnverifiedLog::decode(log).and_then(|log| log.verify(Some(id), None));
+    log.map(|log| log.head()).map_err(|_| DecodeError::Invalid)
 }

@@ -44,6 +44,77 @@ pub struct Contact {
     pub(crate) invite_ticket: Option<[u8; 16]>,
 }
 
+/// What a person decided about a contact, as the account's devices tell each other.
+pub(crate) struct ContactState {
+    pub(crate) id: AccountId,
+    pub(crate) petname: String,
+    pub(crate) name: String,
+    pub(crate) relay: String,
+    pub(crate) trust: Trust,
+    pub(crate) changed: bool,
+    pub(crate) blocked: bool,
+    pub(crate) request: bool,
+    pub(crate) pin: Pin,
+}
+
+impl Contact {
+    /// What the account's other devices are told of it.
+    pub(crate) fn state(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.array(self.id.as_bytes());
+        out.bytes(self.petname.as_bytes());
+        out.bytes(self.name.as_bytes());
+        out.bytes(self.relay.as_bytes());
+        out.u8(self.trust as u8);
+        out.u8(self.flags());
+        out.u64(self.pin.sequence);
+        out.array(&self.pin.hash);
+        out.finish()
+    }
+
+    fn flags(&self) -> u8 {
+        u8::from(self.changed) | u8::from(self.blocked) << 1 | u8::from(self.request) << 2
+    }
+}
+
+impl ContactState {
+    /// Reads what [`Contact::state`] wrote.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let id = AccountId::from_bytes(input.array()?);
+        let petname = super::text(&mut input, 512)?;
+        let name = super::text(&mut input, 512)?;
+        let relay = super::text(&mut input, 512)?;
+        let trust = Trust::from_byte(input.u8()?)?;
+        let flags = input.u8()?;
+        let pin = Pin {
+            sequence: input.u64()?,
+            hash: input.array()?,
+        };
+        input.finish()?;
+        Ok(Self {
+            id,
+            petname,
+            name,
+            relay,
+            trust,
+            changed: flags & 1 != 0,
+            blocked: flags & 2 != 0,
+            request: flags & 4 != 0,
+            pin,
+        })
+    }
+}
+
+impl Trust {
+    fn from_byte(byte: u8) -> Result<Self, DecodeError> {
+        [Self::Claimed, Self::ByInvite, Self::BySafetyNumber]
+            .into_iter()
+            .find(|trust| *trust as u8 == byte)
+            .ok_or(DecodeError::Invalid)
+    }
+}
+
 impl Record for Contact {
     const WHAT: &'static str = "contact";
 
@@ -53,7 +124,7 @@ impl Record for Contact {
         out.bytes(self.name.as_bytes());
         out.bytes(self.relay.as_bytes());
         out.u8(self.trust as u8);
-        out.u8(u8::from(self.changed) | u8::from(self.blocked) << 1 | u8::from(self.request) << 2);
+        out.u8(self.flags());
         out.bytes(&self.log);
         out.u64(self.pin.sequence);
         out.array(&self.pin.hash);
@@ -69,12 +140,7 @@ impl Record for Contact {
         let petname = super::text(input, 512)?;
         let name = super::text(input, 512)?;
         let relay = super::text(input, 512)?;
-        let trust = match input.u8()? {
-            1 => Trust::Claimed,
-            2 => Trust::ByInvite,
-            3 => Trust::BySafetyNumber,
-            _ => return Err(DecodeError::Invalid),
-        };
+        let trust = Trust::from_byte(input.u8()?)?;
         let flags = input.u8()?;
         let log = input.bytes(1 << 20)?.to_vec();
         let pin = Pin {

@@ -12,6 +12,8 @@ pub enum Direction {
     Sent = 1,
     /// To here.
     Received = 2,
+    /// Not shown: something this device tells the other devices of the account.
+    Errand = 3,
 }
 
 /// Where a letter is.
@@ -55,11 +57,16 @@ pub enum DeliveryState {
 pub struct Delivery {
     /// The device.
     pub device: DeviceId,
+    /// Whether it is a device of the own account.
+    pub own: bool,
     /// The sealed body's id.
     pub message: MessageId,
     /// How far.
     pub state: DeliveryState,
 }
+
+/// Set in the stored state of a delivery to an own device.
+const OWN: u8 = 0x80;
 
 /// A file that came, or went, with a letter.
 pub struct Enclosure {
@@ -101,8 +108,10 @@ pub struct Letter {
     pub expires_at: Option<Timestamp>,
     /// Files.
     pub enclosures: Vec<Enclosure>,
-    /// One a device of the recipient; none for received letters.
+    /// One a device that is to have it from here: those of the recipient, and our own others.
     pub deliveries: Vec<Delivery>,
+    /// What an errand says (docs/spec/letters.md, section 4); empty for others.
+    pub errand: Vec<u8>,
 }
 
 impl Record for Letter {
@@ -136,7 +145,10 @@ impl Record for Letter {
         for delivery in &self.deliveries {
             out.array(delivery.device.as_bytes());
             out.array(delivery.message.as_bytes());
-            out.u8(delivery.state as u8);
+            out.u8(delivery.state as u8 | if delivery.own { OWN } else { 0 });
+        }
+        if !self.errand.is_empty() {
+            out.bytes(&self.errand);
         }
     }
 
@@ -159,6 +171,10 @@ impl Record for Letter {
                 .map(Timestamp::from_secs),
             enclosures: super::list(input, 1024, Enclosure::read)?,
             deliveries: super::list(input, 4096, Delivery::read)?,
+            errand: match input.remaining() {
+                0 => Vec::new(),
+                _ => input.bytes(1 << 20)?.to_vec(),
+            },
         })
     }
 }
@@ -178,17 +194,21 @@ impl Enclosure {
 
 impl Delivery {
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let device = DeviceId::from_bytes(input.array()?);
+        let message = MessageId::from_bytes(input.array()?);
+        let state = input.u8()?;
         Ok(Self {
-            device: DeviceId::from_bytes(input.array()?),
-            message: MessageId::from_bytes(input.array()?),
-            state: DeliveryState::from_byte(input.u8()?)?,
+            device,
+            own: state & OWN != 0,
+            message,
+            state: DeliveryState::from_byte(state & !OWN)?,
         })
     }
 }
 
 impl Direction {
     fn from_byte(byte: u8) -> Result<Self, DecodeError> {
-        [Self::Sent, Self::Received]
+        [Self::Sent, Self::Received, Self::Errand]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
             .ok_or(DecodeError::Invalid)

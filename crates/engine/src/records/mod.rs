@@ -6,14 +6,20 @@
 mod account;
 mod contact;
 mod letter;
+mod link;
 mod outbox;
+mod part;
 mod queue;
 mod upload;
 
 pub use account::OwnAccount;
+pub(crate) use contact::ContactState;
 pub use contact::{Contact, Trust};
 pub use letter::{Delivery, DeliveryState, Direction, Enclosure, Letter, LetterState};
+pub(crate) use link::{Join, JoinStage, Newcomer, Offer, OfferStage};
 pub(crate) use outbox::{OutboxEntry, Purpose, SentBody};
+pub(crate) use part::PartPurpose;
+pub use part::{Part, Way};
 pub(crate) use queue::{ContactRoute, OwnQueue, QueuePurpose, RouteRecord};
 pub use upload::Upload;
 

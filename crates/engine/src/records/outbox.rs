@@ -38,6 +38,18 @@ pub(crate) enum Purpose {
     },
     /// Asks who has the name of a known contact, since somebody else claims it.
     CheckName(AccountId),
+    /// Asks for newer entries of an account's log.
+    CheckLog(AccountId),
+    /// Asks for the log of somebody unknown whose letter waits.
+    LogOfStranger(AccountId),
+    /// Asks for the log of a contact that another device of ours added; the contact's state as it came.
+    LogOfSynced(Vec<u8>),
+    /// Asks for the log of the account that this home is about to join.
+    LogOfLink,
+    /// Carries a word between two devices that link.
+    LinkMessage,
+    /// Appends an entry to the own account log.
+    AppendLog(CommandId),
     /// Asks for keys of a device.
     FetchBundle(AccountId, DeviceId),
     /// Sends a sealed body to one device.
@@ -132,6 +144,24 @@ impl Purpose {
                 out.array(device.as_bytes());
                 out.bytes(letter.as_ref().map_or(&[][..], |id| &id.as_bytes()[..]));
             }
+            Self::CheckLog(account) => {
+                out.u8(12);
+                out.array(account.as_bytes());
+            }
+            Self::LogOfStranger(account) => {
+                out.u8(13);
+                out.array(account.as_bytes());
+            }
+            Self::AppendLog(command) => {
+                out.u8(14);
+                out.u64(command.0);
+            }
+            Self::LogOfSynced(state) => {
+                out.u8(15);
+                out.bytes(state);
+            }
+            Self::LogOfLink => out.u8(16),
+            Self::LinkMessage => out.u8(17),
         }
     }
 
@@ -180,6 +210,12 @@ impl Purpose {
                 device: DeviceId::from_bytes(input.array()?),
                 letter: read_letter(input)?,
             },
+            12 => Self::CheckLog(AccountId::from_bytes(input.array()?)),
+            13 => Self::LogOfStranger(AccountId::from_bytes(input.array()?)),
+            14 => Self::AppendLog(CommandId(input.u64()?)),
+            15 => Self::LogOfSynced(input.bytes(64 * 1024)?.to_vec()),
+            16 => Self::LogOfLink,
+            17 => Self::LinkMessage,
             _ => return Err(DecodeError::Invalid),
         })
     }

@@ -4,12 +4,17 @@ use super::Record;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, QueueId, Secret};
 
+/// How the purpose of a link's queue is stored.
+const LINK: u8 = 1;
+
 /// What a queue of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum QueuePurpose {
     /// Anybody who knows the account may write here.
     FrontDoor,
-    /// Only this contact was told of it.
+    /// Carries the words by which a new device joins the account; short-lived.
+    Link,
+    /// Only this account was told of it: a contact, or our own other devices.
     Contact(AccountId),
 }
 
@@ -36,6 +41,7 @@ impl Record for OwnQueue {
         out.array(self.id.as_bytes());
         match &self.purpose {
             QueuePurpose::FrontDoor => out.bytes(&[]),
+            QueuePurpose::Link => out.bytes(&[LINK]),
             QueuePurpose::Contact(account) => out.bytes(account.as_bytes()),
         };
         out.array(self.receive_key.expose_secret());
@@ -50,6 +56,7 @@ impl Record for OwnQueue {
             id: QueueId::from_bytes(input.array()?),
             purpose: match input.bytes(32)? {
                 [] => QueuePurpose::FrontDoor,
+                [LINK] => QueuePurpose::Link,
                 account => QueuePurpose::Contact(
                     AccountId::from_slice(account).ok_or(DecodeError::Invalid)?,
                 ),

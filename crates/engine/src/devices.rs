@@ -1,0 +1,156 @@
+//! Devices that come, go or change their keys, of contacts and of our own account.
+
+use crate::account;
+use crate::contacts;
+use crate::error::{EngineError, StoreError};
+use crate::event::Event;
+use crate::own_log;
+use crate::peers::Peer;
+use crate::queues;
+use crate::receiving::Heard;
+use crate::records::key;
+use crate::routes;
+use crate::sending;
+use crate::sessions;
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use crate::waiting;
+use keys::account_log::VerifiedLog;
+use keys::{AccountId, DeviceId};
+use zeroize::Zeroizing;
+
+/// What a device of ours is called: by device id.
+const NAME: &[u8] = b"device-name/";
+/// This device was revoked.
+const REVOKED: &[u8] = b"revoked";
+
+/// A newer log was taken over: what belongs to devices that are gone, or have other keys, goes.
+pub(crate) fn changed(
+    tx: &mut Transaction<'_>,
+    before: &Peer,
+    log: &VerifiedLog,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let known = before.log.devices();
+    let came = log.devices().iter();
+    let came = came.filter(|device| !known.iter().any(|known| known.id() == device.id()));
+    let came: Vec<DeviceId> = came.map(|device| *device.id()).collect();
+    if !before.own && !came.is_empty() {
+        sending::include(tx, &before.id, &came)?;
+    }
+    for device in before.log.devices() {
+        if before.own && *device.id() == own.device {
+            if log.device(device.id()).is_none() {
+                revoked(tx)?;
+            }
+            continue;
+        }
+        match log.device(device.id()) {
+            Some(now) if now.identity() == device.identity() => {}
+            // SECURITY: nothing is sealed for a device that is gone; `revoked_device_gets_no_letter`.
+            None => {
+                sending::forget_device(tx, &before.id, device.id())?;
+                forget(tx, &before.id, device.id());
+            }
+            Some(_) => {
+                forget(tx, &before.id, device.id());
+                sending::send_again(tx, &before.id, device.id())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sessions, routes and questions of a device go.
+fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
+    sessions::forget(tx, account, device);
+    routes::forget(tx, account, device);
+    waiting::forget(tx, account, device);
+}
+
+/// This device is out: its queues close, and it does nothing more.
+fn revoked(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, REVOKED)?.is_none() {
+        tx.put(Table::Meta, REVOKED.to_vec(), Zeroizing::new(vec![1]));
+        tx.event(Event::DeviceRevoked);
+        queues::close_all(tx)?;
+    }
+    Ok(())
+}
+
+/// Whether this device was revoked.
+pub(crate) fn is_revoked(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    Ok(tx.get(Table::Meta, REVOKED)?.is_some())
+}
+
+/// Whether this device was revoked, seen from outside a step.
+pub(crate) fn revoked_here(snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
+    Ok(snapshot.get(Table::Meta, REVOKED)?.is_some())
+}
+
+/// A device that an account's log does not name: a new one, or one that was revoked and talks on.
+pub(crate) fn unknown(tx: &mut Transaction<'_>, peer: &Peer, device: &DeviceId) -> Heard {
+    let mut entries = peer.log.entries().iter();
+    if !entries.any(|entry| entry.devices.contains(device)) {
+        return Heard::NewDevice;
+    }
+    contacts::keep_evidence(tx, &peer.id, peer.log.bytes(), device.as_bytes());
+    tx.event(Event::RevokedDeviceSpoke { account: peer.id });
+    Heard::Done
+}
+
+/// The own log is as new as the relay has it: changes of ours that lost a race go on.
+pub(crate) fn own_log_confirmed(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    own_log::resume(tx)
+}
+
+fn name_place(device: &DeviceId) -> Vec<u8> {
+    key(&[NAME, device.as_bytes()])
+}
+
+/// Notes what a device of ours is called; a number follows where the name is taken.
+pub(crate) fn set_name(
+    tx: &mut Transaction<'_>,
+    device: &DeviceId,
+    name: &str,
+) -> Result<String, EngineError> {
+    let taken = tx.scan(Table::Meta, NAME, None, usize::MAX)?;
+    let place = name_place(device);
+    let is_taken = |name: &str| {
+        let mut taken = taken.iter();
+        taken.any(|(other, value)| *other != place && value.as_slice() == name.as_bytes())
+    };
+    let mut name = name.to_owned();
+    let base = name.clone();
+    let mut number: u32 = 2;
+    while is_taken(&name) {
+        name = format!("{base}-{number}");
+        number = number.saturating_add(1);
+    }
+    tx.put(
+        Table::Meta,
+        place,
+        Zeroizing::new(name.clone().into_bytes()),
+    );
+    Ok(name)
+}
+
+/// Renames a device here and on the others.
+pub(crate) fn rename(
+    tx: &mut Transaction<'_>,
+    device: &DeviceId,
+    name: &str,
+) -> Result<(), EngineError> {
+    let name = set_name(tx, device, name)?;
+    crate::errands::tell_name(tx, device, &name)
+}
+
+/// What the devices of the account are called here.
+pub(crate) fn names(snapshot: &dyn Snapshot) -> Result<Vec<(DeviceId, String)>, StoreError> {
+    let rows = snapshot.scan(Table::Meta, NAME, None, usize::MAX)?;
+    let read = |(place, name): &(Vec<u8>, Zeroizing<Vec<u8>>)| {
+        let id = place.strip_prefix(NAME).and_then(DeviceId::from_slice)?;
+        Some((id, String::from_utf8(name.to_vec()).ok()?))
+    };
+    Ok(rows.iter().filter_map(read).collect())
+}

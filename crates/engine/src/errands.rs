@@ -1,0 +1,136 @@
+//! What one device of the account tells the others: read, deleted, contacts, names (docs/spec/letters.md).
+//!
+//! An errand is a letter that is never shown: it waits for sessions, is sealed again and confirmed as letters are.
+
+use crate::account;
+use crate::contacts;
+use crate::devices;
+use crate::error::EngineError;
+use crate::letters;
+use crate::limits;
+use crate::records::{Contact, Direction, Letter, LetterState};
+use crate::sending;
+use crate::transaction::Transaction;
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::{DeviceId, LetterId};
+
+const READ: u8 = 1;
+const DELETED: u8 = 2;
+const CONTACT: u8 = 3;
+const NAME: u8 = 4;
+
+fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
+    let deliveries = sending::deliveries(tx, None)?;
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    let letter = Letter {
+        id: LetterId::random(tx.rng),
+        contact: account::own(tx)?.id,
+        order: tx.number("letters")?,
+        direction: Direction::Errand,
+        state: LetterState::Queued,
+        text: String::new(),
+        sent_at: tx.now,
+        reply_to: None,
+        expires_after: None,
+        expires_at: None,
+        enclosures: Vec::new(),
+        deliveries,
+        errand,
+    };
+    letters::store(tx, &letter);
+    sending::dispatch(tx, &letter.id)
+}
+
+/// Tells that letters were read here.
+pub(crate) fn tell_read(tx: &mut Transaction<'_>, ids: &[LetterId]) -> Result<(), EngineError> {
+    tell_letters(tx, READ, ids)
+}
+
+/// Tells that letters were deleted here.
+pub(crate) fn tell_deleted(tx: &mut Transaction<'_>, ids: &[LetterId]) -> Result<(), EngineError> {
+    tell_letters(tx, DELETED, ids)
+}
+
+fn tell_letters(tx: &mut Transaction<'_>, kind: u8, ids: &[LetterId]) -> Result<(), EngineError> {
+    for ids in ids.chunks(limits::ERRAND_LETTERS) {
+        let mut out = Writer::new();
+        out.u8(kind);
+        out.u32(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+        for id in ids {
+            out.array(id.as_bytes());
+        }
+        tell(tx, out.finish())?;
+    }
+    Ok(())
+}
+
+/// Tells what is known of a contact, after a person changed it here.
+pub(crate) fn tell_contact(tx: &mut Transaction<'_>, contact: &Contact) -> Result<(), EngineError> {
+    let mut out = Writer::new();
+    out.u8(CONTACT);
+    out.bytes(&contact.state());
+    tell(tx, out.finish())
+}
+
+/// Tells what a device is called.
+pub(crate) fn tell_name(
+    tx: &mut Transaction<'_>,
+    device: &DeviceId,
+    name: &str,
+) -> Result<(), EngineError> {
+    let mut out = Writer::new();
+    out.u8(NAME);
+    out.array(device.as_bytes());
+    out.bytes(name.as_bytes());
+    tell(tx, out.finish())
+}
+
+/// Does what another device of the account tells. One of a later version is passed over.
+pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineError> {
+    match read(errand) {
+        Ok(Errand::Read(ids)) => letters::read_elsewhere(tx, &ids),
+        Ok(Errand::Deleted(ids)) => letters::delete_all(tx, &ids),
+        Ok(Errand::Contact(state)) => contacts::synced(tx, &state),
+        Ok(Errand::Name(device, name)) => devices::set_name(tx, &device, &name).map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
+enum Errand {
+    Read(Vec<LetterId>),
+    Deleted(Vec<LetterId>),
+    Contact(Vec<u8>),
+    Name(DeviceId, String),
+}
+
+fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
+    let mut input = Reader::new(errand);
+    let errand = match input.u8()? {
+        READ => Errand::Read(ids(&mut input)?),
+        DELETED => Errand::Deleted(ids(&mut input)?),
+        CONTACT => Errand::Contact(input.bytes(8192)?.to_vec()),
+        NAME => {
+            let device = DeviceId::from_bytes(input.array()?);
+            let name = input.bytes(limits::DEVICE_NAME_BYTES)?;
+            let name = std::str::from_utf8(name).map_err(|_| DecodeError::Invalid)?;
+            Errand::Name(device, name.to_owned())
+        }
+        _ => return Err(DecodeError::Invalid),
+    };
+    input.finish()?;
+    Ok(errand)
+}
+
+fn ids(input: &mut Reader<'_>) -> Result<Vec<LetterId>, DecodeError> {
+    let count = input.u32()?;
+    if usize::try_from(count).is_ok_and(|count| count > limits::ERRAND_LETTERS) {
+        return Err(DecodeError::Invalid);
+    }
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(LetterId::from_bytes(input.array()?));
+    }
+    Ok(ids)
+}

@@ -1,0 +1,338 @@
+//! Account logs of peers and our own: asked for, taken over, compared with what others say of them.
+//!
+//! ```text
+//!   connection, old check ─► CheckLog ─► Done ──────────────► letters may leave
+//!                               └──────► newer entries ─► adopted ─► revoked devices dropped ─► letters may leave
+//! ```
+//!
+//! Before a letter leaves, the log of its recipient was asked for not long ago, so that nobody writes to a
+//! device that was revoked. Letters say how far both logs go; what does not fit is a fork or a relay that
+//! withholds entries.
+
+use crate::account;
+use crate::contacts;
+use crate::content::{Body, Content, Head, Heads};
+use crate::devices;
+use crate::error::{EngineError, StoreError};
+use crate::event::Event;
+use crate::held;
+use crate::limits;
+use crate::outbox;
+use crate::peers::{self, Peer};
+use crate::records::{Purpose, key};
+use crate::sessions;
+use crate::store::Table;
+use crate::transaction::Transaction;
+use keys::account_log::{LogError, UnverifiedLog, VerifiedLog};
+use keys::codec::{Reader, Writer};
+use keys::{AccountId, DeviceId, LetterId, MessageId, Timestamp};
+use zeroize::Zeroizing;
+
+/// A question for a log is open.
+const ASKED: &[u8] = b"log-asked/";
+/// When a log was last confirmed by its relay, since the connection began: BE8 seconds.
+const CHECKED: &[u8] = b"log-checked/";
+/// When a log is to be asked for again: BE8 seconds.
+const AGAIN: &[u8] = b"log-again/";
+/// What a device of the account says of its own log: BE8 sequence, hash.
+const CLAIMED: &[u8] = b"log-claimed/";
+
+fn place(what: &[u8], account: &AccountId) -> Vec<u8> {
+    key(&[what, account.as_bytes()])
+}
+
+/// Whether letters to an account may leave: its log was confirmed a short while ago, and goes as far as the
+/// account's own devices say.
+pub(crate) fn fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
+    if tx.get(Table::Meta, &place(CLAIMED, account))?.is_some() {
+        return Ok(false);
+    }
+    let checked = tx.get(Table::Meta, &place(CHECKED, account))?;
+    let checked = checked.and_then(|at| at.as_slice().try_into().ok().map(u64::from_be_bytes));
+    Ok(checked.is_some_and(|at| {
+        // SECURITY: a clock that was set back must not keep an old check young;
+        // `revocation_is_learnt_before_the_next_letter` notices a check that is skipped.
+        at <= tx.now.as_secs()
+            && tx.now.since(Timestamp::from_secs(at)) < limits::LOG_CHECKED_SECONDS
+    }))
+}
+
+/// A connection begins: what was confirmed before counts no more.
+pub(crate) fn forget_checks(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Meta, CHECKED, |tx, place, _| {
+        tx.delete(Table::Meta, place.to_vec());
+        Ok(())
+    })
+}
+
+/// Asks the account's relay for newer entries, where no question is open.
+pub(crate) fn check(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
+    let asked = place(ASKED, account);
+    let waits = tx.get(Table::Meta, &place(AGAIN, account))?.is_some();
+    if waits || tx.get(Table::Meta, &asked)?.is_some() {
+        return Ok(());
+    }
+    let Some(peer) = peers::load(tx, account)? else {
+        return Ok(());
+    };
+    tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
+    ask(tx, &peer)
+}
+
+fn ask(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineError> {
+    let request = wire::Request::CheckLog(wire::CheckLog {
+        account: peer.id,
+        sequence: peer.log.head().sequence,
+    });
+    outbox::add(tx, Purpose::CheckLog(peer.id), peer.relay.clone(), request).map(drop)
+}
+
+/// The relay knows no newer entry, or does not know the account.
+pub(crate) fn nothing_newer(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    known: bool,
+) -> Result<(), EngineError> {
+    tx.delete(Table::Meta, place(ASKED, account));
+    let Some(peer) = peers::load(tx, account)? else {
+        return Ok(());
+    };
+    if tx.get(Table::Meta, &place(CLAIMED, account))?.is_some() {
+        // SECURITY: a device of the account says that there is more; `hidden_revocation_is_noticed`.
+        tx.event(Event::LogWithheld { account: *account });
+        ask_later(tx, account);
+        return Ok(());
+    }
+    if known {
+        let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
+        tx.put(Table::Meta, place(CHECKED, account), now);
+    } else {
+        ask_later(tx, account);
+        return Ok(());
+    }
+    if peer.own {
+        devices::own_log_confirmed(tx)?;
+    }
+    held::release(tx, account, None)?;
+    outbox::offer_to(tx, account)
+}
+
+/// The relay has newer entries.
+pub(crate) fn newer(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    entries: &wire::Entries,
+) -> Result<(), EngineError> {
+    tx.delete(Table::Meta, place(ASKED, account));
+    let Some(peer) = peers::load(tx, account)? else {
+        return Ok(());
+    };
+    let log = wire::RawLog::parse(peer.log.bytes())
+        .and_then(|log| log.with(&entries.entries))
+        .map_err(|_| EngineError::Protocol)?;
+    take_over(tx, &peer, &log)?;
+    if entries.more {
+        return check(tx, account);
+    }
+    nothing_newer(tx, account, true)
+}
+
+/// Takes over a log that must continue the pinned one.
+///
+/// # Errors
+/// [`EngineError::IdentityChanged`]: it does not; a hard stop is noted and evidence is kept.
+pub(crate) fn take_over(
+    tx: &mut Transaction<'_>,
+    peer: &Peer,
+    log: &[u8],
+) -> Result<(), EngineError> {
+    match continued(tx, peer, log) {
+        Ok(Some(log)) => adopted(tx, peer, &log),
+        Ok(None) => Ok(()),
+        Err(_) if peer.own => {
+            contacts::keep_evidence(tx, &peer.id, peer.log.bytes(), log);
+            tx.event(Event::OwnLogForked { contact: None });
+            Err(EngineError::OwnLogForked)
+        }
+        Err(_) => contacts::stop(tx, &peer.id, log),
+    }
+}
+
+/// The log, if it goes further than the pinned one.
+fn continued(
+    tx: &Transaction<'_>,
+    peer: &Peer,
+    log: &[u8],
+) -> Result<Option<VerifiedLog>, LogError> {
+    let log = match UnverifiedLog::decode(log).and_then(|log| log.verify_after(&peer.log)) {
+        Ok(log) => log,
+        // An older log than the pinned one arrives in letters that were under way; it changes nothing.
+        Err(LogError::RolledBack { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    log.check_time(tx.now)?;
+    Ok((log.head() != peer.log.head()).then_some(log))
+}
+
+fn adopted(tx: &mut Transaction<'_>, before: &Peer, log: &VerifiedLog) -> Result<(), EngineError> {
+    if before.own {
+        account::adopt(tx, log)?;
+    } else if let Some(mut contact) = contacts::load(tx, &before.id)? {
+        contact.pin = log.head();
+        contact.log = log.bytes().to_vec();
+        contacts::store(tx, &contact);
+        if before.log.device_list_hash() != log.device_list_hash() {
+            tx.event(Event::DevicesChanged {
+                contact: contact.id,
+            });
+        }
+    }
+    let claimed = place(CLAIMED, &before.id);
+    if let Some(claim) = tx.get(Table::Meta, &claimed)? {
+        let claim = decode_head(&claim)?;
+        if claim.sequence <= log.head().sequence {
+            tx.delete(Table::Meta, claimed);
+            if !fits(log, &claim) {
+                return differs(tx, before, log);
+            }
+        }
+    }
+    devices::changed(tx, before, log)
+}
+
+/// Compares what a letter says of both logs with what is known here.
+pub(crate) fn compare(
+    tx: &mut Transaction<'_>,
+    peer: &Peer,
+    device: &DeviceId,
+    heads: &Heads,
+) -> Result<(), EngineError> {
+    if !told(tx, peer, &heads.ours)? {
+        return show_log(tx, peer, device, peer.log.bytes());
+    }
+    if peer.own {
+        return Ok(());
+    }
+    let own = account::own(tx)?;
+    let log = account::log_of(&own)?;
+    if heads.yours.sequence > log.head().sequence {
+        check(tx, &own.id)?;
+    } else if !fits(&log, &heads.yours) {
+        // SECURITY: the contact was shown another history of ours; `forked_log_is_noticed_by_the_next_letter`.
+        tx.event(Event::OwnLogForked {
+            contact: Some(peer.id),
+        });
+        show_log(tx, peer, device, log.bytes())?;
+    }
+    Ok(())
+}
+
+/// A device of an account says how far its log goes. False: it says another thing than is known here.
+pub(crate) fn told(
+    tx: &mut Transaction<'_>,
+    peer: &Peer,
+    head: &Head,
+) -> Result<bool, EngineError> {
+    if head.sequence > peer.log.head().sequence {
+        let claim = Zeroizing::new(encode_head(head));
+        tx.put(Table::Meta, place(CLAIMED, &peer.id), claim);
+        check(tx, &peer.id)?;
+    } else if !fits(&peer.log, head) {
+        differs(tx, peer, &peer.log)?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Whether a log has an entry as somebody says.
+fn fits(log: &VerifiedLog, claim: &Head) -> bool {
+    let mut entries = log.entries().iter();
+    entries
+        .find(|entry| entry.sequence == claim.sequence)
+        .is_some_and(|entry| keys::ct_eq(entry.hash.split_at(32).0, &claim.hash))
+}
+
+/// A device of the account says another thing of its log than is known here.
+fn differs(tx: &mut Transaction<'_>, peer: &Peer, log: &VerifiedLog) -> Result<(), EngineError> {
+    if peer.own {
+        tx.event(Event::OwnLogForked { contact: None });
+        Ok(())
+    } else {
+        contacts::stop(tx, &peer.id, log.bytes()).or(Ok(()))
+    }
+}
+
+/// Shows a peer the log that is known here, so that both sides hold both signed histories.
+fn show_log(
+    tx: &mut Transaction<'_>,
+    peer: &Peer,
+    device: &DeviceId,
+    log: &[u8],
+) -> Result<(), EngineError> {
+    if log.len() > limits::LOG_IN_ENVELOPE_BYTES || !sessions::ready(tx, &peer.id, device)? {
+        return Ok(());
+    }
+    let content = Content::new(LetterId::random(tx.rng), tx.now, Body::Log(log.to_vec()));
+    let message = MessageId::random(tx.rng);
+    sessions::send(tx, &peer.id, device, content, message, None)
+}
+
+/// A peer shows a log, its own or ours, that does not fit what we said of it.
+pub(crate) fn shown(tx: &mut Transaction<'_>, peer: &Peer, log: &[u8]) -> Result<(), EngineError> {
+    let Ok(theirs) = UnverifiedLog::decode(log).and_then(|log| log.verify(None, None)) else {
+        return Ok(());
+    };
+    let own = account::own(tx)?;
+    let ours = account::log_of(&own)?;
+    for known in [&peer.log, &ours] {
+        let forked = *theirs.account_id() == *known.account_id()
+            && theirs.entries().iter().any(|entry| {
+                let mut entries = known.entries().iter();
+                entries.any(|known| known.sequence == entry.sequence && known.hash != entry.hash)
+            });
+        if forked {
+            contacts::keep_evidence(tx, known.account_id(), known.bytes(), log);
+        }
+    }
+    Ok(())
+}
+
+fn encode_head(head: &Head) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u64(head.sequence);
+    out.array(&head.hash);
+    out.finish()
+}
+
+fn decode_head(bytes: &[u8]) -> Result<Head, EngineError> {
+    let mut input = Reader::new(bytes);
+    let read = |input: &mut Reader<'_>| {
+        Ok::<_, keys::codec::DecodeError>(Head {
+            sequence: input.u64()?,
+            hash: input.array()?,
+        })
+    };
+    read(&mut input).map_err(|_| StoreError::Damaged { what: "claim" }.into())
+}
+
+/// Lets a question be asked again in a while.
+fn ask_later(tx: &mut Transaction<'_>, account: &AccountId) {
+    let due = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
+    let due = Zeroizing::new(due.to_be_bytes().to_vec());
+    tx.put(Table::Meta, place(AGAIN, account), due);
+}
+
+/// Asks again for logs that were withheld or not known.
+pub(crate) fn ask_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for (again, due) in tx.scan(Table::Meta, AGAIN, None, limits::PAGE)? {
+        if due.as_slice() > tx.now.as_secs().to_be_bytes().as_slice() {
+            continue;
+        }
+        tx.delete(Table::Meta, again.clone());
+        let account = again.strip_prefix(AGAIN).and_then(AccountId::from_slice);
+        if let Some(account) = account {
+            check(tx, &account)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! Changes of the own account log: wished for here, signed on its newest entry, accepted by the relay.
+//!
+//! ```text
+//!   wish ─► signed on the head ─► AppendEntries ─► Done ─────► adopted, next wish
+//!                ▲                      └────────► Conflict ─► CheckLog ─┐
+//!                └───────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Two devices may change the log at once: the relay takes one entry, and the other device signs again on top
+//! of it. One wish is under way at a time.
+
+use crate::account;
+use crate::devices;
+use crate::error::{EngineError, StoreError};
+use crate::event::CommandOutcome;
+use crate::input::CommandId;
+use crate::linking;
+use crate::logs;
+use crate::outbox;
+use crate::peers;
+use crate::pre_keys;
+use crate::records::{OwnAccount, Purpose};
+use crate::sessions;
+use crate::store::Table;
+use crate::transaction::Transaction;
+use keys::account_log::{
+    Authority, DeviceSecrets, LogError, Proposal, Reason, RootSecret, UnverifiedLog, VerifiedLog,
+};
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::{DeviceId, SecretBytes};
+use zeroize::Zeroizing;
+
+/// Wishes in order, by number.
+const WISH: &[u8] = b"log-wish/";
+/// The log with the entry that the relay was asked to take.
+const PROPOSED: &[u8] = b"log-proposed";
+
+/// What is to be changed.
+pub(crate) enum Wish {
+    /// The new device of a link, as it proposed itself.
+    Add { proposal: Vec<u8> },
+    /// A device goes.
+    Revoke { device: DeviceId, reason: Reason },
+    /// This device gets new keys.
+    RotateDevice { secrets: SecretBytes },
+    /// The root key is replaced.
+    RotateRoot { root: SecretBytes },
+}
+
+/// Puts a wish at the end of the line.
+pub(crate) fn wish(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    wish: &Wish,
+) -> Result<(), EngineError> {
+    // A wish that cannot be signed now is refused at once, not when its turn comes.
+    let own = account::own(tx)?;
+    sign(tx, &own, &account::log_of(&own)?, wish)?;
+    let number = tx.next_number("log-wish")?;
+    let mut place = WISH.to_vec();
+    place.extend_from_slice(&number.to_be_bytes());
+    tx.put(Table::Meta, place, wish.encode(command));
+    resume(tx)
+}
+
+/// New keys for this device.
+pub(crate) fn rotate_device(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let new = own.secrets.renewed(tx.rng).map_err(|_| LIBRARY)?;
+    let secrets = new.encode();
+    wish(tx, command, &Wish::RotateDevice { secrets })
+}
+
+/// A new root key.
+pub(crate) fn rotate_root(tx: &mut Transaction<'_>, command: CommandId) -> Result<(), EngineError> {
+    let new = RootSecret::generate(tx.rng).map_err(|_| LIBRARY)?;
+    let root = new.encode();
+    wish(tx, command, &Wish::RotateRoot { root })
+}
+
+const LIBRARY: EngineError = EngineError::Internal {
+    what: "cryptographic library",
+};
+
+/// Goes on with the first wish, where none is under way.
+pub(crate) fn resume(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, PROPOSED)?.is_some() || devices::is_revoked(tx)? {
+        return Ok(());
+    }
+    while let Some((place, command, wish)) = first(tx)? {
+        let own = account::own(tx)?;
+        let log = account::log_of(&own)?;
+        match sign(tx, &own, &log, &wish) {
+            Ok(signed) => return propose(tx, command, &log, &signed),
+            Err(error) => {
+                // What another device did meanwhile forbids it, or has done it.
+                tx.delete(Table::Meta, place);
+                failed(tx, command, &wish, error)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn first(tx: &Transaction<'_>) -> Result<Option<(Vec<u8>, CommandId, Wish)>, EngineError> {
+    let Some((place, bytes)) = tx.scan(Table::Meta, WISH, None, 1)?.pop() else {
+        return Ok(None);
+    };
+    let damaged = |_| StoreError::Damaged {
+        what: "change of the account log",
+    };
+    let (command, wish) = Wish::decode(&bytes).map_err(damaged)?;
+    Ok(Some((place, command, wish)))
+}
+
+fn sign(
+    tx: &Transaction<'_>,
+    own: &OwnAccount,
+    log: &VerifiedLog,
+    wish: &Wish,
+) -> Result<VerifiedLog, EngineError> {
+    let by = Authority::Device(&own.secrets);
+    let signed = match wish {
+        Wish::Add { proposal } => {
+            Proposal::decode(proposal).and_then(|proposal| log.accept_add(by, &proposal, tx.now))
+        }
+        Wish::Revoke { device, reason } => log.revoke(by, device, *reason, tx.now),
+        Wish::RotateDevice { secrets } => DeviceSecrets::decode(secrets.expose_secret())
+            .map_err(LogError::from)
+            .and_then(|new| log.rotate_device(&own.secrets, &new, tx.now)),
+        Wish::RotateRoot { root } => {
+            let old = own.root.as_ref().ok_or(EngineError::NoRootKey)?;
+            RootSecret::decode(root.expose_secret())
+                .map_err(LogError::from)
+                .and_then(|new| log.rotate_root(old, &new, tx.now))
+        }
+    };
+    signed.map_err(|error| EngineError::LogRefuses { error })
+}
+
+fn propose(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    log: &VerifiedLog,
+    signed: &VerifiedLog,
+) -> Result<(), EngineError> {
+    let after = log.head().sequence;
+    let raw = wire::RawLog::parse(signed.bytes()).map_err(|_| EngineError::Protocol)?;
+    let part = raw.part(after.saturating_add(1));
+    let entries = part.ok_or(EngineError::Protocol)?.entries.to_vec();
+    let value = Zeroizing::new(signed.bytes().to_vec());
+    tx.put(Table::Meta, PROPOSED.to_vec(), value);
+    let request = wire::Request::AppendEntries(wire::AppendEntries {
+        account: *log.account_id(),
+        after,
+        entries,
+    });
+    outbox::add_own(tx, Purpose::AppendLog(command), request)
+}
+
+/// The relay took the entry.
+pub(crate) fn appended(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let Some(bytes) = tx.get(Table::Meta, PROPOSED)? else {
+        return Ok(());
+    };
+    tx.delete(Table::Meta, PROPOSED.to_vec());
+    let Some((place, command, wish)) = first(tx)? else {
+        return Ok(());
+    };
+    tx.delete(Table::Meta, place);
+    let own = account::own(tx)?;
+    let peer = peers::existing(tx, &own.id)?;
+    // Another device's entries may have been read meanwhile; then this one is among them or comes next.
+    logs::take_over(tx, &peer, &bytes)?;
+    let signed = UnverifiedLog::decode(&bytes).and_then(|log| log.verify(Some(&own.id), None));
+    let signed = signed.map_err(|error| EngineError::LogRefuses { error })?;
+    done(tx, command, &wish, &signed)?;
+    resume(tx)
+}
+
+fn done(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    wish: &Wish,
+    log: &VerifiedLog,
+) -> Result<(), EngineError> {
+    match wish {
+        Wish::Add { .. } => return linking::added(tx, log),
+        Wish::Revoke { .. } => {}
+        Wish::RotateDevice { secrets } => {
+            let mut own = account::own(tx)?;
+            own.secrets = DeviceSecrets::decode(secrets.expose_secret()).map_err(|_| {
+                StoreError::Damaged {
+                    what: "device keys",
+                }
+            })?;
+            account::store(tx, &own);
+            // The sessions stand on the old keys; new ones begin on demand.
+            sessions::forget_all(tx)?;
+            pre_keys::begin_anew(tx)?;
+        }
+        Wish::RotateRoot { root } => {
+            let mut own = account::own(tx)?;
+            let root = RootSecret::decode(root.expose_secret())
+                .map_err(|_| StoreError::Damaged { what: "root key" })?;
+            own.root = Some(root);
+            account::store(tx, &own);
+        }
+    }
+    tx.outcome(command, CommandOutcome::Done);
+    Ok(())
+}
+
+fn failed(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    wish: &Wish,
+    error: EngineError,
+) -> Result<(), EngineError> {
+    if let Wish::Add { .. } = wish {
+        return linking::not_added(tx, error);
+    }
+    tx.outcome(command, CommandOutcome::Failed(error));
+    Ok(())
+}
+
+/// The relay did not take the entry.
+pub(crate) fn refused(
+    tx: &mut Transaction<'_>,
+    kind: wire::RefusalKind,
+) -> Result<(), EngineError> {
+    tx.delete(Table::Meta, PROPOSED.to_vec());
+    if kind == wire::RefusalKind::Conflict {
+        // Another device was faster: its entry first, then ours on top of it.
+        let own = account::own(tx)?;
+        return logs::check(tx, &own.id);
+    }
+    let Some((place, command, wish)) = first(tx)? else {
+        return Ok(());
+    };
+    tx.delete(Table::Meta, place);
+    failed(tx, command, &wish, EngineError::Refused { kind })?;
+    resume(tx)
+}
+
+impl Wish {
+    fn encode(&self, command: CommandId) -> Zeroizing<Vec<u8>> {
+        let mut out = Writer::new();
+        out.u64(command.0);
+        match self {
+            Self::Add { proposal } => {
+                out.u8(1);
+                out.bytes(proposal);
+            }
+            Self::Revoke { device, reason } => {
+                out.u8(2);
+                out.array(device.as_bytes());
+                out.bytes(reason.name().as_bytes());
+            }
+            Self::RotateDevice { secrets } => {
+                out.u8(3);
+                out.bytes(secrets.expose_secret());
+            }
+            Self::RotateRoot { root } => {
+                out.u8(4);
+                out.bytes(root.expose_secret());
+            }
+        }
+        Zeroizing::new(out.finish())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<(CommandId, Self), DecodeError> {
+        let mut input = Reader::new(bytes);
+        let command = CommandId(input.u64()?);
+        let wish = match input.u8()? {
+            1 => Self::Add {
+                proposal: input.bytes(1 << 17)?.to_vec(),
+            },
+            2 => Self::Revoke {
+                device: DeviceId::from_bytes(input.array()?),
+                reason: std::str::from_utf8(input.bytes(16)?)
+                    .ok()
+                    .and_then(Reason::from_name)
+                    .ok_or(DecodeError::Invalid)?,
+            },
+            3 => Self::RotateDevice {
+                secrets: SecretBytes::from(input.bytes(4096)?),
+            },
+            4 => Self::RotateRoot {
+                root: SecretBytes::from(input.bytes(4096)?),
+            },
+            _ => return Err(DecodeError::Invalid),
+        };
+        input.finish()?;
+        Ok((command, wish))
+    }
+}

@@ -1,0 +1,50 @@
+//! What becomes of the parts of archives.
+
+use crate::archive;
+use crate::error::EngineError;
+use crate::joining;
+use crate::linking;
+use crate::records::{PartPurpose, Way};
+use crate::transaction::Transaction;
+use keys::BlobId;
+
+/// The relay has all of a part.
+pub(crate) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
+    let Some(part) = archive::load(tx, blob)? else {
+        return Ok(());
+    };
+    archive::forget(tx, blob);
+    match part.purpose {
+        PartPurpose::Link => linking::part_stored(tx),
+        PartPurpose::Backup => Ok(()),
+    }
+}
+
+/// A part came.
+pub(crate) fn fetched(
+    tx: &mut Transaction<'_>,
+    blob: &BlobId,
+    sealed: &[u8],
+) -> Result<(), EngineError> {
+    let Some(part) = archive::load(tx, blob)? else {
+        return Ok(());
+    };
+    archive::forget(tx, blob);
+    match part.purpose {
+        PartPurpose::Link => joining::part_came(tx, &part, sealed),
+        PartPurpose::Backup => Ok(()),
+    }
+}
+
+/// A part can be neither stored nor fetched.
+pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
+    let Some(part) = archive::load(tx, blob)? else {
+        return Ok(());
+    };
+    archive::forget(tx, blob);
+    match (part.purpose, part.way) {
+        (PartPurpose::Link, Way::Store { .. }) => linking::part_refused(tx),
+        (PartPurpose::Link, Way::Fetch { .. }) => joining::part_failed(tx),
+        (PartPurpose::Backup, _) => Ok(()),
+    }
+}

@@ -1,0 +1,85 @@
+//! One person, several devices.
+
+use crate::from;
+use engine::{CommandOutcome, Event};
+use keys::account_log::Reason;
+use letterlock_testkit::World;
+
+#[test]
+fn a_new_device_has_the_contacts_and_the_history() {
+    let mut world = World::new(301);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    world.send("alice", "bob", "before");
+    world.settle();
+    assert_eq!(world.read("bob"), from("alice", &["before"]));
+    world.send("bob", "alice", "an answer");
+    world.settle();
+    assert_eq!(world.read("alice"), from("bob", &["an answer"]));
+    world.link("alice", "tablet");
+    assert_eq!(world.account("alice"), world.account("tablet"));
+    assert_ne!(world.device("alice"), world.device("tablet"));
+    let texts = |world: &World, who: &str| -> Vec<String> {
+        let letters = world.person(who).letters("bob");
+        letters.into_iter().map(|letter| letter.text).collect()
+    };
+    assert_eq!(texts(&world, "tablet"), ["before", "an answer"]);
+}
+
+#[test]
+fn every_device_of_a_person_is_that_person() {
+    let mut world = World::new(302);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    world.link("alice", "tablet");
+    // The first letter of a contact that knows no second device yet.
+    world.send("bob", "alice", "to whom?");
+    world.settle();
+    assert_eq!(world.read("tablet"), from("bob", &["to whom?"]));
+    world.settle();
+    assert!(world.read("alice").is_empty(), "it was read on the tablet");
+    // What one device sends shows on the other, and comes to the contact once.
+    world.send("tablet", "bob", "from the tablet");
+    world.settle();
+    assert_eq!(world.read("bob"), from("alice", &["from the tablet"]));
+    let shown = world.person("alice").letters("bob");
+    assert_eq!(
+        shown.last().map(|letter| letter.text.as_str()),
+        Some("from the tablet")
+    );
+    world.send("bob", "alice", "to both");
+    world.settle();
+    assert_eq!(world.read("alice"), from("bob", &["to both"]));
+    world.settle();
+    assert!(world.read("tablet").is_empty());
+}
+
+#[test]
+fn a_revoked_device_hears_nothing_more() {
+    let mut world = World::new(303);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let tablet = world.link("alice", "tablet");
+    world.send("bob", "alice", "to both");
+    world.settle();
+    world.read("tablet");
+    world.settle();
+    world.stop("tablet");
+    world.set_online("bob", false);
+    let done = world.revoke("alice", tablet, Reason::Stolen);
+    assert!(matches!(done, CommandOutcome::Done), "{done:?}");
+    world.settle();
+    // Bob was away: he learns it before his next letter leaves.
+    world.send("bob", "alice", "to alice alone");
+    world.set_online("bob", true);
+    world.settle();
+    world.start("tablet");
+    world.settle();
+    assert_eq!(world.read("alice"), from("bob", &["to alice alone"]));
+    assert!(world.read("tablet").is_empty());
+    let revoked = |event: &Event| matches!(event, Event::DeviceRevoked);
+    assert!(world.person("tablet").events.iter().any(revoked));
+}
