@@ -1,13 +1,13 @@
-//! Entries, one after the other: links, rules and device lists, without the signatures.
+//! Entries, one after the other: links, rules and device lists, without what is costly to verify.
 
 use super::body::{Body, EntryKind, Payload, Reason};
 use super::entry::{self, Entry, Signer};
 use super::error::LogError;
 use super::recovery::Method;
+use super::signatures::Duty;
 use super::state::State;
 use super::{MAX_LOG_BYTES, RESERVED_LOG_BYTES};
 use crate::secret::ct_eq;
-use crate::sign::VerifyingKey;
 use crate::{AccountId, DeviceId, Suite, Timestamp};
 
 /// What a client remembers of a log: it never goes back, and one sequence number has one hash.
@@ -50,11 +50,11 @@ pub struct EntrySummary {
 pub(super) enum Depth {
     /// All.
     Whole,
-    /// What a reader's own pin does not prove: hashes over lists and points on curves were checked before.
+    /// What a reader's own pin does not prove: hashes over lists were checked before.
     Pinned,
 }
 
-/// A run of entries from genesis on, whose signatures somebody else verifies.
+/// A run of entries from genesis on, whose duties somebody else verifies.
 #[derive(Clone)]
 pub(super) struct Chain {
     pub(super) account: AccountId,
@@ -67,11 +67,8 @@ pub(super) struct Chain {
     length: usize,
 }
 
-/// Keys that must have signed an entry, in the order of its signatures.
-type Keys = Vec<VerifyingKey>;
-
 impl Chain {
-    pub(super) fn begin(entry: &Entry, depth: Depth) -> Result<(Self, Keys), LogError> {
+    pub(super) fn begin(entry: &Entry, depth: Depth) -> Result<(Self, Duty), LogError> {
         let sequence = 0;
         let body = Body::decode(&entry.body_bytes)?;
         let Payload::Genesis(genesis) = &body.payload else {
@@ -98,12 +95,15 @@ impl Chain {
             device_list: body.device_list,
             length: entry.encode().len().saturating_add(5),
         };
-        let keys = vec![genesis.root.clone(), genesis.device.verifying.clone()];
-        Ok((chain, keys))
+        let duty = Duty {
+            keys: vec![genesis.root.clone(), genesis.device.verifying.clone()],
+            record: Some(genesis.device.clone()),
+        };
+        Ok((chain, duty))
     }
 
-    /// Takes an entry in, and says which keys must have signed it. After an error the chain is worth nothing.
-    pub(super) fn append(&mut self, entry: &Entry, depth: Depth) -> Result<Keys, LogError> {
+    /// Takes an entry in, and says what is left to verify. After an error the chain is worth nothing.
+    pub(super) fn append(&mut self, entry: &Entry, depth: Depth) -> Result<Duty, LogError> {
         let body = Body::decode(&entry.body_bytes)?;
         let sequence = body.sequence;
         // SECURITY: an entry holds in its place alone; `an_entry_has_one_place` notices.
@@ -132,7 +132,8 @@ impl Chain {
             .push(summary(&body, entry, hash, &self.state));
         self.head = Pin { sequence, hash };
         self.device_list = body.device_list;
-        Ok(keys)
+        let record = body.payload.record().cloned();
+        Ok(Duty { keys, record })
     }
 
     pub(super) fn check_pin(&self, pin: &Pin) -> Result<(), LogError> {
@@ -162,9 +163,6 @@ impl Chain {
 fn check_body(body: &Body, state: &State, depth: Depth) -> Result<(), LogError> {
     if depth == Depth::Pinned {
         return Ok(());
-    }
-    if let Some(record) = body.payload.record() {
-        record.check_identity()?;
     }
     // SECURITY: letters carry this hash; `another_device_list_is_refused` notices.
     if ct_eq(&entry::device_list_hash(&state.devices), &body.device_list) {

@@ -84,7 +84,7 @@ impl UnverifiedLog {
         pin: Option<&Pin>,
     ) -> Result<VerifiedLog, LogError> {
         let (first, rest) = self.entries.split_first().ok_or(DecodeError::Short)?;
-        let (mut chain, keys) = Chain::begin(first, Depth::Whole)?;
+        let (mut chain, duty) = Chain::begin(first, Depth::Whole)?;
         // SECURITY: the id is the hash of the genesis, whoever sent it; `log_of_another_account_is_refused`.
         if expected.is_some_and(|expected| *expected != chain.account) {
             return Err(LogError::OtherAccount);
@@ -92,7 +92,7 @@ impl UnverifiedLog {
         let mut claims = vec![Claim {
             sequence: 0,
             entry: first,
-            keys,
+            duty,
         }];
         chain.append_all(rest, &mut claims)?;
         signatures::verify(&claims)?;
@@ -120,7 +120,7 @@ impl UnverifiedLog {
             return Err(LogError::OtherAccount);
         }
         for entry in rest {
-            chain.append(entry, Depth::Pinned)?;
+            let _ = chain.append(entry, Depth::Pinned)?;
         }
         chain.check_pin(head)?;
         // SECURITY: what follows the pin was never verified; `trusted_takes_exactly_what_is_pinned` notices.
@@ -163,18 +163,18 @@ impl UnverifiedLog {
 }
 
 impl Chain {
-    /// Takes entries in and adds to the claims what their signatures have to show.
+    /// Takes entries in and adds to the claims what is left to verify.
     fn append_all<'a>(
         &mut self,
         entries: &'a [Entry],
         claims: &mut Vec<Claim<'a>>,
     ) -> Result<(), LogError> {
         for entry in entries {
-            let keys = self.append(entry, Depth::Whole)?;
+            let duty = self.append(entry, Depth::Whole)?;
             claims.push(Claim {
                 sequence: self.head.sequence,
                 entry,
-                keys,
+                duty,
             });
         }
         Ok(())

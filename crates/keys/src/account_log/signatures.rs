@@ -1,5 +1,6 @@
-//! Signatures of entries, verified together.
+//! What is costly to verify of entries, verified together: signatures, and that keys lie on their curve.
 
+use super::device::DeviceRecord;
 use super::entry::Entry;
 use super::error::LogError;
 use crate::label;
@@ -9,11 +10,20 @@ use std::thread;
 /// So few are verified before a thread would have started.
 const WORTH_A_THREAD: usize = 8;
 
-/// An entry with the keys that must have signed it, in the order of its signatures.
+/// What is left to verify of an entry once links and rules hold.
+#[must_use]
+pub(super) struct Duty {
+    /// The keys that must have signed it, in the order of its signatures.
+    pub(super) keys: Vec<VerifyingKey>,
+    /// The device that it brings.
+    pub(super) record: Option<DeviceRecord>,
+}
+
+/// An entry with what is left to verify of it.
 pub(super) struct Claim<'a> {
     pub(super) sequence: u64,
     pub(super) entry: &'a Entry,
-    pub(super) keys: Vec<VerifyingKey>,
+    pub(super) duty: Duty,
 }
 
 impl Claim<'_> {
@@ -21,10 +31,14 @@ impl Claim<'_> {
         let bad = LogError::BadSignature {
             sequence: self.sequence,
         };
-        if self.keys.len() != self.entry.signatures.len() {
+        let Duty { keys, record } = &self.duty;
+        if let Some(record) = record {
+            record.check_identity()?;
+        }
+        if keys.len() != self.entry.signatures.len() {
             return Err(bad);
         }
-        for (key, (_, signature)) in self.keys.iter().zip(&self.entry.signatures) {
+        for (key, (_, signature)) in keys.iter().zip(&self.entry.signatures) {
             // SECURITY: what makes a log more than a claim; `signatures_of_others_are_refused` notices.
             key.verify(label::LOG_ENTRY, &self.entry.body_bytes, signature)
                 .map_err(|_| bad)?;
