@@ -2,9 +2,14 @@
 
 use crate::lc;
 use crate::secret::Secret;
-use curve25519_dalek::montgomery::MontgomeryPoint;
 use rand_core::CryptoRng;
 use std::sync::OnceLock;
+
+/// The multiple of 8 below 8L that is -1 modulo L, little-endian. It has the form of a clamped private key.
+const MINUS_ONE: [u8; 32] = [
+    0xa0, 0x23, 0xcd, 0xd0, 0x83, 0xef, 0x5b, 0xb8, 0x2f, 0x10, 0xd6, 0x2e, 0x59, 0xe1, 0x5a, 0x68,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x50,
+];
 
 /// The shared secret is all zero: the peer's key is of low order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,12 +83,14 @@ impl X25519Public {
 
     /// Whether the key is *canonical*: top bit clear, u below 2^255-19, and the Edwards point (sign 0) of u
     /// exists and is torsion-free.
+    ///
+    /// *Formula*: `X25519(k, u) = u`, where k is a multiple of 8 and -1 modulo L. A point without torsion goes to its
+    /// negative, which has the same u; any other on the curve loses its torsion and so moves. A point of the twist
+    /// moves too: k - 1 and k + 1 have no factor in common with the order of the twist.
     #[must_use]
     pub fn is_canonical(&self) -> bool {
         self.is_reduced()
-            && MontgomeryPoint(self.0)
-                .to_edwards(0)
-                .is_some_and(|point| point.is_torsion_free())
+            && lc::x25519(&MINUS_ONE, &self.0).is_some_and(|image| *image.expose_secret() == self.0)
     }
 
     /// Whether the top bit is clear and u is below 2^255-19.
@@ -158,6 +165,33 @@ mod tests {
         assert!(
             key("0900000000000000000000000000000000000000000000000000000000000000").is_canonical()
         );
+    }
+
+    #[test]
+    fn multiplier_of_the_check_is_minus_one_and_clamped() {
+        use curve25519_dalek::scalar::Scalar;
+        assert_eq!(Scalar::from_bytes_mod_order(MINUS_ONE), -Scalar::ONE);
+        let clamped = X25519Secret::from_secret(&Secret::from_slice(&MINUS_ONE).unwrap());
+        assert_eq!(clamped.secret().expose_secret(), &MINUS_ONE);
+    }
+
+    /// Half of all u are on the twist, seven of eight on the curve have torsion.
+    #[test]
+    fn canonical_keys_are_those_whose_edwards_point_is_torsion_free() {
+        use curve25519_dalek::montgomery::MontgomeryPoint;
+        let mut canonical = 0;
+        for number in 0..2_000_u32 {
+            let mut u = crate::sha256(&[&number.to_be_bytes()]);
+            if let Some(last) = u.last_mut() {
+                *last &= 0x7f;
+            }
+            let by_edwards = MontgomeryPoint(u)
+                .to_edwards(0)
+                .is_some_and(|point| point.is_torsion_free());
+            assert_eq!(X25519Public(u).is_canonical(), by_edwards, "{number}");
+            canonical += u32::from(by_edwards);
+        }
+        assert!((80..200).contains(&canonical), "{canonical}");
     }
 
     /// A good key with a point of order two added: on the curve, but in no prime-order subgroup.
