@@ -207,8 +207,7 @@ fn verify(
     if !one_time_fits || !canonical(&remote.identity) {
         return Err(InitiateError::BadKey);
     }
-    bundle.signed.verify(&verifier)?;
-    bundle.kem.verify(&verifier, profile.parameters().kem)?;
+    bundle.verify(&verifier, profile.parameters().kem)?;
     Ok(())
 }
 

@@ -200,34 +200,27 @@ pub(crate) enum PreKeyVerifier<'a> {
 }
 
 impl PreKeySignature {
+    /// Verifies the device's hybrid signature.
     fn verify(
         &self,
-        by: &PreKeyVerifier<'_>,
+        by: &VerifyingKey,
+        now: Timestamp,
         kind: PreKeyKind,
         id: u32,
         key: &[u8],
     ) -> Result<(), BadPreKey> {
-        match (self, by) {
-            (Self::Signal(signature), PreKeyVerifier::Signal(identity)) => {
-                xeddsa::verify(identity, key, signature).map_err(|_| BadPreKey::Signature)
-            }
-            (
-                Self::Letterlock { expires, signature },
-                PreKeyVerifier::Letterlock(verifying, now),
-            ) => {
-                if now > expires {
-                    return Err(BadPreKey::Expired);
-                }
-                verifying
-                    .verify(
-                        label::PRE_KEY,
-                        &signed_bytes(kind, id, *expires, key),
-                        signature,
-                    )
-                    .map_err(|_| BadPreKey::Signature)
-            }
-            _ => Err(BadPreKey::Signature),
+        let Self::Letterlock { expires, signature } = self else {
+            return Err(BadPreKey::Signature);
+        };
+        if now > *expires {
+            return Err(BadPreKey::Expired);
         }
+        by.verify(
+            label::PRE_KEY,
+            &signed_bytes(kind, id, *expires, key),
+            signature,
+        )
+        .map_err(|_| BadPreKey::Signature)
     }
 
     fn write(&self, out: &mut Writer) {
@@ -287,16 +280,40 @@ fn writer() -> Writer {
     out
 }
 
-impl SignedPreKeyPublic {
-    pub(crate) fn verify(&self, by: &PreKeyVerifier<'_>) -> Result<(), BadPreKey> {
-        // SECURITY: knob 11 before the key is used; `non_canonical_bundle_key_is_refused` notices.
-        if matches!(by, PreKeyVerifier::Letterlock(..)) && !self.key.is_canonical() {
+impl PreKeyBundle {
+    /// Checks the signed keys and their signatures.
+    pub(crate) fn verify(&self, by: &PreKeyVerifier<'_>, kem: Kem) -> Result<(), BadPreKey> {
+        if self.kem.key.kem() != kem || self.kem.kind == PreKeyKind::SignedEc {
             return Err(BadPreKey::Key);
         }
-        self.signature
-            .verify(by, PreKeyKind::SignedEc, self.id, &encode_key(&self.key))
+        let (ec, kem) = (encode_key(&self.signed.key), encode_kem_key(&self.kem.key));
+        match by {
+            PreKeyVerifier::Signal(identity) => {
+                let (PreKeySignature::Signal(of_ec), PreKeySignature::Signal(of_kem)) =
+                    (&self.signed.signature, &self.kem.signature)
+                else {
+                    return Err(BadPreKey::Signature);
+                };
+                xeddsa::verify_all(identity, [(&ec, of_ec), (&kem, of_kem)])
+                    .map_err(|_| BadPreKey::Signature)
+            }
+            PreKeyVerifier::Letterlock(verifying, now) => {
+                // SECURITY: knob 11 before the key is used; `non_canonical_bundle_key_is_refused` notices.
+                if !self.signed.key.is_canonical() {
+                    return Err(BadPreKey::Key);
+                }
+                let (signed, one) = (&self.signed, &self.kem);
+                let verify = |signature: &PreKeySignature, kind, id, key: &[u8]| {
+                    signature.verify(verifying, *now, kind, id, key)
+                };
+                verify(&signed.signature, PreKeyKind::SignedEc, signed.id, &ec)?;
+                verify(&one.signature, one.kind, one.id, &kem)
+            }
+        }
     }
+}
 
+impl SignedPreKeyPublic {
     fn write(&self, out: &mut Writer) {
         out.u32(self.id);
         out.array(&encode_key(&self.key));
@@ -329,14 +346,6 @@ impl SignedPreKeyPublic {
 }
 
 impl KemPreKeyPublic {
-    pub(crate) fn verify(&self, by: &PreKeyVerifier<'_>, kem: Kem) -> Result<(), BadPreKey> {
-        if self.key.kem() != kem || self.kind == PreKeyKind::SignedEc {
-            return Err(BadPreKey::Key);
-        }
-        self.signature
-            .verify(by, self.kind, self.id, &encode_kem_key(&self.key))
-    }
-
     fn write(&self, out: &mut Writer) {
         out.u32(self.id);
         out.u8(self.kind as u8);
