@@ -1,5 +1,6 @@
 //! Hashes, HMAC and HKDF.
 
+use crate::lc::Sha256;
 use crate::secret::Secret;
 use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroize as _;
@@ -9,22 +10,29 @@ fn hash<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) 
     for part in parts {
         context.update(part);
     }
-    to_array(context.finish().as_ref())
+    let mut out = [0; N];
+    put(&mut out, context.finish().as_ref());
+    out
 }
 
-/// The output of a fixed-length algorithm; the lengths agree by the tables above each call.
-fn to_array<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut out = [0; N];
-    for (to, from) in out.iter_mut().zip(bytes) {
-        *to = *from;
+/// Copies as many bytes as both have.
+fn put(to: &mut [u8], from: &[u8]) {
+    let length = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
+        to.copy_from_slice(from);
     }
-    out
 }
 
 /// SHA-256 (FIPS 180-4) over the concatenation of `parts`.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    hash(&digest::SHA256, parts)
+    let mut state = Sha256::new();
+    for part in parts {
+        state.update(part);
+    }
+    let mut out = [0; 32];
+    state.finish(&mut out);
+    out
 }
 
 /// SHA-512 (FIPS 180-4) over the concatenation of `parts`.
@@ -39,26 +47,86 @@ pub fn sha3_256(parts: &[&[u8]]) -> [u8; 32] {
     hash(&digest::SHA3_256, parts)
 }
 
-fn mac(key: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(key);
-    for part in parts {
-        context.update(part);
+/// HMAC (RFC 2104) with its key hashed in; H is the length of a tag.
+trait Hmac<const H: usize> {
+    fn new(key: &[u8]) -> Self;
+
+    /// The tag of the concatenation of `parts`.
+    fn tag<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Secret<H>;
+}
+
+/// HMAC-SHA-256 over AWS-LC's SHA-256. A message has seven of them, and AWS-LC's own HMAC takes longer to set up and
+/// to copy than to hash some bytes.
+struct HmacSha256 {
+    inner: Sha256,
+    outer: Sha256,
+}
+
+impl Hmac<32> for HmacSha256 {
+    fn new(key: &[u8]) -> Self {
+        let mut block = [0; 64];
+        if key.len() > block.len() {
+            put(&mut block, &sha256(&[key]));
+        } else {
+            put(&mut block, key);
+        }
+        let begin = |block: &mut [u8; 64], pad: u8| {
+            for byte in block.iter_mut() {
+                *byte ^= pad;
+            }
+            let mut state = Sha256::new();
+            state.update(block);
+            state
+        };
+        let inner = begin(&mut block, 0x36);
+        let outer = begin(&mut block, 0x36 ^ 0x5c);
+        block.zeroize();
+        Self { inner, outer }
     }
-    context.sign()
+
+    fn tag<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Secret<32> {
+        let mut inner = self.inner.clone();
+        for part in parts {
+            inner.update(part);
+        }
+        let inner = Secret::from_fn(|out| inner.finish(out));
+        let mut outer = self.outer.clone();
+        outer.update(inner.expose_secret());
+        Secret::from_fn(|out| outer.finish(out))
+    }
+}
+
+impl Hmac<64> for hmac::Key {
+    fn new(key: &[u8]) -> Self {
+        Self::new(hmac::HMAC_SHA512, key)
+    }
+
+    fn tag<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Secret<64> {
+        let mut context = hmac::Context::with_key(self);
+        for part in parts {
+            context.update(part);
+        }
+        Secret::from_fn(|out| put(out, context.sign().as_ref()))
+    }
 }
 
 /// HMAC-SHA-256 (RFC 2104) over the concatenation of `parts`.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    to_array(mac(&hmac::Key::new(hmac::HMAC_SHA256, key), parts).as_ref())
+    *hmac_sha256_secret(key, parts).expose_secret()
 }
 
 /// HMAC-SHA-256 as a key.
 #[must_use]
 pub fn hmac_sha256_secret(key: &[u8], parts: &[&[u8]]) -> Secret<32> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    let tag = mac(&key, parts);
-    Secret::from_fn(|out| *out = to_array(tag.as_ref()))
+    HmacSha256::new(key).tag(parts.iter().copied())
+}
+
+/// HMAC-SHA-256 of each message as a key of its own.
+#[must_use]
+pub fn hmac_sha256_secrets<const N: usize>(key: &[u8], messages: [&[u8]; N]) -> [Secret<32>; N] {
+    let key = HmacSha256::new(key);
+    messages.map(|message| key.tag([message]))
 }
 
 /// HKDF with SHA-256 (RFC 5869) of at most 255 × 32 bytes.
@@ -67,7 +135,7 @@ pub fn hmac_sha256_secret(key: &[u8], parts: &[&[u8]]) -> Secret<32> {
 /// 32 zero bytes.
 #[must_use]
 pub fn hkdf_sha256<const L: usize>(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -> Secret<L> {
-    hkdf::<L, 32>(hmac::HMAC_SHA256, salt, ikm, info)
+    hkdf::<HmacSha256, L, 32>(salt, ikm, info)
 }
 
 /// HKDF with SHA-512 (RFC 5869) of at most 255 × 64 bytes.
@@ -75,15 +143,13 @@ pub fn hkdf_sha256<const L: usize>(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -
 /// *Formula*: as [`hkdf_sha256`].
 #[must_use]
 pub fn hkdf_sha512<const L: usize>(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -> Secret<L> {
-    hkdf::<L, 64>(hmac::HMAC_SHA512, salt, ikm, info)
+    hkdf::<hmac::Key, L, 64>(salt, ikm, info)
 }
 
 /// HKDF-Extract with SHA-512 (RFC 5869, section 2.2); an empty salt means 64 zero bytes.
 #[must_use]
 pub(crate) fn hkdf_extract_sha512(salt: &[u8], ikm: &[&[u8]]) -> Secret<64> {
-    let salt = if salt.is_empty() { &[0; 64][..] } else { salt };
-    let tag = mac(&hmac::Key::new(hmac::HMAC_SHA512, salt), ikm);
-    Secret::from_fn(|out| *out = to_array(tag.as_ref()))
+    extract::<hmac::Key, 64>(salt, ikm)
 }
 
 /// HKDF-Expand with SHA-512 (RFC 5869, section 2.3).
@@ -95,40 +161,34 @@ pub(crate) fn hkdf_expand_sha512<const L: usize>(prk: &Secret<64>, info: &[&[u8]
 /// HKDF-Expand with SHA-512 of a pseudorandom key of any length.
 #[must_use]
 pub(crate) fn hkdf_expand_sha512_of<const L: usize>(prk: &[u8], info: &[&[u8]]) -> Secret<L> {
-    expand::<L, 64>(&hmac::Key::new(hmac::HMAC_SHA512, prk), info)
+    expand::<hmac::Key, L, 64>(prk, info)
 }
 
-fn hkdf<const L: usize, const H: usize>(
-    algorithm: hmac::Algorithm,
+fn hkdf<M: Hmac<H>, const L: usize, const H: usize>(
     salt: &[u8],
     ikm: &[&[u8]],
     info: &[&[u8]],
 ) -> Secret<L> {
-    let zeros = [0; H];
-    let salt = if salt.is_empty() { &zeros[..] } else { salt };
-    let prk = mac(&hmac::Key::new(algorithm, salt), ikm);
-    expand::<L, H>(&hmac::Key::new(algorithm, prk.as_ref()), info)
+    expand::<M, L, H>(extract::<M, H>(salt, ikm).expose_secret(), info)
 }
 
-fn expand<const L: usize, const H: usize>(prk: &hmac::Key, info: &[&[u8]]) -> Secret<L> {
+/// A salt of zeros and none are one key of HMAC.
+fn extract<M: Hmac<H>, const H: usize>(salt: &[u8], ikm: &[&[u8]]) -> Secret<H> {
+    M::new(salt).tag(ikm.iter().copied())
+}
+
+fn expand<M: Hmac<H>, const L: usize, const H: usize>(prk: &[u8], info: &[&[u8]]) -> Secret<L> {
     const { assert!(L <= 255 * H, "RFC 5869, section 2.3: L <= 255 * HashLen") };
+    let key = M::new(prk);
     Secret::from_fn(|out| {
-        let mut block = [0_u8; H];
+        let mut previous: Option<Secret<H>> = None;
         for (counter, chunk) in (1_u8..=255).zip(out.chunks_mut(H)) {
-            let mut context = hmac::Context::with_key(prk);
-            if counter > 1 {
-                context.update(&block);
-            }
-            for part in info {
-                context.update(part);
-            }
-            context.update(&[counter]);
-            block = to_array(context.sign().as_ref());
-            for (to, from) in chunk.iter_mut().zip(&block) {
-                *to = *from;
-            }
+            let before = previous.as_ref().map(|block| &block.expose_secret()[..]);
+            let parts = before.into_iter().chain(info.iter().copied());
+            let block = key.tag(parts.chain([&[counter][..]]));
+            put(chunk, block.expose_secret());
+            previous = Some(block);
         }
-        block.zeroize();
     })
 }
 

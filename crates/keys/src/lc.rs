@@ -1,4 +1,5 @@
-//! The few functions of AWS-LC that aws-lc-rs does not offer: raw X25519, and ML-KEM with given randomness.
+//! The few functions of AWS-LC that aws-lc-rs does not offer: raw X25519, ML-KEM with given randomness, and SHA-256
+//! whose state can be copied without an allocation.
 //!
 //! The engine draws all randomness itself, so key generation and encapsulation must take theirs as an
 //! argument. This is the only file of the project with `unsafe`.
@@ -9,7 +10,9 @@
 
 use crate::secret::{Secret, SecretBytes};
 use aws_lc_sys as sys;
+use std::mem::MaybeUninit;
 use std::ptr;
+use zeroize::Zeroize as _;
 
 /// The ML-KEM parameter sets of FIPS 203 that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,40 @@ pub(crate) fn x25519_public(private: &[u8; 32]) -> [u8; 32] {
     // SAFETY: both pointers are to 32 bytes, as X25519_public_from_private writes and reads.
     unsafe { sys::X25519_public_from_private(public.as_mut_ptr(), private.as_ptr()) };
     public
+}
+
+/// SHA-256 (FIPS 180-4) in progress. Its state may stand for a key, so it is wiped.
+#[derive(Clone)]
+pub(crate) struct Sha256(sys::SHA256_CTX);
+
+impl Drop for Sha256 {
+    fn drop(&mut self) {
+        self.0.h.zeroize();
+        self.0.data.zeroize();
+    }
+}
+
+impl Sha256 {
+    pub(crate) fn new() -> Self {
+        let mut state = MaybeUninit::uninit();
+        // SAFETY: SHA256_Init writes the whole state, and never fails.
+        let state = unsafe {
+            sys::SHA256_Init(state.as_mut_ptr());
+            state.assume_init()
+        };
+        Self(state)
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        // SAFETY: the state was initialised; the pointer is to as many bytes as the length says, of which none are
+        // read if it is zero.
+        unsafe { sys::SHA256_Update(&raw mut self.0, bytes.as_ptr().cast(), bytes.len()) };
+    }
+
+    pub(crate) fn finish(mut self, out: &mut [u8; 32]) {
+        // SAFETY: the state was initialised; SHA256_Final writes 32 bytes.
+        unsafe { sys::SHA256_Final(out.as_mut_ptr(), &raw mut self.0) };
+    }
 }
 
 struct Context(*mut sys::EVP_PKEY_CTX);

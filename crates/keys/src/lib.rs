@@ -34,7 +34,8 @@ pub use aead::{GcmKey, OpenError, TAG_LEN, cbc_decrypt, cbc_encrypt, gcm_open, g
 pub use argon::{ArgonParams, BadParams, argon2id};
 pub use id::{AccountId, BlobId, DeviceId, LetterId, MessageId, QueueId, Timestamp};
 pub use kdf::{
-    hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, sha3_256, sha256, sha512,
+    hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, hmac_sha256_secrets, sha3_256,
+    sha256, sha512,
 };
 pub use label::Label;
 pub use safety_number::{VerificationCode, VerificationError, safety_number};

@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::root::TheirRatchetKey;
-use keys::{Secret, hmac_sha256_secret};
+use keys::{Secret, hmac_sha256_secrets};
 use std::collections::BTreeMap;
 
 /// A chain key.
@@ -50,11 +50,8 @@ pub(crate) enum NoSeed {
 impl ChainKey {
     /// *Formula*: `seed = HMAC(ck, 01)`, `ck' = HMAC(ck, 02)`.
     fn step(&self) -> (Seed, Self) {
-        let key = self.0.expose_secret();
-        (
-            Seed(hmac_sha256_secret(key, &[&[1]])),
-            Self(hmac_sha256_secret(key, &[&[2]])),
-        )
+        let [seed, next] = hmac_sha256_secrets(self.0.expose_secret(), [&[1], &[2]]);
+        (Seed(seed), Self(next))
     }
 }
 
