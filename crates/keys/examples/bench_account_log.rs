@@ -4,6 +4,7 @@
 //! of wall-clock time; a stranger's verification uses two threads.
 #![allow(
     clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a benchmark"
