@@ -75,6 +75,12 @@ pub struct Storage {
     pub tickets: u64,
     /// Blobs. Default: 1 million.
     pub blobs: u64,
+    /// Heads. Default: 1 million.
+    pub heads: u64,
+    /// Bytes of the bodies of all heads. Default: 8 GiB.
+    pub head_bytes: u64,
+    /// Locks. Default: 1 million.
+    pub locks: u64,
     /// Bytes of one blob. Default: 8 GiB.
     pub blob_bytes: u64,
     /// Bytes of all blobs. Default: 64 GiB.
@@ -117,6 +123,9 @@ impl Default for Storage {
             accounts: 1_000_000,
             tickets: 1_000_000,
             blobs: 1_000_000,
+            heads: 1_000_000,
+            head_bytes: 8 << 30,
+            locks: 1_000_000,
             blob_bytes: 8 << 30,
             all_blob_bytes: 64 << 30,
             database_bytes: 0,

@@ -26,6 +26,10 @@ pub struct InspectReport {
     pub one_time_pre_keys: u64,
     /// Tickets of invites that are remembered.
     pub tickets: u64,
+    /// Heads, and what is remembered of deleted ones.
+    pub heads: u64,
+    /// Locks.
+    pub locks: u64,
 }
 
 /// A registered account.

@@ -1,7 +1,7 @@
 //! The relay: it stores sealed bodies in queues, pre-keys, blobs and account logs, and reads none of it.
 //!
 //! ```text
-//!   TCP ─► TLS 1.3 ─► HTTP/1.1 ─┬─► WebSocket: frames ─► queues, directory, prekeys, tickets ─┐
+//!   TCP ─► TLS 1.3 ─► HTTP/1.1 ─┬─► WebSocket: frames ─► queues, directory, prekeys, heads … ─┐
 //!                               └─► blobs, health, metrics                                    ▼
 //!   subscribers ◄── mailbox ◄── delivery ◄──────────────────────────────── store: one writer, one reader
 //! ```
@@ -11,8 +11,10 @@ mod blobs;
 mod config;
 mod delivery;
 mod directory;
+mod heads;
 mod inspect;
 mod limits;
+mod locks;
 mod mailbox;
 mod metrics;
 mod os;

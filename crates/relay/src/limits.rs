@@ -55,6 +55,10 @@ pub(crate) const DUPLICATE_SECONDS: u64 = 7 * 24 * 3600;
 pub(crate) const TAKEN_KEY_SECONDS: u64 = 90 * 24 * 3600;
 /// One-time pre-keys of one kind that a device may have here.
 pub(crate) const ONE_TIME_KEYS: u32 = 1_000;
+/// Attempts to store what was checked against a log that is changed meanwhile.
+pub(crate) const LOG_ATTEMPTS: u32 = 4;
+/// Seconds a head is kept after it was last written.
+pub(crate) const HEAD_SECONDS: u64 = 400 * 24 * 3600;
 /// Longest life of a ticket in seconds.
 pub(crate) const TICKET_SECONDS: u64 = 31 * 24 * 3600;
 /// Bytes of an upload between two flushes to the disk.

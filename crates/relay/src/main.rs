@@ -143,7 +143,11 @@ fn show(wish: &Inspect) -> Result<(), Box<dyn Error>> {
         writeln!(out, "{row}")?;
     }
     let (keys, tickets) = (report.one_time_pre_keys, report.tickets);
-    writeln!(out, "{keys} one-time pre-keys, {tickets} tickets")?;
+    let (heads, locks) = (report.heads, report.locks);
+    writeln!(
+        out,
+        "{keys} one-time pre-keys, {tickets} tickets, {heads} heads, {locks} locks"
+    )?;
     Ok(())
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     pub(crate) blob_bytes_in: AtomicU64,
     pub(crate) blob_bytes_out: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
+    pub(crate) heads_written: AtomicU64,
+    pub(crate) lock_keys: AtomicU64,
 }
 
 /// Adds to a number.

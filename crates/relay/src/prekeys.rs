@@ -1,44 +1,62 @@
 //! Requests about pre-keys.
 
 use crate::directory;
+use crate::limits;
 use crate::os;
 use crate::refusal;
 use crate::state::State;
+use crate::store::Published;
 use keys::{HybridSignature, QueueId, label};
 use wire::{Bundle, FrontDoor, PreKeyCounts, RefusalKind, Reply, SendToken};
 
-/// Stores pre-keys, if the device of the account's log signed them.
+/// Stores pre-keys, if a device in force signed them.
 pub(crate) async fn publish(state: &State, request: wire::PublishPreKeys) -> Reply {
+    for _ in 0..limits::LOG_ATTEMPTS {
+        if let Some(reply) = try_publish(state, &request).await {
+            return reply;
+        }
+    }
+    directory::changed_meanwhile()
+}
+
+/// The reply, or nothing if the log changed meanwhile.
+async fn try_publish(state: &State, request: &wire::PublishPreKeys) -> Option<Reply> {
     let known = match state.store.log_by_account(request.account).await {
-        Ok(Some(known)) => known,
-        Ok(None) => return refusal::of(RefusalKind::NotFound, "no such account"),
-        Err(_) => return refusal::storage(),
+        Ok(Some(known)) => known.log,
+        Ok(None) => return Some(refusal::of(RefusalKind::NotFound, "no such account")),
+        Err(_) => return Some(refusal::storage()),
     };
-    let Some(log) = directory::verified(known.log, Some(request.account), None).await else {
-        return refusal::storage();
+    let Some(log) = directory::verified(known.clone(), Some(request.account)).await else {
+        return Some(refusal::storage());
     };
     let Some(device) = log.device(&request.device) else {
-        return refusal::of(RefusalKind::NotFound, "no such device");
+        return Some(refusal::of(RefusalKind::NotFound, "no such device"));
     };
     // SECURITY: only the device speaks for itself; `pre_keys_of_another_device_are_refused` notices.
     let signed =
         HybridSignature::from_bytes(log.suite(), &request.signature).is_ok_and(|signature| {
             device
                 .verifying_key()
-                .verify(label::PUBLISH, &wire::publish_message(&request), &signature)
+                .verify(label::PUBLISH, &wire::publish_message(request), &signature)
                 .is_ok()
         });
     if !signed {
-        return refusal::of(RefusalKind::Forbidden, "the signature does not hold");
+        return Some(refusal::of(
+            RefusalKind::Forbidden,
+            "the signature does not hold",
+        ));
     }
-    match state.store.publish(request, os::now()).await {
-        Ok(Some((one_time_ec, one_time_kem))) => Reply::PreKeyCounts(PreKeyCounts {
-            one_time_ec,
-            one_time_kem,
-        }),
-        Ok(None) => refusal::of(RefusalKind::Quota, "too many one-time pre-keys"),
-        Err(_) => refusal::storage(),
-    }
+    Some(
+        match state.store.publish(request.clone(), known, os::now()).await {
+            Ok(Published::OtherLog) => return None,
+            Ok(Published::Done(one_time_ec, one_time_kem)) => Reply::PreKeyCounts(PreKeyCounts {
+                one_time_ec,
+                one_time_kem,
+            }),
+            Ok(Published::TooMany) => refusal::of(RefusalKind::Quota, "too many one-time pre-keys"),
+            Err(_) => refusal::storage(),
+        },
+    )
 }
 
 /// Counts the one-time pre-keys that are left.

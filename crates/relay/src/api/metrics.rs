@@ -70,7 +70,7 @@ fn gauges(state: &State) -> [Named; 5] {
     ]
 }
 
-fn counters(state: &State) -> [Named; 13] {
+fn counters(state: &State) -> [Named; 15] {
     let (_, _, delivered) = state.delivery.numbers();
     let (commits, failures) = state.store.transactions();
     let numbers = &state.metrics;
@@ -125,6 +125,16 @@ fn counters(state: &State) -> [Named; 13] {
             read(&numbers.blob_bytes_out),
         ),
         ("connections_refused", "Connections refused", refused),
+        (
+            "heads_written",
+            "Heads made, replaced or written again",
+            read(&numbers.heads_written),
+        ),
+        (
+            "lock_keys",
+            "Keys of locks given out",
+            read(&numbers.lock_keys),
+        ),
         ("commits", "Transactions", commits),
         ("commit_failures", "Transactions that failed", failures),
     ]

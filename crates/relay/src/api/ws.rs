@@ -11,7 +11,7 @@ use crate::os;
 use crate::queues::{self, AcknowledgeJob, SendJob};
 use crate::refusal;
 use crate::state::{State, fetch, stopped};
-use crate::{directory, prekeys, tickets};
+use crate::{directory, heads, locks, prekeys, tickets};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use std::net::IpAddr;
@@ -327,12 +327,22 @@ async fn answer(state: &State, request: Request) -> Reply {
         Request::DeleteQueue(request) => queues::delete(state, &request).await,
         Request::Register(request) => directory::register(state, request).await,
         Request::AppendLog(request) => directory::append(state, request).await,
+        Request::AppendEntries(request) => directory::append_entries(state, request).await,
         Request::FetchLog(request) => directory::fetch(state, request).await,
+        Request::CheckLog(request) => directory::check(state, request).await,
         Request::PublishPreKeys(request) => prekeys::publish(state, request).await,
         Request::PreKeyCount(request) => prekeys::count(state, request).await,
         Request::FetchBundle(request) => prekeys::take(state, request).await,
         Request::CreateTicket(request) => tickets::create(state, request).await,
         Request::RedeemTicket(request) => tickets::redeem(state, request).await,
+        Request::PutHead(request) => heads::put(state, request).await,
+        Request::FetchHead(request) => heads::fetch(state, request).await,
+        Request::DeleteHead(request) => heads::delete(state, request).await,
+        Request::PutLock(request) => locks::put(state, request).await,
+        Request::OpenLock(request) => locks::open(state, request).await,
+        Request::CancelLock(request) => locks::cancel(state, request).await,
+        Request::LockStatus(request) => locks::status(state, request).await,
+        Request::DeleteLock(request) => locks::delete(state, request).await,
         _ => refusal::of(RefusalKind::Malformed, "not a request of this version"),
     }
 }

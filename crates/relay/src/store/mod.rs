@@ -3,6 +3,7 @@
 mod embedded;
 
 pub(crate) use embedded::{
-    BlobRecord, Created, Job, Letter, LogRecord, Noted, Registered, Sent, Store, Threads, Ticket,
-    Tx, acknowledge, exists, inspect, letters, make_code, send,
+    BlobRecord, Closing, Created, HeadPut, Job, Letter, LockPut, LogRecord, Noted, Opening,
+    Published, Registered, Sent, Store, Threads, Ticket, Tx, acknowledge, exists, inspect, letters,
+    make_code, send,
 };

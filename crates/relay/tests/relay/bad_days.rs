@@ -222,6 +222,27 @@ async fn expired_letters_are_deleted_and_leave_a_visible_gap() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_form_gets_the_new_tables() {
+    let (mut house, mut rng) = (House::open().await, rng(9));
+    let mut peer = house.peer().await;
+    let queue = Queue::create(&mut rng, &mut peer).await;
+    peer.sent(send(&queue, 1)).await;
+    house.stop().await;
+    let sql = rusqlite::Connection::open(house.database()).unwrap();
+    sql.execute_batch("DROP TABLE heads; DROP TABLE locks; PRAGMA user_version = 1;")
+        .unwrap();
+    let report = letterlock_relay::inspect(house.data()).unwrap();
+    assert_eq!((report.heads, report.locks), (0, 0));
+    house.start().await;
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('heads', 'locks')";
+    let made: u64 = sql.query_row(tables, [], |row| row.get(0)).unwrap();
+    assert_eq!(made, 2);
+    let mut peer = house.peer().await;
+    queue.subscribe(&mut peer).await;
+    assert_eq!(peer.delivery().await.seq, 1);
+}
+
+#[tokio::test]
 async fn a_database_of_another_form_is_left_alone() {
     let mut house = House::open().await;
     house.stop().await;

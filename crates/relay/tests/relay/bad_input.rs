@@ -16,6 +16,25 @@ fn frames(queue: &Queue, account: &Account) -> Vec<Vec<u8>> {
         queue.creation(),
         account.registration("alice"),
         Request::PublishPreKeys(account.publication(0, 2)),
+        Request::AppendEntries(wire::AppendEntries {
+            account: account.id,
+            after: 1,
+            entries: account.log[5..].to_vec(),
+        }),
+        Request::PutHead(wire::PutHead {
+            public_key: [1; 32],
+            version: 2,
+            previous: 1,
+            body: vec![2; 3000],
+            signature: [3; 64],
+        }),
+        Request::PutLock(wire::PutLock {
+            public_key: [1; 32],
+            key: wire::LockKey::from_bytes([2; 32]),
+            token_hash: [3; 32],
+            delay_seconds: 60,
+            signature: [4; 64],
+        }),
     ];
     let numbered = requests.into_iter().zip(1..);
     numbered

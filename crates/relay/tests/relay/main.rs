@@ -14,9 +14,12 @@ mod bad_input;
 mod blobs;
 mod bounds;
 mod directory;
+mod heads;
 #[path = "../../benches/load/mod.rs"]
 mod load;
 mod load_generator;
+mod locks;
+mod logs;
 mod operator;
 mod prekeys;
 mod queues;

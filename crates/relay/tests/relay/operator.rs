@@ -133,6 +133,22 @@ async fn what_allows_something_is_never_stored() {
         expires: peer.welcome.time.saturating_add(3600),
     }))
     .await;
+    let (seed, token) = (keys::Secret::from_fn(|seed| seed.fill(9)), [0x73; 32]);
+    let mut lock = wire::PutLock {
+        public_key: keys::ed25519::public(&seed),
+        key: wire::LockKey::from_bytes([0x74; 32]),
+        token_hash: keys::sha256(&[&token]),
+        delay_seconds: 3600,
+        signature: [0; 64],
+    };
+    lock.signature = keys::ed25519::sign(&seed, &wire::put_lock_message(&lock));
+    let open = wire::OpenLock {
+        id: wire::lock_id(&lock.public_key),
+        token: wire::LockToken::from_bytes(token),
+    };
+    peer.ask(Request::PutLock(lock)).await;
+    let opening = peer.ask(Request::OpenLock(open)).await;
+    assert!(matches!(opening, wire::Reply::LockState(_)));
     let redeem = wire::RedeemTicket { ticket, nonce };
     peer.ask(Request::RedeemTicket(redeem)).await;
     let code = letterlock_relay::make_registration_code(house.data(), 3600).unwrap();
@@ -144,6 +160,7 @@ async fn what_allows_something_is_never_stored() {
         for (what, secret) in [
             ("a send token", &queue.token.as_bytes()[..]),
             ("a ticket", &ticket),
+            ("the token of a lock", &token),
             ("a registration code", code.as_bytes()),
             ("a challenge", challenge),
             ("an address", b"127.0.0.1"),
@@ -194,7 +211,7 @@ async fn no_table_joins_a_queue_to_an_account() {
             .collect();
         let of = |names: &[&str]| columns.iter().any(|column| names.contains(&&column[..]));
         let queue = of(&["queue", "queue_id"]);
-        let account = of(&["account", "name", "device"]);
+        let account = of(&["account", "name", "device", "head", "lock"]);
         assert!(!(queue && account), "{table}");
         // The one queue that an account names itself, for first letters.
         assert!(!of(&["front_door"]) || table == "devices");

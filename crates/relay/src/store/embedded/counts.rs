@@ -9,6 +9,10 @@ pub(super) enum Table {
     Accounts,
     Tickets,
     Blobs,
+    Heads,
+    /// The bytes of all heads, not their number.
+    HeadBytes,
+    Locks,
 }
 
 /// Numbers of rows as of the transaction under way; forgotten when one fails.
@@ -18,6 +22,9 @@ pub(super) struct Counts {
     accounts: Option<u64>,
     tickets: Option<u64>,
     blobs: Option<u64>,
+    heads: Option<u64>,
+    head_bytes: Option<u64>,
+    locks: Option<u64>,
 }
 
 impl Counts {
@@ -33,17 +40,34 @@ impl Counts {
         table: Table,
         max: u64,
     ) -> rusqlite::Result<bool> {
+        self.has_room_for(sql, table, 1, max)
+    }
+
+    /// Whether so much more may come to a table.
+    pub(super) fn has_room_for(
+        &mut self,
+        sql: &Connection,
+        table: Table,
+        more: usize,
+        max: u64,
+    ) -> rusqlite::Result<bool> {
         let rows = match *self.of(table) {
             Some(rows) => rows,
             None => *self.of(table).insert(count(sql, table)?),
         };
-        Ok(rows < max)
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        Ok(rows.saturating_add(more) <= max)
     }
 
     /// A row came.
     pub(super) fn came(&mut self, table: Table) {
+        self.came_by(table, 1);
+    }
+
+    /// So much came.
+    pub(super) fn came_by(&mut self, table: Table, more: usize) {
         if let Some(rows) = self.of(table) {
-            *rows = rows.saturating_add(1);
+            *rows = rows.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
         }
     }
 
@@ -60,6 +84,9 @@ impl Counts {
             Table::Accounts => &mut self.accounts,
             Table::Tickets => &mut self.tickets,
             Table::Blobs => &mut self.blobs,
+            Table::Heads => &mut self.heads,
+            Table::HeadBytes => &mut self.head_bytes,
+            Table::Locks => &mut self.locks,
         }
     }
 }
@@ -70,6 +97,9 @@ fn count(sql: &Connection, table: Table) -> rusqlite::Result<u64> {
         Table::Accounts => "SELECT count(*) FROM accounts",
         Table::Tickets => "SELECT count(*) FROM tickets",
         Table::Blobs => "SELECT count(*) FROM blobs",
+        Table::Heads => "SELECT count(*) FROM heads",
+        Table::HeadBytes => "SELECT coalesce(sum(length(body)), 0) FROM heads",
+        Table::Locks => "SELECT count(*) FROM locks",
     };
     sql.query_row(rows, [], |row| row.get(0))
 }

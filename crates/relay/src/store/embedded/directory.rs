@@ -1,8 +1,9 @@
 //! Names, account logs, registration codes.
 
 use super::counts::Table;
+use super::prekeys;
 use super::writer::Tx;
-use keys::{AccountId, Timestamp};
+use keys::{AccountId, DeviceId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// A registered account.
@@ -111,18 +112,31 @@ pub(crate) fn register(
     Ok(Registered::Done)
 }
 
-/// Replaces a log, if it is still the one that the new one was checked against.
+/// Replaces a log, if it is still the one that the new one was checked against, and drops the pre-keys of devices
+/// that are gone.
 pub(crate) fn append(
     tx: &mut Tx<'_>,
     account: &AccountId,
     before: &[u8],
     log: &[u8],
+    gone: &[DeviceId],
 ) -> rusqlite::Result<bool> {
     let changed = tx
         .sql
         .prepare_cached("UPDATE accounts SET log = ?3 WHERE account = ?1 AND log = ?2")?
         .execute(params![account.as_bytes(), before, log])?;
+    if changed == 1 {
+        for device in gone {
+            prekeys::forget(tx.sql, account, device)?;
+        }
+    }
     Ok(changed == 1)
+}
+
+/// Whether an account still has this log.
+pub(super) fn has_log(sql: &Connection, account: &AccountId, log: &[u8]) -> rusqlite::Result<bool> {
+    sql.prepare_cached("SELECT 1 FROM accounts WHERE account = ?1 AND log = ?2")?
+        .exists(params![account.as_bytes(), log])
 }
 
 /// Stores a code of the operator.

@@ -23,6 +23,18 @@ pub(crate) fn inspect(data: &Path) -> rusqlite::Result<InspectReport> {
             |row| row.get(0),
         )?,
         tickets: sql.query_row("SELECT count(*) FROM tickets", [], |row| row.get(0))?,
+        heads: rows(&sql, "heads")?,
+        locks: rows(&sql, "locks")?,
+    })
+}
+
+/// The rows of a table that a store of version 1, which no relay has opened since, does not have.
+fn rows(sql: &Connection, table: &str) -> rusqlite::Result<u64> {
+    if !sql.table_exists(None, table)? {
+        return Ok(0);
+    }
+    sql.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+        row.get(0)
     })
 }
 

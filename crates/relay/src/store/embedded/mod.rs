@@ -3,7 +3,9 @@
 mod blobs;
 mod counts;
 mod directory;
+mod heads;
 mod inspect;
+mod locks;
 mod prekeys;
 mod queues;
 mod schema;
@@ -12,8 +14,10 @@ mod writer;
 
 pub(crate) use blobs::BlobRecord;
 pub(crate) use directory::{LogRecord, Registered};
+pub(crate) use heads::HeadPut;
 pub(crate) use inspect::{inspect, make_code};
-pub(crate) use prekeys::BundleParts;
+pub(crate) use locks::{Closing, LockPut, Opening};
+pub(crate) use prekeys::{BundleParts, Published};
 pub(crate) use queues::{Created, Letter, QueueRecord, Sent};
 pub(crate) use tickets::{Noted, Ticket};
 pub(crate) use writer::{Job, Tx};
@@ -234,14 +238,15 @@ impl Store {
             .await
     }
 
-    /// Replaces a log, if it is still `before`.
+    /// Replaces a log, if it is still `before`, and drops the pre-keys of devices that are gone.
     pub(crate) async fn append_log(
         &self,
         account: AccountId,
         before: Vec<u8>,
         log: Vec<u8>,
+        gone: Vec<DeviceId>,
     ) -> Result<bool, StoreError> {
-        self.write(move |tx| directory::append(tx, &account, &before, &log))
+        self.write(move |tx| directory::append(tx, &account, &before, &log, &gone))
             .await
     }
 
@@ -259,13 +264,14 @@ impl Store {
             .await
     }
 
-    /// Stores a verified publication; nothing if it would be too many keys.
+    /// Stores a publication that was verified with a log, if that still is the account's.
     pub(crate) async fn publish(
         &self,
         request: wire::PublishPreKeys,
+        log: Vec<u8>,
         now: Timestamp,
-    ) -> Result<Option<(u32, u32)>, StoreError> {
-        self.write(move |tx| prekeys::publish(tx, &request, now))
+    ) -> Result<Published, StoreError> {
+        self.write(move |tx| prekeys::publish(tx, &request, &log, now))
             .await
     }
 
@@ -309,6 +315,73 @@ impl Store {
     ) -> Result<Ticket, StoreError> {
         self.write(move |tx| tickets::redeem(tx, &request.ticket, &request.nonce, now))
             .await
+    }
+
+    /// Stores a head whose signature holds.
+    pub(crate) async fn put_head(
+        &self,
+        request: wire::PutHead,
+        now: Timestamp,
+    ) -> Result<HeadPut, StoreError> {
+        self.write(move |tx| heads::put(tx, &request, now)).await
+    }
+
+    /// Finds a head.
+    pub(crate) async fn head(&self, id: [u8; 32]) -> Result<Option<wire::Head>, StoreError> {
+        self.read(move |sql| heads::find(sql, &id)).await
+    }
+
+    /// Deletes a head of a version; false means that another version is there.
+    pub(crate) async fn delete_head(
+        &self,
+        id: [u8; 32],
+        version: u64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| heads::delete(tx, &id, version, now))
+            .await
+    }
+
+    /// Makes a lock whose signature holds.
+    pub(crate) async fn put_lock(
+        &self,
+        request: wire::PutLock,
+        now: Timestamp,
+    ) -> Result<LockPut, StoreError> {
+        self.write(move |tx| locks::put(tx, &request, now)).await
+    }
+
+    /// Begins to open a lock, or gives its key out.
+    pub(crate) async fn open_lock(
+        &self,
+        id: [u8; 32],
+        token_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Opening, StoreError> {
+        self.write(move |tx| locks::open(tx, &id, &token_hash, now))
+            .await
+    }
+
+    /// Closes a lock that opens at a time.
+    pub(crate) async fn cancel_lock(
+        &self,
+        id: [u8; 32],
+        opens_at: Timestamp,
+    ) -> Result<Closing, StoreError> {
+        self.write(move |tx| locks::cancel(tx, &id, opens_at)).await
+    }
+
+    /// When a lock opens, if there is one and if it does.
+    pub(crate) async fn lock_status(
+        &self,
+        id: [u8; 32],
+    ) -> Result<Option<Option<Timestamp>>, StoreError> {
+        self.read(move |sql| locks::status(sql, &id)).await
+    }
+
+    /// Deletes a lock.
+    pub(crate) async fn delete_lock(&self, id: [u8; 32]) -> Result<(), StoreError> {
+        self.write(move |tx| locks::delete(tx, &id)).await
     }
 
     /// Finds a blob.
@@ -362,6 +435,7 @@ impl Store {
             .write(move |tx| queues::sweep(tx, now, retention))
             .await?
         {}
+        while self.write(move |tx| heads::sweep(tx, now)).await? {}
         self.write(move |tx| {
             prekeys::sweep(tx.sql, now)?;
             tickets::sweep(tx, now)

@@ -1,5 +1,6 @@
 //! Pre-keys: one-time ones leave once and never again.
 
+use super::directory;
 use super::writer::Tx;
 use crate::limits;
 use keys::{AccountId, DeviceId, Timestamp};
@@ -25,6 +26,17 @@ pub(crate) struct BundleParts {
     pub(crate) front_door: [u8; 48],
 }
 
+/// How a publication ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// So many one-time keys are left, EC and KEM.
+    Done(u32, u32),
+    /// They would be too many.
+    TooMany,
+    /// The log that it was verified with is not the account's any more.
+    OtherLog,
+}
+
 fn device(
     sql: &Connection,
     account: &AccountId,
@@ -37,12 +49,18 @@ fn device(
         .optional()
 }
 
-/// Stores a verified publication and returns what is left of each kind, or nothing if that would be too much.
+/// Stores a publication that was verified with a log.
 pub(crate) fn publish(
     tx: &mut Tx<'_>,
     request: &wire::PublishPreKeys,
+    log: &[u8],
     now: Timestamp,
-) -> rusqlite::Result<Option<(u32, u32)>> {
+) -> rusqlite::Result<Published> {
+    // SECURITY: the device may have been revoked since its signature was verified;
+    // `no_publication_slips_past_a_revocation` notices.
+    if !directory::has_log(tx.sql, &request.account, log)? {
+        return Ok(Published::OtherLog);
+    }
     let known = device(tx.sql, &request.account, &request.device)?;
     if let (Some(known), false) = (known, request.replace_one_time) {
         let (ec, kem) = left(tx.sql, known)?;
@@ -50,7 +68,7 @@ pub(crate) fn publish(
             count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX)) > limits::ONE_TIME_KEYS
         };
         if beyond(ec, request.one_time_ec.len()) || beyond(kem, request.one_time_kem.len()) {
-            return Ok(None);
+            return Ok(Published::TooMany);
         }
     }
     let door = [
@@ -102,7 +120,23 @@ pub(crate) fn publish(
                 ])?;
         }
     }
-    left(tx.sql, device).map(Some)
+    left(tx.sql, device).map(|(ec, kem)| Published::Done(ec, kem))
+}
+
+/// Forgets a device: it is not in force any more, or has other keys now.
+pub(super) fn forget(
+    sql: &Connection,
+    account: &AccountId,
+    name: &DeviceId,
+) -> rusqlite::Result<()> {
+    let Some(device) = device(sql, account, name)? else {
+        return Ok(());
+    };
+    sql.prepare_cached("DELETE FROM one_time_keys WHERE device = ?1")?
+        .execute([device])?;
+    sql.prepare_cached("DELETE FROM devices WHERE id = ?1")?
+        .execute([device])
+        .map(drop)
 }
 
 fn left(sql: &Connection, device: i64) -> rusqlite::Result<(u32, u32)> {

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
 /// Version of the tables.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
+/// What came with version 1.
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 
@@ -84,6 +85,29 @@ CREATE TABLE blobs (
 ) WITHOUT ROWID;
 ";
 
+/// What came with version 2.
+const HEADS_AND_LOCKS: &str = "
+CREATE TABLE heads (
+    id INTEGER PRIMARY KEY,
+    head BLOB NOT NULL UNIQUE,
+    public_key BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    signature BLOB NOT NULL,
+    hour INTEGER NOT NULL,
+    body BLOB
+);
+CREATE INDEX heads_hour ON heads (hour);
+CREATE TABLE locks (
+    lock BLOB PRIMARY KEY,
+    lock_key BLOB NOT NULL,
+    token_hash BLOB NOT NULL,
+    delay INTEGER NOT NULL,
+    opens_at INTEGER,
+    hour INTEGER NOT NULL
+) WITHOUT ROWID;
+";
+
 /// The database file of a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {
     data.join("relay.db")
@@ -119,6 +143,9 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
             "INSERT INTO meta VALUES ('relay_id', ?1), ('version', 1)",
             params![os::random::<16>()],
         )?;
+    }
+    if known == 0 || known == 1 {
+        tables.execute_batch(HEADS_AND_LOCKS)?;
         tables.pragma_update(None, "user_version", SCHEMA)?;
     } else if known != SCHEMA {
         return Err(rusqlite::Error::SqliteFailure(

@@ -14,12 +14,26 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn draw(rng: &mut dyn CryptoRng) -> Self {
+        Self::draw_at(rng, Timestamp::from_secs(1_700_000_000))
+    }
+
+    /// One whose log begins at a time.
+    pub(crate) fn draw_at(rng: &mut dyn CryptoRng, now: Timestamp) -> Self {
         let root = RootSecret::generate(rng).unwrap();
         let device = DeviceSecrets::generate(rng).unwrap();
-        let log = genesis(&root, &device, Timestamp::from_secs(1_700_000_000)).unwrap();
+        let log = genesis(&root, &device, now).unwrap();
         Self {
             id: *log.account_id(),
             log: log.bytes().to_vec(),
+            device,
+        }
+    }
+
+    /// The same account as another device speaks for it.
+    pub(crate) fn with_device(&self, device: DeviceSecrets) -> Self {
+        Self {
+            id: self.id,
+            log: self.log.clone(),
             device,
         }
     }
