@@ -46,5 +46,9 @@ pub(crate) const PROGRESS: Duration = Duration::from_millis(200);
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 /// Attempts of a download before the reader is told.
 pub(crate) const DOWNLOAD_ATTEMPTS: u32 = 8;
+/// Longest part of an archive that is fetched, in bytes.
+pub(crate) const PART_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
+/// Time for one attempt to move a part of an archive.
+pub(crate) const PART: Duration = Duration::from_secs(300);
 /// Longest head or error text of an HTTP answer in bytes.
 pub(crate) const HTTP_HEAD_BYTES: usize = 16 * 1024;

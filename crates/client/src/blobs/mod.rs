@@ -1,4 +1,5 @@
-//! Enclosures: files, sealed piece by piece on their way to a relay's blob store, and back.
+//! Enclosures: files, sealed piece by piece on their way to a relay's blob store, and back. Parts of archives,
+//! which are small, go the same ways.
 //!
 //! A file is never whole in memory, and nothing of it is stored twice: the sealed form exists only on the wire
 //! and at the relay. Both ways go on where they stopped.
@@ -6,9 +7,12 @@
 mod download;
 mod http;
 mod name;
+mod part;
+mod put;
 mod upload;
 
 pub(crate) use download::{DownloadJob, download};
+pub(crate) use part::{PartJob, move_part};
 pub(crate) use upload::{UploadJob, upload};
 
 use crate::failure::failure;
@@ -68,6 +72,23 @@ pub(crate) enum FileEvent {
         call: u64,
         /// Where.
         path: PathBuf,
+    },
+    /// The relay has all of a part of an archive.
+    PartStored {
+        /// The part.
+        blob: BlobId,
+    },
+    /// A part of an archive came.
+    PartFetched {
+        /// The part.
+        blob: BlobId,
+        /// All of it.
+        sealed: Vec<u8>,
+    },
+    /// A part of an archive can be neither stored nor fetched.
+    PartFailed {
+        /// The part.
+        blob: BlobId,
     },
     /// A download is not saved.
     NotSaved {

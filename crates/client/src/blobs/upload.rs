@@ -7,7 +7,8 @@
 //! The relay says how much it holds durably; sealing begins again at the chunk that holds that byte. The key
 //! and the salt are the same, and so is the file, so the ciphertext is.
 
-use super::http::{self, Blobs, HttpProblem, Stored};
+use super::http::{Blobs, HttpProblem};
+use super::put::{self, Target};
 use super::{FileEvent, PIECE_SEALED, PIECES, describe};
 use crate::failure::failure;
 use crate::limits;
@@ -16,24 +17,18 @@ use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::view::{Failure, FailureKind};
 use bytes::Bytes;
-use data_encoding::BASE64URL_NOPAD;
 use engine::Attachment;
 use engine::records::Upload;
-use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::HeaderName;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use keys::TAG_LEN;
 use keys::chunked::{CHUNK_LEN, ChunkedKey, HEADER_LEN, SEALED_CHUNK_LEN, sealed_len};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 /// An upload to begin or to go on with.
 pub(crate) struct UploadJob {
@@ -119,7 +114,8 @@ async fn transfer(
     let url = RelayUrl::parse(&upload.relay).map_err(|_| HttpProblem::Nonsense)?;
     let mut relay = Blobs::connect(&url).await?;
     let total = sealed_len(upload.attachment.length).ok_or(HttpProblem::Nonsense)?;
-    let stored = stored(&mut relay, upload).await?;
+    let target = upload_target(upload);
+    let stored = put::stored(&mut relay, target).await?;
     if stored.complete {
         return Ok(());
     }
@@ -132,14 +128,22 @@ async fn transfer(
         let sealer = tokio::task::spawn_blocking(move || {
             seal_from(&sealing, &reading, stored.offset, &pieces)
         });
-        let put = put(&mut relay, upload, stored.offset, total, body, sent);
+        let put = put::put(&mut relay, target, stored.offset, total, body, sent);
         tokio::select! {
             put = put => put?,
             problem = watch(upload, stored.offset, total, sent, events) => return Err(problem),
         }
         let _ = sealer.await;
     }
-    complete(&mut relay, upload, total).await
+    put::complete(&mut relay, target, total).await
+}
+
+fn upload_target(upload: &Upload) -> Target<'_> {
+    Target {
+        blob: &upload.blob,
+        write_token: &upload.write_token,
+        read_token: &upload.read_token,
+    }
 }
 
 /// Seals the file from a byte of its ciphertext on. It ends early when the file is too short, or nobody takes
@@ -196,73 +200,6 @@ fn start(offset: u64) -> (u64, usize) {
         .and_then(|skip| usize::try_from(skip).ok())
         .unwrap_or(0);
     (body.checked_div(sealed).unwrap_or(0), skip)
-}
-
-/// The pieces as an HTTP body of known length.
-struct Pieces {
-    pieces: mpsc::Receiver<Bytes>,
-    left: u64,
-    sent: Arc<AtomicU64>,
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        match self.pieces.poll_recv(cx) {
-            Poll::Pending => Poll::Pending,
-            // The sealer stopped early: cut the request off.
-            Poll::Ready(None) => Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
-            Poll::Ready(Some(piece)) => {
-                self.left = self.left.saturating_sub(piece.len() as u64);
-                self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                Poll::Ready(Some(Ok(Frame::data(piece))))
-            }
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
-}
-
-async fn put(
-    relay: &mut Blobs<Outgoing>,
-    upload: &Upload,
-    offset: u64,
-    total: u64,
-    pieces: mpsc::Receiver<Bytes>,
-    sent: &Arc<AtomicU64>,
-) -> Result<(), HttpProblem> {
-    let body = Outgoing::Pieces(Pieces {
-        pieces,
-        left: total.saturating_sub(offset),
-        sent: Arc::clone(sent),
-    });
-    let path = format!("{}?offset={offset}", http::path(&upload.blob));
-    let hash = keys::sha256(&[upload.read_token.expose_secret()]);
-    let headers = [(
-        HeaderName::from_static("read-token-hash"),
-        BASE64URL_NOPAD.encode(&hash),
-    )];
-    let answer = relay
-        .request(Method::PUT, &path, &upload.write_token, &headers, body)
-        .await?;
-    let status = answer.status();
-    http::drain(answer).await;
-    // A conflict: another attempt of ours got further than this one knew.
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(HttpProblem::Later)
-    }
 }
 
 /// Reports progress, and ends when there is none.
@@ -337,84 +274,6 @@ fn refused(upload: &Upload, status: StatusCode) -> Failure {
         _ => "ask the relay's operator",
     };
     failure(FailureKind::Failed, message, Some(hint))
-}
-
-/// Asks how much the relay holds.
-async fn stored(relay: &mut Blobs<Outgoing>, upload: &Upload) -> Result<Stored, HttpProblem> {
-    let path = http::path(&upload.blob);
-    let asked = relay.request(
-        Method::HEAD,
-        &path,
-        &upload.write_token,
-        &[],
-        Outgoing::Nothing,
-    );
-    let answer = timeout(limits::STALL, asked)
-        .await
-        .map_err(|_| NetProblem::Silent)??;
-    match answer.status() {
-        StatusCode::NOT_FOUND => Ok(Stored {
-            offset: 0,
-            complete: false,
-        }),
-        status if status.is_success() => http::stored(&answer),
-        _ => Err(HttpProblem::Nonsense),
-    }
-}
-
-async fn complete(
-    relay: &mut Blobs<Outgoing>,
-    upload: &Upload,
-    total: u64,
-) -> Result<(), HttpProblem> {
-    let path = format!("{}?length={total}", http::path(&upload.blob));
-    let asked = relay.request(
-        Method::POST,
-        &path,
-        &upload.write_token,
-        &[],
-        Outgoing::Nothing,
-    );
-    let answer = timeout(limits::STALL, asked)
-        .await
-        .map_err(|_| NetProblem::Silent)??;
-    if answer.status().is_success() {
-        Ok(())
-    } else {
-        Err(HttpProblem::Later)
-    }
-}
-
-/// The body of a request: pieces of a file, or nothing.
-enum Outgoing {
-    Pieces(Pieces),
-    Nothing,
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match &mut *self {
-            Self::Pieces(pieces) => Pin::new(pieces).poll_frame(cx),
-            Self::Nothing => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Nothing)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Pieces(pieces) => pieces.size_hint(),
-            Self::Nothing => SizeHint::with_exact(0),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::calls::Kind;
 use super::{Loop, Message};
 use crate::api::Answer;
-use crate::blobs::{self, DownloadJob, FileEvent, Place, UploadJob};
+use crate::blobs::{self, DownloadJob, FileEvent, PartJob, Place, UploadJob};
 use crate::limits;
 use crate::view::{Failure, Notice, Progress, Saved};
 use engine::Input;
@@ -18,6 +18,8 @@ pub(super) struct Files {
     inbox: mpsc::WeakSender<Message>,
     uploads: BTreeMap<BlobId, Uploading>,
     downloads: BTreeMap<u64, Downloading>,
+    /// Parts of archives.
+    parts: BTreeMap<BlobId, AbortHandle>,
     /// Why letters failed for want of a file.
     reasons: BTreeMap<LetterId, Failure>,
     /// Uploads at a time.
@@ -48,6 +50,7 @@ impl Files {
             inbox,
             uploads: BTreeMap::new(),
             downloads: BTreeMap::new(),
+            parts: BTreeMap::new(),
             reasons: BTreeMap::new(),
             places: Arc::new(Semaphore::new(limits::UPLOADS)),
         }
@@ -61,7 +64,8 @@ impl Files {
     /// Stops everything where it is.
     pub(super) fn stop(self) {
         let uploads = self.uploads.into_values().map(|upload| upload.task);
-        for task in uploads.chain(self.downloads.into_values().map(|download| download.task)) {
+        let downloads = self.downloads.into_values().map(|download| download.task);
+        for task in uploads.chain(downloads).chain(self.parts.into_values()) {
             task.abort();
         }
     }
@@ -109,6 +113,28 @@ impl Loop {
                 task: task.abort_handle(),
             },
         );
+    }
+
+    /// Starts to store or fetch a part of an archive, or leaves it alone if it is under way.
+    pub(super) fn part(&mut self, blob: &BlobId) {
+        if self.files.parts.contains_key(blob) {
+            return;
+        }
+        let Ok(Some(part)) = self.engine.part(&self.store, blob) else {
+            return;
+        };
+        let Some(job) = PartJob::new(part) else {
+            self.take(Input::PartFailed { blob: *blob });
+            return;
+        };
+        let task = tokio::spawn(blobs::move_part(job, self.files.events()));
+        self.files.parts.insert(*blob, task.abort_handle());
+    }
+
+    fn part_ended(&mut self, blob: &BlobId, input: Input) {
+        if self.files.parts.remove(blob).is_some() {
+            self.take(input);
+        }
     }
 
     /// Starts to save the next enclosure that a reader wants.
@@ -217,6 +243,11 @@ impl Loop {
                 }
                 self.take(Input::UploadFailed { blob });
             }
+            FileEvent::PartStored { blob } => self.part_ended(&blob, Input::PartStored { blob }),
+            FileEvent::PartFetched { blob, sealed } => {
+                self.part_ended(&blob, Input::PartFetched { blob, sealed });
+            }
+            FileEvent::PartFailed { blob } => self.part_ended(&blob, Input::PartFailed { blob }),
             FileEvent::Came { call, done } => self.came(call, done),
             FileEvent::Saved { call, path } => self.saved(call, &path),
             FileEvent::NotSaved {

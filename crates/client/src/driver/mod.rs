@@ -262,6 +262,7 @@ impl Loop {
             Outgoing::Acknowledge { queue, up_to } => self.acknowledge(queue, up_to),
             Outgoing::Subscribe(subscription) => self.subscribe(subscription.queue),
             Outgoing::Upload(upload) => self.upload(&upload.blob),
+            Outgoing::Part(blob) => self.part(&blob),
             // A newer engine may wish for more; it asks again after the next start.
             _ => {}
         }
