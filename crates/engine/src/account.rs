@@ -6,13 +6,16 @@ use crate::event::CommandOutcome;
 use crate::input::{CommandId, Registration};
 use crate::limits;
 use crate::linking;
+use crate::logs;
 use crate::outbox;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OwnAccount, Purpose, Record as _};
+use crate::restore;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{self, DeviceSecrets, RootSecret, UnverifiedLog, VerifiedLog};
+use keys::{AccountId, DeviceId};
 
 const PLACE: &[u8] = b"account";
 
@@ -25,8 +28,64 @@ pub(crate) fn own(tx: &Transaction<'_>) -> Result<OwnAccount, EngineError> {
 pub(crate) fn home_relay(tx: &Transaction<'_>) -> Result<Option<String>, EngineError> {
     match load(tx)? {
         Some(own) => Ok(Some(own.relay)),
-        None => linking::relay(tx),
+        None => match linking::relay(tx)? {
+            Some(relay) => Ok(Some(relay)),
+            None => restore::relay(tx),
+        },
     }
+}
+
+/// What a home needs to become a device of an account that is there.
+pub(crate) struct Arrival {
+    pub(crate) name: String,
+    pub(crate) relay: String,
+    pub(crate) id: AccountId,
+    pub(crate) secrets: DeviceSecrets,
+    pub(crate) root: Option<RootSecret>,
+    pub(crate) log: Vec<u8>,
+    pub(crate) device_name: String,
+}
+
+/// The home has its account. The log was verified.
+pub(crate) fn install(tx: &mut Transaction<'_>, arrival: Arrival) -> Result<DeviceId, EngineError> {
+    let device = *arrival.secrets.device_id();
+    let log = UnverifiedLog::decode(&arrival.log)
+        .and_then(|log| log.verify(Some(&arrival.id), None))
+        .map_err(|error| EngineError::LogRefuses { error })?;
+    let own = OwnAccount {
+        name: arrival.name,
+        relay: arrival.relay,
+        id: arrival.id,
+        device,
+        registered: true,
+        pin: log.head(),
+        log: arrival.log,
+        registration_code: None,
+        registration_id: registration_id(tx),
+        root: arrival.root,
+        secrets: arrival.secrets,
+    };
+    store(tx, &own);
+    devices::set_name(tx, &device, &arrival.device_name)?;
+    queues::ensure_front_door(tx)?;
+    pre_keys::publish_first(tx)?;
+    logs::check(tx, &own.id)?;
+    Ok(device)
+}
+
+fn registration_id(tx: &mut Transaction<'_>) -> u32 {
+    let mut id = [0; 2];
+    tx.rng.fill_bytes(&mut id);
+    u32::from(u16::from_be_bytes(id) & 0x3fff).max(1)
+}
+
+/// The root key leaves this device; the recovery bundle has it.
+pub(crate) fn drop_root(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let mut own = own(tx)?;
+    if own.root.take().is_some() {
+        store(tx, &own);
+    }
+    Ok(())
 }
 
 /// Takes over a newer own log.
@@ -122,8 +181,6 @@ fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccou
     let root = RootSecret::generate(tx.rng).map_err(|_| LIBRARY)?;
     let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| LIBRARY)?;
     let log = account_log::genesis(&root, &secrets, tx.now).map_err(|_| LIBRARY)?;
-    let mut registration_id = [0; 2];
-    tx.rng.fill_bytes(&mut registration_id);
     devices::set_name(tx, secrets.device_id(), &registration.device_name)?;
     Ok(OwnAccount {
         name: registration.name,
@@ -134,7 +191,7 @@ fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccou
         log: log.bytes().to_vec(),
         pin: log.head(),
         registration_code: registration.code,
-        registration_id: u32::from(u16::from_be_bytes(registration_id) & 0x3fff).max(1),
+        registration_id: registration_id(tx),
         root: Some(root),
         secrets,
     })

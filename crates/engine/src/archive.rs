@@ -15,12 +15,13 @@ use crate::step::Outgoing;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{BlobId, DeviceId, LetterId, Secret, label};
+use keys::{AccountId, BlobId, DeviceId, LetterId, Secret, label};
 use zeroize::Zeroizing;
 
 const CONTACT: u8 = 1;
 const LETTER: u8 = 2;
 const DEVICE_NAME: u8 = 3;
+const DELETED: u8 = 4;
 
 /// Where a part lies and what opens it.
 pub(crate) struct PartRef {
@@ -103,6 +104,33 @@ pub(crate) fn next_part(
     Ok((!part.is_empty()).then_some(part))
 }
 
+/// Adds a contact as it is now.
+pub(crate) fn add_contact(
+    tx: &Transaction<'_>,
+    part: &mut Vec<u8>,
+    id: &AccountId,
+) -> Result<(), EngineError> {
+    if let Some(mut contact) = crate::contacts::load(tx, id)? {
+        contact.invite_ticket = None;
+        add(part, CONTACT, &contact.encode());
+    }
+    Ok(())
+}
+
+/// Adds a letter as it is now, or that it is gone.
+pub(crate) fn add_letter(
+    tx: &Transaction<'_>,
+    part: &mut Vec<u8>,
+    id: &LetterId,
+) -> Result<(), EngineError> {
+    match letters::load(tx, id)? {
+        Some(letter) if letter.direction == Direction::Errand => {}
+        Some(letter) => add(part, LETTER, &archived(letter).encode()),
+        None => add(part, DELETED, id.as_bytes()),
+    }
+    Ok(())
+}
+
 fn contacts(
     tx: &Transaction<'_>,
     cursor: &mut Cursor,
@@ -166,7 +194,7 @@ fn add(part: &mut Vec<u8>, kind: u8, record: &[u8]) {
     part.extend_from_slice(&Zeroizing::new(out.finish()));
 }
 
-/// Takes a part over. What is here already stays.
+/// Takes a part over. A later part knows better.
 pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), EngineError> {
     let mut input = Reader::new(part);
     while input.remaining() > 0 {
@@ -183,6 +211,10 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
                 let name = std::str::from_utf8(name).map_err(|_| EngineError::BadArchive)?;
                 devices::set_name(tx, &DeviceId::from_bytes(*device), name)?;
             }
+            DELETED => {
+                let id = LetterId::from_slice(record).ok_or(EngineError::BadArchive)?;
+                letters::remove(tx, &id)?;
+            }
             _ => {} // Of a later version.
         }
     }
@@ -191,17 +223,15 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
 
 fn contact(tx: &mut Transaction<'_>, record: &[u8]) -> Result<(), EngineError> {
     let contact = Contact::decode(record).map_err(|_| EngineError::BadArchive)?;
-    if tx.get(Table::Contact, contact.id.as_bytes())?.is_none() {
-        // Verified anew: an archive may come from a disk that is not ours.
-        crate::contacts::verify_stored(&contact)?;
-        crate::contacts::store(tx, &contact);
-    }
+    // Verified anew: an archive may come from a disk that is not ours.
+    crate::contacts::verify_stored(&contact)?;
+    crate::contacts::store(tx, &contact);
     Ok(())
 }
 
 fn letter(tx: &mut Transaction<'_>, record: &[u8]) -> Result<(), EngineError> {
     let letter = Letter::decode(record).map_err(|_| EngineError::BadArchive)?;
-    if letter.direction == Direction::Errand || letters::load(tx, &letter.id)?.is_some() {
+    if letter.direction == Direction::Errand {
         return Ok(());
     }
     tx.raise_number("letters", letter.order)?;

@@ -475,6 +475,7 @@ fn new_contact(
         request: false,
         log: log.bytes().to_vec(),
         pin: log.head(),
+        backup: 0,
         invite_ticket: None,
     })
 }

@@ -45,6 +45,10 @@ pub(crate) struct Heads {
     pub(crate) ours: Head,
     /// The recipient's.
     pub(crate) yours: Head,
+    /// The newest version of the sender's backup.
+    pub(crate) backup: u64,
+    /// The newest version of the recipient's backup that the sender was told of.
+    pub(crate) your_backup: u64,
 }
 
 /// The newest entry of an account log: its number and the first 32 bytes of its hash.
@@ -126,6 +130,10 @@ mod schema {
         pub(super) ours: Option<Head>,
         #[prost(message, optional, tag = "10")]
         pub(super) yours: Option<Head>,
+        #[prost(uint64, tag = "12")]
+        pub(super) backup: u64,
+        #[prost(uint64, tag = "13")]
+        pub(super) your_backup: u64,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -267,6 +275,8 @@ impl Content {
             },
             ours: self.heads.map(|heads| heads.ours.to_schema()),
             yours: self.heads.map(|heads| heads.yours.to_schema()),
+            backup: self.heads.map_or(0, |heads| heads.backup),
+            your_backup: self.heads.map_or(0, |heads| heads.your_backup),
         };
         let bytes = zeroize::Zeroizing::new(message.encode_to_vec());
         wipe(&mut message);
@@ -314,6 +324,8 @@ impl Content {
                 (Some(ours), Some(yours)) => Some(Heads {
                     ours: Head::from_schema(ours)?,
                     yours: Head::from_schema(yours)?,
+                    backup: message.backup,
+                    your_backup: message.your_backup,
                 }),
                 _ => None,
             },

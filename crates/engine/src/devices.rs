@@ -1,6 +1,7 @@
 //! Devices that come, go or change their keys, of contacts and of our own account.
 
 use crate::account;
+use crate::backup;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
@@ -31,6 +32,9 @@ pub(crate) fn changed(
     log: &VerifiedLog,
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
+    if before.own {
+        backup::take_over(tx, log)?;
+    }
     let known = before.log.devices();
     let came = log.devices().iter();
     let came = came.filter(|device| !known.iter().any(|known| known.id() == device.id()));

@@ -2,6 +2,7 @@
 
 use crate::account;
 use crate::archive;
+use crate::backup::{self, BackupState};
 use crate::contacts;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
@@ -18,6 +19,8 @@ use crate::pre_keys;
 use crate::queues;
 use crate::receipts;
 use crate::records::{Contact, Letter, OwnAccount, Part, Record as _, Upload};
+use crate::recovery;
+use crate::restore;
 use crate::sending;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
@@ -48,7 +51,10 @@ impl Engine {
         let command = input.command();
         let mut tx = Transaction::new(snapshot, now, rng);
         match route(&mut tx, input) {
-            Ok(()) => Ok(tx.into_step()),
+            Ok(()) => {
+                backup::note(&mut tx)?;
+                Ok(tx.into_step())
+            }
             Err(error @ (EngineError::Store(_) | EngineError::Internal { .. })) => Err(error),
             Err(error) if command == CommandId::default() => Err(error),
             Err(error) => {
@@ -87,7 +93,10 @@ impl Engine {
     pub fn home_relay(&self, snapshot: &dyn Snapshot) -> Result<Option<String>, StoreError> {
         match account::read(snapshot)? {
             Some(own) => Ok(Some(own.relay)),
-            None => joining::relay_of(snapshot),
+            None => match joining::relay_of(snapshot)? {
+                Some(relay) => Ok(Some(relay)),
+                None => restore::relay_of(snapshot),
+            },
         }
     }
 
@@ -116,6 +125,25 @@ impl Engine {
     /// The store failed.
     pub fn link_offer(&self, snapshot: &dyn Snapshot) -> Result<Option<LinkOffer>, StoreError> {
         linking::shown(snapshot)
+    }
+
+    /// The text of the recovery sheet that waits to be retyped.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn sheet(
+        &self,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Option<zeroize::Zeroizing<String>>, StoreError> {
+        recovery::sheet(snapshot)
+    }
+
+    /// How the backup at the relay stands; nothing where no recovery method is set from this device.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn backup(&self, snapshot: &dyn Snapshot) -> Result<Option<BackupState>, StoreError> {
+        backup::state(snapshot)
     }
 
     /// Reads a part of an archive under way.
@@ -265,6 +293,19 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
         } => own_log::wish(tx, command, &Wish::Revoke { device, reason }),
         Input::RotateDevice { command } => own_log::rotate_device(tx, command),
         Input::RotateRoot { command } => own_log::rotate_root(tx, command),
+        Input::MakeSheet { command } => recovery::make_sheet(tx, command),
+        Input::ConfirmSheet { command, sheet } => recovery::confirm_sheet(tx, command, &sheet.0),
+        Input::UnlockRoot { command, sheet } => recovery::unlock_root(tx, command, &sheet.0),
+        Input::RestoreBySheet {
+            command,
+            sheet,
+            relay,
+            name,
+        } => {
+            let secret = (keys::account_log::Method::Sheet, sheet.0.seed());
+            restore::begin(tx, command, secret, relay, name)
+        }
+        Input::Closing => backup::run(tx),
         Input::DeleteLetters { letters: ids } => letters::delete(tx, &ids),
         Input::NameDevice { device, name } => devices::rename(tx, &device, &name),
         Input::PartStored { blob } => parts::stored(tx, &blob),
@@ -293,6 +334,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     linking::tick(tx)?;
     if account::exists(tx)? && !devices::is_revoked(tx)? {
         logs::ask_again(tx)?;
+        backup::tick(tx)?;
         letters::expire(tx)?;
         receipts::send_due(tx)?;
         outbox::expire_sent(tx)?;
@@ -316,6 +358,10 @@ impl Input {
             | Self::RevokeDevice { command, .. }
             | Self::RotateDevice { command }
             | Self::RotateRoot { command }
+            | Self::MakeSheet { command }
+            | Self::ConfirmSheet { command, .. }
+            | Self::UnlockRoot { command, .. }
+            | Self::RestoreBySheet { command, .. }
             | Self::SendLetter { command, .. } => *command,
             _ => CommandId::default(),
         }

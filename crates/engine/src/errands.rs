@@ -3,6 +3,7 @@
 //! An errand is a letter that is never shown: it waits for sessions, is sealed again and confirmed as letters are.
 
 use crate::account;
+use crate::backup;
 use crate::contacts;
 use crate::devices;
 use crate::error::EngineError;
@@ -18,6 +19,7 @@ const READ: u8 = 1;
 const DELETED: u8 = 2;
 const CONTACT: u8 = 3;
 const NAME: u8 = 4;
+const BACKUP: u8 = 5;
 
 fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
     let deliveries = sending::deliveries(tx, None)?;
@@ -87,6 +89,14 @@ pub(crate) fn tell_name(
     tell(tx, out.finish())
 }
 
+/// Tells how backups are written.
+pub(crate) fn tell_backup(tx: &mut Transaction<'_>, told: &[u8]) -> Result<(), EngineError> {
+    let mut out = Writer::new();
+    out.u8(BACKUP);
+    out.bytes(told);
+    tell(tx, out.finish())
+}
+
 /// Does what another device of the account tells. One of a later version is passed over.
 pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineError> {
     match read(errand) {
@@ -94,6 +104,10 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
         Ok(Errand::Deleted(ids)) => letters::delete_all(tx, &ids),
         Ok(Errand::Contact(state)) => contacts::synced(tx, &state),
         Ok(Errand::Name(device, name)) => devices::set_name(tx, &device, &name).map(drop),
+        Ok(Errand::Backup(told)) => {
+            backup::keep_standby(tx, &told);
+            Ok(())
+        }
         Err(_) => Ok(()),
     }
 }
@@ -103,6 +117,7 @@ enum Errand {
     Deleted(Vec<LetterId>),
     Contact(Vec<u8>),
     Name(DeviceId, String),
+    Backup(Vec<u8>),
 }
 
 fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
@@ -117,6 +132,7 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
             let name = std::str::from_utf8(name).map_err(|_| DecodeError::Invalid)?;
             Errand::Name(device, name.to_owned())
         }
+        BACKUP => Errand::Backup(input.bytes(8192)?.to_vec()),
         _ => return Err(DecodeError::Invalid),
     };
     input.finish()?;

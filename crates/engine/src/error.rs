@@ -84,6 +84,18 @@ pub enum EngineError {
     /// What another device handed over cannot be read.
     #[error("the archive cannot be read")]
     BadArchive,
+    /// What the relay holds is no backup that this secret opens.
+    #[error("the backup at the relay cannot be opened")]
+    BadBackup,
+    /// The relay has no backup for this secret.
+    #[error("the relay has no backup for this recovery secret")]
+    NoBackup,
+    /// The account's log does not name this recovery secret any more.
+    #[error("this recovery secret is not in force")]
+    RecoveryNotInForce,
+    /// What was retyped is not what was shown.
+    #[error("this is not the sheet that was shown")]
+    SheetDiffers,
     /// The root key is not on this device.
     #[error("the root key is not on this device")]
     NoRootKey,

@@ -113,6 +113,18 @@ pub enum Event {
         /// Which.
         device: keys::DeviceId,
     },
+    /// This home was restored, with what the backup knew at a time.
+    Restored {
+        /// When it was written.
+        at: keys::Timestamp,
+    },
+    /// The relay withholds a part of the history, or lost it.
+    HistoryMissing,
+    /// A contact saw a newer backup than the one this home was restored from: the relay showed an old one.
+    BackupRolledBack {
+        /// Who saw it.
+        contact: AccountId,
+    },
     /// A link came to nothing.
     LinkEnded {
         /// Why.

@@ -172,6 +172,38 @@ pub enum Input {
         /// Who waits.
         command: CommandId,
     },
+    /// Draws a recovery sheet; [`Engine::sheet`](crate::Engine::sheet) has its text.
+    MakeSheet {
+        /// Who waits.
+        command: CommandId,
+    },
+    /// The sheet was retyped: it comes into force.
+    ConfirmSheet {
+        /// Who waits.
+        command: CommandId,
+        /// What was retyped.
+        sheet: Hidden<keys::sheet::SheetSecret>,
+    },
+    /// Takes the root key out of the recovery bundle, for one change.
+    UnlockRoot {
+        /// Who waits.
+        command: CommandId,
+        /// The sheet.
+        sheet: Hidden<keys::sheet::SheetSecret>,
+    },
+    /// Makes this home a device of the account that a sheet leads to.
+    RestoreBySheet {
+        /// Who waits.
+        command: CommandId,
+        /// The sheet.
+        sheet: Hidden<keys::sheet::SheetSecret>,
+        /// The relay, with its pin.
+        relay: String,
+        /// What this device is to be called.
+        name: String,
+    },
+    /// The program is about to end: what a backup does not cover is written now.
+    Closing,
     /// Deletes letters here and on the account's other devices.
     DeleteLetters {
         /// Which.

@@ -15,12 +15,10 @@ use crate::input::CommandId;
 use crate::limits;
 use crate::link_message::LinkMessage;
 use crate::linking;
-use crate::logs;
 use crate::outbox;
-use crate::pre_keys;
 use crate::queues;
 use crate::records::{
-    Join, JoinStage, OwnAccount, OwnQueue, Part, PartPurpose, Purpose, QueuePurpose, Record as _,
+    Join, JoinStage, OwnQueue, Part, PartPurpose, Purpose, QueuePurpose, Record as _,
 };
 use crate::store::Table;
 use crate::transaction::Transaction;
@@ -386,34 +384,24 @@ pub(crate) fn part_failed(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 
 /// The home has its account.
 fn install(tx: &mut Transaction<'_>, join: Join) -> Result<(), EngineError> {
-    let device = *join.secrets.device_id();
     say(tx, &join, &LinkMessage::Installed)?;
     let queue = queues::load(tx, &join.queue)?;
-    let mut registration_id = [0; 2];
-    tx.rng.fill_bytes(&mut registration_id);
-    let head = verify(&join, &join.log)?.head();
-    let own = OwnAccount {
-        name: join.account_name,
-        relay: join.relay,
-        id: join.account,
-        device,
-        registered: true,
-        pin: head,
-        log: join.log,
-        registration_code: None,
-        registration_id: u32::from(u16::from_be_bytes(registration_id) & 0x3fff).max(1),
-        root: None,
-        secrets: join.secrets,
-    };
-    account::store(tx, &own);
-    crate::devices::set_name(tx, &device, &join.name)?;
+    let device = account::install(
+        tx,
+        account::Arrival {
+            name: join.account_name,
+            relay: join.relay,
+            id: join.account,
+            secrets: join.secrets,
+            root: None,
+            log: join.log,
+            device_name: join.name,
+        },
+    )?;
     tx.delete(Table::Meta, JOIN.to_vec());
     if let Some(queue) = queue {
         queues::close(tx, &queue)?;
     }
-    queues::ensure_front_door(tx)?;
-    pre_keys::publish_first(tx)?;
-    logs::check(tx, &own.id)?;
     tx.event(Event::DeviceLinked { device });
     tx.outcome(join.command, CommandOutcome::Linked(device));
     Ok(())
@@ -423,6 +411,17 @@ fn install(tx: &mut Transaction<'_>, join: Join) -> Result<(), EngineError> {
 pub(crate) fn refused(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     match load(tx)?.filter(|join| join.stage <= JoinStage::Fetching) {
         Some(join) => fail(tx, &join, EngineError::LinkExpired),
+        None => Ok(()),
+    }
+}
+
+/// What came cannot be used.
+pub(crate) fn broken(tx: &mut Transaction<'_>, error: EngineError) -> Result<(), EngineError> {
+    match load(tx)? {
+        Some(join) => {
+            say(tx, &join, &LinkMessage::Stop)?;
+            fail(tx, &join, error)
+        }
         None => Ok(()),
     }
 }

@@ -9,6 +9,7 @@
 
 mod account;
 mod archive;
+mod backup;
 mod contacts;
 mod content;
 mod devices;
@@ -35,6 +36,8 @@ mod queues;
 mod receipts;
 mod receiving;
 pub mod records;
+mod recovery;
+mod restore;
 mod routes;
 mod sending;
 mod sessions;
@@ -45,6 +48,7 @@ mod turns;
 mod uploads;
 mod waiting;
 
+pub use backup::BackupState;
 pub use dispatch::Engine;
 pub use error::{EngineError, StoreError};
 pub use event::{CommandOutcome, Event};

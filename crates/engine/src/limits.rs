@@ -48,6 +48,14 @@ pub const LINK_SECONDS: u64 = 600;
 pub const LINK_INSTALL_SECONDS: u64 = 24 * 3600;
 /// Device lists, newest first, that a session of a peer may be bound to.
 pub const DEVICE_LISTS: usize = 8;
+/// Seconds between two backups.
+pub const BACKUP_PAUSE_SECONDS: u64 = 5;
+/// Seconds after which a backup is packed anew: what was deleted goes there too, and its blobs are young again.
+pub const BACKUP_WHOLE_SECONDS: u64 = 10 * 24 * 3600;
+/// Parts after which a backup is packed anew.
+pub const BACKUP_PARTS: usize = 64;
+/// Longest tail of a backup's head, in bytes.
+pub const BACKUP_TAIL_BYTES: usize = 40 * 1024;
 /// Letters that one errand may name.
 pub const ERRAND_LETTERS: usize = 512;
 /// Longest name of a device in bytes.

@@ -10,6 +10,7 @@
 //! withholds entries.
 
 use crate::account;
+use crate::backup;
 use crate::contacts;
 use crate::content::{Body, Content, Head, Heads};
 use crate::devices;
@@ -212,6 +213,18 @@ pub(crate) fn compare(
     }
     if peer.own {
         return Ok(());
+    }
+    if let Some(mut contact) = contacts::load(tx, &peer.id)?
+        && contact.backup < heads.backup
+    {
+        contact.backup = heads.backup;
+        contacts::store(tx, &contact);
+    }
+    // SECURITY: a relay that showed an old backup cannot make the contacts forget the newer one;
+    // `old_backup_is_noticed_by_the_first_answer` notices.
+    if backup::was_restored(tx)? && heads.your_backup > backup::version(tx)? {
+        backup::note_restored(tx, heads.your_backup)?; // Told once.
+        tx.event(Event::BackupRolledBack { contact: peer.id });
     }
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;

@@ -1,6 +1,7 @@
 //! Requests: stored before they leave, offered again on every connection, ended by an answer.
 
 use crate::account;
+use crate::backup;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
@@ -15,6 +16,7 @@ use crate::own_log;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OutboxEntry, Purpose, Record as _, SentBody, key};
+use crate::restore;
 use crate::sending;
 use crate::sessions;
 use crate::step::{Outgoing, Subscription};
@@ -389,11 +391,29 @@ pub(crate) fn reply(
     match answer(tx, entry, reply) {
         Ok(()) => {}
         Err(EngineError::Store(error)) => return Err(EngineError::Store(error)),
-        Err(error) => tx.outcome(purpose.command(), CommandOutcome::Failed(error)),
+        Err(error) => broken(tx, &purpose, error)?,
     }
     match turns::leave(tx, &purpose, id)? {
         Some(next) => offer_one(tx, next),
         None => Ok(()),
+    }
+}
+
+/// An answer led to nothing: whoever waits for it is told.
+fn broken(
+    tx: &mut Transaction<'_>,
+    purpose: &Purpose,
+    error: EngineError,
+) -> Result<(), EngineError> {
+    match purpose {
+        Purpose::LogOfLink => joining::broken(tx, error),
+        Purpose::RestoreHead | Purpose::RestoreLog | Purpose::RestoreAppend => {
+            restore::broken(tx, error)
+        }
+        purpose => {
+            tx.outcome(purpose.command(), CommandOutcome::Failed(error));
+            Ok(())
+        }
     }
 }
 
@@ -467,6 +487,23 @@ fn answer(
         (Purpose::LogOfSynced(_), _) => Ok(()),
         (Purpose::LogOfLink, Reply::Log(log)) => linking::log_came(tx, &log.log),
         (Purpose::LogOfLink | Purpose::LinkMessage, Reply::Refused(_)) => linking::refused(tx),
+        (Purpose::PutHead(method), Reply::Done) => backup::head_stored(tx, method),
+        (Purpose::PutHead(method), Reply::Refused(refused)) => {
+            backup::head_refused(tx, method, refused.kind)
+        }
+        (Purpose::HeadVersion(method), Reply::Head(head)) => {
+            backup::head_version(tx, method, head.version)
+        }
+        (Purpose::HeadVersion(method), _) => backup::head_version(tx, method, 0),
+        (Purpose::RestoreHead, Reply::Head(head)) => restore::head_came(tx, &head),
+        (Purpose::RestoreLog, Reply::Log(log)) => restore::log_came(tx, &log.log),
+        (Purpose::RestoreLog, Reply::Entries(entries)) => restore::more_came(tx, &entries),
+        (Purpose::RestoreLog, Reply::Done) => restore::log_complete(tx),
+        (Purpose::RestoreAppend, Reply::Done) => restore::added(tx),
+        (
+            Purpose::RestoreHead | Purpose::RestoreLog | Purpose::RestoreAppend,
+            Reply::Refused(refused),
+        ) => restore::refused(tx, refused.kind),
         (Purpose::LogOfLink, Reply::Entries(entries)) => joining::more_came(tx, &entries),
         (Purpose::LinkMessage, Reply::SendResult(result)) => match result.rows.first() {
             Some(wire::RowResult::Accepted { .. } | wire::RowResult::Duplicate { .. }) => Ok(()),

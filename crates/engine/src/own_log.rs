@@ -10,6 +10,7 @@
 //! of it. One wish is under way at a time.
 
 use crate::account;
+use crate::backup;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
@@ -20,14 +21,16 @@ use crate::outbox;
 use crate::peers;
 use crate::pre_keys;
 use crate::records::{OwnAccount, Purpose};
+use crate::recovery;
 use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{
-    Authority, DeviceSecrets, LogError, Proposal, Reason, RootSecret, UnverifiedLog, VerifiedLog,
+    Authority, DeviceSecrets, LogError, Method, Proposal, Reason, RecoverySecrets, RecoveryTerms,
+    RootSecret, UnverifiedLog, VerifiedLog,
 };
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{DeviceId, SecretBytes};
+use keys::{DeviceId, Secret, SecretBytes};
 use zeroize::Zeroizing;
 
 /// Wishes in order, by number.
@@ -45,6 +48,8 @@ pub(crate) enum Wish {
     RotateDevice { secrets: SecretBytes },
     /// The root key is replaced.
     RotateRoot { root: SecretBytes },
+    /// A recovery sheet comes into force.
+    SetSheet { seed: Secret<32> },
 }
 
 /// Puts a wish at the end of the line.
@@ -131,6 +136,9 @@ fn sign(
         Wish::RotateDevice { secrets } => DeviceSecrets::decode(secrets.expose_secret())
             .map_err(LogError::from)
             .and_then(|new| log.rotate_device(&own.secrets, &new, tx.now)),
+        Wish::SetSheet { seed } => RecoverySecrets::derive(Method::Sheet, seed)
+            .map_err(LogError::from)
+            .and_then(|new| log.set_recovery(&own.secrets, &new, &RecoveryTerms::sheet(), tx.now)),
         Wish::RotateRoot { root } => {
             let old = own.root.as_ref().ok_or(EngineError::NoRootKey)?;
             RootSecret::decode(root.expose_secret())
@@ -208,7 +216,9 @@ fn done(
                 .map_err(|_| StoreError::Damaged { what: "root key" })?;
             own.root = Some(root);
             account::store(tx, &own);
+            backup::seal_root_again(tx)?;
         }
+        Wish::SetSheet { seed } => return recovery::set(tx, command, Method::Sheet, seed),
     }
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
@@ -268,6 +278,10 @@ impl Wish {
                 out.u8(4);
                 out.bytes(root.expose_secret());
             }
+            Self::SetSheet { seed } => {
+                out.u8(5);
+                out.array(seed.expose_secret());
+            }
         }
         Zeroizing::new(out.finish())
     }
@@ -291,6 +305,9 @@ impl Wish {
             },
             4 => Self::RotateRoot {
                 root: SecretBytes::from(input.bytes(4096)?),
+            },
+            5 => Self::SetSheet {
+                seed: Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?,
             },
             _ => return Err(DecodeError::Invalid),
         };

@@ -1,10 +1,12 @@
 //! What becomes of the parts of archives.
 
 use crate::archive;
+use crate::backup;
 use crate::error::EngineError;
 use crate::joining;
 use crate::linking;
 use crate::records::{PartPurpose, Way};
+use crate::restore;
 use crate::transaction::Transaction;
 use keys::BlobId;
 
@@ -16,7 +18,7 @@ pub(crate) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
     archive::forget(tx, blob);
     match part.purpose {
         PartPurpose::Link => linking::part_stored(tx),
-        PartPurpose::Backup => Ok(()),
+        PartPurpose::Backup => backup::part_stored(tx),
     }
 }
 
@@ -32,7 +34,7 @@ pub(crate) fn fetched(
     archive::forget(tx, blob);
     match part.purpose {
         PartPurpose::Link => joining::part_came(tx, &part, sealed),
-        PartPurpose::Backup => Ok(()),
+        PartPurpose::Backup => restore::part_came(tx, &part, sealed),
     }
 }
 
@@ -45,6 +47,7 @@ pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
     match (part.purpose, part.way) {
         (PartPurpose::Link, Way::Store { .. }) => linking::part_refused(tx),
         (PartPurpose::Link, Way::Fetch { .. }) => joining::part_failed(tx),
-        (PartPurpose::Backup, _) => Ok(()),
+        (PartPurpose::Backup, Way::Store { .. }) => backup::part_refused(tx),
+        (PartPurpose::Backup, Way::Fetch { .. }) => restore::part_failed(tx),
     }
 }

@@ -1,6 +1,7 @@
 //! Sessions with the devices of contacts: begun, used, and the routes their letters take.
 
 use crate::account;
+use crate::backup;
 use crate::contacts;
 use crate::content::{Body, Content, Head, Heads};
 use crate::envelope::{self, Inner, Introduction};
@@ -170,6 +171,8 @@ pub(crate) fn send(
     content.heads = Some(Heads {
         ours: Head::of(&our_log.head()),
         yours: Head::of(&peer.log.head()),
+        backup: backup::version(tx)?,
+        your_backup: contacts::load(tx, account)?.map_or(0, |contact| contact.backup),
     });
     let theirs = peer.log.device(device).ok_or(EngineError::Undeliverable)?;
     let mut record = load(tx, account, device)?;

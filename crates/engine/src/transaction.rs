@@ -167,6 +167,13 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// The rows of these tables that the step has changed.
+    pub(crate) fn changed(&self, tables: &[Table]) -> Vec<(Table, Vec<u8>)> {
+        let rows = self.overlay.keys();
+        let rows = rows.filter(|(table, _)| tables.contains(table));
+        rows.cloned().collect()
+    }
+
     /// The state before this step.
     pub(crate) fn snapshot(&self) -> &dyn Snapshot {
         self.snapshot

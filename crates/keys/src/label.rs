@@ -111,6 +111,8 @@ labels! {
     DELETE_LOCK = "letterlock/v1/lock/delete";
     /// Message between two devices that link.
     LINK_MESSAGE = "letterlock/v1/link/message";
+    /// Head of a backup.
+    BACKUP = "letterlock/v1/backup";
     /// Part of an archive.
     ARCHIVE = "letterlock/v1/archive";
     /// Contents of an enclosure.

@@ -11,6 +11,7 @@ use engine::{CommandOutcome, Engine, Event, Hidden, Input};
 use keys::DeviceId;
 use keys::account_log::Reason;
 use keys::link::LinkCode;
+use keys::sheet::SheetSecret;
 
 impl World {
     /// A home without account comes.
@@ -95,6 +96,13 @@ impl World {
         }
     }
 
+    /// Deletes a letter.
+    pub fn delete(&mut self, name: &str, letter: keys::LetterId) {
+        let letters = vec![letter];
+        let deleted = self.feed(name, Input::DeleteLetters { letters });
+        deleted.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
     /// This device of a person.
     #[must_use]
     pub fn device(&self, name: &str) -> DeviceId {
@@ -110,5 +118,37 @@ impl World {
             device,
             reason,
         })
+    }
+
+    /// Makes a recovery sheet and retypes it.
+    pub fn make_sheet(&mut self, name: &str) -> String {
+        self.command(name, |command| Input::MakeSheet { command });
+        let text = Engine.sheet(&self.person(name).store).ok().flatten();
+        let text = text.unwrap_or_else(|| panic!("{name} has no sheet"));
+        let sheet = sheet(&text);
+        let done = self.command(name, |command| Input::ConfirmSheet { command, sheet });
+        assert!(matches!(done, CommandOutcome::Done), "{name}: {done:?}");
+        self.settle();
+        text.to_string()
+    }
+
+    /// Restores an account in a new home by a sheet.
+    pub fn restore(&mut self, name: &str, text: &str) -> CommandOutcome {
+        self.new_home(name);
+        let relay = self.relay_url().to_owned();
+        let (sheet, device) = (sheet(text), name.to_owned());
+        self.command(name, |command| Input::RestoreBySheet {
+            command,
+            sheet,
+            relay,
+            name: device,
+        })
+    }
+}
+
+fn sheet(text: &str) -> Hidden<SheetSecret> {
+    match SheetSecret::from_text(text) {
+        Ok(sheet) => Hidden(sheet),
+        Err(error) => panic!("{error}"),
     }
 }

@@ -54,6 +54,11 @@ pub(crate) fn no(kind: RefusalKind) -> Reply {
 }
 
 impl RelayStore {
+    /// Takes the heads of an older disk, and nothing else of it.
+    pub fn put_heads_back(&mut self, old: &Self) {
+        self.heads.clone_from(&old.heads);
+    }
+
     pub(crate) fn new(relay_id: [u8; 16]) -> Self {
         Self {
             relay_id,

@@ -14,6 +14,8 @@ mod days;
 mod devices;
 #[path = "story/hostile_relay.rs"]
 mod hostile_relay;
+#[path = "story/recovery.rs"]
+mod recovery;
 
 /// Letters as they are shown: all of one person.
 fn from(who: &str, texts: &[&str]) -> Vec<(String, String)> {

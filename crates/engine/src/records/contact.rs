@@ -40,6 +40,8 @@ pub struct Contact {
     pub log: Vec<u8>,
     /// Sequence and hash of the log's newest entry; never goes back.
     pub pin: Pin,
+    /// The newest version of the contact's backup that it told.
+    pub(crate) backup: u64,
     /// The secret of the invite by which this contact was added; shown to the contact once.
     pub(crate) invite_ticket: Option<[u8; 16]>,
 }
@@ -133,6 +135,7 @@ impl Record for Contact {
                 .as_ref()
                 .map_or(&[][..], |ticket| &ticket[..]),
         );
+        out.u64(self.backup);
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -163,6 +166,10 @@ impl Record for Contact {
                 None
             } else {
                 Some(ticket.try_into().map_err(|_| DecodeError::Invalid)?)
+            },
+            backup: match input.remaining() {
+                0 => 0,
+                _ => input.u64()?,
             },
         })
     }

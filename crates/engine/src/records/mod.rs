@@ -4,6 +4,7 @@
 //! is guessed.
 
 mod account;
+mod backup;
 mod contact;
 mod letter;
 mod link;
@@ -13,6 +14,7 @@ mod queue;
 mod upload;
 
 pub use account::OwnAccount;
+pub(crate) use backup::{Backup, BackupMethod, Restore, RestoreStage};
 pub(crate) use contact::ContactState;
 pub use contact::{Contact, Trust};
 pub use letter::{Delivery, DeliveryState, Direction, Enclosure, Letter, LetterState};

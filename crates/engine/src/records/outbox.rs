@@ -2,6 +2,7 @@
 
 use super::Record;
 use crate::input::CommandId;
+use keys::account_log::Method;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId, Timestamp};
 
@@ -48,6 +49,16 @@ pub(crate) enum Purpose {
     LogOfLink,
     /// Carries a word between two devices that link.
     LinkMessage,
+    /// Replaces the head of a backup.
+    PutHead(Method),
+    /// Asks which version of a backup's head the relay has.
+    HeadVersion(Method),
+    /// Asks for the head of the backup that a home is restored from.
+    RestoreHead,
+    /// Asks for the log of the account that is restored.
+    RestoreLog,
+    /// Appends this device to the log of the account that is restored.
+    RestoreAppend,
     /// Appends an entry to the own account log.
     AppendLog(CommandId),
     /// Asks for keys of a device.
@@ -160,6 +171,17 @@ impl Purpose {
                 out.u8(15);
                 out.bytes(state);
             }
+            Self::PutHead(method) => {
+                out.u8(18);
+                out.u8(*method as u8);
+            }
+            Self::HeadVersion(method) => {
+                out.u8(19);
+                out.u8(*method as u8);
+            }
+            Self::RestoreHead => out.u8(20),
+            Self::RestoreLog => out.u8(21),
+            Self::RestoreAppend => out.u8(22),
             Self::LogOfLink => out.u8(16),
             Self::LinkMessage => out.u8(17),
         }
@@ -216,9 +238,20 @@ impl Purpose {
             15 => Self::LogOfSynced(input.bytes(64 * 1024)?.to_vec()),
             16 => Self::LogOfLink,
             17 => Self::LinkMessage,
+            18 => Self::PutHead(read_method(input)?),
+            19 => Self::HeadVersion(read_method(input)?),
+            20 => Self::RestoreHead,
+            21 => Self::RestoreLog,
+            22 => Self::RestoreAppend,
             _ => return Err(DecodeError::Invalid),
         })
     }
+}
+
+fn read_method(input: &mut Reader<'_>) -> Result<Method, DecodeError> {
+    let method = input.u8()?;
+    let found = Method::ALL.into_iter().find(|known| *known as u8 == method);
+    found.ok_or(DecodeError::Invalid)
 }
 
 fn write_wish(out: &mut Writer, kind: u8, command: CommandId, who: &str, petname: &Option<String>) {

@@ -1,0 +1,647 @@
+//! The backup at the relay: parts of history, and one head a recovery method that opens them
+//! (docs/spec/recovery.md).
+//!
+//! ```text
+//!   changes ─► marks ─► few: the tail of the head ─────────────► PutHead, version + 1
+//!                       many: a part, a blob of its own ─► then ─┘
+//! ```
+//!
+//! The head is sealed to the method's envelope key, which only the sheet or the guardians can open: a device
+//! writes backups that it cannot read. Once in a while everything is packed anew, so that what was deleted is
+//! gone there too.
+
+use crate::account;
+use crate::archive;
+use crate::error::{EngineError, StoreError};
+use crate::event::{CommandOutcome, Event};
+use crate::limits;
+use crate::outbox;
+use crate::records::{
+    Backup, BackupMethod, Direction, Letter, PartPurpose, Purpose, Record as _, key,
+};
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use keys::account_log::{Method, Pin, RecoverySecrets, VerifiedLog};
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::hpke::EnvelopePublic;
+use keys::{AccountId, LetterId, Timestamp, label};
+use zeroize::Zeroizing;
+
+const BACKUP: &[u8] = b"backup";
+/// A contact or letter changed since the parts were packed: kind, id.
+const MARK: &[u8] = b"backup-mark/";
+const CONTACT: u8 = 1;
+const LETTER: u8 = 2;
+/// Counts changes.
+const CHANGES: &str = "backup-changes";
+
+pub(crate) fn load(tx: &Transaction<'_>) -> Result<Option<Backup>, EngineError> {
+    match tx.get(Table::Meta, BACKUP)? {
+        Some(bytes) => Ok(Some(Backup::decode(&bytes)?)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn store(tx: &mut Transaction<'_>, backup: &Backup) {
+    tx.put(Table::Meta, BACKUP.to_vec(), backup.encode());
+}
+
+/// How the backup stands, for people.
+#[derive(Debug, Clone)]
+pub struct BackupState {
+    /// The methods that open it.
+    pub methods: Vec<Method>,
+    /// When the relay last took it.
+    pub at: Option<Timestamp>,
+    /// Whether everything of now is in it.
+    pub complete: bool,
+    /// The newest version of its heads.
+    pub version: u64,
+}
+
+/// Reads how the backup stands.
+pub(crate) fn state(snapshot: &dyn Snapshot) -> Result<Option<BackupState>, StoreError> {
+    let Some(bytes) = snapshot.get(Table::Meta, BACKUP)? else {
+        return Ok(None);
+    };
+    let backup = Backup::decode(&bytes)?;
+    let changes = snapshot.get(Table::Meta, CHANGES.as_bytes())?;
+    let changes = changes.and_then(|bytes| bytes.as_slice().try_into().ok());
+    let changes = changes.map_or(0, u64::from_be_bytes);
+    Ok(Some(BackupState {
+        methods: backup.methods.iter().map(|known| known.method).collect(),
+        at: Some(backup.at).filter(|at| at.as_secs() > 0),
+        complete: backup.covered >= changes && backup.packing.is_none(),
+        version: newest(&backup),
+    }))
+}
+
+fn newest(backup: &Backup) -> u64 {
+    let versions = backup.methods.iter().map(|method| method.highest);
+    versions.max().unwrap_or(0)
+}
+
+/// The version that contacts are told, so that an older backup is noticed after a restoration.
+pub(crate) fn version(tx: &Transaction<'_>) -> Result<u64, EngineError> {
+    let restored = tx.number(RESTORED)?;
+    Ok(load(tx)?.map_or(0, |backup| newest(&backup)).max(restored))
+}
+
+/// The version that this home was restored from.
+const RESTORED: &str = "backup-restored";
+
+/// Whether this home was restored from a backup.
+pub(crate) fn was_restored(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    Ok(tx.number(RESTORED)? > 0)
+}
+
+/// This home was restored from a version.
+pub(crate) fn note_restored(tx: &mut Transaction<'_>, version: u64) -> Result<(), EngineError> {
+    tx.raise_number(RESTORED, version)
+}
+
+/// A recovery method is in the log: from now on there is a backup for it. The relay has `version` of its head.
+pub(crate) fn begin(
+    tx: &mut Transaction<'_>,
+    command: crate::input::CommandId,
+    secrets: &RecoverySecrets,
+    version: u64,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let mut backup = load(tx)?.unwrap_or_else(|| Backup {
+        methods: Vec::new(),
+        parts: Vec::new(),
+        packing: None,
+        packed: Vec::new(),
+        storing: false,
+        covered: 0,
+        at: Timestamp::from_secs(0),
+        packed_at: Timestamp::from_secs(0),
+        command,
+    });
+    backup
+        .methods
+        .retain(|known| known.method != secrets.method());
+    // A root key that is not here lies in another bundle, until the sheet of that one unlocks it.
+    let sealed_root = match &own.root {
+        Some(root) => seal_root(tx, secrets.envelope().public(), &own.id, root)?,
+        None => Vec::new(),
+    };
+    backup.methods.push(BackupMethod {
+        method: secrets.method(),
+        head_key: secrets.head_key().duplicate(),
+        version,
+        highest: version,
+        sealed_root,
+        sending: false,
+    });
+    backup.command = command;
+    backup.packing = Some(archive::Cursor::default());
+    backup.packed.clear();
+    store(tx, &backup);
+    tx.next_number(CHANGES)?;
+    tell_standby(tx)?;
+    run(tx)
+}
+
+/// Who writes backups, and with what: for the day on which that device is gone.
+const STANDBY: &[u8] = b"backup-standby";
+
+/// Tells the other devices how to write backups in place of this one.
+pub(crate) fn tell_standby(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let Some(backup) = load(tx)? else {
+        return Ok(());
+    };
+    let own = account::own(tx)?;
+    let mut out = Writer::new();
+    out.array(own.device.as_bytes());
+    out.u8(u8::try_from(backup.methods.len()).unwrap_or(u8::MAX));
+    for method in &backup.methods {
+        out.u8(method.method as u8);
+        out.array(method.head_key.expose_secret());
+        out.u64(method.highest);
+        out.bytes(&method.sealed_root);
+    }
+    crate::errands::tell_backup(tx, &out.finish())
+}
+
+/// Another device of ours told how it writes backups.
+pub(crate) fn keep_standby(tx: &mut Transaction<'_>, told: &[u8]) {
+    tx.put(Table::Meta, STANDBY.to_vec(), Zeroizing::new(told.to_vec()));
+}
+
+/// The own devices changed: where the one that writes backups is gone, the oldest of those left goes on.
+pub(crate) fn take_over(tx: &mut Transaction<'_>, log: &VerifiedLog) -> Result<(), EngineError> {
+    let (Some(told), None) = (tx.get(Table::Meta, STANDBY)?, load(tx)?) else {
+        return Ok(());
+    };
+    let damaged = |_| StoreError::Damaged { what: "backup" };
+    let (writer, methods) = read_standby(&told).map_err(damaged)?;
+    let own = account::own(tx)?;
+    let oldest = log.devices().first().map(|device| *device.id());
+    if log.device(&writer).is_some() || oldest != Some(own.device) {
+        return Ok(());
+    }
+    tx.delete(Table::Meta, STANDBY.to_vec());
+    let backup = Backup {
+        methods,
+        parts: Vec::new(),
+        packing: Some(archive::Cursor::default()),
+        packed: Vec::new(),
+        storing: false,
+        covered: 0,
+        at: Timestamp::from_secs(0),
+        packed_at: Timestamp::from_secs(0),
+        command: crate::input::CommandId::default(),
+    };
+    store(tx, &backup);
+    run(tx)
+}
+
+fn read_standby(told: &[u8]) -> Result<(keys::DeviceId, Vec<BackupMethod>), DecodeError> {
+    let mut input = Reader::new(told);
+    let writer = keys::DeviceId::from_bytes(input.array()?);
+    let mut methods = Vec::new();
+    for _ in 0..input.u8()? {
+        let method = input.u8()?;
+        let method = Method::ALL.into_iter().find(|known| *known as u8 == method);
+        let head_key = Zeroizing::new(input.array::<32>()?);
+        let highest = input.u64()?;
+        methods.push(BackupMethod {
+            method: method.ok_or(DecodeError::Invalid)?,
+            head_key: keys::Secret::from_slice(&*head_key).ok_or(DecodeError::Invalid)?,
+            version: highest,
+            highest,
+            sealed_root: input.bytes(4096)?.to_vec(),
+            sending: false,
+        });
+    }
+    input.finish()?;
+    Ok((writer, methods))
+}
+
+fn seal_root(
+    tx: &mut Transaction<'_>,
+    to: &EnvelopePublic,
+    account: &AccountId,
+    root: &keys::account_log::RootSecret,
+) -> Result<Vec<u8>, EngineError> {
+    let info = label::SEALED_ROOT.as_bytes();
+    let root = root.encode();
+    keys::hpke::seal(tx.rng, to, info, account.as_bytes(), root.expose_secret()).map_err(|_| {
+        EngineError::Internal {
+            what: "cryptographic library",
+        }
+    })
+}
+
+/// Seals the root key of this device for every method, where it is here.
+pub(crate) fn seal_root_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let (Some(root), Some(mut backup)) = (&own.root, load(tx)?) else {
+        return Ok(());
+    };
+    let log = account::log_of(&own)?;
+    for method in &mut backup.methods {
+        if let Some(record) = log.recovery(method.method) {
+            method.sealed_root = seal_root(tx, record.envelope(), &own.id, root)?;
+        }
+    }
+    store(tx, &backup);
+    tx.next_number(CHANGES).map(drop)
+}
+
+/// Marks what a step changed.
+pub(crate) fn note(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let changed = tx.changed(&[Table::Letter, Table::Contact]);
+    if changed.is_empty() || tx.get(Table::Meta, BACKUP)?.is_none() {
+        return Ok(());
+    }
+    let mut any = false;
+    for (table, id) in changed {
+        let kind = if table == Table::Contact {
+            CONTACT
+        } else {
+            LETTER
+        };
+        if kind == LETTER && is_errand(tx, &id)? {
+            continue;
+        }
+        tx.put(
+            Table::Meta,
+            key(&[MARK, &[kind], &id]),
+            Zeroizing::new(Vec::new()),
+        );
+        any = true;
+    }
+    if any {
+        tx.next_number(CHANGES)?;
+    }
+    Ok(())
+}
+
+/// Whether a row, as it is or was before this step, is no letter of a conversation.
+fn is_errand(tx: &Transaction<'_>, id: &[u8]) -> Result<bool, EngineError> {
+    let row = match tx.get(Table::Letter, id)? {
+        Some(row) => Some(row),
+        None => tx.snapshot().get(Table::Letter, id)?,
+    };
+    let letter = row.map(|row| Letter::decode(&row)).transpose()?;
+    Ok(letter.is_some_and(|letter| letter.direction == Direction::Errand))
+}
+
+/// Goes on with what is due.
+pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let Some(backup) = load(tx)? else {
+        return Ok(());
+    };
+    let since = tx.now.since(backup.at);
+    if backup.at <= tx.now && since < limits::BACKUP_PAUSE_SECONDS && backup.packing.is_none() {
+        return Ok(());
+    }
+    run(tx)
+}
+
+/// Writes what is not written, if nothing is under way.
+pub(crate) fn run(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let Some(mut backup) = load(tx)? else {
+        return Ok(());
+    };
+    if backup.storing || backup.methods.iter().any(|method| method.sending) {
+        return Ok(());
+    }
+    let old = tx.now.since(backup.packed_at) > limits::BACKUP_WHOLE_SECONDS;
+    if backup.packing.is_none() && (old || backup.parts.len() > limits::BACKUP_PARTS) {
+        backup.packing = Some(archive::Cursor::default());
+        backup.packed.clear();
+    }
+    if let Some(mut cursor) = backup.packing.take() {
+        if cursor == archive::Cursor::default() {
+            forget_marks(tx)?; // What changes from here on is marked again.
+        }
+        if let Some(part) = archive::next_part(tx, &mut cursor)? {
+            backup
+                .packed
+                .push(archive::seal(tx, &part, PartPurpose::Backup)?);
+            backup.packing = Some(cursor);
+            backup.storing = true;
+            store(tx, &backup);
+            return Ok(());
+        }
+        backup.parts = std::mem::take(&mut backup.packed);
+        backup.packed_at = tx.now;
+        backup.covered = 0;
+    }
+    let changes = tx.number(CHANGES)?;
+    if backup.covered >= changes {
+        return Ok(());
+    }
+    let (tail, marks) = tail(tx)?;
+    if tail.len() > limits::BACKUP_TAIL_BYTES {
+        backup
+            .parts
+            .push(archive::seal(tx, &tail, PartPurpose::Backup)?);
+        for mark in marks {
+            tx.delete(Table::Meta, mark);
+        }
+        backup.storing = true;
+        store(tx, &backup);
+        return Ok(());
+    }
+    backup.covered = changes;
+    put_heads(tx, backup, &tail)
+}
+
+fn forget_marks(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Meta, MARK, |tx, place, _| {
+        tx.delete(Table::Meta, place.to_vec());
+        Ok(())
+    })
+}
+
+type Marks = Vec<Vec<u8>>;
+
+/// What is marked, as records, up to a part's worth; and the marks.
+fn tail(tx: &Transaction<'_>) -> Result<(Zeroizing<Vec<u8>>, Marks), EngineError> {
+    let mut tail = Zeroizing::new(Vec::new());
+    let mut marks = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    while tail.len() < limits::PART_BYTES {
+        let Some((place, _)) = tx.scan(Table::Meta, MARK, after.as_deref(), 1)?.pop() else {
+            break;
+        };
+        after = Some(place.clone());
+        let rest = place.strip_prefix(MARK).and_then(|rest| rest.split_first());
+        match rest {
+            Some((&CONTACT, id)) => {
+                if let Some(id) = AccountId::from_slice(id) {
+                    archive::add_contact(tx, &mut tail, &id)?;
+                }
+            }
+            Some((_, id)) => {
+                if let Some(id) = LetterId::from_slice(id) {
+                    archive::add_letter(tx, &mut tail, &id)?;
+                }
+            }
+            None => {}
+        }
+        marks.push(place);
+    }
+    Ok((tail, marks))
+}
+
+/// What a head says.
+pub(crate) struct Bundle {
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) pin: Pin,
+    pub(crate) at: Timestamp,
+    /// The order number of the newest letter.
+    pub(crate) letters: u64,
+    pub(crate) sealed_root: Vec<u8>,
+    pub(crate) parts: Vec<archive::PartRef>,
+    pub(crate) tail: Zeroizing<Vec<u8>>,
+}
+
+impl Bundle {
+    /// Opens a head.
+    pub(crate) fn open(secrets: &RecoverySecrets, head: &wire::Head) -> Result<Self, EngineError> {
+        let info = label::BACKUP.as_bytes();
+        let data = head_data(&secrets.head_id(), head.version);
+        let opened = keys::hpke::open(secrets.envelope(), info, &data, &head.body)
+            .map(Zeroizing::new)
+            .map_err(|_| EngineError::BadBackup)?;
+        Self::decode(&opened).map_err(|_| EngineError::BadBackup)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != 1 {
+            return Err(DecodeError::Invalid);
+        }
+        let account = AccountId::from_bytes(input.array()?);
+        let name = std::str::from_utf8(input.bytes(64)?).map_err(|_| DecodeError::Invalid)?;
+        let name = name.to_owned();
+        let pin = Pin {
+            sequence: input.u64()?,
+            hash: input.array()?,
+        };
+        let at = Timestamp::from_secs(input.u64()?);
+        let letters = input.u64()?;
+        let sealed_root = input.bytes(4096)?.to_vec();
+        let count = input.u32()?;
+        if usize::try_from(count).is_ok_and(|count| count > 4096) {
+            return Err(DecodeError::Invalid);
+        }
+        let mut parts = Vec::new();
+        for _ in 0..count {
+            parts.push(archive::PartRef::read(&mut input)?);
+        }
+        let tail = Zeroizing::new(input.bytes(1 << 17)?.to_vec());
+        input.finish()?;
+        Ok(Self {
+            account,
+            name,
+            pin,
+            at,
+            letters,
+            sealed_root,
+            parts,
+            tail,
+        })
+    }
+}
+
+fn head_data(id: &[u8; 32], version: u64) -> Vec<u8> {
+    key(&[id, &version.to_be_bytes()])
+}
+
+fn put_heads(tx: &mut Transaction<'_>, mut backup: Backup, tail: &[u8]) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let log = account::log_of(&own)?;
+    let mut methods = std::mem::take(&mut backup.methods);
+    methods.retain(|method| log.recovery(method.method).is_some());
+    for method in &mut methods {
+        let body = encode(tx, &own, &log, &backup, (method, tail))?;
+        let request = put_head(tx, &log, method, &body)?;
+        method.sending = true;
+        outbox::add_own(tx, Purpose::PutHead(method.method), request)?;
+    }
+    backup.methods = methods;
+    store(tx, &backup);
+    Ok(())
+}
+
+fn encode(
+    tx: &Transaction<'_>,
+    own: &crate::records::OwnAccount,
+    log: &VerifiedLog,
+    backup: &Backup,
+    (method, tail): (&BackupMethod, &[u8]),
+) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+    let mut out = Writer::new();
+    out.u8(1);
+    out.array(own.id.as_bytes());
+    out.bytes(own.name.as_bytes());
+    out.u64(log.head().sequence);
+    out.array(&log.head().hash);
+    out.u64(tx.now.as_secs());
+    out.u64(tx.number("letters")?);
+    out.bytes(&method.sealed_root);
+    out.u32(u32::try_from(backup.parts.len()).unwrap_or(u32::MAX));
+    for part in &backup.parts {
+        part.write(&mut out);
+    }
+    out.bytes(tail);
+    Ok(Zeroizing::new(out.finish()))
+}
+
+fn put_head(
+    tx: &mut Transaction<'_>,
+    log: &VerifiedLog,
+    method: &BackupMethod,
+    body: &[u8],
+) -> Result<wire::Request, EngineError> {
+    let record = log.recovery(method.method).ok_or(EngineError::BadBackup)?;
+    let version = method.highest.saturating_add(1);
+    let data = head_data(record.head_id(), version);
+    let body = keys::hpke::seal(
+        tx.rng,
+        record.envelope(),
+        label::BACKUP.as_bytes(),
+        &data,
+        body,
+    )
+    .map_err(|_| EngineError::Internal {
+        what: "cryptographic library",
+    })?;
+    let public_key = keys::ed25519::public(&method.head_key);
+    let message = wire::put_head_message(&public_key, version, method.version, &body);
+    Ok(wire::Request::PutHead(wire::PutHead {
+        public_key,
+        version,
+        previous: method.version,
+        signature: keys::ed25519::sign(&method.head_key, &message),
+        body,
+    }))
+}
+
+/// The relay has a part.
+pub(crate) fn part_stored(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if let Some(mut backup) = load(tx)? {
+        backup.storing = false;
+        store(tx, &backup);
+    }
+    run(tx)
+}
+
+/// The relay does not take a part; everything is packed anew later.
+pub(crate) fn part_refused(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if let Some(mut backup) = load(tx)? {
+        backup.storing = false;
+        backup.packing = Some(archive::Cursor::default());
+        backup.packed.clear();
+        backup.at = tx.now;
+        let command = std::mem::take(&mut backup.command);
+        store(tx, &backup);
+        tx.outcome(command, CommandOutcome::Failed(EngineError::UploadFailed));
+    }
+    Ok(())
+}
+
+/// The relay has a head.
+pub(crate) fn head_stored(tx: &mut Transaction<'_>, method: Method) -> Result<(), EngineError> {
+    let Some(mut backup) = load(tx)? else {
+        return Ok(());
+    };
+    for known in &mut backup.methods {
+        if known.method == method && known.sending {
+            known.sending = false;
+            known.highest = known.highest.saturating_add(1);
+            known.version = known.highest;
+        }
+    }
+    let done = !backup.methods.iter().any(|method| method.sending);
+    if done {
+        backup.at = tx.now;
+        let command = std::mem::take(&mut backup.command);
+        tx.outcome(command, CommandOutcome::Done);
+    }
+    let all_sealed = backup
+        .methods
+        .iter()
+        .all(|known| !known.sealed_root.is_empty());
+    store(tx, &backup);
+    if done && all_sealed {
+        // The root key lives in the bundle alone.
+        account::drop_root(tx)?;
+    }
+    Ok(())
+}
+
+/// The relay did not take a head: another device of ours wrote, or the relay was set back.
+pub(crate) fn head_refused(
+    tx: &mut Transaction<'_>,
+    method: Method,
+    kind: wire::RefusalKind,
+) -> Result<(), EngineError> {
+    let Some(mut backup) = load(tx)? else {
+        return Ok(());
+    };
+    let mut id = None;
+    for known in backup
+        .methods
+        .iter_mut()
+        .filter(|known| known.method == method)
+    {
+        known.sending = false;
+        id = Some(wire::head_id(&keys::ed25519::public(&known.head_key)));
+    }
+    backup.covered = 0;
+    if kind != wire::RefusalKind::Conflict {
+        let command = std::mem::take(&mut backup.command);
+        tx.outcome(
+            command,
+            CommandOutcome::Failed(EngineError::Refused { kind }),
+        );
+        backup.at = tx.now; // Tried again after the pause.
+        id = None;
+    }
+    store(tx, &backup);
+    match id {
+        Some(id) => {
+            let request = wire::Request::FetchHead(wire::FetchHead { id });
+            outbox::add_own(tx, Purpose::HeadVersion(method), request)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The version of a head as the relay has it; 0 for none.
+pub(crate) fn head_version(
+    tx: &mut Transaction<'_>,
+    method: Method,
+    version: u64,
+) -> Result<(), EngineError> {
+    let Some(mut backup) = load(tx)? else {
+        return Ok(());
+    };
+    let mut back = false;
+    for known in backup
+        .methods
+        .iter_mut()
+        .filter(|known| known.method == method)
+    {
+        back |= version < known.version;
+        known.version = version;
+        known.highest = known.highest.max(version);
+    }
+    backup.packing = Some(archive::Cursor::default());
+    backup.packed.clear();
+    store(tx, &backup);
+    if back {
+        let relay = account::own(tx)?.relay;
+        tx.event(Event::RelayRolledBack { relay });
+    }
+    run(tx)
+}

@@ -1,0 +1,131 @@
+//! All devices are lost, and a sheet of paper is left.
+
+use crate::from;
+use engine::{CommandOutcome, EngineError, Event};
+use letterlock_testkit::World;
+
+fn texts(world: &World, who: &str, with: &str) -> Vec<String> {
+    let letters = world.person(who).letters(with);
+    letters.into_iter().map(|letter| letter.text).collect()
+}
+
+#[test]
+fn a_sheet_brings_everything_back() {
+    let mut world = World::new(401);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    world.send("alice", "bob", "before the sheet");
+    world.settle();
+    let sheet = world.make_sheet("alice");
+    world.send("bob", "alice", "after the sheet");
+    world.settle();
+    world.send("alice", "bob", "and an answer");
+    world.settle();
+    world.run(20);
+    world.stop("alice");
+    let restored = world.restore("new", &sheet);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+    world.settle();
+    assert_eq!(world.account("new"), world.account("alice"));
+    let all = ["before the sheet", "after the sheet", "and an answer"];
+    assert_eq!(texts(&world, "new", "bob"), all);
+    // It is the same person to its contacts.
+    world.read("bob");
+    world.send("new", "bob", "I am back");
+    world.settle();
+    assert_eq!(world.read("bob"), from("alice", &["I am back"]));
+    world.read("new");
+    world.send("bob", "alice", "welcome");
+    world.settle();
+    assert_eq!(world.read("new"), from("bob", &["welcome"]));
+    let alarms = |event: &Event| {
+        matches!(
+            event,
+            Event::BackupRolledBack { .. } | Event::HistoryMissing | Event::IdentityChanged { .. }
+        )
+    };
+    assert!(!world.person("new").events.iter().any(alarms));
+    assert!(!world.person("bob").events.iter().any(alarms));
+}
+
+#[test]
+fn a_deleted_letter_does_not_come_back() {
+    let mut world = World::new(402);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let letter = world.send("alice", "bob", "to be forgotten");
+    world.send("alice", "bob", "to be kept");
+    world.settle();
+    let sheet = world.make_sheet("alice");
+    world.delete("alice", letter);
+    world.run(30);
+    world.settle();
+    world.stop("alice");
+    world.restore("new", &sheet);
+    assert_eq!(texts(&world, "new", "bob"), ["to be kept"]);
+}
+
+#[test]
+fn an_old_sheet_opens_nothing() {
+    let mut world = World::new(403);
+    world.join("alice");
+    let old = world.make_sheet("alice");
+    let new = world.make_sheet("alice");
+    world.run(30);
+    let refused = world.restore("thief", &old);
+    assert!(matches!(refused, CommandOutcome::Failed(_)), "{refused:?}");
+    assert!(world.person("thief").account().is_none());
+    let restored = world.restore("new", &new);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+}
+
+#[test]
+fn a_sheet_that_was_never_made_finds_nothing() {
+    let mut world = World::new(404);
+    world.join("alice");
+    let mut other = World::new(405);
+    other.join("alice");
+    let sheet = other.make_sheet("alice");
+    let refused = world.restore("new", &sheet);
+    assert!(
+        matches!(refused, CommandOutcome::Failed(EngineError::NoBackup)),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn old_backup_is_noticed_by_the_first_answer() {
+    let mut world = World::new(406);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let sheet = world.make_sheet("alice");
+    let old = world.relay().store().clone();
+    for number in 0..3 {
+        world.send("alice", "bob", &format!("letter {number}"));
+        world.run(30);
+    }
+    world.settle();
+    world.stop("alice");
+    world.relay().store_mut().put_heads_back(&old);
+    let restored = world.restore("new", &sheet);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+    world.settle();
+    world.send("new", "bob", "back");
+    world.settle();
+    world.send("bob", "alice", "you lost something");
+    world.settle();
+    let told = |event: &Event| matches!(event, Event::BackupRolledBack { .. });
+    assert!(world.person("new").events.iter().any(told));
+}
