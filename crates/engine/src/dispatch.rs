@@ -338,6 +338,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         letters::expire(tx)?;
         receipts::send_due(tx)?;
         outbox::expire_sent(tx)?;
+        outbox::offer_due(tx)?;
         waiting::ask_again(tx)?;
         pre_keys::rotate(tx)?;
     }

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 const BUCKETS: [usize; 4] = [1024, 4096, 16_384, 65_536];
 /// X-Wing ciphertext and AES-GCM tag.
 pub(crate) const FRONT_DOOR_OVERHEAD: usize = 1120 + 16;
-/// Nonce and AES-GCM tag.
-pub(crate) const ROUTE_OVERHEAD: usize = 12 + 16;
+/// Kind, nonce and AES-GCM tag.
+pub(crate) const ROUTE_OVERHEAD: usize = 1 + 12 + 16;
 
 /// Which of the ratchet's two message forms follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +160,11 @@ pub(crate) fn open_front_door(
     ))
 }
 
-/// Seals a letter for a route.
+/// What the first byte of a route's body says of the rest.
+const SINGLE: u8 = 1;
+const TOGETHER: u8 = 2;
+
+/// Seals a letter for a route: `01 ‖ nonce 12 ‖ sealed`.
 pub(crate) fn seal_route(
     rng: &mut dyn CryptoRng,
     key: &Secret<32>,
@@ -171,7 +175,67 @@ pub(crate) fn seal_route(
     let mut nonce = [0; 12];
     rng.fill_bytes(&mut nonce);
     let sealed = keys::gcm_seal(key, &nonce, &route_data(queue), &padded);
-    Ok([&nonce[..], &sealed].concat())
+    Ok([&[SINGLE], &nonce[..], &sealed].concat())
+}
+
+/// One device that a body is for.
+pub(crate) struct Slot<'a> {
+    pub(crate) key: &'a Secret<32>,
+    pub(crate) queue: &'a QueueId,
+    /// Carries the key of the content.
+    pub(crate) inner: &'a Inner,
+}
+
+/// Seals one body for several devices:
+/// `02 ‖ slots 1 ‖ (nonce 12 ‖ BE2(length) ‖ sealed inner)... ‖ AES-256-GCM(key, 0, label, padded content)`.
+///
+/// A slot's associated data covers the sealed content, so that no slot goes with another content.
+pub(crate) fn seal_together(
+    rng: &mut dyn CryptoRng,
+    slots: &[Slot<'_>],
+    key: &Secret<32>,
+    content: &[u8],
+) -> Result<Vec<u8>, EnvelopeError> {
+    let inners: Vec<Vec<u8>> = slots
+        .iter()
+        .map(|slot| slot.inner.to_schema().encode_to_vec())
+        .collect();
+    let slot_bytes = |inner: &Vec<u8>| inner.len().saturating_add(12 + 2 + 16);
+    let overhead = inners
+        .iter()
+        .map(slot_bytes)
+        .fold(2 + 16, usize::saturating_add);
+    // The key seals this content alone, so the nonce may be fixed.
+    let padded = pad(content, overhead)?;
+    let sealed_content = keys::gcm_seal(key, &[0; 12], label::CONTENT.as_bytes(), &padded);
+    let hash = keys::sha256(&[&sealed_content]);
+    let mut body = vec![TOGETHER];
+    body.push(u8::try_from(slots.len()).map_err(|_| EnvelopeError::TooLong)?);
+    for (slot, inner) in slots.iter().zip(&inners) {
+        let mut nonce = [0; 12];
+        rng.fill_bytes(&mut nonce);
+        let sealed = keys::gcm_seal(slot.key, &nonce, &slot_data(slot.queue, &hash), inner);
+        let length = u16::try_from(sealed.len()).map_err(|_| EnvelopeError::TooLong)?;
+        body.extend_from_slice(&nonce);
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(&sealed);
+    }
+    body.extend_from_slice(&sealed_content);
+    Ok(body)
+}
+
+/// A content that went to several devices; the key came through the ratchet.
+pub(crate) struct SealedContent(Vec<u8>);
+
+impl SealedContent {
+    /// Opens the content.
+    pub(crate) fn open(&self, key: &[u8]) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
+        let key = Secret::from_slice(key).ok_or(EnvelopeError::Unopenable)?;
+        let padded = keys::gcm_open(&key, &[0; 12], label::CONTENT.as_bytes(), &self.0)
+            .map(Zeroizing::new)
+            .map_err(|_| EnvelopeError::Unopenable)?;
+        Ok(Zeroizing::new(unpad(&padded)?.to_vec()))
+    }
 }
 
 /// Opens a letter of a contact's queue.
@@ -179,18 +243,54 @@ pub(crate) fn open_route(
     key: &Secret<32>,
     queue: &QueueId,
     body: &[u8],
-) -> Result<Inner, EnvelopeError> {
-    let (nonce, sealed) = body
-        .split_first_chunk::<12>()
-        .ok_or(EnvelopeError::Unopenable)?;
-    let padded = keys::gcm_open(key, nonce, &route_data(queue), sealed)
-        .map_err(|_| EnvelopeError::Unopenable)?;
-    let message = InnerSchema::decode(unpad(&padded)?).map_err(|_| EnvelopeError::Unopenable)?;
-    Inner::from_schema(message)
+) -> Result<(Inner, Option<SealedContent>), EnvelopeError> {
+    match body.split_first() {
+        Some((&SINGLE, rest)) => {
+            let (nonce, sealed) = rest
+                .split_first_chunk::<12>()
+                .ok_or(EnvelopeError::Unopenable)?;
+            let padded = keys::gcm_open(key, nonce, &route_data(queue), sealed)
+                .map_err(|_| EnvelopeError::Unopenable)?;
+            Ok((Inner::decode(unpad(&padded)?)?, None))
+        }
+        Some((&TOGETHER, rest)) => {
+            let (inner, content) = open_slot(key, queue, rest)?;
+            Ok((inner, Some(content)))
+        }
+        _ => Err(EnvelopeError::Unopenable),
+    }
+}
+
+/// Finds the slot that the route's key opens.
+fn open_slot(
+    key: &Secret<32>,
+    queue: &QueueId,
+    rest: &[u8],
+) -> Result<(Inner, SealedContent), EnvelopeError> {
+    let unopenable = EnvelopeError::Unopenable;
+    let (count, mut rest) = rest.split_first().ok_or(unopenable)?;
+    let mut slots = Vec::with_capacity(usize::from(*count));
+    for _ in 0..*count {
+        let (nonce, after) = rest.split_first_chunk::<12>().ok_or(unopenable)?;
+        let (length, after) = after.split_first_chunk::<2>().ok_or(unopenable)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let (sealed, after) = after.split_at_checked(length).ok_or(unopenable)?;
+        slots.push((nonce, sealed));
+        rest = after;
+    }
+    let data = slot_data(queue, &keys::sha256(&[rest]));
+    let mut slots = slots.into_iter();
+    let inner = slots.find_map(|(nonce, sealed)| keys::gcm_open(key, nonce, &data, sealed).ok());
+    let inner = Inner::decode(&inner.ok_or(unopenable)?)?;
+    Ok((inner, SealedContent(rest.to_vec())))
 }
 
 fn route_data(queue: &QueueId) -> Vec<u8> {
     [label::ROUTE.as_bytes(), &[0], queue.as_bytes()].concat()
+}
+
+fn slot_data(queue: &QueueId, content: &[u8; 32]) -> Vec<u8> {
+    [label::SLOT.as_bytes(), &[0], queue.as_bytes(), content].concat()
 }
 
 impl Inner {
@@ -203,6 +303,11 @@ impl Inner {
             },
             message: self.message.clone(),
         }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        let message = InnerSchema::decode(bytes).map_err(|_| EnvelopeError::Unopenable)?;
+        Self::from_schema(message)
     }
 
     fn from_schema(message: InnerSchema) -> Result<Self, EnvelopeError> {

@@ -148,7 +148,7 @@ pub enum Input {
         /// What this device is to be called.
         name: String,
     },
-    /// A person compared the pairing codes.
+    /// A person compared the pairing codes, or left before that: then they are not equal.
     ConfirmLink {
         /// Whether they are equal.
         same: bool,

@@ -318,7 +318,11 @@ fn say(tx: &mut Transaction<'_>, join: &Join, message: &LinkMessage) -> Result<(
 
 /// A person compared the codes on this device.
 pub(crate) fn confirm(tx: &mut Transaction<'_>, same: bool) -> Result<(), EngineError> {
-    let join = load(tx)?.filter(|join| join.stage == JoinStage::Comparing);
+    let fits = |join: &Join| match same {
+        true => join.stage == JoinStage::Comparing,
+        false => join.stage <= JoinStage::Comparing,
+    };
+    let join = load(tx)?.filter(fits);
     let mut join = join.ok_or(EngineError::NoLink)?;
     if !same {
         say(tx, &join, &LinkMessage::Stop)?;

@@ -43,6 +43,7 @@ mod sending;
 mod sessions;
 mod step;
 mod store;
+mod together;
 mod transaction;
 mod turns;
 mod uploads;

@@ -56,6 +56,10 @@ pub const BACKUP_WHOLE_SECONDS: u64 = 10 * 24 * 3600;
 pub const BACKUP_PARTS: usize = 64;
 /// Longest tail of a backup's head, in bytes.
 pub const BACKUP_TAIL_BYTES: usize = 40 * 1024;
+/// Devices that one body goes to beside the first, as far as one request names them.
+pub const ROWS_TOGETHER: usize = 31;
+/// Seconds until a body is offered again to a queue that was full.
+pub const QUEUE_FULL_SECONDS: u64 = 30;
 /// Letters that one errand may name.
 pub const ERRAND_LETTERS: usize = 512;
 /// Longest name of a device in bytes.

@@ -166,7 +166,7 @@ impl LinkMessage {
         key: &Secret<32>,
         queue: &QueueId,
     ) -> Result<Vec<u8>, EnvelopeError> {
-        let padded = envelope::pad(&self.encode(), envelope::ROUTE_OVERHEAD)?;
+        let padded = envelope::pad(&self.encode(), FIRST_OVERHEAD)?;
         let mut nonce = [0; 12];
         rng.fill_bytes(&mut nonce);
         let sealed = keys::gcm_seal(key, &nonce, &first_data(queue), &padded);
@@ -214,6 +214,9 @@ impl LinkMessage {
         Self::decode(envelope::unpad(&padded)?).map_err(|_| EnvelopeError::Unopenable)
     }
 }
+
+/// Nonce and AES-GCM tag.
+const FIRST_OVERHEAD: usize = 12 + 16;
 
 /// Names the pre-shared key to HPKE; there is one a link.
 const PSK_ID: &[u8] = b"link";

@@ -321,7 +321,8 @@ pub(crate) fn confirm(tx: &mut Transaction<'_>, same: bool) -> Result<(), Engine
     let Some(mut offer) = load(tx)? else {
         return joining::confirm(tx, same);
     };
-    if offer.stage != OfferStage::Comparing {
+    // Before the comparison whoever waits may leave, and the link ends; after it, it belongs to nobody who waits.
+    if offer.stage > OfferStage::Comparing || (same && offer.stage != OfferStage::Comparing) {
         return Err(EngineError::NoLink);
     }
     if !same {

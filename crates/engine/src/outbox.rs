@@ -21,6 +21,7 @@ use crate::sending;
 use crate::sessions;
 use crate::step::{Outgoing, Subscription};
 use crate::store::Table;
+use crate::together;
 use crate::transaction::Transaction;
 use crate::turns;
 use crate::waiting;
@@ -33,20 +34,35 @@ pub(crate) fn add(
     relay: String,
     request: wire::Request,
 ) -> Result<u64, EngineError> {
-    let id = tx.next_number("outbox")?;
     let entry = OutboxEntry {
         purpose,
-        relay: relay.clone(),
+        relay,
         request: request.encode(),
     };
-    tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
-    if turns::enter(tx, &entry.purpose, id)? && may_leave(tx, &entry.purpose)? {
-        tx.send(Outgoing::Request {
-            id,
-            relay,
-            request: Box::new(request),
-        });
+    let id = put(tx, &entry)?;
+    offer(tx, id, entry)?;
+    Ok(id)
+}
+
+/// Stores requests that carry one body to several devices, and hands them out together.
+pub(crate) fn add_all(
+    tx: &mut Transaction<'_>,
+    entries: Vec<OutboxEntry>,
+) -> Result<(), EngineError> {
+    let mut ids = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        ids.push(put(tx, entry)?);
     }
+    for (id, entry) in ids.into_iter().zip(entries) {
+        offer(tx, id, entry)?;
+    }
+    Ok(())
+}
+
+fn put(tx: &mut Transaction<'_>, entry: &OutboxEntry) -> Result<u64, EngineError> {
+    let id = tx.next_number("outbox")?;
+    tx.put(Table::Outbox, id.to_be_bytes().to_vec(), entry.encode());
+    turns::enter(tx, &entry.purpose, id)?;
     Ok(id)
 }
 
@@ -94,21 +110,40 @@ fn offer_all(tx: &mut Transaction<'_>, relay: &str) -> Result<(), EngineError> {
     })
 }
 
-/// Hands a stored request out, if it is its turn.
+/// Hands a stored request out, if it is its turn; with it those that carry the same body to other devices.
 fn offer(tx: &mut Transaction<'_>, id: u64, entry: OutboxEntry) -> Result<(), EngineError> {
-    if !turns::is_up(tx, &entry.purpose, id)? || !may_leave(tx, &entry.purpose)? {
+    if together::is_out(tx, id)? || !may_go(tx, id, &entry.purpose)? {
         return Ok(());
     }
     let damaged = |_| StoreError::Damaged {
         what: "outbox entry",
     };
-    let request = wire::Request::decode(&entry.request).map_err(damaged)?;
+    let mut request = wire::Request::decode(&entry.request).map_err(damaged)?;
+    let mut others = Vec::new();
+    if let wire::Request::Send(send) = &mut request {
+        for (other, sibling) in together::siblings(tx, id, &entry)? {
+            if others.len() >= limits::ROWS_TOGETHER || !may_go(tx, other, &sibling.purpose)? {
+                break; // The rows are those right behind this entry, so that the answer is easily taken apart.
+            }
+            if let wire::Request::Send(more) =
+                wire::Request::decode(&sibling.request).map_err(damaged)?
+            {
+                send.rows.extend(more.rows);
+                others.push(other);
+            }
+        }
+    }
+    together::note(tx, id, &others);
     tx.send(Outgoing::Request {
         id,
         relay: entry.relay,
         request: Box::new(request),
     });
     Ok(())
+}
+
+fn may_go(tx: &mut Transaction<'_>, id: u64, purpose: &Purpose) -> Result<bool, EngineError> {
+    Ok(turns::is_up(tx, purpose, id)? && may_leave(tx, purpose)?)
 }
 
 /// Whether the account log of a body's recipient is fresh; where not, it is asked for and the body waits.
@@ -377,15 +412,54 @@ pub(crate) fn reply(
     id: u64,
     reply: wire::Reply,
 ) -> Result<(), EngineError> {
+    if reply.try_again_after().is_some() {
+        return Ok(()); // It stays; the driver offers it again after the time the relay named.
+    }
+    let ids = together::take(tx, id)?;
+    let several = ids.len() > 1;
+    for (row, id) in ids.into_iter().enumerate() {
+        let Some(reply) = together::part_of(&reply, row) else {
+            continue; // The relay forgot a row; it goes again on the next connection.
+        };
+        if several && reply.try_again_after().is_some() {
+            offer_later(tx, id);
+        } else {
+            reply_to_one(tx, id, reply)?;
+        }
+    }
+    Ok(())
+}
+
+/// A queue was full while others took the body: that row goes again in a while.
+const LATER: &[u8] = b"offer-later/";
+
+fn offer_later(tx: &mut Transaction<'_>, id: u64) {
+    let due = tx.now.saturating_add(limits::QUEUE_FULL_SECONDS).as_secs();
+    let due = zeroize::Zeroizing::new(due.to_be_bytes().to_vec());
+    tx.put(Table::Meta, key(&[LATER, &id.to_be_bytes()]), due);
+}
+
+/// Hands out what a full queue did not take.
+pub(crate) fn offer_due(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for (place, due) in tx.scan(Table::Meta, LATER, None, limits::PAGE)? {
+        if due.as_slice() > tx.now.as_secs().to_be_bytes().as_slice() {
+            continue;
+        }
+        if let Some(id) = place.last_chunk::<8>() {
+            offer_one(tx, u64::from_be_bytes(*id))?;
+        }
+        tx.delete(Table::Meta, place);
+    }
+    Ok(())
+}
+
+fn reply_to_one(tx: &mut Transaction<'_>, id: u64, reply: wire::Reply) -> Result<(), EngineError> {
     let place = id.to_be_bytes().to_vec();
     // An answer to nothing: the relay repeats itself, or lies.
     let Some(bytes) = tx.get(Table::Outbox, &place)? else {
         return Ok(());
     };
     let entry = OutboxEntry::decode(&bytes)?;
-    if reply.try_again_after().is_some() {
-        return Ok(()); // It stays; the driver offers it again after the time the relay named.
-    }
     tx.delete(Table::Outbox, place);
     let purpose = entry.purpose.clone();
     match answer(tx, entry, reply) {

@@ -1,7 +1,7 @@
 //! Our own queues: made, subscribed, emptied.
 
 use crate::contacts;
-use crate::envelope::{self, Inner, Introduction};
+use crate::envelope::{self, Inner, Introduction, SealedContent};
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::held;
@@ -255,7 +255,10 @@ fn hand_in(
         }
         QueuePurpose::Contact(account) => {
             match envelope::open_route(&queue.route_key, &queue.id, body) {
-                Ok(inner) => receive(tx, (queue, body, attempt), &account, &inner),
+                Ok((inner, content)) => {
+                    let sealed = (&inner, content.as_ref());
+                    receive(tx, (queue, body, attempt), &account, sealed)
+                }
                 Err(_) => {
                     tx.event(Event::Undecryptable {
                         contact: Some(account),
@@ -281,7 +284,7 @@ fn from_front_door(
         Attempt::Last(log) => log,
     };
     match contacts::meet(tx, introduction, fetched)? {
-        contacts::Meeting::Known => receive(tx, came, &introduction.account, inner),
+        contacts::Meeting::Known => receive(tx, came, &introduction.account, (inner, None)),
         contacts::Meeting::Refused => Ok(()),
         contacts::Meeting::Unknown => match attempt {
             Attempt::First => {
@@ -300,9 +303,9 @@ fn receive(
     tx: &mut Transaction<'_>,
     (queue, body, attempt): Came<'_>,
     from: &AccountId,
-    inner: &Inner,
+    sealed: (&Inner, Option<&SealedContent>),
 ) -> Result<(), EngineError> {
-    match (receiving::receive(tx, from, inner)?, attempt) {
+    match (receiving::receive(tx, from, sealed)?, attempt) {
         (receiving::Heard::Done, _) => Ok(()),
         // What came of a stranger may have been the beginning of a long log.
         (receiving::Heard::NewDevice, Attempt::First | Attempt::Last(Some(_))) => {

@@ -100,7 +100,7 @@ pub(crate) fn came(
         if !delivery.own && letter.contact != *from {
             continue;
         }
-        tx.delete(Table::Sent, delivery.message.as_bytes().to_vec());
+        tx.delete(Table::Sent, sending::sent_place(&delivery.message, device));
         sending::advance(tx, id, device, DeliveryState::Delivered)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::contacts;
 use crate::content::{Body, Content, Copy, LetterBody};
 use crate::devices;
-use crate::envelope::{Inner, MessageKind};
+use crate::envelope::{Inner, MessageKind, SealedContent};
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::Event;
@@ -32,14 +32,14 @@ pub(crate) enum Heard {
 pub(crate) fn receive(
     tx: &mut Transaction<'_>,
     from: &AccountId,
-    inner: &Inner,
+    (inner, sealed): (&Inner, Option<&SealedContent>),
 ) -> Result<Heard, EngineError> {
     let peer = peers::existing(tx, from)?;
     let contact = contacts::load(tx, from)?;
     if contact.as_ref().is_some_and(|contact| contact.blocked) {
         return Ok(Heard::Done);
     }
-    let plaintext = match sessions::decrypt(tx, &peer, inner)? {
+    let plaintext = match sessions::decrypt(tx, &peer, (inner, sealed))? {
         sessions::Decrypted::Plaintext(plaintext) => plaintext,
         sessions::Decrypted::Duplicate => return Ok(Heard::Done),
         sessions::Decrypted::NoDevice => return Ok(devices::unknown(tx, &peer, &inner.device)),

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::outbox;
 use crate::records::{
     Contact, Delivery, DeliveryState, Direction, Letter, LetterState, Purpose, Record as _,
-    SentBody,
+    SentBody, key,
 };
 use crate::routes;
 use crate::sessions;
@@ -157,6 +157,7 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
     let Some(letter) = load(tx, id)? else {
         return Ok(());
     };
+    let mut together = Vec::new();
     for delivery in &letter.deliveries {
         if delivery.state != DeliveryState::Waiting {
             continue;
@@ -164,13 +165,42 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
         let account = account_of(tx, &letter, delivery)?;
         // Nothing overtakes a letter that waits.
         let first = !waiting::any(tx, &account, &delivery.device)?;
-        if first && sessions::ready(tx, &account, &delivery.device)? {
-            seal_for(tx, id, &delivery.device)?;
-        } else {
+        if !first || !sessions::ready(tx, &account, &delivery.device)? {
             waiting::wait(tx, &account, &delivery.device, id)?;
+        } else if !delivery.own && sessions::on_route(tx, &account, &delivery.device)? {
+            together.push(delivery.device);
+        } else {
+            seal_for(tx, id, &delivery.device)?;
         }
     }
-    Ok(())
+    match together.as_slice() {
+        [] => Ok(()),
+        [device] => seal_for(tx, id, device),
+        devices => seal_together(tx, id, devices),
+    }
+}
+
+/// Seals a stored letter once for several devices of its recipient.
+fn seal_together(
+    tx: &mut Transaction<'_>,
+    id: &LetterId,
+    devices: &[DeviceId],
+) -> Result<(), EngineError> {
+    let Some(mut letter) = load(tx, id)? else {
+        return Ok(());
+    };
+    let message = MessageId::random(tx.rng);
+    for delivery in &mut letter.deliveries {
+        if devices.contains(&delivery.device) {
+            delivery.state = DeliveryState::Sealed;
+            delivery.message = message;
+        }
+    }
+    letter.state = LetterState::Queued;
+    store(tx, &letter);
+    let body = body_for(&letter, false);
+    let content = Content::new(letter.id, letter.sent_at, body);
+    sessions::send_together(tx, (&letter.contact, devices), content, message, &letter.id)
 }
 
 /// Whose device a delivery is for.
@@ -289,6 +319,11 @@ fn queue_of(request: &[u8]) -> Option<QueueId> {
     }
 }
 
+/// Where a sealed body is kept: one message id may go to several devices.
+pub(crate) fn sent_place(message: &MessageId, device: &DeviceId) -> Vec<u8> {
+    key(&[message.as_bytes(), device.as_bytes()])
+}
+
 /// A relay has the body: it is kept until the recipient says that it came.
 fn accepted(
     tx: &mut Transaction<'_>,
@@ -310,7 +345,7 @@ fn accepted(
         request,
         accepted_at: tx.now,
     };
-    tx.put(Table::Sent, message.as_bytes().to_vec(), sent.encode());
+    tx.put(Table::Sent, sent_place(&message, &device), sent.encode());
     advance(tx, &letter, &device, DeliveryState::Accepted)
 }
 

@@ -4,13 +4,13 @@ use crate::account;
 use crate::backup;
 use crate::contacts;
 use crate::content::{Body, Content, Head, Heads};
-use crate::envelope::{self, Inner, Introduction};
+use crate::envelope::{self, Inner, Introduction, SealedContent};
 use crate::error::{EngineError, StoreError};
 use crate::limits;
 use crate::outbox;
 use crate::peers::{self, Peer};
 use crate::pre_keys;
-use crate::records::{OwnAccount, Purpose, key};
+use crate::records::{OutboxEntry, OwnAccount, Purpose, key};
 use crate::routes;
 use crate::sending;
 use crate::store::Table;
@@ -160,38 +160,70 @@ pub(crate) fn send(
     tx: &mut Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
-    mut content: Content,
+    content: Content,
     message: MessageId,
     letter: Option<LetterId>,
 ) -> Result<(), EngineError> {
-    let peer = peers::existing(tx, account)?;
-    content.route = routes::offer(tx, account)?;
     let own = account::own(tx)?;
-    let our_log = account::log_of(&own)?;
+    let peer = peers::existing(tx, account)?;
+    let content = filled(tx, &own, &peer, content)?;
+    let theirs = peer.log.device(device).ok_or(EngineError::Undeliverable)?;
+    let inner = encrypt(tx, &own, account, device, &content)?;
+    let (relay, row, body) = seal(tx, (&own, &peer, theirs), &inner, letter)?;
+    let to = (account, device, letter);
+    let entry = entry(to, message, relay, row, body)?;
+    outbox::add_all(tx, vec![entry])
+}
+
+/// Fills in what goes with every content.
+fn filled(
+    tx: &mut Transaction<'_>,
+    own: &OwnAccount,
+    peer: &Peer,
+    mut content: Content,
+) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+    content.route = routes::offer(tx, &peer.id)?;
     content.heads = Some(Heads {
-        ours: Head::of(&our_log.head()),
+        ours: Head::of(&own.pin),
         yours: Head::of(&peer.log.head()),
         backup: backup::version(tx)?,
-        your_backup: contacts::load(tx, account)?.map_or(0, |contact| contact.backup),
+        your_backup: contacts::load(tx, &peer.id)?.map_or(0, |contact| contact.backup),
     });
-    let theirs = peer.log.device(device).ok_or(EngineError::Undeliverable)?;
+    Ok(content.encode())
+}
+
+/// Encrypts with the session of a device.
+fn encrypt(
+    tx: &mut Transaction<'_>,
+    own: &OwnAccount,
+    account: &AccountId,
+    device: &DeviceId,
+    plaintext: &[u8],
+) -> Result<Inner, EngineError> {
     let mut record = load(tx, account, device)?;
-    let now = tx.now;
     let sealed = record
-        .encrypt(&content.encode(), now, tx.rng)
+        .encrypt(plaintext, tx.now, tx.rng)
         .map_err(|_| EngineError::Internal {
             what: "session that may not send",
         })?;
     store(tx, account, device, &record);
-    let inner = Inner {
+    Ok(Inner {
         device: own.device,
         kind: match sealed.kind {
             MessageKind::PreKey => envelope::MessageKind::PreKey,
             MessageKind::Message => envelope::MessageKind::Ratchet,
         },
         message: sealed.bytes,
-    };
-    let (relay, row, body) = seal(tx, (&own, &peer, theirs), &inner, letter)?;
+    })
+}
+
+fn entry(
+    (account, device, letter): (&AccountId, &DeviceId, Option<LetterId>),
+    message: MessageId,
+    relay: String,
+    row: wire::SendRow,
+    body: Vec<u8>,
+) -> Result<OutboxEntry, EngineError> {
     let request = wire::Request::Send(wire::Send {
         message_id: message,
         body: wire::Body::new(body).map_err(|_| EngineError::Internal {
@@ -199,13 +231,72 @@ pub(crate) fn send(
         })?,
         rows: vec![row],
     });
-    let purpose = Purpose::Send {
-        message,
-        account: *account,
-        device: *device,
-        letter,
-    };
-    outbox::add(tx, purpose, relay, request).map(drop)
+    Ok(OutboxEntry {
+        purpose: Purpose::Send {
+            message,
+            account: *account,
+            device: *device,
+            letter,
+        },
+        relay,
+        request: request.encode(),
+    })
+}
+
+/// Whether letters to a device go to the queue that it made for us.
+pub(crate) fn on_route(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let route = routes::load(tx, account, device)?;
+    let settled = route.front_door.is_none() || routes::front_door_settled(tx, account, device)?;
+    Ok(route.contact.is_some() && settled)
+}
+
+/// Seals a content once for several devices of an account, each of which has its session and route: one body,
+/// and for each device a slot with the key of the content.
+pub(crate) fn send_together(
+    tx: &mut Transaction<'_>,
+    (account, devices): (&AccountId, &[DeviceId]),
+    content: Content,
+    message: MessageId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let peer = peers::existing(tx, account)?;
+    let content = filled(tx, &own, &peer, content)?;
+    let key = Secret::random(tx.rng);
+    let mut slots = Vec::with_capacity(devices.len());
+    for device in devices {
+        let inner = encrypt(tx, &own, account, device, key.expose_secret())?;
+        let route = routes::load(tx, account, device)?.contact;
+        slots.push((route.ok_or(EngineError::Undeliverable)?, inner));
+    }
+    let to = slots.iter().map(|(route, inner)| envelope::Slot {
+        key: &route.key,
+        queue: &route.queue,
+        inner,
+    });
+    let body = envelope::seal_together(tx.rng, &to.collect::<Vec<_>>(), &key, &content);
+    let body = body.map_err(|_| EngineError::TextTooLong {
+        got: content.len(),
+        max: limits::TEXT_BYTES,
+    })?;
+    let mut entries = Vec::with_capacity(devices.len());
+    for (device, (route, _)) in devices.iter().zip(slots) {
+        let row = row(route.queue, &route.token);
+        let to = (account, device, Some(*letter));
+        entries.push(entry(to, message, route.relay, row, body.clone())?);
+    }
+    outbox::add_all(tx, entries)
+}
+
+fn row(queue_id: keys::QueueId, token: &Secret<32>) -> wire::SendRow {
+    wire::SendRow {
+        queue_id,
+        token: wire::SendToken::from_bytes(*token.expose_secret()),
+    }
 }
 
 /// Seals a ratchet message for the device's route, or for its front door where it told no route yet, or where
@@ -219,10 +310,6 @@ fn seal(
     let too_long = |_| EngineError::TextTooLong {
         got: inner.message.len(),
         max: limits::TEXT_BYTES,
-    };
-    let row = |queue_id, token: &Secret<32>| wire::SendRow {
-        queue_id,
-        token: wire::SendToken::from_bytes(*token.expose_secret()),
     };
     let route = routes::load(tx, &peer.id, theirs.id())?;
     let settled =
@@ -274,7 +361,7 @@ pub(crate) enum Decrypted {
 pub(crate) fn decrypt(
     tx: &mut Transaction<'_>,
     peer: &Peer,
-    inner: &Inner,
+    (inner, content): (&Inner, Option<&SealedContent>),
 ) -> Result<Decrypted, EngineError> {
     // SECURITY: a device that is not in the log, or not any more, is not heard.
     let Some(theirs) = peer.log.device(&inner.device) else {
@@ -293,7 +380,14 @@ pub(crate) fn decrypt(
             if let Some(used) = &received.used {
                 pre_keys::used(tx, used)?;
             }
-            Ok(Decrypted::Plaintext(Zeroizing::new(received.plaintext)))
+            let plaintext = Zeroizing::new(received.plaintext);
+            let Some(content) = content else {
+                return Ok(Decrypted::Plaintext(plaintext));
+            };
+            match content.open(&plaintext) {
+                Ok(plaintext) => Ok(Decrypted::Plaintext(plaintext)),
+                Err(_) => Ok(Decrypted::Failed),
+            }
         }
         Err(DecryptError::Duplicate) => Ok(Decrypted::Duplicate),
         Err(_) => Ok(Decrypted::Failed),

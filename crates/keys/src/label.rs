@@ -89,6 +89,10 @@ labels! {
     FRONT_DOOR = "letterlock/v1/front-door";
     /// Body of a later letter.
     ROUTE = "letterlock/v1/route";
+    /// Slot of a body that goes to several devices.
+    SLOT = "letterlock/v1/slot";
+    /// Content of a body that goes to several devices.
+    CONTENT = "letterlock/v1/content";
     /// Nonce of the redeemer of an invite.
     REDEEM = "letterlock/v1/invite/redeem";
     /// Safety number.

@@ -83,3 +83,40 @@ fn a_revoked_device_hears_nothing_more() {
     let revoked = |event: &Event| matches!(event, Event::DeviceRevoked);
     assert!(world.person("tablet").events.iter().any(revoked));
 }
+
+#[test]
+fn a_letter_to_several_devices_is_one_body() {
+    let mut world = World::new(304);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    for tablet in ["second", "third", "fourth", "fifth"] {
+        world.link("alice", tablet);
+    }
+    // Every device of alice tells bob its route with an answer.
+    world.send("bob", "alice", "hello all");
+    world.settle();
+    for device in ["alice", "second", "third", "fourth", "fifth"] {
+        world.send(device, "bob", device);
+        world.settle();
+    }
+    let before = world.relay().heard().len();
+    world.send("bob", "alice", "to all five");
+    world.settle();
+    let heard = world.relay().heard().iter().skip(before);
+    let sends = heard.filter_map(|request| match request {
+        wire::Request::Send(send) => Some(send),
+        _ => None,
+    });
+    let widest = sends.max_by_key(|send| send.rows.len()).unwrap();
+    assert_eq!(widest.rows.len(), 5);
+    assert!(widest.body.len() <= 4096, "{}", widest.body.len());
+    for device in ["alice", "second", "third", "fourth", "fifth"] {
+        let letters = world.person(device).letters("bob");
+        let texts: Vec<&str> = letters.iter().map(|letter| letter.text.as_str()).collect();
+        assert_eq!(
+            texts.iter().filter(|text| **text == "to all five").count(),
+            1
+        );
+    }
+}
