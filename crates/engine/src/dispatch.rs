@@ -278,6 +278,15 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             to,
             draft,
         } => sending::send(tx, command, letter, &to, draft),
+        Input::DeleteLetters { letters: ids } => letters::delete(tx, &ids),
+        Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
+        other => of_devices(tx, other),
+    }
+}
+
+/// What changes who belongs to the account.
+fn of_devices(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
+    match input {
         Input::OfferLink { command } => linking::offer(tx, command),
         Input::AcceptLink {
             command,
@@ -305,13 +314,18 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             let secret = (keys::account_log::Method::Sheet, sheet.0.seed());
             restore::begin(tx, command, secret, relay, name)
         }
-        Input::Closing => backup::run(tx),
-        Input::DeleteLetters { letters: ids } => letters::delete(tx, &ids),
         Input::NameDevice { device, name } => devices::rename(tx, &device, &name),
+        other => of_driver(tx, other),
+    }
+}
+
+/// What the driver tells of relays, files and time.
+fn of_driver(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
+    match input {
+        Input::Closing => backup::run(tx),
         Input::PartStored { blob } => parts::stored(tx, &blob),
         Input::PartFetched { blob, sealed } => parts::fetched(tx, &blob, &sealed),
         Input::PartFailed { blob } => parts::failed(tx, &blob),
-        Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
         Input::Connected { relay, welcome } => outbox::connected(tx, &relay, &welcome),
         Input::Reply { id, reply } => outbox::reply(tx, id, *reply),
         Input::Delivered { queue, seq, body } => queues::delivered(tx, &queue, seq, &body),
@@ -321,6 +335,8 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
         Input::UploadFailed { blob } => uploads::failed(tx, &blob),
         Input::Started => started(tx),
         Input::Tick => tick(tx),
+        // The rest was routed before it came here.
+        _ => Ok(()),
     }
 }
 

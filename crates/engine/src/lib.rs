@@ -8,6 +8,7 @@
 //! transaction before it hands out what is to be sent: nothing is sent before it is stored (I8).
 
 mod account;
+mod answers;
 mod archive;
 mod backup;
 mod contacts;

@@ -1,30 +1,21 @@
 //! Requests: stored before they leave, offered again on every connection, ended by an answer.
 
 use crate::account;
-use crate::backup;
-use crate::contacts;
+use crate::answers;
 use crate::error::{EngineError, StoreError};
-use crate::event::{CommandOutcome, Event};
-use crate::held;
+use crate::event::Event;
 use crate::input::CommandId;
-use crate::joining;
 use crate::letters;
 use crate::limits;
-use crate::linking;
 use crate::logs;
-use crate::own_log;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OutboxEntry, Purpose, Record as _, SentBody, key};
-use crate::restore;
-use crate::sending;
-use crate::sessions;
-use crate::step::{Outgoing, Subscription};
+use crate::step::Outgoing;
 use crate::store::Table;
 use crate::together;
 use crate::transaction::Transaction;
 use crate::turns;
-use crate::waiting;
 use keys::{AccountId, DeviceId, LetterId, Timestamp};
 
 /// Stores a request for a relay and hands it out.
@@ -462,195 +453,14 @@ fn reply_to_one(tx: &mut Transaction<'_>, id: u64, reply: wire::Reply) -> Result
     let entry = OutboxEntry::decode(&bytes)?;
     tx.delete(Table::Outbox, place);
     let purpose = entry.purpose.clone();
-    match answer(tx, entry, reply) {
+    match answers::answer(tx, entry, reply) {
         Ok(()) => {}
         Err(EngineError::Store(error)) => return Err(EngineError::Store(error)),
-        Err(error) => broken(tx, &purpose, error)?,
+        Err(error) => answers::broken(tx, &purpose, error)?,
     }
     match turns::leave(tx, &purpose, id)? {
         Some(next) => offer_one(tx, next),
         None => Ok(()),
-    }
-}
-
-/// An answer led to nothing: whoever waits for it is told.
-fn broken(
-    tx: &mut Transaction<'_>,
-    purpose: &Purpose,
-    error: EngineError,
-) -> Result<(), EngineError> {
-    match purpose {
-        Purpose::LogOfLink => joining::broken(tx, error),
-        Purpose::RestoreHead | Purpose::RestoreLog | Purpose::RestoreAppend => {
-            restore::broken(tx, error)
-        }
-        purpose => {
-            tx.outcome(purpose.command(), CommandOutcome::Failed(error));
-            Ok(())
-        }
-    }
-}
-
-/// A log that does not fit in one frame comes in parts; its beginning is a log too, and the rest is asked for as
-/// newer entries.
-fn whole(purpose: &Purpose, reply: wire::Reply) -> Result<wire::Reply, EngineError> {
-    match reply {
-        // More of a log that began in an earlier answer is for whoever asked.
-        wire::Reply::Entries(entries)
-            if entries.first == 0 && !matches!(purpose, Purpose::CheckLog(_)) =>
-        {
-            let log = wire::RawLog::begin(&entries.entries).map_err(|_| EngineError::Protocol)?;
-            Ok(wire::Reply::Log(wire::Log {
-                name: entries.name,
-                account: entries.account,
-                log,
-            }))
-        }
-        reply => Ok(reply),
-    }
-}
-
-fn answer(
-    tx: &mut Transaction<'_>,
-    entry: OutboxEntry,
-    reply: wire::Reply,
-) -> Result<(), EngineError> {
-    let reply = whole(&entry.purpose, reply)?;
-    use wire::Reply;
-    let relay = entry.relay.clone();
-    match (entry.purpose, reply) {
-        (Purpose::CreateQueue(queue), Reply::Done) => {
-            tx.send(Outgoing::Subscribe(Subscription { queue }));
-            linking::queue_made(tx, &queue)
-        }
-        (Purpose::DeleteQueue(_), _) => Ok(()),
-        (Purpose::PublishPreKeys, Reply::PreKeyCounts(counts)) => pre_keys::counted(tx, counts),
-        (Purpose::PublishPreKeys, _) => Ok(()),
-        (Purpose::Register(command), Reply::Done) => account::registered(tx, command),
-        (Purpose::CreateTicket { command, invite }, Reply::Done) => {
-            tx.outcome(command, CommandOutcome::Invite(invite));
-            Ok(())
-        }
-        (
-            Purpose::RedeemTicket {
-                command,
-                invite,
-                petname,
-            },
-            Reply::Done,
-        ) => contacts::ticket_redeemed(tx, command, invite, petname),
-        (
-            Purpose::LogOfInvite {
-                command,
-                invite,
-                petname,
-            },
-            Reply::Log(log),
-        ) => contacts::log_of_invite(tx, command, &invite, petname, &log.log),
-        (
-            Purpose::LogOfName {
-                command,
-                name,
-                petname,
-            },
-            Reply::Log(log),
-        ) => contacts::log_of_name(tx, (command, petname), &name, &relay, &log.log),
-        (Purpose::LogOfSynced(state), Reply::Log(log)) => {
-            contacts::log_of_synced(tx, &state, &log.log)
-        }
-        (Purpose::LogOfSynced(_), _) => Ok(()),
-        (Purpose::LogOfLink, Reply::Log(log)) => linking::log_came(tx, &log.log),
-        (Purpose::LogOfLink | Purpose::LinkMessage, Reply::Refused(_)) => linking::refused(tx),
-        (Purpose::PutHead(method), Reply::Done) => backup::head_stored(tx, method),
-        (Purpose::PutHead(method), Reply::Refused(refused)) => {
-            backup::head_refused(tx, method, refused.kind)
-        }
-        (Purpose::HeadVersion(method), Reply::Head(head)) => {
-            backup::head_version(tx, method, head.version)
-        }
-        (Purpose::HeadVersion(method), _) => backup::head_version(tx, method, 0),
-        (Purpose::RestoreHead, Reply::Head(head)) => restore::head_came(tx, &head),
-        (Purpose::RestoreLog, Reply::Log(log)) => restore::log_came(tx, &log.log),
-        (Purpose::RestoreLog, Reply::Entries(entries)) => restore::more_came(tx, &entries),
-        (Purpose::RestoreLog, Reply::Done) => restore::log_complete(tx),
-        (Purpose::RestoreAppend, Reply::Done) => restore::added(tx),
-        (
-            Purpose::RestoreHead | Purpose::RestoreLog | Purpose::RestoreAppend,
-            Reply::Refused(refused),
-        ) => restore::refused(tx, refused.kind),
-        (Purpose::LogOfLink, Reply::Entries(entries)) => joining::more_came(tx, &entries),
-        (Purpose::LinkMessage, Reply::SendResult(result)) => match result.rows.first() {
-            Some(wire::RowResult::Accepted { .. } | wire::RowResult::Duplicate { .. }) => Ok(()),
-            _ => linking::refused(tx),
-        },
-        (Purpose::LinkMessage, _) => Ok(()),
-        (Purpose::CheckName(account), Reply::Log(log)) => {
-            contacts::name_checked(tx, &account, &log.log)
-        }
-        (Purpose::CheckName(_), _) => Ok(()),
-        (Purpose::CheckLog(account), Reply::Entries(entries)) => {
-            logs::newer(tx, &account, &entries)
-        }
-        (Purpose::CheckLog(account), reply) => {
-            logs::nothing_newer(tx, &account, matches!(reply, Reply::Done))
-        }
-        (Purpose::LogOfStranger(account), Reply::Log(log)) => {
-            held::fetched(tx, &account, Some(&log.log))
-        }
-        (Purpose::LogOfStranger(account), _) => held::fetched(tx, &account, None),
-        (Purpose::AppendLog(_), Reply::Done) => own_log::appended(tx),
-        (Purpose::AppendLog(_), Reply::Refused(refused)) => own_log::refused(tx, refused.kind),
-        (Purpose::FetchBundle(account, device), Reply::Bundle(bundle)) => {
-            sessions::bundle_fetched(tx, &account, &device, &bundle)
-        }
-        (Purpose::FetchBundle(account, device), _) => waiting::no_bundle(tx, &account, &device),
-        (purpose @ Purpose::Send { .. }, Reply::SendResult(result)) => {
-            sending::send_answered(tx, purpose, relay, entry.request, &result)
-        }
-        (
-            Purpose::Send {
-                letter: Some(letter),
-                device,
-                ..
-            },
-            _,
-        ) => sending::fail(tx, &letter, &device, EngineError::Undeliverable),
-        (Purpose::Send { .. }, _) => Ok(()),
-        (purpose, Reply::Refused(refused)) => Err(refusal(&purpose, refused.kind)),
-        _ => Err(EngineError::Protocol),
-    }
-}
-
-/// A relay's final no, in the words of the command.
-fn refusal(purpose: &Purpose, kind: wire::RefusalKind) -> EngineError {
-    use wire::RefusalKind;
-    match (purpose, kind) {
-        (Purpose::Register(_), RefusalKind::NameTaken) => EngineError::NameTaken,
-        (Purpose::Register(_), RefusalKind::CodeNeeded) => EngineError::RegistrationCodeNeeded,
-        (Purpose::Register(_), RefusalKind::CodeUnknown) => EngineError::RegistrationCodeUnknown,
-        (_, RefusalKind::Expired) => EngineError::InviteExpired,
-        (_, RefusalKind::Used) => EngineError::InviteUsed,
-        (Purpose::RedeemTicket { .. }, RefusalKind::NotFound) => EngineError::InviteExpired,
-        (Purpose::Register(_), RefusalKind::Closed) => EngineError::RegistrationCodeNeeded,
-        (Purpose::LogOfName { .. } | Purpose::LogOfInvite { .. }, RefusalKind::NotFound) => {
-            EngineError::UnknownName
-        }
-        (_, kind) => EngineError::Refused { kind },
-    }
-}
-
-impl Purpose {
-    /// Who waits for the answer.
-    fn command(&self) -> CommandId {
-        match self {
-            Self::Register(command)
-            | Self::CreateTicket { command, .. }
-            | Self::RedeemTicket { command, .. }
-            | Self::LogOfInvite { command, .. }
-            | Self::LogOfName { command, .. }
-            | Self::AppendLog(command) => *command,
-            _ => CommandId::default(),
-        }
     }
 }
 

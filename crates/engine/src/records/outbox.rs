@@ -101,14 +101,8 @@ impl Record for OutboxEntry {
 impl Purpose {
     fn write(&self, out: &mut Writer) {
         match self {
-            Self::CreateQueue(queue) => {
-                out.u8(1);
-                out.array(queue.as_bytes());
-            }
-            Self::DeleteQueue(queue) => {
-                out.u8(2);
-                out.array(queue.as_bytes());
-            }
+            Self::CreateQueue(queue) => write_id(out, 1, queue.as_bytes()),
+            Self::DeleteQueue(queue) => write_id(out, 2, queue.as_bytes()),
             Self::Register(command) => {
                 out.u8(3);
                 out.u64(command.0);
@@ -134,10 +128,7 @@ impl Purpose {
                 name,
                 petname,
             } => write_wish(out, 8, *command, name, petname),
-            Self::CheckName(account) => {
-                out.u8(9);
-                out.array(account.as_bytes());
-            }
+            Self::CheckName(account) => write_id(out, 9, account.as_bytes()),
             Self::FetchBundle(account, device) => {
                 out.u8(10);
                 out.array(account.as_bytes());
@@ -155,14 +146,8 @@ impl Purpose {
                 out.array(device.as_bytes());
                 out.bytes(letter.as_ref().map_or(&[][..], |id| &id.as_bytes()[..]));
             }
-            Self::CheckLog(account) => {
-                out.u8(12);
-                out.array(account.as_bytes());
-            }
-            Self::LogOfStranger(account) => {
-                out.u8(13);
-                out.array(account.as_bytes());
-            }
+            Self::CheckLog(account) => write_id(out, 12, account.as_bytes()),
+            Self::LogOfStranger(account) => write_id(out, 13, account.as_bytes()),
             Self::AppendLog(command) => {
                 out.u8(14);
                 out.u64(command.0);
@@ -246,6 +231,11 @@ impl Purpose {
             _ => return Err(DecodeError::Invalid),
         })
     }
+}
+
+fn write_id(out: &mut Writer, kind: u8, id: &[u8]) {
+    out.u8(kind);
+    out.array(id);
 }
 
 fn read_method(input: &mut Reader<'_>) -> Result<Method, DecodeError> {
