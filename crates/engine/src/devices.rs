@@ -17,7 +17,7 @@ use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::waiting;
 use keys::account_log::VerifiedLog;
-use keys::{AccountId, DeviceId};
+use keys::{AccountId, DeviceId, QueueId};
 use zeroize::Zeroizing;
 
 /// What a device of ours is called: by device id.
@@ -41,6 +41,8 @@ pub(crate) fn changed(
     let came: Vec<DeviceId> = came.map(|device| *device.id()).collect();
     if !before.own && !came.is_empty() {
         sending::include(tx, &before.id, &came)?;
+    } else if !came.is_empty() {
+        queues::tell_all(tx)?;
     }
     for device in before.log.devices() {
         if before.own && *device.id() == own.device {
@@ -55,6 +57,9 @@ pub(crate) fn changed(
             None => {
                 sending::forget_device(tx, &before.id, device.id())?;
                 forget(tx, &before.id, device.id());
+                if before.own {
+                    close_queues(tx, device.id())?;
+                }
             }
             Some(_) => {
                 forget(tx, &before.id, device.id());
@@ -70,6 +75,34 @@ fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
     sessions::forget(tx, account, device);
     routes::forget(tx, account, device);
     waiting::forget(tx, account, device);
+}
+
+/// What closes the queues of another device of ours: device, queue.
+const SIBLING_QUEUE: &[u8] = b"sibling-queue/";
+
+/// Another device of ours left what closes its queues.
+pub(crate) fn keep_queues(
+    tx: &mut Transaction<'_>,
+    device: &DeviceId,
+    queues: &[(QueueId, [u8; 64])],
+) {
+    for (queue, signature) in queues {
+        let place = key(&[SIBLING_QUEUE, device.as_bytes(), queue.as_bytes()]);
+        tx.put(Table::Meta, place, Zeroizing::new(signature.to_vec()));
+    }
+}
+
+/// The queues of a device of ours that is gone close: whoever has it finds nothing there.
+fn close_queues(tx: &mut Transaction<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    let prefix = key(&[SIBLING_QUEUE, device.as_bytes()]);
+    tx.each(Table::Meta, &prefix, |tx, place, signature| {
+        tx.delete(Table::Meta, place.to_vec());
+        let queue = place.last_chunk::<16>().copied().map(QueueId::from_bytes);
+        match (queue, signature.try_into()) {
+            (Some(queue), Ok(signature)) => queues::close_left(tx, queue, signature),
+            _ => Err(StoreError::Damaged { what: "queue" }.into()),
+        }
+    })
 }
 
 /// This device is out: its queues close, and it does nothing more.

@@ -13,13 +13,14 @@ use crate::records::{Contact, Direction, Letter, LetterState};
 use crate::sending;
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{DeviceId, LetterId};
+use keys::{DeviceId, LetterId, QueueId};
 
 const READ: u8 = 1;
 const DELETED: u8 = 2;
 const CONTACT: u8 = 3;
 const NAME: u8 = 4;
 const BACKUP: u8 = 5;
+const QUEUES: u8 = 6;
 
 fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
     let deliveries = sending::deliveries(tx, None)?;
@@ -97,6 +98,26 @@ pub(crate) fn tell_backup(tx: &mut Transaction<'_>, told: &[u8]) -> Result<(), E
     tell(tx, out.finish())
 }
 
+/// Tells the queues of this device with what closes each, for the day on which it is lost.
+pub(crate) fn tell_queues(
+    tx: &mut Transaction<'_>,
+    queues: &[(QueueId, [u8; 64])],
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?.device;
+    for queues in queues.chunks(limits::ERRAND_QUEUES) {
+        let mut out = Writer::new();
+        out.u8(QUEUES);
+        out.array(own.as_bytes());
+        out.u32(u32::try_from(queues.len()).unwrap_or(u32::MAX));
+        for (queue, signature) in queues {
+            out.array(queue.as_bytes());
+            out.array(signature);
+        }
+        tell(tx, out.finish())?;
+    }
+    Ok(())
+}
+
 /// Does what another device of the account tells. One of a later version is passed over.
 pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineError> {
     match read(errand) {
@@ -104,6 +125,10 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
         Ok(Errand::Deleted(ids)) => letters::delete_all(tx, &ids),
         Ok(Errand::Contact(state)) => contacts::synced(tx, &state),
         Ok(Errand::Name(device, name)) => devices::set_name(tx, &device, &name).map(drop),
+        Ok(Errand::Queues(device, queues)) => {
+            devices::keep_queues(tx, &device, &queues);
+            Ok(())
+        }
         Ok(Errand::Backup(told)) => {
             backup::keep_standby(tx, &told);
             Ok(())
@@ -118,6 +143,7 @@ enum Errand {
     Contact(Vec<u8>),
     Name(DeviceId, String),
     Backup(Vec<u8>),
+    Queues(DeviceId, Vec<(QueueId, [u8; 64])>),
 }
 
 fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
@@ -131,6 +157,18 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
             let name = input.bytes(limits::DEVICE_NAME_BYTES)?;
             let name = std::str::from_utf8(name).map_err(|_| DecodeError::Invalid)?;
             Errand::Name(device, name.to_owned())
+        }
+        QUEUES => {
+            let device = DeviceId::from_bytes(input.array()?);
+            let count = input.u32()?;
+            if usize::try_from(count).is_ok_and(|count| count > limits::ERRAND_QUEUES) {
+                return Err(DecodeError::Invalid);
+            }
+            let mut queues = Vec::new();
+            for _ in 0..count {
+                queues.push((QueueId::from_bytes(input.array()?), input.array()?));
+            }
+            Errand::Queues(device, queues)
         }
         BACKUP => Errand::Backup(input.bytes(8192)?.to_vec()),
         _ => return Err(DecodeError::Invalid),

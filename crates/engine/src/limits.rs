@@ -60,6 +60,8 @@ pub const BACKUP_TAIL_BYTES: usize = 40 * 1024;
 pub const ROWS_TOGETHER: usize = 31;
 /// Seconds until a body is offered again to a queue that was full.
 pub const QUEUE_FULL_SECONDS: u64 = 30;
+/// Queues that one errand may name.
+pub const ERRAND_QUEUES: usize = 256;
 /// Letters that one errand may name.
 pub const ERRAND_LETTERS: usize = 512;
 /// Longest name of a device in bytes.

@@ -2,6 +2,7 @@
 
 use crate::contacts;
 use crate::envelope::{self, Inner, Introduction, SealedContent};
+use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::held;
@@ -49,7 +50,41 @@ pub(crate) fn create_as(
         );
     }
     announce(tx, &queue)?;
+    if purpose != QueuePurpose::Link && crate::account::exists(tx)? {
+        errands::tell_queues(tx, &[(queue.id, closing(&queue))])?;
+    }
     Ok(queue)
+}
+
+/// What closes a queue: good at any time, so that another device of ours can keep it.
+fn closing(queue: &OwnQueue) -> [u8; 64] {
+    keys::ed25519::sign(&queue.receive_key, &deletion(&queue.id))
+}
+
+/// Tells the other devices what closes each queue of this one.
+pub(crate) fn tell_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let mut queues = Vec::new();
+    tx.each(Table::Queue, &[], |_, _, bytes| {
+        let queue = OwnQueue::decode(bytes)?;
+        if queue.purpose != QueuePurpose::Link {
+            queues.push((queue.id, closing(&queue)));
+        }
+        Ok(())
+    })?;
+    errands::tell_queues(tx, &queues)
+}
+
+/// Closes a queue of a device that is gone, by what that device left for this.
+pub(crate) fn close_left(
+    tx: &mut Transaction<'_>,
+    queue: QueueId,
+    signature: [u8; 64],
+) -> Result<(), EngineError> {
+    let request = wire::Request::DeleteQueue(wire::DeleteQueue {
+        queue_id: queue,
+        signature,
+    });
+    outbox::add_own(tx, Purpose::DeleteQueue(queue), request)
 }
 
 /// Asks our relay for the queue. Asking again for a queue that is there changes nothing.
@@ -97,7 +132,7 @@ pub(crate) fn close_for_contact(
 pub(crate) fn close(tx: &mut Transaction<'_>, queue: &OwnQueue) -> Result<(), EngineError> {
     let request = wire::Request::DeleteQueue(wire::DeleteQueue {
         queue_id: queue.id,
-        signature: keys::ed25519::sign(&queue.receive_key, &deletion(&queue.id)),
+        signature: closing(queue),
     });
     outbox::add_own(tx, Purpose::DeleteQueue(queue.id), request)?;
     tx.delete(Table::Queue, queue.id.as_bytes().to_vec());

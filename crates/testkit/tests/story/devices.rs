@@ -72,6 +72,10 @@ fn a_revoked_device_hears_nothing_more() {
     let done = world.revoke("alice", tablet, Reason::Stolen);
     assert!(matches!(done, CommandOutcome::Done), "{done:?}");
     world.settle();
+    // Nothing is kept for the stolen device: its sibling closed its queues.
+    let heard = world.relay().heard().iter().rev().take(12);
+    let closed = heard.filter(|request| matches!(request, wire::Request::DeleteQueue(_)));
+    assert!(closed.count() >= 2);
     // Bob was away: he learns it before his next letter leaves.
     world.send("bob", "alice", "to alice alone");
     world.set_online("bob", true);
