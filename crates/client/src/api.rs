@@ -63,6 +63,51 @@ pub enum Request {
         /// Write it to files here (an absolute path).
         save: Option<PathBuf>,
     },
+    /// Show a one-time secret by which a new device joins the account, and link it.
+    DeviceLink {
+        /// How long to wait for the new device, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Become a device of the account that a secret leads to.
+    DeviceAccept {
+        /// The line of `device link`, or its twelve words.
+        secret: view::HiddenText,
+        /// The relay's URL with its pin; only with words.
+        relay: Option<String>,
+        /// What this device is to be called.
+        name: Option<String>,
+    },
+    /// Tell what a person said about the pairing code of the link under way.
+    LinkCompared {
+        /// Whether both devices show the same.
+        same: bool,
+    },
+    /// List the devices of the own account, and those it had.
+    DeviceList,
+    /// Revoke a device of the own account.
+    DeviceRevoke {
+        /// Its name or id.
+        device: String,
+        /// Why.
+        reason: view::RevokeReason,
+    },
+    /// Give this device new keys, or the account a new root key.
+    DeviceRotate {
+        /// The root key.
+        root: bool,
+    },
+    /// Call a device of the own account otherwise.
+    DeviceRename {
+        /// Its name or id.
+        device: String,
+        /// The new name.
+        name: String,
+    },
+    /// Delete letters on all devices of the own account.
+    Delete {
+        /// Their ids.
+        letters: Vec<String>,
+    },
     /// Send a letter.
     Send {
         /// The contact.
@@ -122,6 +167,14 @@ pub enum Answer {
     SafetyNumber(view::SafetyNumber),
     /// What was shown instead of a contact's identity.
     Evidence(view::Evidence),
+    /// The one-time secret of a link.
+    Link(view::Link),
+    /// What both devices of a link show. [`Request::LinkCompared`] tells what a person said.
+    PairingCode(view::PairingCode),
+    /// A device of the own account.
+    Device(view::Device),
+    /// A letter is deleted.
+    Deleted(view::Deleted),
     /// A letter, sent or received.
     Letter(view::Letter),
     /// How far a long transfer is.

@@ -10,10 +10,11 @@
 
 use crate::agent::{self, Agent, Asked, Call};
 use crate::api::{Answer, Request};
-use crate::driver::Driver;
+use crate::driver::{Driver, Left};
 use crate::failure::{failure, internal, no_account};
 use crate::limits;
 use crate::lock::ProfileLock;
+use crate::names;
 use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::store::{self, Passphrase, ProfileStore};
@@ -160,9 +161,9 @@ impl Door {
                 _lock,
             } = *local;
             agent.close().await;
-            let empty = driver.close().await;
+            let left = driver.close().await;
             // No account came of it: the next attempt may choose another passphrase.
-            if made && empty {
+            if left == Left::Abandoned || (made && left == Left::Nothing) {
                 store::remove(&self.home);
             }
         }
@@ -257,6 +258,9 @@ fn admit(home: &Path, request: &Request) -> Result<(), Failure> {
             relay: Some(relay), ..
         } => Ok(RelayUrl::parse(relay).map(drop)?),
         Request::AccountCreate { .. } => Ok(()),
+        Request::DeviceAccept { secret, relay, .. } => {
+            names::link_secret(secret, relay.as_deref()).map(drop)
+        }
         _ => Err(no_account()),
     }
 }

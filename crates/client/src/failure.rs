@@ -114,10 +114,21 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::BadKeys { .. }
         | EngineError::Blocked
         | EngineError::InviteExpired
-        | EngineError::InviteUsed => FailureKind::Refused,
-        EngineError::UnknownName | EngineError::UnknownContact | EngineError::UnknownLetter => {
-            FailureKind::NotFound
-        }
+        | EngineError::InviteUsed
+        | EngineError::OwnLogForked
+        | EngineError::LogRefuses { .. }
+        | EngineError::NotSenior
+        | EngineError::NoRootKey
+        | EngineError::LinkUnderWay
+        | EngineError::NoLink
+        | EngineError::LinkExpired
+        | EngineError::LinkStopped
+        | EngineError::DeviceRevoked
+        | EngineError::BadArchive => FailureKind::Refused,
+        EngineError::UnknownName
+        | EngineError::UnknownContact
+        | EngineError::UnknownLetter
+        | EngineError::UnknownDevice => FailureKind::NotFound,
         _ => FailureKind::Failed,
     }
 }
@@ -154,6 +165,33 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::UploadFailed => "check that the file is still there, and the relay's quota",
         EngineError::Refused { .. } | EngineError::Protocol => "ask the relay's operator",
         EngineError::Internal { .. } => "please report this",
+        error => return hint_for_devices(error),
+    })
+}
+
+fn hint_for_devices(error: &EngineError) -> Option<&'static str> {
+    Some(match error {
+        EngineError::OwnLogForked => {
+            "the relay may be lying; compare `letterlock account log` on your devices"
+        }
+        EngineError::LogRefuses { .. } | EngineError::NotSenior => {
+            "see `letterlock device list`; use an admin device that is senior, or wait until this one is"
+        }
+        EngineError::NoRootKey => "use the device on which the account was made",
+        EngineError::LinkUnderWay => "let it come to its end first",
+        EngineError::NoLink => {
+            "begin with `letterlock device link` on the device that has the account"
+        }
+        EngineError::LinkExpired | EngineError::BadArchive => {
+            "show a new secret with `letterlock device link`, and take it within two minutes"
+        }
+        EngineError::LinkStopped => {
+            "if the codes differed, somebody stands in between: try again over another network"
+        }
+        EngineError::DeviceRevoked => {
+            "what is stored here can still be read; to come back, link a new home with `letterlock device accept`"
+        }
+        EngineError::UnknownDevice => "see `letterlock device list`",
         _ => return None,
     })
 }

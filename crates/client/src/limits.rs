@@ -30,6 +30,8 @@ pub(crate) const LOCK_POLL: Duration = Duration::from_millis(50);
 pub(crate) const COMMAND: Duration = Duration::from_secs(20);
 /// Time a command that needs an answer keeps trying after an attempt to connect failed.
 pub(crate) const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
+/// Time a new device waits until the other one answers: as long as the secret counts.
+pub(crate) const LINK: Duration = Duration::from_secs(engine::limits::LINK_SECRET_SECONDS);
 /// Time for the last acknowledgements to leave when the client closes.
 pub(crate) const CLOSE: Duration = Duration::from_secs(2);
 /// Pause between ticks of the engine.

@@ -3,8 +3,10 @@
 use crate::failure::failure;
 use crate::relay_url::{RelayUrl, authority_of};
 use crate::render;
-use crate::view::{Failure, FailureKind};
+use crate::view::{Device, DeviceState, Failure, FailureKind, HiddenText};
 use engine::records::Contact;
+use keys::link::{LinkCode, LinkCodeError, LinkSecret, WordsError};
+use keys::{DeviceId, LetterId};
 
 /// Letters of an account id that are enough to mean it.
 const ID_PREFIX: usize = 8;
@@ -130,6 +132,114 @@ pub(crate) fn petname(wished: Option<String>) -> Result<Option<String>, Failure>
         "this is no name for a contact",
         Some(hint),
     ))
+}
+
+/// Finds the one device in force that is meant: by its name or by the first letters of its id.
+///
+/// # Errors
+/// None, or more than one.
+pub(crate) fn find_device(devices: &[(DeviceId, Device)], who: &str) -> Result<DeviceId, Failure> {
+    let in_force = |(_, device): &&(DeviceId, Device)| device.state == DeviceState::InForce;
+    let by_name = |device: &Device| device.name == who;
+    let by_id = |device: &Device| {
+        let typed = who.to_ascii_lowercase();
+        typed.len() >= ID_PREFIX && device.id.starts_with(&typed)
+    };
+    let by_any_case = |device: &Device| device.name.eq_ignore_ascii_case(who);
+    let ways: [&dyn Fn(&Device) -> bool; 3] = [&by_name, &by_id, &by_any_case];
+    let hint = Some("see `letterlock device list`");
+    for way in ways {
+        let meant = |found: &&(DeviceId, Device)| in_force(found) && way(&found.1);
+        let mut found = devices.iter().filter(meant);
+        match (found.next(), found.next()) {
+            (None, _) => {}
+            (Some((id, _)), None) => return Ok(*id),
+            (Some(_), Some(_)) => {
+                let message = format!("{who} may mean several devices");
+                return Err(failure(FailureKind::Usage, message, hint));
+            }
+        }
+    }
+    if devices.iter().any(|(_, device)| by_name(device)) {
+        let message = format!("{who} is revoked already");
+        return Err(failure(FailureKind::Refused, message, hint));
+    }
+    let message = format!("there is no device {who}");
+    Err(failure(FailureKind::NotFound, message, hint))
+}
+
+/// Checks what a device is to be called: one line that can be typed again.
+///
+/// # Errors
+/// Nothing, too long, or with characters that cannot be typed back.
+pub(crate) fn device_name(wished: &str) -> Result<String, Failure> {
+    let name = wished.trim();
+    let usable = (1..=engine::limits::DEVICE_NAME_BYTES).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.chars().any(char::is_control);
+    if usable {
+        return Ok(name.to_owned());
+    }
+    let hint = "use up to 64 bytes, without - at the beginning";
+    let message = "this is no name for a device";
+    Err(failure(FailureKind::Usage, message, Some(hint)))
+}
+
+/// Reads the id of a letter.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn letter_id(text: &str) -> Result<LetterId, Failure> {
+    LetterId::from_text(text).ok_or_else(|| {
+        let message = format!("{text} is not the id of a letter");
+        let hint = "see the ids with `letterlock read --json`";
+        failure(FailureKind::Usage, message, Some(hint))
+    })
+}
+
+/// Reads the secret of a link: one line that names the relay, or twelve words and the relay.
+///
+/// # Errors
+/// Neither form; which word or group is wrong, and never how.
+pub(crate) fn link_secret(
+    text: &HiddenText,
+    relay: Option<&str>,
+) -> Result<(LinkSecret, String), Failure> {
+    let text = text.as_str().trim();
+    let by_words = text.split_whitespace().count() > 1 && !text.contains("LL1");
+    if by_words {
+        let secret = LinkSecret::from_words(text).map_err(|error| not_words(&error))?;
+        let relay = relay.ok_or_else(|| {
+            let hint = "add `--relay URL`; the other device shows it under the words";
+            let message = "the words do not say at which relay";
+            failure(FailureKind::Usage, message, Some(hint))
+        })?;
+        return Ok((secret, RelayUrl::parse(relay)?.canonical()));
+    }
+    let code = LinkCode::from_text(text).map_err(|error| not_a_code(&error))?;
+    if relay.is_some() {
+        let hint = "leave `--relay` out";
+        let message = "the line names its relay itself";
+        return Err(failure(FailureKind::Usage, message, Some(hint)));
+    }
+    let (secret, relay) = code.into_parts();
+    Ok((secret, RelayUrl::parse(&relay)?.canonical()))
+}
+
+fn not_words(error: &WordsError) -> Failure {
+    let hint = match error {
+        WordsError::Unknown { .. } => "compare that word with what the other device shows",
+        _ => "type the twelve words as the other device shows them, with spaces between them",
+    };
+    failure(FailureKind::Usage, error.to_string(), Some(hint))
+}
+
+fn not_a_code(error: &LinkCodeError) -> Failure {
+    let hint = match error {
+        LinkCodeError::Version => "install the same version of letterlock on both devices",
+        _ => "copy the whole line that begins with LL1-, or type the twelve words",
+    };
+    failure(FailureKind::Usage, error.to_string(), Some(hint))
 }
 
 #[cfg(test)]

@@ -89,6 +89,11 @@ fn state(state: records::LetterState) -> view::LetterState {
     }
 }
 
+/// The first letters of an id: enough to type.
+pub(crate) fn short(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
 /// Bytes as base32, lower case, without padding: the form of every id.
 pub(crate) fn base32(bytes: &[u8]) -> String {
     data_encoding::BASE32_NOPAD

@@ -1,6 +1,43 @@
 //! What people see, as plain data. `--json` prints these field names; `docs/guide/json.md` lists them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+/// A text that whoever knows it may misuse: it is wiped when it goes, and `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HiddenText(Zeroizing<String>);
+
+impl HiddenText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for HiddenText {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl std::fmt::Debug for HiddenText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HiddenText(..)")
+    }
+}
+
+impl Serialize for HiddenText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HiddenText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
 
 /// The own account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +82,76 @@ pub struct Invite {
     pub invite: String,
     /// Unix seconds.
     pub expires_at: u64,
+}
+
+/// The one-time secret of a link, for the new device.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Link {
+    /// The secret and the relay, one line.
+    pub link: HiddenText,
+    /// The secret as twelve words; the relay is told apart.
+    pub words: HiddenText,
+    /// The relay's URL with its pin.
+    pub relay: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+/// What both devices of a link show, and a person compares.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PairingCode {
+    /// Six digits.
+    pub code: String,
+}
+
+/// Whether a device still belongs to the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// It does.
+    InForce,
+    /// It was revoked.
+    Revoked,
+}
+
+/// Why a device was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokeReason {
+    /// Nobody knows where it is.
+    Lost,
+    /// Somebody else has it.
+    Stolen,
+    /// It is no longer used.
+    Retired,
+}
+
+/// A device of the own account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Device {
+    /// What it is called.
+    pub name: String,
+    /// Its id, base32.
+    pub id: String,
+    /// Whether it is the device of this home.
+    pub this: bool,
+    /// Whether it may add and revoke devices.
+    pub admin: bool,
+    /// Unix seconds, to the hour.
+    pub added: u64,
+    /// Whether it is old enough to change who belongs to the account.
+    pub senior: bool,
+    /// State.
+    pub state: DeviceState,
+    /// Why it was revoked.
+    pub reason: Option<RevokeReason>,
+}
+
+/// A letter that is no longer there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deleted {
+    /// Its id, base32.
+    pub id: String,
 }
 
 /// How sure one may be of a contact.
@@ -156,13 +263,13 @@ pub struct Letter {
 /// How far a transfer is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Progress {
-    /// `upload` or `download`.
+    /// `upload`, `download`, or `link`.
     pub what: String,
-    /// The file's name.
+    /// The file's name; of a link, `history`.
     pub name: String,
-    /// Bytes done.
+    /// Bytes done; of a link, parts.
     pub done: u64,
-    /// Bytes in all.
+    /// Bytes, or parts, in all; of a link 0 where that is not known yet.
     pub total: u64,
 }
 

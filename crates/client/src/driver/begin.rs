@@ -1,7 +1,7 @@
 //! Requests as they come in: checked, resolved, handed to the engine.
 
 use super::Loop;
-use super::calls::{Kind, Pending, Receiving, Sending};
+use super::calls::{About, Kind, Pending, Receiving, Sending};
 use crate::agent::Call;
 use crate::api::{Answer, Request};
 use crate::failure::failure;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What a request became: answers at once, or nothing yet.
-type Begun = Result<Option<Vec<Answer>>, Failure>;
+pub(super) type Begun = Result<Option<Vec<Answer>>, Failure>;
 
 impl Loop {
     /// Takes a request in.
@@ -39,6 +39,7 @@ impl Loop {
             request,
             answers,
         } = call;
+        self.refuse_revoked(&request)?;
         match request {
             Request::AccountCreate {
                 name,
@@ -100,7 +101,46 @@ impl Loop {
                 limit,
             } => self.read(conversation.as_deref(), limit).map(Some),
             Request::Search { words, limit } => self.search(&words, limit).map(Some),
+            request => self.begin_for_devices(answers, request),
         }
+    }
+
+    fn begin_for_devices(&mut self, answers: mpsc::Sender<Answer>, request: Request) -> Begun {
+        match request {
+            Request::DeviceLink { timeout_ms } => self.device_link(answers, timeout_ms),
+            Request::DeviceAccept {
+                secret,
+                relay,
+                name,
+            } => self.device_accept(answers, &secret, relay.as_deref(), name.as_deref()),
+            Request::LinkCompared { same } => self.link_compared(same),
+            Request::DeviceRevoke { device, reason } => {
+                self.device_revoke(answers, &device, reason)
+            }
+            Request::DeviceRotate { root } => self.device_rotate(answers, root),
+            Request::DeviceRename { device, name } => self.device_rename(answers, &device, &name),
+            Request::Delete { letters } => self.delete(answers, &letters),
+            _ => self.device_list().map(Some),
+        }
+    }
+
+    /// A device that was revoked shows what it has, and does nothing more.
+    fn refuse_revoked(&self, request: &Request) -> Result<(), Failure> {
+        let looks = matches!(
+            request,
+            Request::AccountShow
+                | Request::AccountLog
+                | Request::ContactList
+                | Request::SafetyNumber { .. }
+                | Request::ContactEvidence { .. }
+                | Request::DeviceList
+                | Request::Read { .. }
+                | Request::Search { .. }
+        );
+        if !looks && self.engine.is_revoked(&self.store)? {
+            return Err(engine::EngineError::DeviceRevoked.into());
+        }
+        Ok(())
     }
 
     fn account_create(
@@ -178,41 +218,6 @@ impl Loop {
         }
     }
 
-    /// Ends what waits for a new account to be reachable.
-    pub(super) fn settle(&mut self) {
-        let Some(relay) = &self.own_relay else { return };
-        if self
-            .calls
-            .open
-            .values()
-            .any(|pending| matches!(pending.kind, Kind::Announced))
-            && self.relays.answered(relay)
-        {
-            let done = |pending: &Pending| matches!(pending.kind, Kind::Announced);
-            let done: Vec<u64> = self
-                .calls
-                .open
-                .iter()
-                .filter(|(_, p)| done(p))
-                .map(|(call, _)| *call)
-                .collect();
-            for call in done {
-                self.announced(call);
-            }
-        }
-    }
-
-    /// The account stands.
-    pub(super) fn announced(&mut self, call: u64) {
-        match self.account_show() {
-            Ok(mut answers) => {
-                answers.push(Answer::Done);
-                self.finish(call, answers);
-            }
-            Err(failure) => self.fail(call, failure),
-        }
-    }
-
     fn invite(&mut self, answers: mpsc::Sender<Answer>, valid_for: u64) -> Begun {
         self.own()?;
         let mut pending = Pending::new(answers, Kind::Command);
@@ -263,12 +268,12 @@ impl Loop {
         input: impl FnOnce(engine::CommandId) -> Input,
     ) -> Begun {
         let mut pending = Pending::new(answers, Kind::Command);
-        pending.about = Some(contact);
+        pending.about = Some(About::Contact(contact));
         self.command(pending, input)
     }
 
     /// Hands a command to the engine and waits for its outcome.
-    fn command(
+    pub(super) fn command(
         &mut self,
         pending: Pending,
         input: impl FnOnce(engine::CommandId) -> Input,
@@ -293,23 +298,13 @@ impl Loop {
         expires_after: Option<u64>,
         reply_to: Option<String>,
     ) -> Result<Draft, Failure> {
-        let reply_to = reply_to.map(|id| {
-            let hint = "see the ids with `letterlock read --json`";
-            LetterId::from_text(&id).ok_or_else(|| {
-                failure(
-                    FailureKind::Usage,
-                    format!("{id} is not the id of a letter"),
-                    Some(hint),
-                )
-            })
-        });
         let attachments = files
             .iter()
             .map(|path| crate::blobs::attachment(path))
             .collect::<Result<_, _>>()?;
         Ok(Draft {
             text,
-            reply_to: reply_to.transpose()?,
+            reply_to: reply_to.as_deref().map(names::letter_id).transpose()?,
             expires_after,
             attachments,
         })

@@ -1,14 +1,17 @@
 //! Requests under way: who waits for what, and until when.
 
 use super::Loop;
+use super::link::{Knock, Linking};
+use super::settle::Settling;
 use crate::api::Answer;
 use crate::failure::{failure, unreachable};
 use crate::limits;
 use crate::os;
 use crate::render;
 use crate::view::{Failure, FailureKind, Notice};
+use engine::records::Direction;
 use engine::{CommandId, CommandOutcome, EngineError, Registration};
-use keys::{AccountId, LetterId};
+use keys::{AccountId, DeviceId, LetterId};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,12 +23,27 @@ pub(super) enum Kind {
     Command,
     /// A connection to the relay at which the account will be.
     Announce(Box<Registration>),
-    /// Answers to everything that makes a new account reachable.
-    Announced,
+    /// Answers of our relay to everything that is under way.
+    Settle(Settling),
+    /// A connection to the relay of the account that is to be joined.
+    Knock(Box<Knock>),
+    /// A link under way.
+    Link(Linking),
     /// A letter on its way.
     Send(Sending),
     /// Letters to come.
     Receive(Receiving),
+}
+
+/// What a command changes, to be shown at its end.
+#[derive(Clone, Copy)]
+pub(super) enum About {
+    /// The own account.
+    Account,
+    /// A contact.
+    Contact(AccountId),
+    /// A device of the own account.
+    Device(DeviceId),
 }
 
 /// A letter on its way.
@@ -63,8 +81,8 @@ pub(super) struct Pending {
     pub(super) deadline: Option<Instant>,
     /// The relay it needs, where that may be another than our own.
     pub(super) relay: Option<String>,
-    /// The contact it changes.
-    pub(super) about: Option<AccountId>,
+    /// What it changes.
+    pub(super) about: Option<About>,
     /// When what it makes expires.
     pub(super) expires_at: u64,
 }
@@ -162,13 +180,12 @@ impl Loop {
         };
         match outcome {
             CommandOutcome::Done => self.command_done(call),
-            CommandOutcome::AccountCreated => {
-                if let Some(pending) = self.calls.open.get_mut(&call) {
-                    pending.kind = Kind::Announced;
-                }
-            }
+            CommandOutcome::AccountCreated => self.settle_call(call, Settling::Account),
+            CommandOutcome::Linked(device) => self.linked(call, device),
             CommandOutcome::Invite(invite) => self.invited(call, invite),
-            CommandOutcome::ContactAdded(contact) => self.show_contact(call, &contact),
+            CommandOutcome::ContactAdded(contact) => {
+                self.show_about(call, About::Contact(contact));
+            }
             CommandOutcome::LetterQueued(letter) => self.letter_left(&letter),
             CommandOutcome::Failed(error) => self.fail(call, error.into()),
             _ => self.finish(call, vec![Answer::Done]),
@@ -179,18 +196,19 @@ impl Loop {
     fn command_done(&mut self, call: u64) {
         let about = self.calls.open.get(&call).and_then(|pending| pending.about);
         match about {
-            Some(contact) => self.show_contact(call, &contact),
+            Some(about) => self.show_about(call, about),
             None => self.finish(call, vec![Answer::Done]),
         }
     }
 
-    fn show_contact(&mut self, call: u64, contact: &AccountId) {
-        let answer = match self.engine.contact(&self.store, contact) {
-            Ok(Some(contact)) => self.view_contact(&contact),
-            Ok(None) => return self.fail(call, EngineError::UnknownContact.into()),
-            Err(error) => return self.fail(call, error.into()),
-        };
-        self.finish(call, vec![answer, Answer::Done]);
+    fn show_about(&mut self, call: u64, about: About) {
+        match self.view_about(about) {
+            Ok(mut last) => {
+                last.push(Answer::Done);
+                self.finish(call, last);
+            }
+            Err(failure) => self.fail(call, failure),
+        }
     }
 
     fn invited(&mut self, call: u64, invite: String) {
@@ -228,6 +246,13 @@ impl Loop {
 
     /// A letter will not arrive.
     pub(super) fn letter_failed(&mut self, id: &LetterId, error: EngineError) {
+        // What one device tells the others is no letter to people.
+        let letter = self.engine.letter(&self.store, id);
+        if letter
+            .is_ok_and(|letter| letter.is_some_and(|letter| letter.direction == Direction::Errand))
+        {
+            return;
+        }
         let failure = self.files.why(id).unwrap_or_else(|| Failure::from(error));
         let senders = self.senders_of(id);
         if senders.is_empty() {
@@ -255,6 +280,7 @@ impl Loop {
 
     /// Ends requests that have waited long enough, and those nobody listens to.
     pub(super) fn look_at_deadlines(&mut self) {
+        self.stop_unwanted_link();
         self.calls.forget_gone();
         self.stop_unwanted_downloads();
         let now = os::instant();
@@ -294,13 +320,17 @@ impl Loop {
             return;
         };
         match &pending.kind {
-            Kind::Announced => self.announced(call),
+            Kind::Settle(_) => self.settled(call, false),
+            Kind::Link(linking) => {
+                let needs_relay = linking.needs_relay();
+                self.link_too_late(call, needs_relay);
+            }
             Kind::Send(sending) => {
                 let (letter, wait) = (sending.letter, sending.wait);
                 self.left_to_the_outbox(call, &letter, wait);
             }
             Kind::Receive(_) => self.heard_enough(call),
-            Kind::Command | Kind::Announce(_) => {
+            Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
                 let failure = relay.and_then(|relay| self.relays.failure(&relay));
                 self.fail(
@@ -343,8 +373,8 @@ impl Loop {
         self.finish(call, last);
     }
 
-    /// A store that fails ends what waits for it: nothing can be promised any more.
-    pub(super) fn store_failed(&mut self, error: &EngineError) {
+    /// A store that fails ends what waits for it: nothing can be promised any more. So does a revocation.
+    pub(super) fn end_all(&mut self, error: &EngineError) {
         let failure = Failure::from(error.clone());
         let calls: Vec<u64> = self.calls.open.keys().copied().collect();
         for call in calls {

@@ -12,10 +12,14 @@
 
 mod begin;
 mod calls;
+mod devices;
 mod evidence;
 mod files;
+mod link;
+mod notices;
 mod receive;
 mod relays;
+mod settle;
 mod show;
 
 use crate::agent::Call;
@@ -25,7 +29,7 @@ use crate::limits;
 use crate::net::NetEvent;
 use crate::os;
 use crate::store::ProfileStore;
-use crate::view::{self, Failure};
+use crate::view::Failure;
 use calls::Calls;
 use engine::{Engine, EngineError, Event, Input, Outgoing};
 use files::Files;
@@ -55,8 +59,18 @@ pub(crate) enum Message {
 pub(crate) struct Closed {
     /// Connections that still send their last frames.
     connections: Vec<JoinHandle<()>>,
-    /// Whether the profile holds no account.
-    empty: bool,
+    left: Left,
+}
+
+/// What a profile holds when it is closed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// An account, or the way to one.
+    Account,
+    /// Nothing, as before.
+    Nothing,
+    /// Nothing, since a link came to nothing.
+    Abandoned,
 }
 
 /// The driver of one open profile.
@@ -82,6 +96,8 @@ impl Driver {
             calls: Calls::default(),
             unread: Unread::default(),
             own_relay: None,
+            abandoned: false,
+            revoked: false,
             inbox: inbox.downgrade(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -124,9 +140,8 @@ impl Driver {
         calls
     }
 
-    /// Lets requests under way get their answers for a short while, then ends. The profile is closed after it; true
-    /// if it holds no account.
-    pub(crate) async fn close(self) -> bool {
+    /// Lets requests under way get their answers for a short while, then ends. The profile is closed after it.
+    pub(crate) async fn close(self) -> Left {
         self.clock.abort();
         let (done, closed) = oneshot::channel();
         let _ = self.inbox.send(Message::Close(done)).await;
@@ -135,13 +150,13 @@ impl Driver {
         // exits meanwhile frees the same once more.
         let thread = self.thread;
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        let Some(Closed { connections, empty }) = closed else {
-            return false;
+        let Some(Closed { connections, left }) = closed else {
+            return Left::Account;
         };
         for connection in connections {
             let _ = tokio::time::timeout(limits::CLOSE, connection).await;
         }
-        empty
+        left
     }
 }
 
@@ -154,8 +169,12 @@ struct Loop {
     files: Files,
     calls: Calls,
     unread: Unread,
-    /// Our own relay, once there is an account.
+    /// Our own relay, once there is an account or one is being joined.
     own_relay: Option<String>,
+    /// A link ended here, and left no account.
+    abandoned: bool,
+    /// This device was revoked; what waits ends.
+    revoked: bool,
     inbox: mpsc::WeakSender<Message>,
     runtime: tokio::runtime::Handle,
 }
@@ -193,7 +212,11 @@ impl Loop {
 
     /// Closes the profile before anybody hears of it.
     fn end(self, done: oneshot::Sender<Closed>) {
-        let empty = matches!(self.engine.account(&self.store), Ok(None));
+        let left = match self.engine.home_relay(&self.store) {
+            Ok(None) if self.abandoned => Left::Abandoned,
+            Ok(None) => Left::Nothing,
+            _ => Left::Account,
+        };
         let Self {
             store,
             mut relays,
@@ -203,7 +226,7 @@ impl Loop {
         files.stop();
         let connections = relays.close();
         drop(store);
-        let _ = done.send(Closed { connections, empty });
+        let _ = done.send(Closed { connections, left });
     }
 
     fn started(&mut self) {
@@ -217,8 +240,8 @@ impl Loop {
     }
 
     fn learn_own_relay(&mut self) {
-        if let Ok(Some(own)) = self.engine.account(&self.store) {
-            self.own_relay = Some(own.relay);
+        if let Ok(relay) = self.engine.home_relay(&self.store) {
+            self.own_relay = relay;
         }
     }
 
@@ -234,7 +257,7 @@ impl Loop {
             Ok(()) => true,
             Err(error) => {
                 if matches!(error, EngineError::Store(_) | EngineError::Internal { .. }) {
-                    self.store_failed(&error);
+                    self.end_all(&error);
                 }
                 false
             }
@@ -252,6 +275,10 @@ impl Loop {
         }
         for event in committed.events {
             self.event(event);
+        }
+        // After all events: the command that revoked this very device may still end well.
+        if std::mem::take(&mut self.revoked) {
+            self.end_all(&EngineError::DeviceRevoked);
         }
         Ok(())
     }
@@ -276,54 +303,14 @@ impl Loop {
                 self.letter_left(&letter)
             }
             Event::LetterFailed { letter, error } => self.letter_failed(&letter, error),
-            event => {
-                if let Some(notice) = self.notice(&event) {
-                    self.calls.tell_all(&notice);
-                }
-            }
+            Event::LettersRead { letters } => self.unread.shown_elsewhere(&letters),
+            Event::LinkReady => self.link_ready(),
+            Event::PairingCode { code } => self.pairing(code),
+            Event::LinkProgress { done, total } => self.link_progress(done, total),
+            Event::LinkEnded { .. } => self.link_ended(),
+            Event::DeviceRevoked => self.revoked = true,
+            event => self.notice(&event),
         }
-    }
-
-    /// What people are told beside the results.
-    fn notice(&self, event: &Event) -> Option<view::Notice> {
-        let (word, message) = match event {
-            Event::ContactRequest { contact } => {
-                let name = self.name_of(contact);
-                (
-                    "contact_request",
-                    format!("{name} wrote for the first time; nobody has verified who that is"),
-                )
-            }
-            Event::IdentityChanged { contact } => {
-                let name = self.name_of(contact);
-                (
-                    "identity_changed",
-                    format!(
-                        "the identity of {name} is not the one known here; nothing is sent to it"
-                    ),
-                )
-            }
-            Event::RelayRolledBack { relay } => {
-                let relay = crate::relay_url::authority_of(relay);
-                (
-                    "relay_rolled_back",
-                    format!("{relay} shows an older state than before; letters are sent again"),
-                )
-            }
-            Event::Undecryptable { contact } => {
-                let from =
-                    contact.map_or_else(|| "somebody".to_owned(), |contact| self.name_of(&contact));
-                (
-                    "undecryptable",
-                    format!("a letter from {from} could not be opened"),
-                )
-            }
-            _ => return None,
-        };
-        Some(view::Notice {
-            notice: word.to_owned(),
-            message,
-        })
     }
 
     fn name_of(&self, contact: &keys::AccountId) -> String {

@@ -25,6 +25,11 @@ impl Unread {
             self.letters.push_back(letter);
         }
     }
+
+    /// Letters were shown on another device of the account.
+    pub(super) fn shown_elsewhere(&mut self, letters: &[LetterId]) {
+        self.letters.retain(|letter| !letters.contains(letter));
+    }
 }
 
 impl Loop {
@@ -203,12 +208,13 @@ impl Loop {
         }
     }
 
-    /// A reader who named no time goes when everything that lay at the relay is shown.
+    /// A reader who named no time goes when everything that lay at the relay is shown, and the relay
+    /// has said whether this device is still one of the account's.
     fn perhaps_enough(&mut self, call: u64) {
         let caught_up = self
             .own_relay
             .as_ref()
-            .is_some_and(|relay| self.relays.caught_up(relay));
+            .is_some_and(|relay| self.relays.caught_up(relay) && self.relays.answered(relay));
         let nothing_left = self.unread.letters.is_empty();
         let Some(receiving) = self.receiving(call) else {
             return;

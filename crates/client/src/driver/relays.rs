@@ -1,6 +1,7 @@
 //! The relays the driver talks to: what is on its way, what comes later, how far each queue is heard.
 
 use super::calls::Kind;
+use super::settle::Settling;
 use super::{Loop, Message};
 use crate::failure::{failure, unreachable};
 use crate::limits;
@@ -230,6 +231,7 @@ impl Loop {
 
     fn up(&mut self, relay: String, welcome: Box<wire::Welcome>) {
         self.announce(&relay);
+        self.knock(&relay);
         let Some(known) = self.relays.open.get_mut(&relay) else {
             return;
         };
@@ -305,7 +307,7 @@ impl Loop {
             Ok(()) => true,
             Err(error @ (EngineError::Store(_) | EngineError::Internal { .. })) => {
                 // Not stored, so not acknowledged: it comes again with the next subscription.
-                self.store_failed(&error);
+                self.end_all(&error);
                 self.up_of(relay).map(|up| up.deaf.insert(queue));
                 false
             }
@@ -357,9 +359,11 @@ impl Loop {
         // Commands that need an answer now do not wait for better weather.
         let own = self.own_relay.as_deref() == Some(relay);
         let waits = |kind: &Kind| match kind {
-            Kind::Command | Kind::Announce(_) => true,
+            Kind::Command | Kind::Announce(_) | Kind::Knock(_) => true,
+            Kind::Settle(Settling::Told(_)) => true,
+            Kind::Link(linking) => linking.needs_relay(),
             Kind::Receive(receiving) => !receiving.follow && receiving.patience.is_none(),
-            Kind::Announced | Kind::Send(_) => false,
+            Kind::Settle(_) | Kind::Send(_) => false,
         };
         let stuck: Vec<u64> = self
             .calls

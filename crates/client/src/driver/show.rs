@@ -64,9 +64,7 @@ impl Loop {
 
     /// Finds the contact that is meant.
     pub(super) fn find(&self, who: &str) -> Result<Contact, Failure> {
-        if self.own_relay.is_none() {
-            return Err(no_account());
-        }
+        self.own()?;
         let contacts = self.engine.contacts(&self.store)?;
         names::find(&contacts, who).cloned()
     }

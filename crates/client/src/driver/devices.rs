@@ -1,0 +1,166 @@
+//! The devices of the own account: listed, revoked, renewed, renamed; letters that go from all of them.
+
+use super::Loop;
+use super::begin::Begun;
+use super::calls::{About, Kind, Pending};
+use crate::api::Answer;
+use crate::failure::{failure, internal};
+use crate::names;
+use crate::os;
+use crate::render;
+use crate::view::{Deleted, Device, DeviceState, Failure, FailureKind, RevokeReason};
+use engine::{EngineError, Input};
+use keys::account_log::Reason;
+use keys::{DeviceId, LetterId};
+use tokio::sync::mpsc;
+
+impl Loop {
+    /// All devices that the account has or had, in the order in which they came or went.
+    fn devices(&self) -> Result<Vec<(DeviceId, Device)>, Failure> {
+        let (own, log) = self.own()?;
+        let names = self.engine.device_names(&self.store)?;
+        let called = |id: &DeviceId| match names.iter().find(|(named, _)| named == id) {
+            Some((_, name)) => name.clone(),
+            None => render::short(&id.to_string()),
+        };
+        let now = os::now();
+        let view = |record: &keys::account_log::DeviceRecord, reason: Option<Reason>| Device {
+            name: called(record.id()),
+            id: record.id().to_string(),
+            this: *record.id() == own.device,
+            admin: record.is_admin(),
+            added: record.added().as_secs(),
+            senior: reason.is_none() && log.is_senior(record.id(), now),
+            state: match reason {
+                None => DeviceState::InForce,
+                Some(_) => DeviceState::Revoked,
+            },
+            reason: reason.map(shown_reason),
+        };
+        let in_force = log.devices().iter();
+        let revoked = log.revoked().iter();
+        Ok(in_force
+            .map(|record| (*record.id(), view(record, None)))
+            .chain(revoked.map(|gone| (*gone.record.id(), view(&gone.record, Some(gone.reason)))))
+            .collect())
+    }
+
+    pub(super) fn device_list(&self) -> Result<Vec<Answer>, Failure> {
+        let devices = self.devices()?.into_iter();
+        Ok(devices.map(|(_, device)| Answer::Device(device)).collect())
+    }
+
+    /// One device of the account.
+    pub(super) fn device(&self, id: &DeviceId) -> Result<Device, Failure> {
+        let mut devices = self.devices()?.into_iter();
+        let found = devices.find(|(other, _)| other == id);
+        found
+            .map(|(_, device)| device)
+            .ok_or_else(|| EngineError::UnknownDevice.into())
+    }
+
+    pub(super) fn device_revoke(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        who: &str,
+        reason: RevokeReason,
+    ) -> Begun {
+        let device = names::find_device(&self.devices()?, who)?;
+        let mut pending = Pending::new(answers, Kind::Command);
+        pending.about = Some(About::Device(device));
+        let reason = meant_reason(reason);
+        self.command(pending, |command| Input::RevokeDevice {
+            command,
+            device,
+            reason,
+        })
+    }
+
+    pub(super) fn device_rotate(&mut self, answers: mpsc::Sender<Answer>, root: bool) -> Begun {
+        let (own, _) = self.own()?;
+        let mut pending = Pending::new(answers, Kind::Command);
+        pending.about = Some(if root {
+            About::Account
+        } else {
+            About::Device(own.device)
+        });
+        self.command(pending, |command| {
+            if root {
+                Input::RotateRoot { command }
+            } else {
+                Input::RotateDevice { command }
+            }
+        })
+    }
+
+    pub(super) fn device_rename(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        who: &str,
+        name: &str,
+    ) -> Begun {
+        let devices = self.devices()?;
+        let device = names::find_device(&devices, who)?;
+        let name = names::device_name(name)?;
+        let taken = |(id, other): &(DeviceId, Device)| *id != device && other.name == name;
+        if devices.iter().any(taken) {
+            let message = format!("another device is called {name}");
+            return Err(failure(
+                FailureKind::Usage,
+                message,
+                Some("choose another name"),
+            ));
+        }
+        self.feed(Input::NameDevice { device, name })?;
+        let renamed = Answer::Device(self.device(&device)?);
+        self.tell_devices(answers, vec![renamed]);
+        Ok(None)
+    }
+
+    pub(super) fn delete(&mut self, answers: mpsc::Sender<Answer>, letters: &[String]) -> Begun {
+        self.own()?;
+        let mut ids = Vec::with_capacity(letters.len());
+        for text in letters {
+            let id = names::letter_id(text)?;
+            if self.engine.letter(&self.store, &id)?.is_none() {
+                return Err(EngineError::UnknownLetter.into());
+            }
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let gone = |id: &LetterId| Answer::Deleted(Deleted { id: id.to_string() });
+        let deleted = ids.iter().map(gone).collect();
+        self.feed(Input::DeleteLetters { letters: ids })?;
+        self.tell_devices(answers, deleted);
+        Ok(None)
+    }
+
+    /// What a command changed, at its end.
+    pub(super) fn view_about(&self, about: About) -> Result<Vec<Answer>, Failure> {
+        match about {
+            About::Account => self.account_show(),
+            About::Device(device) => Ok(vec![Answer::Device(self.device(&device)?)]),
+            About::Contact(contact) => match self.engine.contact(&self.store, &contact)? {
+                Some(contact) => Ok(vec![self.view_contact(&contact)]),
+                None => Err(internal("a contact is gone")),
+            },
+        }
+    }
+}
+
+fn shown_reason(reason: Reason) -> RevokeReason {
+    match reason {
+        Reason::Lost => RevokeReason::Lost,
+        Reason::Stolen => RevokeReason::Stolen,
+        Reason::Retired => RevokeReason::Retired,
+    }
+}
+
+fn meant_reason(reason: RevokeReason) -> Reason {
+    match reason {
+        RevokeReason::Lost => Reason::Lost,
+        RevokeReason::Stolen => Reason::Stolen,
+        RevokeReason::Retired => Reason::Retired,
+    }
+}

@@ -1,0 +1,105 @@
+//! What people are told beside the results.
+
+use super::Loop;
+use crate::view::Notice;
+use engine::Event;
+use keys::AccountId;
+
+impl Loop {
+    /// Tells everybody who listens.
+    pub(super) fn notice(&self, event: &Event) {
+        if let Some((word, message)) = self.words_of(event) {
+            self.calls.tell_all(&Notice {
+                notice: word.to_owned(),
+                message,
+            });
+        }
+    }
+
+    fn words_of(&self, event: &Event) -> Option<(&'static str, String)> {
+        Some(match event {
+            Event::ContactRequest { contact } => (
+                "contact_request",
+                format!(
+                    "{} wrote for the first time; nobody has verified who that is",
+                    self.name_of(contact)
+                ),
+            ),
+            Event::IdentityChanged { contact } => (
+                "identity_changed",
+                format!(
+                    "the identity of {} is not the one known here; nothing is sent to it",
+                    self.name_of(contact)
+                ),
+            ),
+            Event::RelayRolledBack { relay } => {
+                let relay = crate::relay_url::authority_of(relay);
+                (
+                    "relay_rolled_back",
+                    format!("{relay} shows an older state than before; letters are sent again"),
+                )
+            }
+            Event::Undecryptable { contact } => {
+                let from =
+                    contact.map_or_else(|| "somebody".to_owned(), |contact| self.name_of(&contact));
+                (
+                    "undecryptable",
+                    format!("a letter from {from} could not be opened"),
+                )
+            }
+            event => return self.words_of_devices(event),
+        })
+    }
+
+    fn words_of_devices(&self, event: &Event) -> Option<(&'static str, String)> {
+        Some(match event {
+            Event::DevicesChanged { contact } => (
+                "devices_changed",
+                format!(
+                    "{} has other devices than before, by its own signed log",
+                    self.name_of(contact)
+                ),
+            ),
+            Event::DeviceLinked { device } if self.linking().is_none() => {
+                let name = self.device(device).ok()?.name;
+                (
+                    "device_linked",
+                    format!("{name} is now a device of this account"),
+                )
+            }
+            Event::LogWithheld { account } => (
+                "log_withheld",
+                format!(
+                    "the relay does not show the newest log of {}; letters to it wait",
+                    self.whose(account)
+                ),
+            ),
+            Event::OwnLogForked { contact } => {
+                let who = contact.map_or_else(
+                    || "a device of yours".to_owned(),
+                    |contact| self.name_of(&contact),
+                );
+                (
+                    "own_log_forked",
+                    format!("{who} was shown another history of this account; evidence is kept"),
+                )
+            }
+            Event::RevokedDeviceSpoke { account } => (
+                "revoked_device_spoke",
+                format!(
+                    "a revoked device of {} talks on; it is not heard",
+                    self.whose(account)
+                ),
+            ),
+            _ => return None,
+        })
+    }
+
+    /// The name of a contact, or that it is this account.
+    fn whose(&self, account: &AccountId) -> String {
+        match self.engine.account(&self.store) {
+            Ok(Some(own)) if own.id == *account => "this account".to_owned(),
+            _ => self.name_of(account),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Requests that end when everything they led to has its answer from our relay.
+
+use super::Loop;
+use super::calls::{Kind, Pending};
+use crate::api::Answer;
+use crate::limits;
+use crate::view::{Failure, Notice};
+use keys::DeviceId;
+use tokio::sync::mpsc;
+
+/// What a request says at its end.
+pub(super) enum Settling {
+    /// The account, now reachable.
+    Account,
+    /// The account, and this device of it.
+    Joined(DeviceId),
+    /// This, whatever became of the rest: the other devices learn it sooner or later.
+    Told(Vec<Answer>),
+}
+
+impl Loop {
+    /// Ends what waits until our relay has answered everything.
+    pub(super) fn settle(&mut self) {
+        let Some(relay) = &self.own_relay else { return };
+        let waits = |pending: &Pending| matches!(pending.kind, Kind::Settle(_));
+        let open = &self.calls.open;
+        if !open.values().any(waits) || !self.relays.answered(relay) {
+            return;
+        }
+        let waiting: Vec<u64> = open
+            .iter()
+            .filter(|(_, pending)| waits(pending))
+            .map(|(call, _)| *call)
+            .collect();
+        for call in waiting {
+            self.settled(call, true);
+        }
+    }
+
+    /// Waits until our relay has answered everything, or for a while.
+    pub(super) fn settle_call(&mut self, call: u64, settling: Settling) {
+        if let Some(pending) = self.calls.open.get_mut(&call) {
+            pending.kind = Kind::Settle(settling);
+        }
+        self.wait_for_relay(call);
+    }
+
+    /// Tells the account's other devices something that is done here, and gives the answers when they were told.
+    pub(super) fn tell_devices(&mut self, listener: mpsc::Sender<Answer>, answers: Vec<Answer>) {
+        let settling = Settling::Told(answers);
+        let call = self
+            .calls
+            .add(Pending::new(listener, Kind::Settle(settling)));
+        self.wait_until(call, limits::CONNECT);
+        if let Some(relay) = &self.own_relay {
+            self.relays.connect(relay);
+        }
+    }
+
+    /// Gives the last answers; `told` says whether the relay has everything.
+    pub(super) fn settled(&mut self, call: u64, told: bool) {
+        let Some(pending) = self.calls.open.get_mut(&call) else {
+            return;
+        };
+        let Kind::Settle(settling) = &mut pending.kind else {
+            return;
+        };
+        let last = match settling {
+            Settling::Account => self.account_show(),
+            Settling::Joined(device) => {
+                let device = *device;
+                self.joined(&device)
+            }
+            Settling::Told(answers) => {
+                let mut last = std::mem::take(answers);
+                if !told {
+                    let message = "the relay cannot be reached; your other devices learn it later";
+                    let notice = Notice {
+                        notice: "told_later".to_owned(),
+                        message: message.to_owned(),
+                    };
+                    last.insert(0, Answer::Notice(notice));
+                }
+                Ok(last)
+            }
+        };
+        match last {
+            Ok(mut last) => {
+                last.push(Answer::Done);
+                self.finish(call, last);
+            }
+            Err(failure) => self.fail(call, failure),
+        }
+    }
+
+    fn joined(&self, device: &DeviceId) -> Result<Vec<Answer>, Failure> {
+        let mut answers = self.account_show()?;
+        answers.push(Answer::Device(self.device(device)?));
+        Ok(answers)
+    }
+}
