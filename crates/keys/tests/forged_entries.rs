@@ -345,6 +345,32 @@ fn signatures_of_others_are_refused() {
     }
 }
 
+/// The right keys under other names.
+#[test]
+fn names_of_others_are_refused() {
+    let scene = scene();
+    let names = [
+        By::root(&scene.root),
+        By::device(&scene.old),
+        By::device(&scene.young),
+        By::device(&scene.new),
+        By::recovery(&scene.sheet),
+        By::recovery(&scene.guardians),
+    ];
+    for (kind, entry) in scene.every_kind().into_iter().enumerate() {
+        for place in 0..entry.by.len() {
+            for name in &names {
+                let mut entry = scene.every_kind().remove(kind);
+                if entry.by[place].name == name.name {
+                    continue;
+                }
+                entry.by[place] = name.with_key_of(&entry.by[place]);
+                assert!(verify(&entry.log()).is_err(), "{kind} {place}");
+            }
+        }
+    }
+}
+
 #[test]
 fn young_devices_add_nothing() {
     let scene = scene();
@@ -490,9 +516,11 @@ fn ids_and_keys_come_once() {
     let mut scene = scene();
     let rotated = renewed(&scene.old, 80);
     let log = scene.log.rotate_device(&scene.old, &rotated, later(HOUR));
+    let new_root = root(85);
+    let log = log.and_then(|log| log.rotate_root(&scene.root, &new_root, later(HOUR)));
     scene.log = log.unwrap();
     let used = LogError::KeyUsed {
-        sequence: scene.next + 1,
+        sequence: scene.next + 2,
     };
     let earlier = [&scene.old, &rotated, &scene.young, &scene.gone].map(|device| {
         let record = Record::of(device, true, NOW);
@@ -503,11 +531,12 @@ fn ids_and_keys_come_once() {
             record.envelope,
         ]
     });
-    let by_root = By::root(&scene.root);
-    let of_root = by_root.key.verifying_key().as_bytes();
     let of_sheet = scene.sheet.verifying_key().as_bytes();
     let mut parts: Vec<Vec<u8>> = earlier.concat();
-    parts.extend([&of_root[..32], &of_root[32..]].map(<[u8]>::to_vec));
+    for seed in [1, 85] {
+        let of_root = root_key(seed);
+        parts.extend([&of_root[..32], &of_root[32..]].map(<[u8]>::to_vec));
+    }
     parts.extend([&of_sheet[..32], &of_sheet[32..]].map(<[u8]>::to_vec));
     parts.push(scene.sheet.envelope().public().as_bytes().to_vec());
     for part in parts {
@@ -535,7 +564,7 @@ fn ids_and_keys_come_once() {
         } else {
             key[place.clone()].copy_from_slice(&part);
             set[2 + place.start..2 + place.end].copy_from_slice(&part);
-            let by = vec![By::root(&scene.root), By::root(&root(81))];
+            let by = vec![By::root(&new_root), By::root(&root(81))];
             assert_eq!(error(&Forged::after(&scene.log, 5, NOW, &key, by)), used);
         }
         let new = By::recovery(&recovery(Method::Guardians, 82));
