@@ -16,6 +16,8 @@ pub(crate) struct Content {
     pub(crate) route: Option<RouteOffer>,
     /// The account logs as the sender knows them, so that nobody is shown another history unnoticed.
     pub(crate) heads: Option<Heads>,
+    /// The sender's device certificate, as long as the peer has not seen it.
+    pub(crate) certificate: Option<Vec<u8>>,
     /// What it is.
     pub(crate) body: Body,
 }
@@ -134,6 +136,8 @@ mod schema {
         pub(super) backup: u64,
         #[prost(uint64, tag = "13")]
         pub(super) your_backup: u64,
+        #[prost(bytes = "vec", optional, tag = "15")]
+        pub(super) certificate: Option<Vec<u8>>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -243,6 +247,7 @@ impl Content {
             sent_at,
             route: None,
             heads: None,
+            certificate: None,
             body,
         }
     }
@@ -275,6 +280,7 @@ impl Content {
             },
             ours: self.heads.map(|heads| heads.ours.to_schema()),
             yours: self.heads.map(|heads| heads.yours.to_schema()),
+            certificate: self.certificate.clone(),
             backup: self.heads.map_or(0, |heads| heads.backup),
             your_backup: self.heads.map_or(0, |heads| heads.your_backup),
         };
@@ -320,6 +326,7 @@ impl Content {
                 Some(schema::Body::Errand(errand)) => Body::Errand(errand.clone()),
                 None => Body::Unknown,
             },
+            certificate: message.certificate.clone(),
             heads: match (&message.ours, &message.yours) {
                 (Some(ours), Some(yours)) => Some(Heads {
                     ours: Head::from_schema(ours)?,

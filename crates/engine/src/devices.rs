@@ -2,6 +2,7 @@
 
 use crate::account;
 use crate::backup;
+use crate::certificates;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
@@ -34,6 +35,7 @@ pub(crate) fn changed(
     let own = account::own(tx)?;
     if before.own {
         backup::take_over(tx, log)?;
+        certificates::list_changed(tx)?;
     }
     let known = before.log.devices();
     let came = log.devices().iter();

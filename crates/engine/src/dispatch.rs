@@ -3,6 +3,7 @@
 use crate::account;
 use crate::archive;
 use crate::backup::{self, BackupState};
+use crate::certificates;
 use crate::contacts;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
@@ -351,6 +352,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if account::exists(tx)? && !devices::is_revoked(tx)? {
         logs::ask_again(tx)?;
         backup::tick(tx)?;
+        certificates::tick(tx)?;
         letters::expire(tx)?;
         receipts::send_due(tx)?;
         outbox::expire_sent(tx)?;

@@ -4,6 +4,7 @@
 
 use crate::account;
 use crate::backup;
+use crate::certificates;
 use crate::contacts;
 use crate::devices;
 use crate::error::EngineError;
@@ -21,6 +22,7 @@ const CONTACT: u8 = 3;
 const NAME: u8 = 4;
 const BACKUP: u8 = 5;
 const QUEUES: u8 = 6;
+const CERTIFICATE: u8 = 7;
 
 fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
     let deliveries = sending::deliveries(tx, None)?;
@@ -118,6 +120,17 @@ pub(crate) fn tell_queues(
     Ok(())
 }
 
+/// Tells that this device vouches for another one.
+pub(crate) fn tell_certificate(
+    tx: &mut Transaction<'_>,
+    certificate: &[u8],
+) -> Result<(), EngineError> {
+    let mut out = Writer::new();
+    out.u8(CERTIFICATE);
+    out.bytes(certificate);
+    tell(tx, out.finish())
+}
+
 /// Does what another device of the account tells. One of a later version is passed over.
 pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineError> {
     match read(errand) {
@@ -129,6 +142,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
             devices::keep_queues(tx, &device, &queues);
             Ok(())
         }
+        Ok(Errand::Certificate(bytes)) => certificates::keep(tx, &bytes),
         Ok(Errand::Backup(told)) => {
             backup::keep_standby(tx, &told);
             Ok(())
@@ -143,6 +157,7 @@ enum Errand {
     Contact(Vec<u8>),
     Name(DeviceId, String),
     Backup(Vec<u8>),
+    Certificate(Vec<u8>),
     Queues(DeviceId, Vec<(QueueId, [u8; 64])>),
 }
 
@@ -170,6 +185,7 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
             }
             Errand::Queues(device, queues)
         }
+        CERTIFICATE => Errand::Certificate(input.bytes(8192)?.to_vec()),
         BACKUP => Errand::Backup(input.bytes(8192)?.to_vec()),
         _ => return Err(DecodeError::Invalid),
     };

@@ -89,6 +89,14 @@ pub enum Event {
         /// The contact who was; nothing, if it is one of our own devices or this one.
         contact: Option<AccountId>,
     },
+    /// No other device of a contact has vouched for one of its devices for 30 days: perhaps it was revoked, and
+    /// the relay hides it.
+    DeviceNotVouchedFor {
+        /// Whose.
+        contact: AccountId,
+        /// Which.
+        device: keys::DeviceId,
+    },
     /// A device that was revoked talks on; what it says is not heard.
     RevokedDeviceSpoke {
         /// Of which account.

@@ -11,6 +11,7 @@ mod account;
 mod answers;
 mod archive;
 mod backup;
+mod certificates;
 mod contacts;
 mod content;
 mod devices;

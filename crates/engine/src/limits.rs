@@ -62,6 +62,8 @@ pub const ROWS_TOGETHER: usize = 31;
 pub const QUEUE_FULL_SECONDS: u64 = 30;
 /// Queues that one errand may name.
 pub const ERRAND_QUEUES: usize = 256;
+/// Age in seconds at which a device certificate is made anew: a week.
+pub const CERTIFICATE_RENEWAL_SECONDS: u64 = 7 * 24 * 3600;
 /// Letters that one errand may name.
 pub const ERRAND_LETTERS: usize = 512;
 /// Longest name of a device in bytes.

@@ -1,5 +1,6 @@
 //! Receipts: owed, sent together, believed.
 
+use crate::certificates;
 use crate::content::{Body, Content};
 use crate::error::{EngineError, StoreError};
 use crate::letters;
@@ -99,6 +100,9 @@ pub(crate) fn came(
         let Some(delivery) = delivery else { continue };
         if !delivery.own && letter.contact != *from {
             continue;
+        }
+        if !delivery.own {
+            certificates::confirmed(tx, from, device, letter.sent_at)?;
         }
         tx.delete(Table::Sent, sending::sent_place(&delivery.message, device));
         sending::advance(tx, id, device, DeliveryState::Delivered)?;

@@ -1,5 +1,6 @@
 //! Letters on their way in: opened, filed, told.
 
+use crate::certificates;
 use crate::contacts;
 use crate::content::{Body, Content, Copy, LetterBody};
 use crate::devices;
@@ -79,6 +80,7 @@ fn take_in(
     if let Some(heads) = &content.heads {
         logs::compare(tx, peer, device, heads)?;
     }
+    certificates::judge(tx, peer, device, content.certificate.as_deref())?;
     match (content.body, contact) {
         (Body::Letter(body), Some(contact)) => {
             let letter = Letter {

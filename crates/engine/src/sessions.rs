@@ -2,6 +2,7 @@
 
 use crate::account;
 use crate::backup;
+use crate::certificates;
 use crate::contacts;
 use crate::content::{Body, Content, Head, Heads};
 use crate::envelope::{self, Inner, Introduction, SealedContent};
@@ -166,7 +167,7 @@ pub(crate) fn send(
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let peer = peers::existing(tx, account)?;
-    let content = filled(tx, &own, &peer, content)?;
+    let content = filled(tx, &own, (&peer, &[*device]), content)?;
     let theirs = peer.log.device(device).ok_or(EngineError::Undeliverable)?;
     let inner = encrypt(tx, &own, account, device, &content)?;
     let (relay, row, body) = seal(tx, (&own, &peer, theirs), &inner, letter)?;
@@ -179,9 +180,13 @@ pub(crate) fn send(
 fn filled(
     tx: &mut Transaction<'_>,
     own: &OwnAccount,
-    peer: &Peer,
+    (peer, devices): (&Peer, &[DeviceId]),
     mut content: Content,
 ) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+    for device in devices.iter().filter(|_| !peer.own) {
+        let certificate = certificates::to_show(tx, &peer.id, device)?;
+        content.certificate = content.certificate.or(certificate);
+    }
     content.route = routes::offer(tx, &peer.id)?;
     content.heads = Some(Heads {
         ours: Head::of(&own.pin),
@@ -265,7 +270,7 @@ pub(crate) fn send_together(
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let peer = peers::existing(tx, account)?;
-    let content = filled(tx, &own, &peer, content)?;
+    let content = filled(tx, &own, (&peer, devices), content)?;
     let key = Secret::random(tx.rng);
     let mut slots = Vec::with_capacity(devices.len());
     for device in devices {

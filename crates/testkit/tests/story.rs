@@ -8,6 +8,8 @@
 
 #[path = "story/bad_days.rs"]
 mod bad_days;
+#[path = "story/certificates.rs"]
+mod certificates;
 #[path = "story/days.rs"]
 mod days;
 #[path = "story/devices.rs"]
