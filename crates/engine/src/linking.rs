@@ -153,7 +153,7 @@ pub(crate) fn received(
         ) => {
             // SECURITY: the secret counts for two minutes and once; `late_secret_is_refused` notices.
             if offer.deadline < tx.now {
-                return expire(tx, &offer);
+                return abandon(tx, &offer, EngineError::LinkExpired);
             }
             offer.newcomer = Some(Newcomer {
                 queue,
@@ -185,10 +185,8 @@ pub(crate) fn received(
             compared(tx, offer)
         }
         (OfferStage::Welcomed, LinkMessage::Installed) => installed(tx, &offer),
-        (stage, LinkMessage::Stop) => {
-            if stage >= OfferStage::Adding {
-                take_back(tx, &offer)?;
-            }
+        (_, LinkMessage::Stop) => {
+            take_back(tx, &offer)?;
             fail(tx, &offer, EngineError::LinkStopped)
         }
         _ => Ok(()),
@@ -268,7 +266,7 @@ fn proposed(
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
     let Some((device, keys)) = promised(tx, &log, &offer, nonce, &bytes) else {
-        return fail(tx, &offer, EngineError::LinkStopped);
+        return abandon(tx, &offer, EngineError::LinkStopped);
     };
     offer.pairing = link::pairing_code(nonce, &offer.old_nonce, &keys, &own.id, &offer.head);
     offer.device = Some(device);
@@ -309,7 +307,7 @@ fn proposed_again(
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
     if promised(tx, &log, &offer, nonce, &bytes).is_none() {
-        return fail(tx, &offer, EngineError::LinkStopped);
+        return abandon(tx, &offer, EngineError::LinkStopped);
     }
     offer.proposal.clone_from(&bytes);
     store(tx, &offer);
@@ -326,8 +324,7 @@ pub(crate) fn confirm(tx: &mut Transaction<'_>, same: bool) -> Result<(), Engine
         return Err(EngineError::NoLink);
     }
     if !same {
-        say(tx, &offer, &LinkMessage::Stop)?;
-        return fail(tx, &offer, EngineError::LinkStopped);
+        return abandon(tx, &offer, EngineError::LinkStopped);
     }
     offer.ours_same = true;
     compared(tx, offer)
@@ -357,18 +354,20 @@ pub(crate) fn not_added(tx: &mut Transaction<'_>, error: EngineError) -> Result<
         // Another device was faster: the newcomer signs on top of its entry.
         return answer(tx, &mut offer);
     }
-    say(tx, &offer, &LinkMessage::Stop)?;
-    fail(tx, &offer, error)
+    abandon(tx, &offer, error)
 }
 
 /// The device is in the log: history is packed.
-pub(crate) fn added(tx: &mut Transaction<'_>, _log: &VerifiedLog) -> Result<(), EngineError> {
-    let Some(mut offer) = load(tx)?.filter(|offer| offer.stage == OfferStage::Adding) else {
+pub(crate) fn added(tx: &mut Transaction<'_>, log: &VerifiedLog) -> Result<(), EngineError> {
+    let Some(device) = log.entries().last().and_then(|entry| entry.subject) else {
         return Ok(());
     };
-    if let Some(device) = offer.device {
-        offer.name = devices::set_name(tx, &device, &offer.name)?;
-    }
+    let is_its = |offer: &Offer| offer.stage == OfferStage::Adding && offer.device == Some(device);
+    let Some(mut offer) = load(tx)?.filter(is_its) else {
+        // The link ended while the entry was on its way.
+        return retire(tx, device);
+    };
+    offer.name = devices::set_name(tx, &device, &offer.name)?;
     offer.stage = OfferStage::Packing;
     offer.deadline = tx.now.saturating_add(limits::LINK_INSTALL_SECONDS);
     store(tx, &offer);
@@ -418,9 +417,7 @@ pub(crate) fn part_refused(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
     let Some(offer) = load(tx)?.filter(|offer| offer.stage == OfferStage::Packing) else {
         return Ok(());
     };
-    say(tx, &offer, &LinkMessage::Stop)?;
-    take_back(tx, &offer)?;
-    fail(tx, &offer, EngineError::UploadFailed)
+    abandon(tx, &offer, EngineError::UploadFailed)
 }
 
 fn installed(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError> {
@@ -434,25 +431,27 @@ fn installed(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError>
     Ok(())
 }
 
-/// A device that is in the log and did not come to be goes again.
+/// A device that is in the log and did not come to be goes again. One whose entry is still on its way goes
+/// when that has come.
 fn take_back(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
     match offer.device.filter(|device| log.device(device).is_some()) {
-        Some(device) => {
-            let reason = Reason::Retired;
-            own_log::wish(tx, CommandId::default(), &Wish::Revoke { device, reason })
-        }
+        Some(device) => retire(tx, device),
         None => Ok(()),
     }
 }
 
-fn expire(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError> {
-    if offer.stage >= OfferStage::Adding {
-        take_back(tx, offer)?;
-    }
+fn retire(tx: &mut Transaction<'_>, device: DeviceId) -> Result<(), EngineError> {
+    let reason = Reason::Retired;
+    own_log::wish(tx, CommandId::default(), &Wish::Revoke { device, reason })
+}
+
+/// The link ends from this side: the other one is told, and a device that is in the log already goes again.
+fn abandon(tx: &mut Transaction<'_>, offer: &Offer, error: EngineError) -> Result<(), EngineError> {
     say(tx, offer, &LinkMessage::Stop)?;
-    fail(tx, offer, EngineError::LinkExpired)
+    take_back(tx, offer)?;
+    fail(tx, offer, error)
 }
 
 fn fail(tx: &mut Transaction<'_>, offer: &Offer, error: EngineError) -> Result<(), EngineError> {
@@ -479,7 +478,7 @@ fn end(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError> {
 /// Ends what took too long.
 pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if let Some(offer) = load(tx)?.filter(|offer| offer.deadline < tx.now) {
-        return expire(tx, &offer);
+        return abandon(tx, &offer, EngineError::LinkExpired);
     }
     joining::tick(tx)
 }

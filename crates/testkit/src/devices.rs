@@ -7,11 +7,11 @@
 
 use crate::person::Person;
 use crate::world::World;
-use engine::{CommandOutcome, Engine, Event, Hidden, Input};
-use keys::DeviceId;
-use keys::account_log::Reason;
+use engine::{CommandOutcome, Engine, Event, Hidden, Input, Table};
+use keys::account_log::{LogError, Reason, UnverifiedLog, VerifiedLog};
 use keys::link::LinkCode;
 use keys::sheet::SheetSecret;
+use keys::{AccountId, DeviceId};
 
 impl World {
     /// A home without account comes.
@@ -73,8 +73,16 @@ impl World {
 
     /// Says on a device whether the codes are equal.
     pub fn confirm_link(&mut self, name: &str, same: bool) {
-        let confirmed = self.feed(name, Input::ConfirmLink { same });
+        let confirmed = self.try_confirm_link(name, same);
         confirmed.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
+    /// Says on a device whether the codes are equal.
+    ///
+    /// # Errors
+    /// The device does not compare anything.
+    pub fn try_confirm_link(&mut self, name: &str, same: bool) -> Result<(), engine::EngineError> {
+        self.feed(name, Input::ConfirmLink { same })
     }
 
     /// Links a new home to the account of another one.
@@ -109,6 +117,55 @@ impl World {
         let own = Engine.account(&self.person(name).store).ok().flatten();
         own.map(|own| own.device)
             .unwrap_or_else(|| panic!("{name} has no account"))
+    }
+
+    /// Whether a home has an account.
+    #[must_use]
+    pub fn has_account(&self, name: &str) -> bool {
+        self.person(name).account().is_some()
+    }
+
+    /// Whether a home knows nothing: no account, no link, no contact, no letter.
+    #[must_use]
+    pub fn is_empty_home(&self, name: &str) -> bool {
+        let store = &self.person(name).store;
+        let tables = [
+            Table::Contact,
+            Table::Letter,
+            Table::Conversation,
+            Table::Session,
+            Table::Queue,
+            Table::Part,
+        ];
+        let relay = Engine.home_relay(store).ok().flatten();
+        relay.is_none() && tables.iter().all(|table| store.count(*table) == 0)
+    }
+
+    /// The own log of a home.
+    #[must_use]
+    pub fn own_log(&self, name: &str) -> VerifiedLog {
+        let own = Engine.account(&self.person(name).store).ok().flatten();
+        let log = own.map(|own| own.log).unwrap_or_default();
+        verified(&log).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The log of an account, as the first relay has it.
+    pub fn log_at_relay(&mut self, account: &AccountId) -> VerifiedLog {
+        let log = self.relay().store().log(account).unwrap_or_default();
+        verified(&log).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The texts of a conversation on a device, oldest first.
+    #[must_use]
+    pub fn texts(&self, name: &str, petname: &str) -> Vec<String> {
+        let letters = self.person(name).letters(petname);
+        letters.into_iter().map(|letter| letter.text).collect()
+    }
+
+    /// Whether a person was ever told something.
+    #[must_use]
+    pub fn was_told(&self, name: &str, what: impl Fn(&Event) -> bool) -> bool {
+        self.person(name).events.iter().any(what)
     }
 
     /// Revokes a device from another one.
@@ -151,4 +208,8 @@ fn sheet(text: &str) -> Hidden<SheetSecret> {
         Ok(sheet) => Hidden(sheet),
         Err(error) => panic!("{error}"),
     }
+}
+
+fn verified(log: &[u8]) -> Result<VerifiedLog, LogError> {
+    UnverifiedLog::decode(log).and_then(|log| log.verify(None, None))
 }

@@ -3,6 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
     reason = "a story that does not hold ends its test"
 )]
 
@@ -16,6 +18,8 @@ mod days;
 mod devices;
 #[path = "story/hostile_relay.rs"]
 mod hostile_relay;
+#[path = "story/linking.rs"]
+mod linking;
 #[path = "story/recovery.rs"]
 mod recovery;
 
