@@ -1,5 +1,9 @@
 //! The KEMs of PQXDH: Kyber-1024 round 3 (`signal` profile) and ML-KEM-1024 (`letterlock` profile).
+//!
+//! Both encrypt alike; round 3 hashes more around it. So AWS-LC's ML-KEM encapsulates and decapsulates for both, and
+//! libcrux makes the keys of round 3.
 
+use crate::kdf::sha3_256;
 use crate::lc::{self, MlKem};
 use crate::secret::{Secret, SecretBytes};
 use libcrux_ml_kem::kyber1024;
@@ -104,31 +108,17 @@ impl KemSecret {
     /// Decapsulates; a wrong ciphertext gives another secret (implicit rejection).
     ///
     /// # Errors
-    /// [`MalformedKem`]: the ciphertext's length is wrong.
+    /// [`MalformedKem`]: the ciphertext's length is wrong, or the stored key is damaged.
     pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<32>, MalformedKem> {
+        if ciphertext.len() != CIPHERTEXT_LEN {
+            return Err(MalformedKem);
+        }
+        let secret = self.bytes.expose_secret();
+        let shared =
+            lc::ml_kem_decapsulate(MlKem::K1024, secret, ciphertext).map_err(|_| MalformedKem)?;
         match self.kem {
-            Kem::Kyber1024 => {
-                let mut bytes: [u8; SECRET_LEN] = self
-                    .bytes
-                    .expose_secret()
-                    .try_into()
-                    .map_err(|_| MalformedKem)?;
-                let secret = bytes.into();
-                crate::secret::wipe(&mut bytes);
-                let ciphertext: [u8; CIPHERTEXT_LEN] =
-                    ciphertext.try_into().map_err(|_| MalformedKem)?;
-                let mut shared = kyber1024::decapsulate(&secret, &ciphertext.into());
-                let out = Secret::from_slice(&shared).ok_or(MalformedKem);
-                crate::secret::wipe(&mut shared);
-                out
-            }
-            Kem::MlKem1024 => {
-                if ciphertext.len() != CIPHERTEXT_LEN {
-                    return Err(MalformedKem);
-                }
-                lc::ml_kem_decapsulate(MlKem::K1024, self.bytes.expose_secret(), ciphertext)
-                    .map_err(|_| MalformedKem)
-            }
+            Kem::Kyber1024 => Ok(round_3_kdf(&shared, ciphertext)),
+            Kem::MlKem1024 => Ok(shared),
         }
     }
 }
@@ -169,16 +159,63 @@ impl KemPublic {
     /// # Errors
     /// [`MalformedKem`]: never for a key that was checked when it was made.
     pub fn encapsulate(&self, m: &Secret<32>) -> Result<(Vec<u8>, Secret<32>), MalformedKem> {
+        let encapsulate = |m: &Secret<32>| {
+            lc::ml_kem_encapsulate(MlKem::K1024, &self.bytes[..], m).map_err(|_| MalformedKem)
+        };
         match self.kem {
             Kem::Kyber1024 => {
-                let public = (*self.bytes).into();
-                let (ciphertext, mut shared) = kyber1024::encapsulate(&public, *m.expose_secret());
-                let out = Secret::from_slice(&shared).ok_or(MalformedKem)?;
-                crate::secret::wipe(&mut shared);
-                Ok((ciphertext.as_slice().to_vec(), out))
+                let hashed = Secret::from_fn(|out| *out = sha3_256(&[m.expose_secret()]));
+                let (ciphertext, shared) = encapsulate(&hashed)?;
+                let shared = round_3_kdf(&shared, &ciphertext);
+                Ok((ciphertext, shared))
             }
-            Kem::MlKem1024 => {
-                lc::ml_kem_encapsulate(MlKem::K1024, &self.bytes[..], m).map_err(|_| MalformedKem)
+            Kem::MlKem1024 => encapsulate(m),
+        }
+    }
+}
+
+/// *Formula*: `SHAKE256(K' ‖ SHA3-256(c), 32)` (Kyber, round 3, algorithms 8 and 9).
+///
+/// For a wrong ciphertext round 3 has z in place of K', deployed peers and we what FIPS 203 rejects with, which comes
+/// of z; nobody else can tell.
+fn round_3_kdf(shared: &Secret<32>, ciphertext: &[u8]) -> Secret<32> {
+    shake256(&[shared.expose_secret(), &sha3_256(&[ciphertext])])
+}
+
+fn shake256(parts: &[&[u8]]) -> Secret<32> {
+    let input = SecretBytes::new(parts.concat());
+    let mut output = libcrux_sha3::shake256::<32>(input.expose_secret());
+    let secret = Secret::from_fn(|out| *out = output);
+    crate::secret::wipe(&mut output);
+    secret
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+    use super::*;
+
+    /// libcrux implements round 3 whole; for good ciphertexts and for wrong ones the secrets are the same.
+    #[test]
+    fn round_3_agrees_with_libcrux() {
+        for number in 0..40_u8 {
+            let seed = Secret::from_fn(|out| *out = crate::sha512(&[&[number]]));
+            let (secret, public) = KemSecret::from_seed(Kem::Kyber1024, &seed).unwrap();
+            let theirs = kyber1024::generate_key_pair(*seed.expose_secret());
+            let m = [number; 32];
+            let (ciphertext, shared) = public
+                .encapsulate(&Secret::from_fn(|out| *out = m))
+                .unwrap();
+            let (their_ciphertext, their_shared) = kyber1024::encapsulate(theirs.public_key(), m);
+            assert_eq!(ciphertext, their_ciphertext.as_slice());
+            assert_eq!(shared.expose_secret(), &their_shared);
+            let mut wrong = ciphertext.clone();
+            wrong[usize::from(number) * 40] ^= 1;
+            for ciphertext in [ciphertext, wrong] {
+                let ours = secret.decapsulate(&ciphertext).unwrap();
+                let bytes: [u8; CIPHERTEXT_LEN] = ciphertext.try_into().unwrap();
+                let theirs = kyber1024::decapsulate(theirs.private_key(), &bytes.into());
+                assert_eq!(ours.expose_secret(), &theirs, "{number}");
             }
         }
     }
