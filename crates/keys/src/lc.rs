@@ -12,7 +12,6 @@ use crate::secret::{Secret, SecretBytes};
 use aws_lc_sys as sys;
 use std::mem::MaybeUninit;
 use std::ptr;
-use zeroize::Zeroize as _;
 
 /// The ML-KEM parameter sets of FIPS 203 that we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +80,8 @@ pub(crate) struct Sha256(sys::SHA256_CTX);
 
 impl Drop for Sha256 {
     fn drop(&mut self) {
-        self.0.h.zeroize();
-        self.0.data.zeroize();
+        // SAFETY: the pointer is to as many bytes as the length says, and every bit pattern is a state.
+        unsafe { sys::OPENSSL_cleanse((&raw mut self.0).cast(), size_of::<sys::SHA256_CTX>()) };
     }
 }
 

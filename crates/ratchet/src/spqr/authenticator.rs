@@ -1,6 +1,7 @@
 //! Epoch secrets and the authenticator of the braid (docs/spec/ratchet.md, section 5.4).
 
 use super::labels::SpqrLabels;
+use crate::parts::part;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{Secret, hkdf_sha256, hmac_sha256};
 
@@ -39,11 +40,9 @@ impl Authenticator {
             &[self.root.expose_secret(), key.expose_secret()],
             &[labels.authenticator.as_bytes(), &epoch.to_be_bytes()],
         );
-        let (root, mac) = okm.expose_secret().split_at(32);
-        let copy = |from: &[u8]| Secret::from_fn(|out: &mut [u8; 32]| out.copy_from_slice(from));
         Self {
-            root: copy(root),
-            mac: copy(mac),
+            root: part(&okm, 0),
+            mac: part(&okm, 32),
         }
     }
 

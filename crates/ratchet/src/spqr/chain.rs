@@ -2,6 +2,7 @@
 
 use super::SpqrError;
 use super::labels::SpqrLabels;
+use crate::parts::part;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{Secret, hkdf_sha256};
 use std::collections::{BTreeMap, VecDeque};
@@ -79,14 +80,7 @@ enum Change {
 }
 
 fn split(okm: &Secret<96>) -> [Secret<32>; 3] {
-    let [a, b, c] = [0, 32, 64].map(|start: usize| {
-        Secret::from_fn(|out: &mut [u8; 32]| {
-            for (to, from) in out.iter_mut().zip(okm.expose_secret().iter().skip(start)) {
-                *to = *from;
-            }
-        })
-    });
-    [a, b, c]
+    [part(okm, 0), part(okm, 32), part(okm, 64)]
 }
 
 fn link(role: Role, a2b: Secret<32>, b2a: Secret<32>) -> Link {
@@ -107,9 +101,7 @@ fn step(next: &Secret<32>, ctr: u32, labels: &SpqrLabels) -> (Secret<32>, Secret
         &[next.expose_secret()],
         &[&ctr.to_be_bytes(), labels.next.as_bytes()],
     );
-    let (head, tail) = okm.expose_secret().split_at(32);
-    let copy = |from: &[u8]| Secret::from_fn(|out: &mut [u8; 32]| out.copy_from_slice(from));
-    (copy(head), copy(tail))
+    (part(&okm, 0), part(&okm, 32))
 }
 
 impl Direction {
