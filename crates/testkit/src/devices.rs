@@ -111,6 +111,11 @@ impl World {
         deleted.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
+    /// The relay forgets all parts of archives.
+    pub fn withhold_parts(&mut self) {
+        self.parts.clear();
+    }
+
     /// This device of a person.
     #[must_use]
     pub fn device(&self, name: &str) -> DeviceId {

@@ -1,7 +1,9 @@
 //! All devices are lost, and a sheet of paper is left.
 
 use crate::from;
-use engine::{CommandOutcome, EngineError, Event};
+use engine::{CommandOutcome, Engine, EngineError, Event, Hidden, Input};
+use keys::account_log::{LogError, Method, Reason, RecoverySecrets};
+use keys::sheet::SheetSecret;
 use letterlock_testkit::World;
 
 fn texts(world: &World, who: &str, with: &str) -> Vec<String> {
@@ -128,4 +130,157 @@ fn old_backup_is_noticed_by_the_first_answer() {
     world.settle();
     let told = |event: &Event| matches!(event, Event::BackupRolledBack { .. });
     assert!(world.person("new").events.iter().any(told));
+}
+
+fn secrets(text: &str) -> RecoverySecrets {
+    let sheet = SheetSecret::from_text(text).unwrap();
+    RecoverySecrets::derive(Method::Sheet, &sheet.seed()).unwrap()
+}
+
+#[test]
+fn forged_backup_is_refused() {
+    let mut world = World::new(407);
+    world.join("alice");
+    let sheet = world.make_sheet("alice");
+    world.stop("alice");
+    let id = secrets(&sheet).head_id();
+    let head = world.relay().store().head(&id).unwrap();
+    let mut changed = head.clone();
+    changed.body[1500] ^= 1;
+    let mut newer = head.clone();
+    newer.version += 1;
+    for forged in [changed, newer] {
+        world.relay().store_mut().set_head(id, Some(forged));
+        let refused = world.restore("new", &sheet);
+        assert!(
+            matches!(refused, CommandOutcome::Failed(EngineError::BadBackup)),
+            "{refused:?}"
+        );
+        assert!(world.person("new").account().is_none());
+    }
+    world.relay().store_mut().set_head(id, Some(head));
+    let restored = world.restore("new", &sheet);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+}
+
+#[test]
+fn rolled_back_log_is_refused() {
+    let mut world = World::new(408);
+    world.join("alice");
+    let account = world.account("alice");
+    let before = Engine.account(&world.person("alice").store).unwrap();
+    let before = before.unwrap().log;
+    let sheet = world.make_sheet("alice");
+    world.stop("alice");
+    world.relay().twist(move |request, reply| match request {
+        wire::Request::FetchLog(_) => wire::Reply::Log(wire::Log {
+            name: "alice".to_owned(),
+            account,
+            log: before.clone(),
+        }),
+        wire::Request::CheckLog(_) => wire::Reply::Done,
+        _ => reply,
+    });
+    let refused = world.restore("new", &sheet);
+    assert!(
+        matches!(
+            refused,
+            CommandOutcome::Failed(EngineError::LogRefuses {
+                error: LogError::RolledBack { .. }
+            })
+        ),
+        "{refused:?}"
+    );
+    assert!(world.person("new").account().is_none());
+}
+
+#[test]
+fn withheld_part_is_told() {
+    let mut world = World::new(409);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    world.send("alice", "bob", "in a part");
+    world.settle();
+    let sheet = world.make_sheet("alice");
+    world.send("alice", "bob", "in the tail");
+    world.settle();
+    world.run(20);
+    world.stop("alice");
+    world.withhold_parts();
+    let restored = world.restore("new", &sheet);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+    let told = |event: &Event| matches!(event, Event::HistoryMissing);
+    assert!(world.person("new").events.iter().any(told));
+}
+
+#[test]
+fn the_root_key_leaves_the_device_for_the_sheet() {
+    let mut world = World::new(410);
+    world.join("alice");
+    let rotate = |command| Input::RotateRoot { command };
+    assert!(matches!(
+        world.command("alice", rotate),
+        CommandOutcome::Done
+    ));
+    let text = world.make_sheet("alice");
+    assert!(matches!(
+        world.command("alice", rotate),
+        CommandOutcome::Failed(EngineError::NoRootKey)
+    ));
+    let sheet = Hidden(SheetSecret::from_text(&text).unwrap());
+    let unlocked = world.command("alice", |command| Input::UnlockRoot { command, sheet });
+    assert!(matches!(unlocked, CommandOutcome::Done), "{unlocked:?}");
+    assert!(matches!(
+        world.command("alice", rotate),
+        CommandOutcome::Done
+    ));
+    world.settle();
+    world.run(20);
+    assert!(matches!(
+        world.command("alice", rotate),
+        CommandOutcome::Failed(EngineError::NoRootKey)
+    ));
+    world.stop("alice");
+    let restored = world.restore("new", &text);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+}
+
+#[test]
+fn another_device_goes_on_with_the_backup() {
+    let mut world = World::new(411);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let sheet = world.make_sheet("alice");
+    world.link("alice", "tablet");
+    let lost = world.device("alice");
+    // The tablet is old enough to revoke by itself.
+    world.sleep(4 * 24 * 3600);
+    world.run(10);
+    world.settle();
+    world.stop("alice");
+    let revoked = world.revoke("tablet", lost, Reason::Lost);
+    assert!(matches!(revoked, CommandOutcome::Done), "{revoked:?}");
+    world.settle();
+    world.send("tablet", "bob", "written on the tablet");
+    world.settle();
+    world.run(20);
+    world.settle();
+    world.stop("tablet");
+    let restored = world.restore("new", &sheet);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+    assert_eq!(texts(&world, "new", "bob"), ["written on the tablet"]);
 }
