@@ -71,6 +71,21 @@ pub enum CertificateError {
 }
 
 /// A certificate that was verified.
+///
+/// ```
+/// use letterlock_keys::Timestamp;
+/// use letterlock_keys::account_log::{Certificate, DeviceSecrets, RootSecret, genesis};
+/// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+/// # let rng = &mut ChaCha20Rng::seed_from_u64(1);
+/// let now = Timestamp::from_secs(1_800_000_000);
+/// let (root, device) = (RootSecret::generate(rng)?, DeviceSecrets::generate(rng)?);
+/// let log = genesis(&root, &device, now)?;
+/// // An account of one device has nobody else to ask.
+/// let certificate = Certificate::issue(&log, &device, device.device_id(), now)?;
+/// let verified = Certificate::verify(certificate.bytes(), &log, now)?;
+/// assert!(!verified.is_due(now) && verified.is_due(verified.expires()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     account: AccountId,

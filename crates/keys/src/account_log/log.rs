@@ -30,7 +30,7 @@ const VERSION: u8 = 1;
 /// assert!(log.is_err());
 /// ```
 pub struct UnverifiedLog {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     bytes: Vec<u8>,
 }
 

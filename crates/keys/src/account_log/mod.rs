@@ -7,10 +7,37 @@
 //! Bytes that came from anywhere are an [`UnverifiedLog`], which has no fields to read (I6). Only
 //! [`UnverifiedLog::verify`] and its like give a [`VerifiedLog`]. Every change of a log is checked by the rules
 //! that its readers check (`rules.rs`), so that no writer can make an entry that a reader refuses.
+//!
+//! ```
+//! use letterlock_keys::Timestamp;
+//! use letterlock_keys::account_log::{
+//!     Authority, DeviceSecrets, Reason, RootSecret, UnverifiedLog, genesis,
+//! };
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+//! # let rng = &mut ChaCha20Rng::seed_from_u64(1);
+//! let now = Timestamp::from_secs(1_800_000_000);
+//! let (root, phone) = (RootSecret::generate(rng)?, DeviceSecrets::generate(rng)?);
+//! let log = genesis(&root, &phone, now)?;
+//!
+//! // The new device asks, the old one agrees.
+//! let laptop = DeviceSecrets::generate(rng)?;
+//! let proposal = log.propose_add(&laptop, true, now)?;
+//! let two = log.accept_add(Authority::Device(&phone), &proposal, now)?;
+//! assert_eq!(two.devices().len(), 2);
+//!
+//! // Whoever knew the log verifies what is new.
+//! let received = UnverifiedLog::decode(two.bytes())?.verify_after(&log)?;
+//! assert_eq!(received.head(), two.head());
+//!
+//! let one = two.revoke(Authority::Device(&phone), laptop.device_id(), Reason::Lost, now)?;
+//! assert_eq!(one.devices().len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod body;
 mod certificate;
 mod chain;
+mod contradiction;
 mod device;
 mod edit;
 mod entry;
@@ -29,6 +56,7 @@ pub use certificate::{
     MAX_CERTIFICATE_BYTES,
 };
 pub use chain::{EntrySummary, Pin};
+pub use contradiction::Contradiction;
 pub use device::{DeviceRecord, DeviceSecrets, RootSecret};
 pub use edit::{Authority, genesis};
 pub use entry::Signer;
