@@ -390,6 +390,16 @@ fn tail(tx: &Transaction<'_>) -> Result<(Zeroizing<Vec<u8>>, Marks), EngineError
     Ok((tail, marks))
 }
 
+/// Whether bytes are what a head says once opened.
+pub(crate) fn is_bundle(bytes: &[u8]) -> bool {
+    Bundle::decode(bytes).is_ok()
+}
+
+/// Whether bytes are what another device tells of backups.
+pub(crate) fn is_standby(bytes: &[u8]) -> bool {
+    read_standby(bytes).is_ok()
+}
+
 /// What a head says.
 pub(crate) struct Bundle {
     pub(crate) account: AccountId,

@@ -131,8 +131,11 @@ pub(crate) fn open_front_door(
     let padded = keys::hpke::open(secret, label::FRONT_DOOR.as_bytes(), queue.as_bytes(), body)
         .map_err(|_| EnvelopeError::Unopenable)?;
     let padded = Zeroizing::new(padded);
-    let message =
-        FrontDoorSchema::decode(unpad(&padded)?).map_err(|_| EnvelopeError::Unopenable)?;
+    read_front_door(unpad(&padded)?)
+}
+
+fn read_front_door(bytes: &[u8]) -> Result<(Introduction, Inner), EnvelopeError> {
+    let message = FrontDoorSchema::decode(bytes).map_err(|_| EnvelopeError::Unopenable)?;
     let bounded = message.name.len() <= limits::NAME_BYTES
         && message.relay.len() <= limits::RELAY_URL_BYTES
         && message.log.len() <= limits::LOG_IN_ENVELOPE_BYTES;
@@ -158,6 +161,21 @@ pub(crate) fn open_front_door(
         introduction,
         Inner::from_schema(message.inner.ok_or(EnvelopeError::Unopenable)?)?,
     ))
+}
+
+/// Whether bytes are what a front-door body holds once opened.
+pub(crate) fn is_front_door(bytes: &[u8]) -> bool {
+    read_front_door(bytes).is_ok()
+}
+
+/// Whether bytes are an inner message.
+pub(crate) fn is_inner(bytes: &[u8]) -> bool {
+    Inner::decode(bytes).is_ok()
+}
+
+/// Whether bytes, behind their first, are a body for several devices, as far as that shows without a key.
+pub(crate) fn is_together(bytes: &[u8]) -> bool {
+    slots(bytes).is_ok()
 }
 
 /// What the first byte of a route's body says of the rest.
@@ -267,6 +285,18 @@ fn open_slot(
     queue: &QueueId,
     rest: &[u8],
 ) -> Result<(Inner, SealedContent), EnvelopeError> {
+    let (slots, rest) = slots(rest)?;
+    let data = slot_data(queue, &keys::sha256(&[rest]));
+    let mut slots = slots.into_iter();
+    let inner = slots.find_map(|(nonce, sealed)| keys::gcm_open(key, nonce, &data, sealed).ok());
+    let inner = Inner::decode(&inner.ok_or(EnvelopeError::Unopenable)?)?;
+    Ok((inner, SealedContent(rest.to_vec())))
+}
+
+type Slots<'a> = Vec<(&'a [u8; 12], &'a [u8])>;
+
+/// Takes a body for several devices apart: nonces and sealed inners, and the sealed content.
+fn slots(rest: &[u8]) -> Result<(Slots<'_>, &[u8]), EnvelopeError> {
     let unopenable = EnvelopeError::Unopenable;
     let (count, mut rest) = rest.split_first().ok_or(unopenable)?;
     let mut slots = Vec::with_capacity(usize::from(*count));
@@ -278,11 +308,7 @@ fn open_slot(
         slots.push((nonce, sealed));
         rest = after;
     }
-    let data = slot_data(queue, &keys::sha256(&[rest]));
-    let mut slots = slots.into_iter();
-    let inner = slots.find_map(|(nonce, sealed)| keys::gcm_open(key, nonce, &data, sealed).ok());
-    let inner = Inner::decode(&inner.ok_or(unopenable)?)?;
-    Ok((inner, SealedContent(rest.to_vec())))
+    Ok((slots, rest))
 }
 
 fn route_data(queue: &QueueId) -> Vec<u8> {

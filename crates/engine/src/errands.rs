@@ -151,6 +151,11 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
     }
 }
 
+/// Whether bytes are an errand of this version.
+pub(crate) fn is_understood(errand: &[u8]) -> bool {
+    read(errand).is_ok()
+}
+
 enum Errand {
     Read(Vec<LetterId>),
     Deleted(Vec<LetterId>),

@@ -48,6 +48,7 @@ mod store;
 mod together;
 mod transaction;
 mod turns;
+pub mod untrusted;
 mod uploads;
 mod waiting;
 

@@ -52,7 +52,7 @@ pub(crate) enum LinkMessage {
 }
 
 impl LinkMessage {
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Writer::new();
         match self {
             Self::Hello {
@@ -107,7 +107,7 @@ impl LinkMessage {
         Zeroizing::new(out.finish())
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let text = |bytes: &[u8]| {
             let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::Invalid)?;
