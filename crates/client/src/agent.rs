@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! HOME/agent.sock, a Unix stream socket; one JSON object a line
-//!   to the agent:    {"id": BASE32 of 16 bytes, "request": "...", ...}      an api::Request and its id
+//!   to the agent:    {"id": BASE32 of 16 bytes, "request": "...", ...}      an api::Request and its id; while a link
+//!                                                                           is under way also `link_compared`
 //!   from the agent:  {"answer": "...", ...}                                 api::Answers; `done` or `failed` ends them
 //!                    {"moved": true}                                        the agent ends: take the lock, ask again
 //! ```
@@ -24,7 +25,7 @@ use tokio::io::{
 };
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// A request on its way to whoever holds the lock.
@@ -95,8 +96,13 @@ pub(crate) async fn connect(home: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Passes a call to the agent and its answers back.
-pub(crate) async fn ask(stream: UnixStream, call: &Call) -> Asked {
+/// Passes a call to the agent and its answers back. What a person says about a link that the call is for goes the
+/// same way: an agent that is about to end takes no other connection.
+pub(crate) async fn ask(
+    stream: UnixStream,
+    call: &Call,
+    said: Option<broadcast::Receiver<bool>>,
+) -> Asked {
     let (reader, mut writer) = stream.into_split();
     let question = Question {
         id: call.id.to_string(),
@@ -116,6 +122,8 @@ pub(crate) async fn ask(stream: UnixStream, call: &Call) -> Asked {
     if writer.write_all(&line).await.is_err() {
         return Asked::Gone { unanswered };
     }
+    let mut talk = JoinSet::new();
+    talk.spawn(pass_words(writer, call.id, said));
     let mut reader = BufReader::new(reader);
     loop {
         let line = tokio::select! {
@@ -138,6 +146,26 @@ pub(crate) async fn ask(stream: UnixStream, call: &Call) -> Asked {
             Ok(Line::Moved { .. }) | Err(_) => {}
         }
     }
+}
+
+/// Holds the way to the agent open, and passes on what a person says.
+async fn pass_words(
+    mut writer: OwnedWriteHalf,
+    id: LetterId,
+    said: Option<broadcast::Receiver<bool>>,
+) {
+    if let Some(mut said) = said {
+        while let Ok(same) = said.recv().await {
+            let question = Question {
+                id: id.to_string(),
+                request: Request::LinkCompared { same },
+            };
+            if write_line(&mut writer, &question).await.is_err() {
+                return;
+            }
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// The serving side; it ends with [`Agent::close`].
@@ -251,6 +279,7 @@ async fn serve_one(
             &mut reader,
             &mut writer,
             movable.then_some(&mut stopped),
+            &calls,
         )
         .await
         {
@@ -265,12 +294,18 @@ async fn pass_on(
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
     mut stopped: Option<&mut watch::Receiver<bool>>,
+    calls: &mpsc::Sender<Call>,
 ) -> bool {
     loop {
         let answer = tokio::select! {
             answer = answers.recv() => answer,
-            // The other side hung up, or talks out of turn: whoever asked is gone.
-            _ = reader.fill_buf() => return false,
+            heard = reader.fill_buf() => {
+                // The other side hung up, or talks out of turn: whoever asked is gone.
+                if !heard.is_ok_and(|bytes| !bytes.is_empty()) || !pass_word(reader, calls).await {
+                    return false;
+                }
+                continue;
+            }
             () = stop(&mut stopped) => {
                 let _ = writer.write_all(b"{\"moved\":true}\n").await;
                 return false;
@@ -284,6 +319,27 @@ async fn pass_on(
             return true;
         }
     }
+}
+
+/// Passes on what a person says about the link under way; false for anything else.
+async fn pass_word(reader: &mut BufReader<OwnedReadHalf>, calls: &mpsc::Sender<Call>) -> bool {
+    let Ok(Some(line)) = read_line(reader).await else {
+        return false;
+    };
+    let Ok(Question { id, request }) = serde_json::from_slice(&line) else {
+        return false;
+    };
+    let (Some(id), Request::LinkCompared { .. }) = (LetterId::from_text(&id), &request) else {
+        return false;
+    };
+    // What becomes of it the link's own answers say.
+    let (answers, _) = mpsc::channel(1);
+    let call = Call {
+        id,
+        request,
+        answers,
+    };
+    calls.send(call).await.is_ok()
 }
 
 async fn stop(stopped: &mut Option<&mut watch::Receiver<bool>>) {
@@ -341,9 +397,15 @@ mod tests {
         let (asked, ids) = mpsc::channel(8);
         let agent = Agent::serve(home.path(), calls).unwrap();
         tokio::spawn(async move {
+            let mut linking = None;
             while let Some(call) = called.recv().await {
                 asked.send(call.id).await.unwrap();
                 match call.request {
+                    Request::DeviceLink { .. } => linking = Some(call.answers),
+                    Request::LinkCompared { .. } => {
+                        let waiting = linking.take().unwrap();
+                        waiting.send(Answer::Done).await.unwrap();
+                    }
                     // Listens for as long as somebody is there.
                     Request::Receive { .. } => {
                         drop(tokio::spawn(async move { call.answers.closed().await }))
@@ -380,12 +442,12 @@ mod tests {
         let (home, _agent, mut ids) = served();
         let (listening, _heard) = call(receive());
         let stream = connect(home.path()).await.unwrap();
-        tokio::spawn(async move { ask(stream, &listening).await });
+        tokio::spawn(async move { ask(stream, &listening, None).await });
         assert_eq!(ids.recv().await, Some(LetterId::from_bytes([7; 16])));
         for _ in 0..3 {
             let (asked, mut heard) = call(Request::AccountShow);
             assert!(matches!(
-                ask(connect(home.path()).await.unwrap(), &asked).await,
+                ask(connect(home.path()).await.unwrap(), &asked, None).await,
                 Asked::Ended
             ));
             assert!(matches!(heard.recv().await, Some(Answer::Done)));
@@ -399,7 +461,7 @@ mod tests {
         let stream = connect(home.path()).await.unwrap();
         let asked = tokio::spawn(async move {
             matches!(
-                ask(stream, &listening).await,
+                ask(stream, &listening, None).await,
                 Asked::Gone { unanswered: true }
             )
         });
@@ -407,6 +469,25 @@ mod tests {
         agent.close().await;
         assert!(asked.await.unwrap());
         assert!(connect(home.path()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_word_on_a_link_reaches_an_agent_that_is_about_to_end() {
+        let (home, agent, mut ids) = served();
+        let (linking, mut heard) = call(Request::DeviceLink { timeout_ms: 1 });
+        let (say, said) = broadcast::channel(1);
+        let stream = connect(home.path()).await.unwrap();
+        let asked = tokio::spawn(async move { ask(stream, &linking, Some(said)).await });
+        ids.recv().await.unwrap();
+        let closed = tokio::spawn(agent.close());
+        while connect(home.path()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        say.send(true).unwrap();
+        assert!(ids.recv().await.is_some());
+        assert!(matches!(heard.recv().await, Some(Answer::Done)));
+        assert!(matches!(asked.await.unwrap(), Asked::Ended));
+        closed.await.unwrap();
     }
 
     #[tokio::test]
@@ -425,7 +506,7 @@ mod tests {
         let _ = stream.read_to_string(&mut answer).await;
         let (asked, _heard) = call(Request::AccountShow);
         assert!(matches!(
-            ask(connect(home.path()).await.unwrap(), &asked).await,
+            ask(connect(home.path()).await.unwrap(), &asked, None).await,
             Asked::Ended
         ));
     }

@@ -21,7 +21,7 @@ use crate::store::{self, Passphrase, ProfileStore};
 use crate::view::{Failure, FailureKind};
 use keys::{LetterId, SecretBytes};
 use std::path::{Path, PathBuf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// An open home. Dropping it stops everything; [`Client::close`] also lets the last acknowledgements leave.
 pub struct Client {
@@ -68,6 +68,7 @@ impl Client {
             passphrase,
             wishes: wishes.downgrade(),
             access: Access::Closed,
+            say: broadcast::Sender::new(1),
         };
         if store::is_profile(&door.home) {
             door.enter().await?;
@@ -133,6 +134,8 @@ struct Door {
     passphrase: Passphrase,
     wishes: mpsc::WeakSender<Wish>,
     access: Access,
+    /// What a person says about a link that another process sees to.
+    say: broadcast::Sender<bool>,
 }
 
 impl Door {
@@ -186,7 +189,19 @@ impl Door {
         match &self.access {
             Access::Local(local) => local.driver.call(call).await,
             Access::Remote | Access::Closed => {
-                tokio::spawn(ask(self.home.clone(), call, self.wishes.clone()));
+                if let Request::LinkCompared { same } = call.request
+                    && self.say.send(same).is_ok()
+                {
+                    let _ = call.answers.send(Answer::Done).await;
+                    return;
+                }
+                let links = matches!(
+                    call.request,
+                    Request::DeviceLink { .. } | Request::DeviceAccept { .. }
+                );
+                let said = links.then(|| self.say.subscribe());
+                let (home, wishes) = (self.home.clone(), self.wishes.clone());
+                tokio::spawn(ask(home, call, wishes, said));
             }
         }
     }
@@ -266,9 +281,14 @@ fn admit(home: &Path, request: &Request) -> Result<(), Failure> {
 }
 
 /// Asks the agent; if it goes away before the end, the call goes back to the door.
-async fn ask(home: PathBuf, call: Call, wishes: mpsc::WeakSender<Wish>) {
+async fn ask(
+    home: PathBuf,
+    call: Call,
+    wishes: mpsc::WeakSender<Wish>,
+    said: Option<broadcast::Receiver<bool>>,
+) {
     let asked = match agent::connect(&home).await {
-        Ok(stream) => agent::ask(stream, &call).await,
+        Ok(stream) => agent::ask(stream, &call, said).await,
         Err(_) => Asked::Gone { unanswered: true },
     };
     let Asked::Gone { unanswered } = asked else {

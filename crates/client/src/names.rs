@@ -244,7 +244,12 @@ fn not_a_code(error: &LinkCodeError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "test code")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "test code"
+    )]
     use super::*;
 
     #[test]
@@ -288,5 +293,69 @@ mod tests {
                 "{name:?}"
             );
         }
+    }
+
+    fn secret(text: &str, relay: Option<&str>) -> Result<(LinkSecret, String), Failure> {
+        link_secret(&HiddenText::from(text.to_owned()), relay)
+    }
+
+    const RELAY: &str = "http://127.0.0.1:4000";
+
+    #[test]
+    fn a_link_is_typed_as_a_line_or_as_words() {
+        let words = "abandon amount liar amount expire adjust cage candy arch gather drum buyer";
+        let (by_words, relay) = secret(words, Some("HTTP://127.0.0.1:4000/")).unwrap();
+        assert_eq!(relay, RELAY);
+        let code = LinkCode::new(LinkSecret::from_words(words).unwrap(), RELAY.to_owned());
+        let line = code.unwrap().to_text();
+        let (by_line, relay) = secret(&format!(" {}\n", line.as_str()), None).unwrap();
+        assert_eq!(relay, RELAY);
+        assert_eq!(by_line.queue_id(), by_words.queue_id());
+        assert!(secret(words, None).is_err_and(|f| f.message.contains("which relay")));
+        assert!(secret(&line, Some(RELAY)).is_err());
+    }
+
+    #[test]
+    fn a_wrong_word_is_named() {
+        let words = "abandon amount liar amount expire adjust cage candies arch gather drum buyer";
+        let Err(failure) = secret(words, Some(RELAY)) else {
+            panic!("no such word");
+        };
+        assert_eq!(failure.kind, FailureKind::Usage);
+        assert_eq!(failure.message, "word 8 is not in the list");
+        for text in ["", "LL1-", "LL1-0000", "abandon"] {
+            assert!(secret(text, Some(RELAY)).is_err_and(|f| f.kind == FailureKind::Usage));
+        }
+    }
+
+    #[test]
+    fn a_device_is_meant_by_its_name_or_id_while_it_is_in_force() {
+        let device = |name: &str, byte: u8, state| {
+            let id = DeviceId::from_bytes([byte; 16]);
+            let device = Device {
+                name: name.to_owned(),
+                id: id.to_string(),
+                this: false,
+                admin: true,
+                added: 0,
+                senior: true,
+                state,
+                reason: None,
+            };
+            (id, device)
+        };
+        let devices = [
+            device("tablet", 1, DeviceState::InForce),
+            device("phone", 2, DeviceState::Revoked),
+            device("Phone", 3, DeviceState::InForce),
+        ];
+        let meant = |who: &str| find_device(&devices, who);
+        assert_eq!(meant("tablet").unwrap(), devices[0].0);
+        assert_eq!(meant("phone").unwrap(), devices[2].0);
+        assert_eq!(meant(&devices[0].1.id[..8]).unwrap(), devices[0].0);
+        assert_eq!(meant("desk").unwrap_err().kind, FailureKind::NotFound);
+        let gone = [device("phone", 2, DeviceState::Revoked)];
+        let refused = find_device(&gone, "phone").unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Refused);
     }
 }

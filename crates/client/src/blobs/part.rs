@@ -100,7 +100,8 @@ pub(crate) async fn move_part(job: PartJob, events: mpsc::Sender<FileEvent>) {
 
 /// A relay that stumbles may stand again; one that says no means it.
 fn is_final(status: StatusCode) -> bool {
-    status.is_client_error() || status == StatusCode::INSUFFICIENT_STORAGE
+    let says_no = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
+    says_no || status == StatusCode::INSUFFICIENT_STORAGE
 }
 
 async fn store(
@@ -170,4 +171,126 @@ async fn fetch(job: &PartJob, size: usize) -> Result<Vec<u8>, HttpProblem> {
         return Err(HttpProblem::Nonsense);
     }
     Ok(body.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "test code"
+    )]
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Reads one request: its first line, and its body.
+    async fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        let head = loop {
+            if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end.saturating_add(4);
+            }
+            if stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+        let length = text
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        while bytes.len() < head.saturating_add(length) {
+            stream.read_buf(&mut bytes).await.ok()?;
+        }
+        let first = text.lines().next().unwrap().to_owned();
+        Some((first, bytes[head..].to_vec()))
+    }
+
+    /// A relay that gives these answers, one after the other, and tells what it was asked.
+    async fn relay(
+        answers: Vec<&'static [u8]>,
+    ) -> (String, mpsc::UnboundedReceiver<(String, Vec<u8>)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, asks) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut answers = answers.into_iter();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                while let Some(request) = request(&mut stream).await {
+                    let Some(answer) = answers.next() else { return };
+                    let _ = asked.send(request);
+                    stream.write_all(answer).await.unwrap();
+                }
+            }
+        });
+        (url, asks)
+    }
+
+    fn part(relay: String, way: Job) -> PartJob {
+        PartJob {
+            blob: BlobId::from_bytes([1; 16]),
+            relay,
+            read_token: Secret::from_slice(&[2; 32]).unwrap(),
+            way,
+        }
+    }
+
+    async fn moved(job: PartJob) -> FileEvent {
+        let (events, mut heard) = mpsc::channel(1);
+        move_part(job, events).await;
+        heard.recv().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_part_is_stored_from_where_the_relay_has_it() {
+        let (url, mut asks) = relay(vec![
+            b"HTTP/1.1 200 OK\r\nupload-offset: 3\r\nupload-complete: ?0\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.1 204 No Content\r\n\r\n",
+            b"HTTP/1.1 204 No Content\r\n\r\n",
+        ])
+        .await;
+        let way = Job::Store {
+            write_token: Secret::from_slice(&[3; 32]).unwrap(),
+            sealed: Bytes::from_static(b"sealed"),
+        };
+        let event = moved(part(url, way)).await;
+        assert!(matches!(event, FileEvent::PartStored { .. }));
+        let asked = [asks.recv().await, asks.recv().await, asks.recv().await];
+        let asked = asked.map(Option::unwrap);
+        assert!(asked[0].0.starts_with("head "), "{asked:?}");
+        assert!(asked[1].0.contains("?offset=3 "), "{asked:?}");
+        assert_eq!(asked[1].1, b"led");
+        assert!(asked[2].0.contains("?length=6 "), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_part_longer_than_announced_is_not_taken() {
+        let (url, _asks) = relay(vec![
+            b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nforeign",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nshort",
+            b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsealed",
+        ])
+        .await;
+        match moved(part(url, Job::Fetch { size: 6 })).await {
+            FileEvent::PartFetched { sealed, .. } => assert_eq!(sealed, b"sealed"),
+            _ => panic!("the part came at last"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_says_no_is_not_asked_again() {
+        for answer in [
+            &b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 507 Full\r\ncontent-length: 0\r\n\r\n",
+        ] {
+            let (url, mut asks) = relay(vec![answer]).await;
+            let event = moved(part(url, Job::Fetch { size: 6 })).await;
+            assert!(matches!(event, FileEvent::PartFailed { .. }));
+            assert!(asks.recv().await.is_some());
+        }
+    }
 }

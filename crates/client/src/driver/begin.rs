@@ -376,6 +376,8 @@ impl Loop {
         let receiving = Receiving {
             follow,
             patience,
+            since: os::instant(),
+            impatient: false,
             save,
             to_save,
             saving: None,

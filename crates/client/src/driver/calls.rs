@@ -62,6 +62,10 @@ pub(super) struct Receiving {
     pub(super) follow: bool,
     /// How long to wait for a further letter.
     pub(super) patience: Option<Duration>,
+    /// Since when letters may be held back.
+    pub(super) since: Instant,
+    /// Its time is over: nothing is held back any more.
+    pub(super) impatient: bool,
     /// Where enclosures go.
     pub(super) save: Option<PathBuf>,
     /// Enclosures that are still to be saved.

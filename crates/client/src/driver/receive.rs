@@ -75,10 +75,37 @@ impl Loop {
             .map(|(call, _)| *call)
             .collect();
         for call in readers {
-            while self.show_some(call) {}
+            while self.may_show(call) && self.show_some(call) {}
             self.save_next(call);
             self.perhaps_enough(call);
         }
+    }
+
+    /// Whether letters are shown now. Those of an account with several devices wait for a moment until everything
+    /// that lay at the relay is here: it may say that they were read, or deleted, on another device.
+    fn may_show(&self, call: u64) -> bool {
+        let Some(Kind::Receive(receiving)) = self.calls.open.get(&call).map(|call| &call.kind)
+        else {
+            return false;
+        };
+        let Some(relay) = &self.own_relay else {
+            return true;
+        };
+        if self.unread.letters.is_empty() || receiving.impatient {
+            return true;
+        }
+        if self.relays.caught_up(relay) && self.relays.answered(relay) {
+            return true;
+        }
+        let since = match self.relays.up_since(relay) {
+            Some(up) => up.max(receiving.since),
+            None => receiving.since,
+        };
+        if since.elapsed() >= limits::HOLD {
+            return true;
+        }
+        let names = self.engine.device_names(&self.store);
+        names.is_ok_and(|names| names.len() < 2)
     }
 
     /// Shows as many letters as the reader has room for; false when there is nothing to show, or no room.
@@ -230,12 +257,18 @@ impl Loop {
     pub(super) fn heard_enough(&mut self, call: u64) {
         let relay = self.own_relay.clone().unwrap_or_default();
         let up = self.relays.is_up(&relay);
+        let held = !self.unread.letters.is_empty();
         let Some(receiving) = self.receiving(call) else {
             return;
         };
         if receiving.saving.is_some() {
             // A file is under way; it has its own limits.
             self.wait_until(call, limits::CONNECT);
+            return;
+        }
+        if held && !receiving.impatient {
+            receiving.impatient = true;
+            self.wait_until(call, limits::LOCK_POLL);
             return;
         }
         if let Some(failure) = receiving.unsaved.take() {

@@ -36,6 +36,7 @@ struct Relay {
 
 /// What is known of a connection that stands.
 struct Up {
+    since: Instant,
     challenge: [u8; 32],
     /// The engine's requests without a final answer.
     asked: BTreeMap<u64, Bytes>,
@@ -167,6 +168,11 @@ impl Relays {
         up.is_some_and(|up| up.subscribing.is_empty() && up.behind.is_empty())
     }
 
+    /// Since when a connection stands; nothing where there is none.
+    pub(super) fn up_since(&self, relay: &str) -> Option<Instant> {
+        Some(self.open.get(relay)?.up.as_ref()?.since)
+    }
+
     /// Why there is no connection, in the words of people.
     pub(super) fn failure(&self, relay: &str) -> Option<Failure> {
         let problem = self.open.get(relay)?.problem.as_ref()?;
@@ -237,6 +243,7 @@ impl Loop {
         };
         known.problem = None;
         known.up = Some(Up {
+            since: os::instant(),
             challenge: welcome.challenge,
             asked: BTreeMap::new(),
             later: Vec::new(),

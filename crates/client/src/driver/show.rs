@@ -7,13 +7,13 @@ use crate::names;
 use crate::render;
 use crate::view::{self, Failure};
 use engine::records::{Contact, OwnAccount};
-use keys::LetterId;
-use keys::account_log::{UnverifiedLog, VerifiedLog};
+use keys::account_log::{Pin, UnverifiedLog, VerifiedLog};
+use keys::{AccountId, LetterId};
 
 impl Loop {
     pub(super) fn own(&self) -> Result<(OwnAccount, VerifiedLog), Failure> {
         let own = self.engine.account(&self.store)?.ok_or_else(no_account)?;
-        let log = verified(&own.log)?;
+        let log = stored(&own.log, &own.id, &own.pin)?;
         Ok((own, log))
     }
 
@@ -46,14 +46,16 @@ impl Loop {
     }
 
     pub(super) fn view_contact(&self, contact: &Contact) -> Answer {
-        let devices = verified(&contact.log).map_or(0, |log| log.devices().len());
+        let log = stored(&contact.log, &contact.id, &contact.pin);
+        let devices = log.map_or(0, |log| log.devices().len());
         Answer::Contact(render::contact(contact, devices))
     }
 
     pub(super) fn safety_number(&self, who: &str) -> Result<Vec<Answer>, Failure> {
         let (_, ours) = self.own()?;
         let contact = self.find(who)?;
-        let number = keys::safety_number(&ours, &verified(&contact.log)?);
+        let theirs = stored(&contact.log, &contact.id, &contact.pin)?;
+        let number = keys::safety_number(&ours, &theirs);
         let verified = contact.trust == engine::records::Trust::BySafetyNumber && !contact.changed;
         Ok(vec![Answer::SafetyNumber(view::SafetyNumber {
             contact: contact.petname,
@@ -105,8 +107,8 @@ impl Loop {
 }
 
 /// Reads a log that was verified before it was stored.
-fn verified(log: &[u8]) -> Result<VerifiedLog, Failure> {
+fn stored(log: &[u8], account: &AccountId, pin: &Pin) -> Result<VerifiedLog, Failure> {
     UnverifiedLog::decode(log)
-        .and_then(|log| log.verify(None, None))
-        .map_err(|_| internal("a stored account log does not verify"))
+        .and_then(|log| log.trusted(account, pin))
+        .map_err(|_| internal("a stored account log is not the one that was verified"))
 }
