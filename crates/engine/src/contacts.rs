@@ -247,7 +247,7 @@ pub(crate) fn meet(
         };
     }
     if shown.is_empty() {
-        return Ok(Meeting::Unknown);
+        return may_be_asked_for(tx, introduction);
     }
     let Ok(log) = verify(shown, Some(&introduction.account), None) else {
         tx.event(Event::Undecryptable { contact: None });
@@ -279,6 +279,26 @@ pub(crate) fn meet(
     Ok(Meeting::Known)
 }
 
+/// A log that did not fit the letter is asked for where that tells nobody anything new: at a relay that this
+/// account uses anyway, or for somebody who holds an invite of ours. A stranger must not make us call its relay.
+fn may_be_asked_for(
+    tx: &Transaction<'_>,
+    introduction: &Introduction,
+) -> Result<Meeting, EngineError> {
+    let relay = &introduction.relay;
+    let invited = match introduction.ticket {
+        Some(ticket) => tx.get(Table::Invite, &ticket)?.is_some(),
+        None => false,
+    };
+    let used =
+        account::own(tx)?.relay == *relay || all(tx)?.iter().any(|contact| contact.relay == *relay);
+    Ok(if invited || used {
+        Meeting::Unknown
+    } else {
+        Meeting::Refused
+    })
+}
+
 /// Notes a comparison out of band. This, or a new invite, also ends a hard stop: a person decided.
 pub(crate) fn mark_verified(
     tx: &mut Transaction<'_>,
@@ -295,6 +315,7 @@ pub(crate) fn mark_verified(
     contact.request = false;
     store(tx, &contact);
     errands::tell_contact(tx, &contact)?;
+    outbox::offer_to(tx, id)?;
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
 }
@@ -361,6 +382,7 @@ pub(crate) fn block(
     contact.blocked = blocked;
     store(tx, &contact);
     errands::tell_contact(tx, &contact)?;
+    outbox::offer_to(tx, id)?;
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::input::CommandId;
 use crate::letters;
 use crate::limits;
 use crate::logs;
+use crate::peers;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OutboxEntry, Purpose, Record as _, SentBody, key};
@@ -142,6 +143,10 @@ fn may_leave(tx: &mut Transaction<'_>, purpose: &Purpose) -> Result<bool, Engine
     let Purpose::Send { account, .. } = purpose else {
         return Ok(true);
     };
+    // SECURITY: what was sealed before a hard stop waits for a person too; `a_stop_holds_what_is_sealed` notices.
+    if peers::load(tx, account)?.is_none_or(|peer| peer.stopped) {
+        return Ok(false);
+    }
     if logs::fresh(tx, account)? {
         return Ok(true);
     }

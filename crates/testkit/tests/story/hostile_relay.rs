@@ -185,3 +185,58 @@ fn bodies_repeated_swapped_changed_or_invented_show_nothing_twice_or_false() {
     assert_eq!(of("mallory"), from("mallory", &["m0", "m1", "m2"]));
     assert_eq!(shown.len(), 6);
 }
+
+#[test]
+fn a_stop_holds_what_is_sealed() {
+    let mut world = three(61);
+    let invite = world.invite("bob");
+    let bob = world.add_by_invite("alice", &invite).unwrap();
+    world.send("alice", "bob", "before");
+    world.settle();
+    world.read("bob");
+    world.send("bob", "alice", "hello");
+    world.settle();
+    let mallory = world.account("mallory");
+    let log = world.relay().store().log(&mallory).unwrap();
+    world.set_online("alice", false);
+    world.send("alice", "bob", "sealed before the stop");
+    world.settle();
+    // The relay adds an entry to bob's log that none of bob's keys signed.
+    world
+        .relay()
+        .twist(move |request, reply| match (request, reply) {
+            (Request::CheckLog(check), reply) if check.account == bob => {
+                let raw = wire::RawLog::parse(&log).unwrap();
+                let entries = raw.part(0).unwrap().entries.to_vec();
+                drop(reply);
+                Reply::Entries(wire::Entries {
+                    name: "bob".to_owned(),
+                    account: bob,
+                    first: 1,
+                    entries,
+                    more: false,
+                })
+            }
+            (_, reply) => reply,
+        });
+    let before = world.relay().heard().len();
+    world.set_online("alice", true);
+    world.settle();
+    assert!(world.person("alice").contact("bob").unwrap().changed);
+    let sent = |request: &Request| matches!(request, Request::Send(_));
+    assert!(!world.relay().heard()[before..].iter().any(sent));
+    assert!(world.person("alice").store.count(Table::Evidence) > 0);
+    world.relay().repent();
+    let means = engine::VerificationMeans::SafetyNumber;
+    world.command("alice", |command| engine::Input::MarkVerified {
+        command,
+        contact: bob,
+        means,
+    });
+    world.run(70);
+    world.settle();
+    assert_eq!(
+        world.read("bob"),
+        from("alice", &["sealed before the stop"])
+    );
+}
