@@ -1,10 +1,11 @@
-//! What people type, paste or scan: link codes, words, recovery sheets, verification codes; and shares.
+//! What people type, paste or scan: link codes, words, recovery sheets, request codes, verification codes; and shares.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use keys::account_log::{DeviceSecrets, RootSecret, VerifiedLog, genesis};
 use keys::link::{LinkCode, LinkSecret};
+use keys::request_code::RequestCode;
 use keys::shamir::Share;
 use keys::sheet::SheetSecret;
 use keys::{Timestamp, VerificationCode};
@@ -46,6 +47,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(sheet) = SheetSecret::from_text(text) {
         let again = SheetSecret::from_text(&sheet.to_text()).expect("what was written");
         assert!(again.seed().ct_eq(&sheet.seed()));
+    }
+    if let Ok(code) = RequestCode::from_text(text) {
+        let again = RequestCode::from_text(&code.to_text()).expect("what was written");
+        assert_eq!(again.secret().queue_id(), code.secret().queue_id());
     }
     let (code, shown) = &*CODE;
     assert_eq!(code.matches(text).is_ok(), text.trim() == shown);

@@ -147,6 +147,18 @@ labels! {
     SHEET_SEED = "letterlock/v1/sheet/seed";
     /// Commitment to a share.
     SHARE = "letterlock/v1/share";
+    /// A share under the key that only the relay has.
+    WRAPPED_SHARE = "letterlock/v1/wrapped-share";
+    /// Checksum of a request code.
+    REQUEST_CHECK = "letterlock/v1/request/check";
+    /// Queue where shares come to whoever asked for recovery.
+    REQUEST_QUEUE = "letterlock/v1/request/queue";
+    /// Send token of that queue.
+    REQUEST_SEND = "letterlock/v1/request/send";
+    /// PSK of what comes there.
+    REQUEST_PSK = "letterlock/v1/request/psk";
+    /// A guardian's share on its way to whoever asked for recovery.
+    APPROVAL = "letterlock/v1/approval";
     /// Commitment to the initiator's nonce of a SAS.
     SAS_COMMITMENT = "letterlock/v1/sas/commitment";
     /// Short authentication string.

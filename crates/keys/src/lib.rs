@@ -17,6 +17,7 @@ mod lc;
 pub mod link;
 mod ml_dsa;
 pub mod mlkem_incremental;
+pub mod request_code;
 mod safety_number;
 pub mod sas;
 mod sealed;

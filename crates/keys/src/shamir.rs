@@ -3,6 +3,7 @@
 //! A secret byte is only ever multiplied by a public one: the index of a share when splitting, a Lagrange
 //! coefficient of public indices when combining. So there is no table that a secret indexes and no branch on one.
 
+use crate::aead::{OpenError, gcm_open, gcm_seal};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::kdf::sha512;
 use crate::label;
@@ -114,6 +115,37 @@ impl Share {
         }
         Ok(Self { index, value })
     }
+
+    /// The share under a key that whoever keeps it does not have.
+    ///
+    /// *Formula*: `AES-256-GCM(key, 0^11 ‖ index 1, label ‖ 00 ‖ set id 16 ‖ index 1, stored form)`. A key wraps one
+    /// share of each index.
+    #[must_use]
+    pub fn wrap(&self, key: &Secret<32>, set: &[u8; 16]) -> Vec<u8> {
+        let stored = self.encode();
+        let data = wrap_data(set, self.index);
+        gcm_seal(key, &wrap_nonce(self.index), &data, stored.expose_secret())
+    }
+
+    /// Opens a wrapped share.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another key, set or index, or changed bytes.
+    pub fn unwrap(
+        key: &Secret<32>,
+        set: &[u8; 16],
+        index: u8,
+        wrapped: &[u8],
+    ) -> Result<Self, OpenError> {
+        let data = wrap_data(set, index);
+        let stored = gcm_open(key, &wrap_nonce(index), &data, wrapped).map(Zeroizing::new)?;
+        let share = Self::decode(&stored).map_err(|_| OpenError)?;
+        if share.index == index {
+            Ok(share)
+        } else {
+            Err(OpenError)
+        }
+    }
 }
 
 impl ShareSet<'_> {
@@ -166,6 +198,14 @@ pub fn split(
     Ok((1..=count)
         .map(|index| share_at(index, &coefficients, secret))
         .collect())
+}
+
+fn wrap_nonce(index: u8) -> [u8; 12] {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, index]
+}
+
+fn wrap_data(set: &[u8; 16], index: u8) -> Vec<u8> {
+    [label::WRAPPED_SHARE.as_bytes(), &[0], set, &[index]].concat()
 }
 
 /// The value of the polynomial at `index`, by Horner's rule.
@@ -313,6 +353,41 @@ mod tests {
     use rand_core::SeedableRng as _;
 
     const SET: [u8; 16] = [7; 16];
+    const WRAPPED: &str = "395246f0e7c000b35d2e9ce349bb79750507d771df6eeaf10339f0f021d13d9e5d8ad0335be028818de80e49d35b73499a3b";
+
+    #[test]
+    fn a_wrapped_share_opens_under_its_key_set_and_index_alone() {
+        let mut rng = ChaCha20Rng::from_seed([9; 32]);
+        let secret = Secret::random(&mut rng);
+        let key = Secret::random(&mut rng);
+        for share in split(&mut rng, &secret, 2, 3).unwrap() {
+            let index = share.index();
+            let wrapped = share.wrap(&key, &SET);
+            let opened = Share::unwrap(&key, &SET, index, &wrapped).unwrap();
+            assert_eq!(opened.commitment(&SET), share.commitment(&SET));
+            let other = Secret::random(&mut rng);
+            assert!(Share::unwrap(&other, &SET, index, &wrapped).is_err());
+            assert!(Share::unwrap(&key, &[8; 16], index, &wrapped).is_err());
+            assert!(Share::unwrap(&key, &SET, index + 1, &wrapped).is_err());
+            for place in 0..wrapped.len() {
+                let mut changed = wrapped.clone();
+                changed[place] ^= 1;
+                assert!(Share::unwrap(&key, &SET, index, &changed).is_err());
+                assert!(Share::unwrap(&key, &SET, index, &wrapped[..place]).is_err());
+            }
+        }
+    }
+
+    /// Computed from docs/spec/recovery.md by another program.
+    #[test]
+    fn a_wrapped_share_never_changes() {
+        let value = Secret::from_fn(|out| (0..32).for_each(|place| out[place] = place as u8));
+        let share = Share { index: 2, value };
+        let key = Secret::from_fn(|out| (0..32).for_each(|place| out[place] = 0x20 + place as u8));
+        let set = std::array::from_fn(|place| place as u8);
+        let wrapped = HEXLOWER.encode(&share.wrap(&key, &set));
+        assert_eq!(wrapped, WRAPPED);
+    }
 
     /// GF(256) by long multiplication and division of polynomials: slow, plain, and written apart.
     mod plain {

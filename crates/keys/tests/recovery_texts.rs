@@ -3,6 +3,7 @@
 
 use letterlock_keys::account_log::{DeviceSecrets, RootSecret, VerifiedLog, genesis};
 use letterlock_keys::link::{LinkCode, LinkSecret};
+use letterlock_keys::request_code::RequestCode;
 use letterlock_keys::shamir::{self, Share, ShareSet};
 use letterlock_keys::sheet::SheetSecret;
 use letterlock_keys::{Secret, Timestamp, VerificationCode, VerificationError};
@@ -40,6 +41,12 @@ fn seeds_of_link_codes_and_words_are_one_secret() {
 fn the_seed_of_sheets_is_written_as_it_was_read() {
     let sheet = SheetSecret::from_text(&text("sheet")).unwrap();
     assert_eq!(sheet.to_text().as_str(), text("sheet"));
+}
+
+#[test]
+fn the_seed_of_request_codes_is_written_as_it_was_read() {
+    let code = RequestCode::from_text(&text("request_code")).unwrap();
+    assert_eq!(code.to_text().as_str(), text("request_code"));
 }
 
 #[test]
