@@ -5,7 +5,7 @@
 )]
 
 use std::ffi::OsString;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -41,6 +41,21 @@ pub(crate) fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(
         text.lines().next().unwrap_or_default().to_owned(),
     ))
+}
+
+/// Reads one line of standard input, and no more than that: whoever writes it may go on writing.
+///
+/// *Errors*: `UnexpectedEof` where there is none.
+pub(crate) fn line_of_standard_input() -> io::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::new());
+    io::stdin()
+        .lock()
+        .take(PASSPHRASE_BYTES)
+        .read_line(&mut line)?;
+    if line.trim().is_empty() {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+    }
+    Ok(line)
 }
 
 /// Reads the text of a letter from standard input; one line break at its end is not part of it.

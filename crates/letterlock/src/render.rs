@@ -27,6 +27,9 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::SafetyNumber(number) => Shown::Result(format!("{}\n", text::line(&number.number))),
         Answer::Evidence(evidence) => Shown::Result(self::evidence(evidence)),
         Answer::Letter(letter) => Shown::Result(self::letter(letter)),
+        Answer::Link(link) => Shown::Result(format!("{}\n", text::line(link.link.as_str()))),
+        Answer::Device(device) => Shown::Result(self::device(device)),
+        Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::Saved(saved) => Shown::Result(self::saved(saved)),
         Answer::Notice(notice) => Shown::Talk(format!("note: {}\n", text::line(&notice.message))),
         _ => Shown::Nothing,
@@ -36,7 +39,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
 /// Renders an answer for programs, as one line of JSON.
 pub(crate) fn for_programs(answer: &Answer) -> Shown {
     match answer {
-        Answer::Notice(_) | Answer::Failed(_) => Shown::Talk(json(answer)),
+        Answer::Notice(_) | Answer::Failed(_) | Answer::PairingCode(_) => Shown::Talk(json(answer)),
         Answer::Progress(_) | Answer::Done => Shown::Nothing,
         _ => Shown::Result(json(answer)),
     }
@@ -138,6 +141,36 @@ pub(crate) fn trust(trust: view::Trust) -> &'static str {
         view::Trust::Claimed => "claimed",
         view::Trust::Verified => "verified",
         view::Trust::Changed => "CHANGED IDENTITY",
+    }
+}
+
+fn device(device: &view::Device) -> String {
+    let mut words = vec![match (device.state, device.reason) {
+        (view::DeviceState::InForce, _) => "in force".to_owned(),
+        (view::DeviceState::Revoked, Some(reason)) => format!("revoked, {}", self::reason(reason)),
+        (view::DeviceState::Revoked, None) => "revoked".to_owned(),
+    }];
+    if device.this {
+        words.push("this device".to_owned());
+    }
+    if device.state == view::DeviceState::InForce {
+        words.extend(device.admin.then(|| "admin".to_owned()));
+        words.extend((!device.senior).then(|| "not senior yet".to_owned()));
+    }
+    format!(
+        "{:<16} since {}  {}  [{}]\n",
+        text::line(&device.name),
+        time::local(device.added),
+        words.join(", "),
+        text::line(&device.id)
+    )
+}
+
+fn reason(reason: view::RevokeReason) -> &'static str {
+    match reason {
+        view::RevokeReason::Lost => "lost",
+        view::RevokeReason::Stolen => "stolen",
+        view::RevokeReason::Retired => "retired",
     }
 }
 

@@ -1,10 +1,11 @@
 //! What each command does.
 
 use crate::cli::contact::Verify;
+use crate::cli::device::Revocation;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, qr, serve, signal, text, tour};
+use crate::{ask, link, qr, question, serve, signal, text, tour};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -63,6 +64,21 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
         Job::Verify(profile, wish) => {
             ask::with_client(&profile, false, async |client| {
                 verify(client, wish, screen).await
+            })
+            .await
+        }
+        Job::Link(profile, wish) => {
+            question::can_be_answered(wish.yes)?;
+            let creates = matches!(wish.request, Request::DeviceAccept { .. });
+            ask::with_client(&profile, creates, async |client| {
+                link::link(client, wish, screen).await
+            })
+            .await
+        }
+        Job::Revoke(profile, revocation) => {
+            question::can_be_answered(revocation.yes)?;
+            ask::with_client(&profile, false, async |client| {
+                revoke(client, revocation, screen).await
             })
             .await
         }
@@ -179,6 +195,29 @@ fn says_equal(contact: &str, screen: &Screen) -> Result<bool, Stop> {
         );
     }
     Ok(equal)
+}
+
+/// Revokes a device, once the person means it.
+async fn revoke(client: &Client, wish: Revocation, screen: &mut Screen) -> Result<(), Stop> {
+    if !wish.yes {
+        let device = text::line(&wish.device);
+        let asked = question::begin(&format!(
+            "Revoke {device}? Letters no longer reach it, and it cannot come back."
+        ))?;
+        let meant = tokio::select! {
+            meant = asked => meant.unwrap_or(false),
+            () = signal::stop_asked() => return Err(Stop::Interrupted),
+        };
+        if !meant {
+            screen.talk("nothing was revoked");
+            return Ok(());
+        }
+    }
+    let request = Request::DeviceRevoke {
+        device: wish.device,
+        reason: wish.reason,
+    };
+    ask::hear(client, request, |answer| screen.show(&answer)).await
 }
 
 #[derive(Serialize)]

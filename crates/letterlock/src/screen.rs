@@ -124,7 +124,9 @@ impl Screen {
             text::line(&progress.what),
             text::line(&progress.name)
         );
-        if progress.done >= progress.total {
+        let parts = progress.what == "link";
+        let unknown = parts && progress.total == 0;
+        if progress.done >= progress.total && !unknown {
             if let Some(bar) = self.files.remove(&of) {
                 bar.finish_and_clear();
             }
@@ -133,7 +135,11 @@ impl Screen {
         match self.files.get(&of) {
             Some(bar) => bar.set_position(progress.done),
             None => {
-                let bar = self.bars.add(new_bar(&of, progress));
+                let bar = match parts {
+                    true => bar_of_parts(&of, progress),
+                    false => new_bar(&of, progress),
+                };
+                let bar = self.bars.add(bar);
                 // What was done before this process is no speed.
                 bar.reset_eta();
                 bar.tick();
@@ -141,6 +147,22 @@ impl Screen {
             }
         }
     }
+}
+
+/// A bar that counts parts, whose number the one who packs them does not know beforehand.
+fn bar_of_parts(of: &str, progress: &view::Progress) -> ProgressBar {
+    let (bar, template) = match progress.total {
+        0 => (ProgressBar::no_length(), "{msg} {spinner} part {pos}"),
+        total => (
+            ProgressBar::new(total),
+            "{msg} [{wide_bar}] part {pos} of {len}",
+        ),
+    };
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style.progress_chars("=> "))
+        .with_message(of.to_owned())
+        .with_position(progress.done)
 }
 
 fn new_bar(of: &str, progress: &view::Progress) -> ProgressBar {

@@ -3,6 +3,8 @@
 pub(crate) mod account;
 pub(crate) mod completions;
 pub(crate) mod contact;
+pub(crate) mod delete;
+pub(crate) mod device;
 pub(crate) mod invite;
 pub(crate) mod read;
 pub(crate) mod receive;
@@ -70,12 +72,14 @@ enum Command {
     Tour(tour::TourArgs),
     Relay(relay::RelayArgs),
     Account(account::AccountArgs),
+    Device(device::DeviceArgs),
     Invite(invite::InviteArgs),
     Contact(contact::ContactArgs),
     Send(send::SendArgs),
     Receive(receive::ReceiveArgs),
     Read(read::ReadArgs),
     Search(search::SearchArgs),
+    Delete(delete::DeleteArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -103,6 +107,10 @@ pub(crate) enum Job {
     InviteAsQr(Profile, Request),
     /// Show a safety number and note what the person says about it.
     Verify(Profile, contact::Verify),
+    /// See a link to its end, on either of its devices.
+    Link(Profile, device::Wish),
+    /// Revoke a device once the person means it.
+    Revoke(Profile, device::Revocation),
     /// Print completions.
     Completions(clap_complete::Shell),
 }
@@ -123,6 +131,8 @@ impl LowArgs {
             Command::Receive(args) => args.into_job(self.globals.profile()?),
             Command::Read(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Search(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Device(args) => args.into_job(self.globals.profile()?),
+            Command::Delete(args) => Ok(args.into_job(self.globals.profile()?)),
         }
     }
 }

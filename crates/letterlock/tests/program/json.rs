@@ -72,6 +72,52 @@ fn every_command_has_stable_fields() {
     assert_eq!(shape(&failed), "failed: hint kind message");
 }
 
+const DEVICE: &str = "device: added admin id name reason senior state this";
+
+#[test]
+fn commands_for_devices_have_stable_fields() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let tablet = town.stranger("tablet");
+    let mut links = alice.start(&["device", "link", "--yes", "--json"]);
+    let link = object(&links.next_line().unwrap());
+    assert_eq!(shape(&link), "link: expires_at link relay words");
+    let line = link["link"].as_str().unwrap();
+    let accepted = tablet.run(&["device", "accept", line, "--yes", "--json"]);
+    let accepts = accepted.objects();
+    assert_eq!(shape(&accepts[0]), ACCOUNT, "{accepted:?}");
+    assert_eq!(shape(&accepts[1]), DEVICE);
+    let said = object(accepted.stderr.lines().next().unwrap());
+    assert_eq!(shape(&said), "pairing_code: code");
+    let linked = links.wait();
+    assert_eq!(shape(&linked.objects()[1]), DEVICE);
+    for words in [
+        &["device", "list"][..],
+        &["device", "rotate"],
+        &["device", "rename", "tablet", "slate"],
+    ] {
+        let words = if words[1] == "rename" {
+            vec![
+                "device",
+                "rename",
+                accepts[1]["name"].as_str().unwrap(),
+                "slate",
+            ]
+        } else {
+            words.to_vec()
+        };
+        assert_eq!(shape(&alice.json(&words)[0]), DEVICE, "{words:?}");
+    }
+    assert_eq!(
+        shape(&alice.json(&["device", "rotate", "--root"])[0]),
+        ACCOUNT
+    );
+    let revoke = ["device", "revoke", "slate", "--reason", "retired", "--yes"];
+    assert_eq!(shape(&alice.json(&revoke)[0]), DEVICE);
+    let letter = bob.json(&["read"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(shape(&bob.json(&["delete", &letter])[0]), "deleted: id");
+}
+
 const STORED: [&str; 5] = [
     "relay: accounts blobs letters one_time_pre_keys queues relay_id store_version tickets",
     "stored_account: account_id hour log_bytes name",
@@ -104,6 +150,10 @@ fn the_guide_lists_every_field() {
         "safety_number: contact number verified",
         "saved: letter name path size",
         "evidence: account_id contact path seen_at shown_account_id",
+        DEVICE,
+        "link: expires_at link relay words",
+        "deleted: id",
+        "pairing_code: code",
         "failed: hint kind message",
         "notice: message notice",
         "listening: url",

@@ -1,0 +1,40 @@
+//! Questions to the person at the terminal that have yes or no for an answer.
+
+use crate::failure::{self, Stop};
+use client::view::Failure;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use tokio::sync::oneshot;
+
+/// Whether a question of a command finds its answer.
+///
+/// *Errors*: usage, where nobody has said yes beforehand and there is no terminal to ask on.
+pub(crate) fn can_be_answered(yes: bool) -> Result<(), Failure> {
+    if yes || (io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(());
+    }
+    Err(failure::usage(
+        "the command asks a question, and there is no terminal to ask on",
+        "answer it beforehand: --yes",
+    ))
+}
+
+/// Asks, and returns at once; the answer comes later. All but yes is no.
+pub(crate) fn begin(question: &str) -> Result<oneshot::Receiver<bool>, Stop> {
+    let mut err = io::stderr().lock();
+    write!(err, "{question} [y/N] ")?;
+    err.flush()?;
+    drop(err);
+    let (answer, answered) = oneshot::channel();
+    // A thread of its own: it reads on when nobody waits for the answer any more, and ends with the process.
+    let read = move || {
+        let mut said = String::new();
+        let yes = io::stdin().lock().read_line(&mut said).is_ok()
+            && matches!(said.trim().to_lowercase().as_str(), "y" | "yes");
+        let _ = answer.send(yes);
+    };
+    std::thread::Builder::new()
+        .name("question".to_owned())
+        .spawn(read)
+        .map_err(|_| failure::failed("no thread to ask on", "answer it beforehand: --yes"))?;
+    Ok(answered)
+}
