@@ -5,10 +5,10 @@
 //! Accounts with one device need none.
 
 use crate::account;
-use crate::contacts;
 use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::evidence::{self, Shown};
 use crate::limits;
 use crate::logs;
 use crate::peers::Peer;
@@ -169,8 +169,11 @@ pub(crate) fn judge(
         None => set_time(tx, valid, now.saturating_add(CERTIFICATE_SECONDS)),
         // SECURITY: nobody vouches for it any more; `a_device_that_nobody_vouches_for_is_noticed` notices.
         Some(until) if until < now => {
-            let shown = shown.unwrap_or(device.as_bytes());
-            contacts::keep_evidence(tx, &peer.id, peer.log.bytes(), shown);
+            let shown = Shown::Certificate {
+                device: *device,
+                bytes: shown.unwrap_or_default().to_vec(),
+            };
+            evidence::keep(tx, &peer.id, peer.log.bytes(), shown)?;
             tx.event(Event::DeviceNotVouchedFor {
                 contact: peer.id,
                 device: *device,

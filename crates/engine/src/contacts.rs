@@ -6,6 +6,7 @@ use crate::envelope::Introduction;
 use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
+use crate::evidence::{self, Shown};
 use crate::input::{CommandId, VerificationMeans};
 use crate::invite::Invite;
 use crate::limits;
@@ -434,35 +435,16 @@ fn adopt(
 fn identity_changed(tx: &mut Transaction<'_>, contact: &mut Contact, shown: &[u8]) -> EngineError {
     contact.changed = true;
     store(tx, contact);
-    keep_evidence(tx, &contact.id, &contact.log, shown);
+    let kept = evidence::keep(tx, &contact.id, &contact.log, Shown::Log(shown.to_vec()));
+    if let Err(error) = kept {
+        return error;
+    }
     tx.event(Event::IdentityChanged {
         contact: contact.id,
     });
     EngineError::IdentityChanged {
         contact: contact.id,
     }
-}
-
-/// Keeps what was pinned and what was shown instead, as received and signed.
-pub(crate) fn keep_evidence(
-    tx: &mut Transaction<'_>,
-    account: &AccountId,
-    pinned: &[u8],
-    shown: &[u8],
-) {
-    let mut out = keys::codec::Writer::new();
-    out.u8(1);
-    out.u64(tx.now.as_secs());
-    out.array(account.as_bytes());
-    out.bytes(pinned);
-    out.bytes(shown);
-    let bytes = out.finish();
-    let name = keys::sha256(&[account.as_bytes(), shown]);
-    tx.put(
-        Table::Evidence,
-        name.to_vec(),
-        zeroize::Zeroizing::new(bytes),
-    );
 }
 
 /// A person decided for this account: others that hold the same address become history.

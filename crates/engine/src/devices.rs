@@ -3,9 +3,9 @@
 use crate::account;
 use crate::backup;
 use crate::certificates;
-use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::evidence::{self, Shown};
 use crate::own_log;
 use crate::peers::Peer;
 use crate::queues;
@@ -128,14 +128,19 @@ pub(crate) fn revoked_here(snapshot: &dyn Snapshot) -> Result<bool, StoreError> 
 }
 
 /// A device that an account's log does not name: a new one, or one that was revoked and talks on.
-pub(crate) fn unknown(tx: &mut Transaction<'_>, peer: &Peer, device: &DeviceId) -> Heard {
+pub(crate) fn unknown(
+    tx: &mut Transaction<'_>,
+    peer: &Peer,
+    device: &DeviceId,
+) -> Result<Heard, EngineError> {
     let mut entries = peer.log.entries().iter();
     if !entries.any(|entry| entry.devices.contains(device)) {
-        return Heard::NewDevice;
+        return Ok(Heard::NewDevice);
     }
-    contacts::keep_evidence(tx, &peer.id, peer.log.bytes(), device.as_bytes());
+    let shown = Shown::LetterOfRevoked(*device);
+    evidence::keep(tx, &peer.id, peer.log.bytes(), shown)?;
     tx.event(Event::RevokedDeviceSpoke { account: peer.id });
-    Heard::Done
+    Ok(Heard::Done)
 }
 
 /// The own log is as new as the relay has it: changes of ours that lost a race go on.

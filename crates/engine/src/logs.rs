@@ -16,6 +16,7 @@ use crate::content::{Body, Content, Head, Heads};
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::evidence::{self, Shown};
 use crate::held;
 use crate::limits;
 use crate::outbox;
@@ -98,8 +99,11 @@ pub(crate) fn nothing_newer(
     let Some(peer) = peers::load(tx, account)? else {
         return Ok(());
     };
-    if tx.get(Table::Meta, &place(CLAIMED, account))?.is_some() {
+    if let Some(claim) = tx.get(Table::Meta, &place(CLAIMED, account))? {
         // SECURITY: a device of the account says that there is more; `hidden_revocation_is_noticed`.
+        let Head { sequence, hash } = decode_head(&claim)?;
+        let silence = Shown::Silence { sequence, hash };
+        evidence::keep(tx, account, peer.log.bytes(), silence)?;
         tx.event(Event::LogWithheld { account: *account });
         ask_later(tx, account);
         return Ok(());
@@ -151,7 +155,8 @@ pub(crate) fn take_over(
         Ok(Some(log)) => adopted(tx, peer, &log),
         Ok(None) => Ok(()),
         Err(_) if peer.own => {
-            contacts::keep_evidence(tx, &peer.id, peer.log.bytes(), log);
+            let shown = Shown::Log(log.to_vec());
+            evidence::keep(tx, &peer.id, peer.log.bytes(), shown)?;
             tx.event(Event::OwnLogForked { contact: None });
             Err(EngineError::OwnLogForked)
         }
@@ -304,7 +309,8 @@ pub(crate) fn shown(tx: &mut Transaction<'_>, peer: &Peer, log: &[u8]) -> Result
                 entries.any(|known| known.sequence == entry.sequence && known.hash != entry.hash)
             });
         if forked {
-            contacts::keep_evidence(tx, known.account_id(), known.bytes(), log);
+            let shown = Shown::Log(log.to_vec());
+            evidence::keep(tx, known.account_id(), known.bytes(), shown)?;
         }
     }
     Ok(())

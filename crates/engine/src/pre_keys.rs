@@ -250,18 +250,30 @@ pub(crate) fn decode_bundle(
     bundle: &wire::Bundle,
     identity: &X25519Public,
 ) -> Option<ratchet::PreKeyBundle> {
-    let (registration_id, named) = bundle.identity.split_first_chunk::<4>()?;
+    let one_time = bundle.one_time_ec.as_deref();
+    let signed = (
+        bundle.identity.as_slice(),
+        bundle.signed_ec.as_slice(),
+        bundle.kem.as_slice(),
+    );
+    decode_keys(signed, one_time, identity)
+}
+
+/// Reads identity, signed EC and KEM pre-key, and a one-time EC pre-key if there is one.
+pub(crate) fn decode_keys(
+    (named, signed, kem): (&[u8], &[u8], &[u8]),
+    one_time: Option<&[u8]>,
+    identity: &X25519Public,
+) -> Option<ratchet::PreKeyBundle> {
+    let (registration_id, named) = named.split_first_chunk::<4>()?;
     if named != identity.as_bytes() {
         return None;
     }
-    let one_time = bundle
-        .one_time_ec
-        .as_deref()
-        .map(OneTimePreKeyPublic::decode);
+    let one_time = one_time.map(OneTimePreKeyPublic::decode);
     Some(ratchet::PreKeyBundle {
         registration_id: u32::from_be_bytes(*registration_id),
-        signed: SignedPreKeyPublic::decode(&bundle.signed_ec).ok()?,
-        kem: KemPreKeyPublic::decode(&bundle.kem).ok()?,
+        signed: SignedPreKeyPublic::decode(signed).ok()?,
+        kem: KemPreKeyPublic::decode(kem).ok()?,
         one_time: one_time.transpose().ok()?,
     })
 }

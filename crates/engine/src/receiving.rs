@@ -43,7 +43,7 @@ pub(crate) fn receive(
     let plaintext = match sessions::decrypt(tx, &peer, (inner, sealed))? {
         sessions::Decrypted::Plaintext(plaintext) => plaintext,
         sessions::Decrypted::Duplicate => return Ok(Heard::Done),
-        sessions::Decrypted::NoDevice => return Ok(devices::unknown(tx, &peer, &inner.device)),
+        sessions::Decrypted::NoDevice => return devices::unknown(tx, &peer, &inner.device),
         sessions::Decrypted::Failed => {
             tx.event(Event::Undecryptable {
                 contact: Some(*from),

@@ -7,6 +7,7 @@ use crate::contacts;
 use crate::content::{Body, Content, Head, Heads};
 use crate::envelope::{self, Inner, Introduction, SealedContent};
 use crate::error::{EngineError, StoreError};
+use crate::evidence::{self, PreKeys, Shown};
 use crate::limits;
 use crate::outbox;
 use crate::peers::{self, Peer};
@@ -95,7 +96,8 @@ pub(crate) fn bundle_fetched(
     let our_log = account::log_of(&own)?;
     if !begin(tx, (&own, &our_log), (&peer, theirs), bundle).unwrap_or(false) {
         // SECURITY: keys that the device did not sign come from the relay; `relay_swaps_pre_keys` notices.
-        contacts::keep_evidence(tx, &peer.id, peer.log.bytes(), &bundle.signed_ec);
+        let shown = Shown::PreKeys(PreKeys::of(bundle, device));
+        evidence::keep(tx, &peer.id, peer.log.bytes(), shown)?;
         for letter in waiting::take(tx, account, device)? {
             let error = EngineError::BadKeys { contact: *account };
             sending::fail(tx, &letter, device, error)?;

@@ -1,6 +1,7 @@
 //! Pre-keys: what a device publishes so that others can begin sessions (docs/spec/ratchet.md, section 3.1).
 
 use crate::encode::read_x25519;
+use crate::initiate::InitiateError;
 use crate::profile::Profile;
 use crate::wire::{decode_key, encode_key};
 use keys::codec::{DecodeError, Reader, Writer};
@@ -281,6 +282,16 @@ fn writer() -> Writer {
 }
 
 impl PreKeyBundle {
+    /// Checks the signed keys and the device's signatures of a bundle of the `letterlock` profile, as
+    /// [`Record::initiate`](crate::Record::initiate) does before it begins.
+    ///
+    /// # Errors
+    /// [`InitiateError::BadSignature`], [`InitiateError::Expired`], [`InitiateError::BadKey`].
+    pub fn check(&self, by: &VerifyingKey, now: Timestamp) -> Result<(), InitiateError> {
+        let by = PreKeyVerifier::Letterlock(by, now);
+        Ok(self.verify(&by, Kem::MlKem1024)?)
+    }
+
     /// Checks the signed keys and their signatures.
     pub(crate) fn verify(&self, by: &PreKeyVerifier<'_>, kem: Kem) -> Result<(), BadPreKey> {
         if self.kem.key.kem() != kem || self.kem.kind == PreKeyKind::SignedEc {
