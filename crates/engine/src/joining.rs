@@ -243,7 +243,11 @@ pub(crate) fn log_came(tx: &mut Transaction<'_>, log: &[u8]) -> Result<(), Engin
         });
         return outbox::add(tx, Purpose::LogOfLink, join.relay, request).map(drop);
     }
-    propose(tx, join, log)
+    // The other device signs on top of what it knows; if there is more, the relay tells it.
+    let log = raw
+        .until(join.pin.sequence)
+        .map_err(|_| EngineError::Protocol)?;
+    propose(tx, join, &log)
 }
 
 /// More of a long log came.

@@ -26,7 +26,7 @@ use crate::records::{
 };
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
-use keys::account_log::{Proposal, Reason, VerifiedLog};
+use keys::account_log::{LogError, Proposal, Reason, VerifiedLog};
 use keys::hpke::EnvelopePublic;
 use keys::link::{self, LinkCode, LinkSecret};
 use keys::{DeviceId, MessageId, QueueId, Secret};
@@ -265,8 +265,10 @@ fn proposed(
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
-    let Some((device, keys)) = promised(tx, &log, &offer, nonce, &bytes) else {
-        return abandon(tx, &offer, EngineError::LinkStopped);
+    let (device, keys) = match promised(tx, &log, &offer, nonce, &bytes) {
+        Promise::Kept(device, keys) => (device, keys),
+        Promise::Outdated => return answer(tx, &mut offer),
+        Promise::Broken => return abandon(tx, &offer, EngineError::LinkStopped),
     };
     offer.pairing = link::pairing_code(nonce, &offer.old_nonce, &keys, &own.id, &offer.head);
     offer.device = Some(device);
@@ -280,21 +282,40 @@ fn proposed(
     Ok(())
 }
 
-/// The device of a proposal and its public keys, if they are those that the newcomer promised.
+/// What a proposal is worth.
+enum Promise {
+    /// It is of the device that the newcomer promised: this one, with these public keys.
+    Kept(DeviceId, Vec<u8>),
+    /// Another device changed the log meanwhile.
+    Outdated,
+    /// It is none, or of another device.
+    Broken,
+}
+
+/// Compares the device of a proposal with what the newcomer promised.
 fn promised(
     tx: &Transaction<'_>,
     log: &VerifiedLog,
     offer: &Offer,
     nonce: &[u8; 32],
     proposal: &[u8],
-) -> Option<(DeviceId, Vec<u8>)> {
-    let proposal = Proposal::decode(proposal).ok()?;
-    let record = log.check_proposal(&proposal, tx.now).ok()?;
+) -> Promise {
+    let (Ok(proposal), Some(newcomer)) = (Proposal::decode(proposal), &offer.newcomer) else {
+        return Promise::Broken;
+    };
+    let record = match log.check_proposal(&proposal, tx.now) {
+        Ok(record) => record,
+        Err(LogError::BrokenChain { .. }) => return Promise::Outdated,
+        Err(_) => return Promise::Broken,
+    };
     let keys = public_keys(record);
     // SECURITY: without the promise a man in the middle tries nonces until the codes are equal;
     // `broken_promise_ends_the_link` notices.
-    let commitment = offer.newcomer.as_ref()?.commitment;
-    keys::ct_eq(&commitment, &link::commitment(nonce, &keys)).then_some((*record.id(), keys))
+    if keys::ct_eq(&newcomer.commitment, &link::commitment(nonce, &keys)) {
+        Promise::Kept(*record.id(), keys)
+    } else {
+        Promise::Broken
+    }
 }
 
 /// Another device changed the log meanwhile: the device that was compared proposes itself on top of it.
@@ -306,12 +327,25 @@ fn proposed_again(
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
-    if promised(tx, &log, &offer, nonce, &bytes).is_none() {
-        return abandon(tx, &offer, EngineError::LinkStopped);
+    match promised(tx, &log, &offer, nonce, &bytes) {
+        Promise::Kept(device, _) if offer.device == Some(device) => {}
+        Promise::Outdated => return answer(tx, &mut offer),
+        Promise::Kept(..) | Promise::Broken => {
+            return abandon(tx, &offer, EngineError::LinkStopped);
+        }
     }
-    offer.proposal.clone_from(&bytes);
+    offer.proposal = bytes;
     store(tx, &offer);
-    own_log::wish(tx, CommandId::default(), &Wish::Add { proposal: bytes })
+    add(tx, &offer)
+}
+
+/// Adds the device as it proposed itself.
+fn add(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError> {
+    let proposal = offer.proposal.clone();
+    match own_log::wish(tx, CommandId::default(), &Wish::Add { proposal }) {
+        Err(error @ EngineError::LogRefuses { .. }) => not_added(tx, error),
+        result => result,
+    }
 }
 
 /// A person compared the codes on this device.
@@ -338,8 +372,7 @@ fn compared(tx: &mut Transaction<'_>, mut offer: Offer) -> Result<(), EngineErro
     }
     offer.stage = OfferStage::Adding;
     store(tx, &offer);
-    let proposal = offer.proposal.clone();
-    own_log::wish(tx, CommandId::default(), &Wish::Add { proposal })
+    add(tx, &offer)
 }
 
 /// The entry could not be signed as it was proposed.
@@ -348,7 +381,7 @@ pub(crate) fn not_added(tx: &mut Transaction<'_>, error: EngineError) -> Result<
         return Ok(());
     };
     if let EngineError::LogRefuses {
-        error: keys::account_log::LogError::BrokenChain { .. },
+        error: LogError::BrokenChain { .. },
     } = error
     {
         // Another device was faster: the newcomer signs on top of its entry.

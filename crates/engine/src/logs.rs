@@ -36,6 +36,8 @@ const ASKED: &[u8] = b"log-asked/";
 const CHECKED: &[u8] = b"log-checked/";
 /// When a log is to be asked for again: BE8 seconds.
 const AGAIN: &[u8] = b"log-again/";
+/// When our own log is to be asked for without a reason: BE8 seconds.
+const OWN_DUE: &[u8] = b"log-own-due";
 /// What a device of the account says of its own log: BE8 sequence, hash.
 const CLAIMED: &[u8] = b"log-claimed/";
 
@@ -341,8 +343,27 @@ fn ask_later(tx: &mut Transaction<'_>, account: &AccountId) {
     tx.put(Table::Meta, place(AGAIN, account), due);
 }
 
-/// Asks again for logs that were withheld or not known.
+/// Nobody writes to a device that was revoked: it would wait for ever to be told.
+fn check_own(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let due = tx.get(Table::Meta, OWN_DUE)?;
+    let due = due.and_then(|due| due.as_slice().try_into().ok().map(u64::from_be_bytes));
+    let next = tx.now.saturating_add(limits::LOG_CHECKED_SECONDS).as_secs();
+    // A clock that was set back must not put it off.
+    if due.is_some_and(|due| tx.now.as_secs() < due && due <= next) {
+        return Ok(());
+    }
+    let next = Zeroizing::new(next.to_be_bytes().to_vec());
+    tx.put(Table::Meta, OWN_DUE.to_vec(), next);
+    let own = account::own(tx)?;
+    if own.registered {
+        check(tx, &own.id)?;
+    }
+    Ok(())
+}
+
+/// Asks again for logs that were withheld or not known, and from time to time for our own.
 pub(crate) fn ask_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    check_own(tx)?;
     for (again, due) in tx.scan(Table::Meta, AGAIN, None, limits::PAGE)? {
         if due.as_slice() > tx.now.as_secs().to_be_bytes().as_slice() {
             continue;

@@ -92,22 +92,43 @@ const LIBRARY: EngineError = EngineError::Internal {
 
 /// Goes on with the first wish, where none is under way.
 pub(crate) fn resume(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    if tx.get(Table::Meta, PROPOSED)?.is_some() || devices::is_revoked(tx)? {
+    if tx.get(Table::Meta, PROPOSED)?.is_some() {
         return Ok(());
     }
+    let revoked = devices::is_revoked(tx)?;
     while let Some((place, command, wish)) = first(tx)? {
         let own = account::own(tx)?;
         let log = account::log_of(&own)?;
-        match sign(tx, &own, &log, &wish) {
+        let signed = if revoked {
+            Err(EngineError::DeviceRevoked)
+        } else {
+            sign(tx, &own, &log, &wish)
+        };
+        match signed {
             Ok(signed) => return propose(tx, command, &log, &signed),
             Err(error) => {
                 // What another device did meanwhile forbids it, or has done it.
                 tx.delete(Table::Meta, place);
-                failed(tx, command, &wish, error)?;
+                if is_done(&log, &wish) {
+                    tx.outcome(command, CommandOutcome::Done);
+                } else {
+                    failed(tx, command, &wish, error)?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Whether another device has done what is wished for.
+fn is_done(log: &VerifiedLog, wish: &Wish) -> bool {
+    match wish {
+        Wish::Revoke { device, .. } => {
+            let mut revoked = log.revoked().iter();
+            revoked.any(|revoked| revoked.record.id() == device)
+        }
+        _ => false,
+    }
 }
 
 fn first(tx: &Transaction<'_>) -> Result<Option<(Vec<u8>, CommandId, Wish)>, EngineError> {

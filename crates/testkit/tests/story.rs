@@ -14,6 +14,8 @@ mod bad_days;
 mod certificates;
 #[path = "story/days.rs"]
 mod days;
+#[path = "story/device_lists.rs"]
+mod device_lists;
 #[path = "story/devices.rs"]
 mod devices;
 #[path = "story/hostile_relay.rs"]

@@ -126,6 +126,18 @@ impl<'a> RawLog<'a> {
         Self::begin(&[own, entries].concat())
     }
 
+    /// The log without the entries behind a sequence number.
+    ///
+    /// # Errors
+    /// As [`RawLog::parse`].
+    pub fn until(&self, last: u64) -> Result<Vec<u8>, DecodeError> {
+        let own = self.part_from(0).unwrap_or_default();
+        let behind = usize::try_from(last).ok();
+        let behind = behind.and_then(|last| self.part_from(last.saturating_add(1)));
+        let length = own.len().saturating_sub(behind.unwrap_or_default().len());
+        Self::begin(own.get(..length).unwrap_or_default())
+    }
+
     /// Sequence number of the newest entry.
     #[must_use]
     pub fn head(&self) -> u64 {

@@ -26,7 +26,7 @@ fn in_force(world: &mut World) -> Vec<DeviceId> {
 }
 
 /// A letter of bob comes to every device of alice, and one of each device comes to bob: each once.
-fn letters_flow(world: &mut World, devices: &[&str], mark: &str) {
+pub(crate) fn letters_flow(world: &mut World, devices: &[&str], mark: &str) {
     let to = format!("to alice {mark}");
     world.send("bob", "alice", &to);
     for device in devices {
