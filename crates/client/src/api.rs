@@ -25,6 +25,11 @@ pub enum Request {
     AccountShow,
     /// Show the entries of the own account log.
     AccountLog,
+    /// Show what was kept when the own account was shown with another history.
+    AccountEvidence {
+        /// Write it to files here (an absolute path).
+        save: Option<PathBuf>,
+    },
     /// Make an invite.
     Invite {
         /// Seconds until it no longer works.

@@ -337,6 +337,8 @@ pub struct Evidence {
     pub shown_account_id: Option<String>,
     /// When, in seconds since 1970.
     pub seen_at: u64,
+    /// What it shows: a word of [`crate::insight::Finding`].
+    pub finding: String,
     /// The file that was written, if one was.
     pub path: Option<String>,
 }

@@ -704,6 +704,7 @@ mod tests {
             ("revoked", "revoked_device_wrote"),
             ("certificate", "not_vouched_for"),
             ("silence", "withheld"),
+            ("nothing", "nothing"),
         ];
         if std::env::var_os("LETTERLOCK_BLESS").is_some() {
             let fork = two.revoke(
@@ -728,10 +729,14 @@ mod tests {
                 evidence(&log, Shown::LetterOfRevoked(device)),
                 evidence(&log, none),
                 evidence(&two, silence),
+                evidence(&two, Shown::Log(log.bytes().to_vec())),
             ];
             std::fs::create_dir_all(folder()).unwrap();
             for ((file, _), evidence) in samples.iter().zip(made) {
-                std::fs::write(folder().join(file), evidence.encode()).unwrap();
+                let path = folder().join(file);
+                if !path.exists() {
+                    std::fs::write(path, evidence.encode()).unwrap();
+                }
             }
         }
         for (file, name) in samples {

@@ -3,6 +3,7 @@
 mod ask;
 mod cli;
 mod duration;
+mod evidence;
 mod failure;
 mod inspect;
 mod link;

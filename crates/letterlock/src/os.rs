@@ -130,6 +130,20 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::write(path, bytes)
 }
 
+/// Reads a file that is at most so long.
+///
+/// *Errors*: `FileTooLarge`, `IsADirectory`, and the system's.
+pub(crate) fn read_at_most(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    std::fs::File::open(path)?
+        .take(bytes.saturating_add(1))
+        .read_to_end(&mut read)?;
+    if read.len() as u64 > bytes {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    Ok(read)
+}
+
 /// Reads a file of the tour.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)

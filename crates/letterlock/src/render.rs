@@ -114,6 +114,7 @@ fn evidence(evidence: &view::Evidence) -> String {
         text::line(&evidence.account_id),
         shown.map_or_else(|| "no valid account log".to_owned(), text::line)
     );
+    let _ = writeln!(lines, "  finding {}", text::line(&evidence.finding));
     if let Some(path) = &evidence.path {
         let _ = writeln!(lines, "  file    {}", text::line(path));
     }

@@ -5,7 +5,7 @@ use crate::cli::device::Revocation;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, link, qr, question, serve, signal, text, tour};
+use crate::{ask, evidence, link, qr, question, serve, signal, text, tour};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -82,6 +82,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
+        Job::VerifyEvidence(file) => evidence::verify(&file, screen),
         Job::Completions(shell) => completions(shell, screen),
     }
 }
@@ -123,6 +124,12 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
         ),
         Request::ContactEvidence { .. } => (
             Some("nothing is kept: the identity of this contact never changed"),
+            None,
+        ),
+        Request::AccountEvidence { .. } => (
+            Some(
+                "nothing is kept: everybody was shown the history of this account that is known here",
+            ),
             None,
         ),
         Request::Receive { follow: false, .. } => (Some("no new letters"), None),

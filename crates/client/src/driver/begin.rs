@@ -48,6 +48,7 @@ impl Loop {
             } => self.account_create(answers, name, relay, invite),
             Request::AccountShow => self.account_show().map(Some),
             Request::AccountLog => self.account_log().map(Some),
+            Request::AccountEvidence { save } => self.own_evidence(save.as_deref()).map(Some),
             Request::Invite { valid_for_seconds } => self.invite(answers, valid_for_seconds),
             Request::ContactAdd { who, petname } => self.contact_add(answers, &who, petname),
             Request::ContactList => self.contact_list().map(Some),
@@ -130,6 +131,7 @@ impl Loop {
             request,
             Request::AccountShow
                 | Request::AccountLog
+                | Request::AccountEvidence { .. }
                 | Request::ContactList
                 | Request::SafetyNumber { .. }
                 | Request::ContactEvidence { .. }

@@ -6,28 +6,46 @@ use crate::failure::failure;
 use crate::os;
 use crate::view::{self, Failure, FailureKind};
 use engine::{Evidence, Snapshot as _, StoreError, Table};
+use keys::AccountId;
 use std::path::{Path, PathBuf};
 
 impl Loop {
     /// Lists what is kept about a contact and, with `save`, writes each piece to a file of its own.
     pub(super) fn evidence(&self, who: &str, save: Option<&Path>) -> Result<Vec<Answer>, Failure> {
         let contact = self.find(who)?;
+        self.evidence_about(&contact.id, &contact.petname, save)
+    }
+
+    /// The same for the own account: somebody was shown another history of it.
+    pub(super) fn own_evidence(&self, save: Option<&Path>) -> Result<Vec<Answer>, Failure> {
+        let (own, _) = self.own()?;
+        self.evidence_about(&own.id, "me", save)
+    }
+
+    fn evidence_about(
+        &self,
+        account: &AccountId,
+        called: &str,
+        save: Option<&Path>,
+    ) -> Result<Vec<Answer>, Failure> {
         let rows = self.store.scan(Table::Evidence, &[], None, usize::MAX)?;
+        let damaged = || StoreError::Damaged { what: "evidence" };
         let mut answers = Vec::new();
         for (name, bytes) in rows {
-            let damaged = |_| StoreError::Damaged { what: "evidence" };
-            let evidence = Evidence::decode(&bytes).map_err(damaged)?;
-            if evidence.account != contact.id {
+            let evidence = Evidence::decode(&bytes).map_err(|_| damaged())?;
+            if evidence.account != *account {
                 continue;
             }
+            let finding = evidence.verify().map_err(|_| damaged())?;
             let path = save
                 .map(|folder| write(folder, &name, &bytes))
                 .transpose()?;
             answers.push(Answer::Evidence(view::Evidence {
-                contact: contact.petname.clone(),
-                account_id: contact.id.to_string(),
+                contact: called.to_owned(),
+                account_id: account.to_string(),
                 shown_account_id: evidence.shown_account().map(|id| id.to_string()),
                 seen_at: evidence.at.as_secs(),
+                finding: finding.name().to_owned(),
                 path: path.map(|path| path.to_string_lossy().into_owned()),
             }));
         }

@@ -1,8 +1,10 @@
-//! `letterlock account create|show|log`
+//! `letterlock account create|show|log|evidence`
 
-use super::{Job, Profile};
+use super::{Job, Profile, absolute};
 use clap::{Args, Subcommand};
 use client::api::Request;
+use client::view::Failure;
+use std::path::PathBuf;
 
 /// Make and show the account of this home
 #[derive(Debug, Args)]
@@ -33,10 +35,16 @@ Example:
     Show,
     /// Show the entries of the account log: what has ever happened to devices and keys
     Log,
+    /// Show what was kept when somebody was shown another history of this account
+    Evidence {
+        /// Write each piece to a file in this folder
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
+    },
 }
 
 impl AccountArgs {
-    pub(super) fn into_job(self, profile: Profile) -> Job {
+    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
         let request = match self.command {
             AccountCommand::Create {
                 name,
@@ -49,7 +57,10 @@ impl AccountArgs {
             },
             AccountCommand::Show => Request::AccountShow,
             AccountCommand::Log => Request::AccountLog,
+            AccountCommand::Evidence { save } => Request::AccountEvidence {
+                save: save.map(absolute).transpose()?,
+            },
         };
-        Job::Ask(profile, request)
+        Ok(Job::Ask(profile, request))
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod relay;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod tour;
+pub(crate) mod verify_evidence;
 
 use crate::{failure, os};
 use clap::builder::styling::Styles;
@@ -80,6 +81,7 @@ enum Command {
     Read(read::ReadArgs),
     Search(search::SearchArgs),
     Delete(delete::DeleteArgs),
+    VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -111,6 +113,8 @@ pub(crate) enum Job {
     Link(Profile, device::Wish),
     /// Revoke a device once the person means it.
     Revoke(Profile, device::Revocation),
+    /// Check a file of evidence.
+    VerifyEvidence(PathBuf),
     /// Print completions.
     Completions(clap_complete::Shell),
 }
@@ -123,8 +127,9 @@ impl LowArgs {
         match self.command {
             Command::Tour(_) => Ok(Job::Tour),
             Command::Relay(args) => args.into_job(),
+            Command::VerifyEvidence(args) => Ok(args.into_job()),
             Command::Completions(args) => Ok(Job::Completions(args.shell)),
-            Command::Account(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Account(args) => args.into_job(self.globals.profile()?),
             Command::Invite(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Contact(args) => args.into_job(self.globals.profile()?),
             Command::Send(args) => args.into_job(self.globals.profile()?),

@@ -11,6 +11,7 @@
 
 mod agent;
 mod away;
+mod custody;
 mod damage;
 mod enclosures;
 mod full_disk;

@@ -1,0 +1,178 @@
+//! What people see of keys: who holds them, how old they are, what evidence proves. `--json` prints these field
+//! names; `docs/guide/json.md` lists them.
+
+use crate::failure::failure;
+use crate::view::{Failure, FailureKind};
+use engine::{Evidence, EvidenceError};
+use keys::account_log::Signer;
+use serde::{Deserialize, Serialize};
+
+/// Largest file that can be evidence, in bytes: two account logs and a little.
+pub const EVIDENCE_BYTES: u64 = 2 * (1 << 20) + 4096;
+
+/// What a piece of evidence shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A stable word, for example `fork`, `log_not_signed`, `nothing`.
+    pub finding: String,
+    /// Whether the account's own signatures prove it, so that nobody has to believe who kept the evidence.
+    pub signed: bool,
+    /// The account it is about, base32.
+    pub account_id: String,
+    /// When it was kept, in seconds since 1970, by the clock of who kept it.
+    pub seen_at: u64,
+    /// The entry of the account log it is about.
+    pub sequence: Option<u64>,
+    /// The device it is about, base32.
+    pub device_id: Option<String>,
+    /// The other account that was shown, base32.
+    pub shown_account_id: Option<String>,
+    /// For people.
+    pub message: String,
+}
+
+impl Finding {
+    /// Whether what was shown contradicts what was known.
+    #[must_use]
+    pub fn contradicts(&self) -> bool {
+        self.finding != engine::Finding::Nothing.name()
+    }
+}
+
+/// Checks a piece of evidence. No home, no clock and no network is asked.
+///
+/// ```
+/// use letterlock_client::{insight, view::FailureKind};
+///
+/// let failure = insight::verify_evidence(b"something else").unwrap_err();
+/// assert_eq!(failure.kind, FailureKind::Refused);
+/// ```
+///
+/// # Errors
+/// [`FailureKind::Refused`]: no evidence, or damaged.
+pub fn verify_evidence(bytes: &[u8]) -> Result<Finding, Failure> {
+    let evidence = Evidence::decode(bytes).map_err(refused)?;
+    let finding = evidence.verify().map_err(refused)?;
+    let (sequence, device, shown) = subjects(&finding);
+    Ok(Finding {
+        finding: finding.name().to_owned(),
+        signed: finding.is_signed(),
+        account_id: evidence.account.to_string(),
+        seen_at: evidence.at.as_secs(),
+        sequence,
+        device_id: device,
+        shown_account_id: shown,
+        message: message(&finding),
+    })
+}
+
+fn refused(error: EvidenceError) -> Failure {
+    let hint = match error {
+        EvidenceError::OtherFile => "name a file that `letterlock contact evidence --save` wrote",
+        EvidenceError::Newer => "install a newer version of letterlock",
+        EvidenceError::Pinned(_) => {
+            "no version of letterlock keeps such evidence; do not rely on it"
+        }
+        _ => "take another copy of the file",
+    };
+    failure(FailureKind::Refused, error.to_string(), Some(hint))
+}
+
+type Subjects = (Option<u64>, Option<String>, Option<String>);
+
+fn subjects(finding: &engine::Finding) -> Subjects {
+    use engine::Finding as F;
+    match finding {
+        F::Fork { sequence } | F::LogNotSigned { sequence, .. } => (Some(*sequence), None, None),
+        F::AgainstRules {
+            sequence, signer, ..
+        } => {
+            let device = match signer {
+                Signer::Device(device) => Some(device.to_string()),
+                _ => None,
+            };
+            (Some(*sequence), device, None)
+        }
+        F::OtherAccount { shown } => (None, None, Some(shown.to_string())),
+        F::RolledBack { shown, .. } => (Some(*shown), None, None),
+        F::PreKeysNotSigned { device }
+        | F::PreKeysExpired { device }
+        | F::NotVouchedFor { device } => (None, Some(device.to_string()), None),
+        F::RevokedDeviceWrote { device, sequence } => {
+            (Some(*sequence), Some(device.to_string()), None)
+        }
+        F::Withheld { told, .. } => (Some(*told), None, None),
+        _ => (None, None, None),
+    }
+}
+
+fn message(finding: &engine::Finding) -> String {
+    use engine::Finding as F;
+    match finding {
+        F::Fork { sequence } => format!(
+            "keys of this account signed two different histories from entry {sequence} on; devices that change \
+             the log at once may sign two entries, but an honest relay shows one of them alone"
+        ),
+        F::AgainstRules {
+            sequence,
+            signer,
+            revoked: true,
+            ..
+        } => format!(
+            "{} signed entry {sequence}, in a history that had revoked it",
+            who(signer)
+        ),
+        F::AgainstRules {
+            sequence,
+            signer,
+            error,
+            ..
+        } => format!(
+            "{} signed entry {sequence}, which it may not: {error}",
+            who(signer)
+        ),
+        F::OtherAccount { shown } => format!(
+            "the log of another account was shown, {shown}; names are not signed, so who showed it under this one \
+             is the word of who kept the evidence"
+        ),
+        F::RolledBack { shown, known } => format!(
+            "the log that was shown ends at entry {shown}, though entry {known} was known; whoever showed it held \
+             entries back"
+        ),
+        F::LogNotSigned { sequence, error } => format!(
+            "no key of this account signed entry {sequence} of the log that was shown ({error}); whoever showed it \
+             made it up, and it proves nothing against the account"
+        ),
+        F::NoLog => {
+            "what was shown is no account log; it proves nothing against the account".to_owned()
+        }
+        F::PreKeysNotSigned { device } => format!(
+            "device {device} did not sign the pre-keys that were shown as its own; whoever showed them made them \
+             up, and they prove nothing against the account"
+        ),
+        F::PreKeysExpired { device } => format!(
+            "device {device} did sign the pre-keys that were shown, but their time was over; whoever showed them \
+             held newer ones back, or the device was away for long"
+        ),
+        F::RevokedDeviceWrote { device, sequence } => format!(
+            "letters came of device {device}, which entry {sequence} had revoked; letters are not signed, so this \
+             is the word of who kept the evidence"
+        ),
+        F::NotVouchedFor { device } => format!(
+            "letters came of device {device}, and no other device of the account vouched for it any more"
+        ),
+        F::Withheld { told, known } => format!(
+            "a device of this account told of entry {told}, and nothing behind entry {known} was shown"
+        ),
+        _ => "what was shown goes with what was known; it proves nothing".to_owned(),
+    }
+}
+
+fn who(signer: &Signer) -> String {
+    match signer {
+        Signer::Root => "the root key".to_owned(),
+        Signer::Device(device) => format!("device {device}"),
+        Signer::Recovery(method) => format!("the recovery key of the {}", method.name()),
+        _ => "a key of the account".to_owned(),
+    }
+}
