@@ -53,8 +53,10 @@ pub struct BackupState {
     pub methods: Vec<Method>,
     /// When the relay last took it.
     pub at: Option<Timestamp>,
-    /// Whether everything of now is in it.
+    /// Whether everything of now is in it, as the relay has it.
     pub complete: bool,
+    /// Whether each of the methods opens the root key.
+    pub opens_root: bool,
     /// The newest version of its heads.
     pub version: u64,
 }
@@ -68,10 +70,12 @@ pub(crate) fn state(snapshot: &dyn Snapshot) -> Result<Option<BackupState>, Stor
     let changes = snapshot.get(Table::Meta, CHANGES.as_bytes())?;
     let changes = changes.and_then(|bytes| bytes.as_slice().try_into().ok());
     let changes = changes.map_or(0, u64::from_be_bytes);
+    let under_way = backup.storing || backup.methods.iter().any(|known| known.sending);
     Ok(Some(BackupState {
         methods: backup.methods.iter().map(|known| known.method).collect(),
         at: Some(backup.at).filter(|at| at.as_secs() > 0),
-        complete: backup.covered >= changes && backup.packing.is_none(),
+        complete: backup.covered >= changes && backup.packing.is_none() && !under_way,
+        opens_root: (backup.methods.iter()).all(|known| !known.sealed_root.is_empty()),
         version: newest(&backup),
     }))
 }
@@ -116,6 +120,7 @@ pub(crate) fn begin(
         storing: false,
         covered: 0,
         at: Timestamp::from_secs(0),
+        refused_at: Timestamp::from_secs(0),
         packed_at: Timestamp::from_secs(0),
         command,
     });
@@ -136,6 +141,7 @@ pub(crate) fn begin(
         sending: false,
     });
     backup.command = command;
+    backup.at = Timestamp::from_secs(0); // This method opens none yet.
     backup.packing = Some(archive::Cursor::default());
     backup.packed.clear();
     store(tx, &backup);
@@ -191,6 +197,7 @@ pub(crate) fn take_over(tx: &mut Transaction<'_>, log: &VerifiedLog) -> Result<(
         storing: false,
         covered: 0,
         at: Timestamp::from_secs(0),
+        refused_at: Timestamp::from_secs(0),
         packed_at: Timestamp::from_secs(0),
         command: crate::input::CommandId::default(),
     };
@@ -295,8 +302,9 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     let Some(backup) = load(tx)? else {
         return Ok(());
     };
-    let since = tx.now.since(backup.at);
-    if backup.at <= tx.now && since < limits::BACKUP_PAUSE_SECONDS && backup.packing.is_none() {
+    let now = tx.now;
+    let recent = |at| at <= now && now.since(at) < limits::BACKUP_PAUSE_SECONDS;
+    if recent(backup.refused_at) || (recent(backup.at) && backup.packing.is_none()) {
         return Ok(());
     }
     run(tx)
@@ -551,7 +559,7 @@ pub(crate) fn part_refused(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
         backup.storing = false;
         backup.packing = Some(archive::Cursor::default());
         backup.packed.clear();
-        backup.at = tx.now;
+        backup.refused_at = tx.now;
         let command = std::mem::take(&mut backup.command);
         store(tx, &backup);
         tx.outcome(command, CommandOutcome::Failed(EngineError::UploadFailed));
@@ -614,7 +622,7 @@ pub(crate) fn head_refused(
             command,
             CommandOutcome::Failed(EngineError::Refused { kind }),
         );
-        backup.at = tx.now; // Tried again after the pause.
+        backup.refused_at = tx.now; // Tried again after the pause.
         id = None;
     }
     store(tx, &backup);

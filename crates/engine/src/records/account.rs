@@ -28,6 +28,14 @@ pub struct OwnAccount {
     pub(crate) secrets: DeviceSecrets,
 }
 
+impl OwnAccount {
+    /// Whether the root key is on this device.
+    #[must_use]
+    pub fn has_root_key(&self) -> bool {
+        self.root.is_some()
+    }
+}
+
 impl Record for OwnAccount {
     const WHAT: &'static str = "own account";
 

@@ -37,6 +37,8 @@ pub(crate) struct Backup {
     pub(crate) covered: u64,
     /// When a head was last accepted.
     pub(crate) at: Timestamp,
+    /// When the relay last refused a head or a part.
+    pub(crate) refused_at: Timestamp,
     /// When the parts were packed.
     pub(crate) packed_at: Timestamp,
     /// Who waits for the first one.
@@ -65,6 +67,7 @@ impl Record for Backup {
         out.u8(u8::from(self.storing));
         out.u64(self.covered);
         out.u64(self.at.as_secs());
+        out.u64(self.refused_at.as_secs());
         out.u64(self.packed_at.as_secs());
         out.u64(self.command.0);
     }
@@ -90,6 +93,7 @@ impl Record for Backup {
             storing: input.u8()? == 1,
             covered: input.u64()?,
             at: Timestamp::from_secs(input.u64()?),
+            refused_at: Timestamp::from_secs(input.u64()?),
             packed_at: Timestamp::from_secs(input.u64()?),
             command: CommandId(input.u64()?),
         })
