@@ -101,6 +101,34 @@ pub enum Request {
         /// The root key.
         root: bool,
     },
+    /// Take the root key out of the recovery bundle and give the account a new one.
+    DeviceRotateRoot {
+        /// The recovery sheet.
+        sheet: view::HiddenText,
+    },
+    /// Draw a recovery sheet. It comes into force when it was retyped.
+    RecoverySheet {
+        /// The sheet in force, so that the new one opens the root key too.
+        old: Option<view::HiddenText>,
+    },
+    /// Tell what a person retyped of the sheet that was drawn; ends when the first backup is at the relay.
+    SheetRetyped {
+        /// The sheet.
+        sheet: view::HiddenText,
+        /// The sheet in force until then, as before.
+        old: Option<view::HiddenText>,
+    },
+    /// Become a device of the account that a sheet leads to.
+    RecoveryRestore {
+        /// The sheet.
+        sheet: view::HiddenText,
+        /// The relay's URL with its pin.
+        relay: String,
+        /// What this device is to be called.
+        name: Option<String>,
+    },
+    /// Tell what would happen today if each device, the sheet or the relay were lost.
+    RecoveryStatus,
     /// Call a device of the own account otherwise.
     DeviceRename {
         /// Its name or id.
@@ -178,6 +206,12 @@ pub enum Answer {
     PairingCode(view::PairingCode),
     /// A device of the own account.
     Device(view::Device),
+    /// A recovery sheet.
+    Sheet(view::Sheet),
+    /// What a restoration brought back.
+    Restored(view::Restored),
+    /// What would happen if something were lost.
+    Recovery(view::Recovery),
     /// A letter is deleted.
     Deleted(view::Deleted),
     /// A letter, sent or received.

@@ -276,6 +276,10 @@ fn admit(home: &Path, request: &Request) -> Result<(), Failure> {
         Request::DeviceAccept { secret, relay, .. } => {
             names::link_secret(secret, relay.as_deref()).map(drop)
         }
+        Request::RecoveryRestore { sheet, relay, .. } => {
+            RelayUrl::parse(relay)?;
+            names::sheet(sheet).map(drop)
+        }
         _ => Err(no_account()),
     }
 }

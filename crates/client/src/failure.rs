@@ -124,11 +124,15 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::LinkExpired
         | EngineError::LinkStopped
         | EngineError::DeviceRevoked
-        | EngineError::BadArchive => FailureKind::Refused,
+        | EngineError::BadArchive
+        | EngineError::BadBackup
+        | EngineError::RecoveryNotInForce
+        | EngineError::SheetDiffers => FailureKind::Refused,
         EngineError::UnknownName
         | EngineError::UnknownContact
         | EngineError::UnknownLetter
-        | EngineError::UnknownDevice => FailureKind::NotFound,
+        | EngineError::UnknownDevice
+        | EngineError::NoBackup => FailureKind::NotFound,
         _ => FailureKind::Failed,
     }
 }
@@ -177,7 +181,9 @@ fn hint_for_devices(error: &EngineError) -> Option<&'static str> {
         EngineError::LogRefuses { .. } | EngineError::NotSenior => {
             "see `letterlock device list`; use an admin device that is senior, or wait until this one is"
         }
-        EngineError::NoRootKey => "use the device on which the account was made",
+        EngineError::NoRootKey => {
+            "if there is a recovery sheet, add `--sheet -`; if not, use the device on which the account was made"
+        }
         EngineError::LinkUnderWay => "let it come to its end first",
         EngineError::NoLink => {
             "begin with `letterlock device link` on the device that has the account"
@@ -192,6 +198,20 @@ fn hint_for_devices(error: &EngineError) -> Option<&'static str> {
             "what is stored here can still be read; to come back, link a new home with `letterlock device accept`"
         }
         EngineError::UnknownDevice => "see `letterlock device list`",
+        error => return hint_for_recovery(error),
+    })
+}
+
+fn hint_for_recovery(error: &EngineError) -> Option<&'static str> {
+    Some(match error {
+        EngineError::NoBackup => {
+            "check the relay's address, and that this is the account's newest sheet"
+        }
+        EngineError::BadBackup => "the relay may be lying; ask its operator, and keep the sheet",
+        EngineError::RecoveryNotInForce => "take the account's newest sheet",
+        EngineError::SheetDiffers => {
+            "compare each group with the sheet, or draw a new one with `letterlock recovery sheet`"
+        }
         _ => return None,
     })
 }

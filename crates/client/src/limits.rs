@@ -56,3 +56,5 @@ pub(crate) const PART_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 pub(crate) const PART: Duration = Duration::from_secs(300);
 /// Longest head or error text of an HTTP answer in bytes.
 pub(crate) const HTTP_HEAD_BYTES: usize = 16 * 1024;
+/// How often the backup is brought up to date when the client closes: what comes while it is written is new again.
+pub(crate) const LAST_BACKUPS: u8 = 3;

@@ -6,6 +6,7 @@ use crate::render;
 use crate::view::{Device, DeviceState, Failure, FailureKind, HiddenText};
 use engine::records::Contact;
 use keys::link::{LinkCode, LinkCodeError, LinkSecret, WordsError};
+use keys::sheet::{SheetError, SheetSecret};
 use keys::{DeviceId, LetterId};
 
 /// Letters of an account id that are enough to mean it.
@@ -224,6 +225,30 @@ pub(crate) fn link_secret(
     }
     let (secret, relay) = code.into_parts();
     Ok((secret, RelayUrl::parse(&relay)?.canonical()))
+}
+
+/// Reads a recovery sheet.
+///
+/// # Errors
+/// It is none: which group cannot be right, and never how close the rest is.
+pub(crate) fn sheet(text: &HiddenText) -> Result<SheetSecret, Failure> {
+    SheetSecret::from_text(text.as_str()).map_err(|error| {
+        let hint = match error {
+            SheetError::Character { .. } => "compare that group with the paper",
+            SheetError::Checksum => "compare each of the 13 groups with the paper",
+            _ => "type all 13 groups of four characters",
+        };
+        let message = format!("the sheet cannot be read: {error}");
+        failure(FailureKind::Usage, message, Some(hint))
+    })
+}
+
+/// Reads a recovery sheet as somebody typed it, and writes it as it is printed.
+///
+/// # Errors
+/// It is none: which group cannot be right, and never how close the rest is.
+pub fn read_sheet(text: &HiddenText) -> Result<HiddenText, Failure> {
+    sheet(text).map(|sheet| HiddenText::from(sheet.to_text().to_string()))
 }
 
 fn not_words(error: &WordsError) -> Failure {

@@ -1,5 +1,9 @@
 //! What people see, as plain data. `--json` prints these field names; `docs/guide/json.md` lists them.
 
+mod recovery;
+
+pub use recovery::{Lost, Recovery, Restored, Sheet};
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -263,13 +267,13 @@ pub struct Letter {
 /// How far a transfer is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Progress {
-    /// `upload`, `download`, or `link`.
+    /// `upload`, `download`, `link`, `backup`, or `restore`.
     pub what: String,
-    /// The file's name; of a link, `history`.
+    /// The file's name; of the last three, `history`.
     pub name: String,
-    /// Bytes done; of a link, parts.
+    /// Bytes done; of history, parts.
     pub done: u64,
-    /// Bytes, or parts, in all; of a link 0 where that is not known yet.
+    /// Bytes, or parts, in all; of history 0 where that is not known yet.
     pub total: u64,
 }
 

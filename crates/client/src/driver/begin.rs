@@ -121,7 +121,8 @@ impl Loop {
             Request::DeviceRotate { root } => self.device_rotate(answers, root),
             Request::DeviceRename { device, name } => self.device_rename(answers, &device, &name),
             Request::Delete { letters } => self.delete(answers, &letters),
-            _ => self.device_list().map(Some),
+            Request::DeviceList => self.device_list().map(Some),
+            request => self.begin_for_recovery(answers, request),
         }
     }
 
@@ -136,6 +137,7 @@ impl Loop {
                 | Request::SafetyNumber { .. }
                 | Request::ContactEvidence { .. }
                 | Request::DeviceList
+                | Request::RecoveryStatus
                 | Request::Read { .. }
                 | Request::Search { .. }
         );

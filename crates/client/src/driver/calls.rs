@@ -2,6 +2,7 @@
 
 use super::Loop;
 use super::link::{Knock, Linking};
+use super::recovery::{Making, Restoring};
 use super::settle::Settling;
 use crate::api::Answer;
 use crate::failure::{failure, unreachable};
@@ -29,6 +30,10 @@ pub(super) enum Kind {
     Knock(Box<Knock>),
     /// A link under way.
     Link(Linking),
+    /// A recovery sheet, or what it unlocks.
+    Sheet(Making),
+    /// A restoration by a sheet.
+    Restore(Box<Restoring>),
     /// A letter on its way.
     Send(Sending),
     /// Letters to come.
@@ -191,13 +196,19 @@ impl Loop {
                 self.show_about(call, About::Contact(contact));
             }
             CommandOutcome::LetterQueued(letter) => self.letter_left(&letter),
-            CommandOutcome::Failed(error) => self.fail(call, error.into()),
+            CommandOutcome::Failed(error) => {
+                let failure = self.recovery_failure(call, error);
+                self.fail(call, failure);
+            }
             _ => self.finish(call, vec![Answer::Done]),
         }
     }
 
     /// A command that says no more than that: what it changed is shown.
     fn command_done(&mut self, call: u64) {
+        if self.sheet_goes_on(call) {
+            return;
+        }
         let about = self.calls.open.get(&call).and_then(|pending| pending.about);
         match about {
             Some(about) => self.show_about(call, about),
@@ -334,6 +345,7 @@ impl Loop {
                 self.left_to_the_outbox(call, &letter, wait);
             }
             Kind::Receive(_) => self.heard_enough(call),
+            Kind::Sheet(_) | Kind::Restore(_) => self.recovery_too_late(call),
             Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
                 let failure = relay.and_then(|relay| self.relays.failure(&relay));

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 impl Loop {
     /// All devices that the account has or had, in the order in which they came or went.
-    fn devices(&self) -> Result<Vec<(DeviceId, Device)>, Failure> {
+    pub(super) fn devices(&self) -> Result<Vec<(DeviceId, Device)>, Failure> {
         let (own, log) = self.own()?;
         let names = self.engine.device_names(&self.store)?;
         let called = |id: &DeviceId| match names.iter().find(|(named, _)| named == id) {

@@ -70,6 +70,11 @@ impl Files {
         }
     }
 
+    /// Whether parts of archives are under way.
+    pub(super) fn moves_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
     fn events(&self) -> mpsc::Sender<FileEvent> {
         let (events, mut heard) = mpsc::channel(limits::ANSWERS);
         let inbox = self.inbox.clone();
@@ -243,7 +248,10 @@ impl Loop {
                 }
                 self.take(Input::UploadFailed { blob });
             }
-            FileEvent::PartStored { blob } => self.part_ended(&blob, Input::PartStored { blob }),
+            FileEvent::PartStored { blob } => {
+                self.part_ended(&blob, Input::PartStored { blob });
+                self.backup_progress();
+            }
             FileEvent::PartFetched { blob, sealed } => {
                 self.part_ended(&blob, Input::PartFetched { blob, sealed });
             }

@@ -239,6 +239,7 @@ impl Loop {
             Some(Kind::Link(linking)) if !linking.offers => {
                 self.settle_call(call, Settling::Joined(device));
             }
+            Some(Kind::Restore(_)) => self.restored(call),
             _ => match self.device(&device) {
                 Ok(device) => self.finish(call, vec![Answer::Device(device), Answer::Done]),
                 Err(failure) => self.fail(call, failure),

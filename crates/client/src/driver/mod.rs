@@ -18,6 +18,8 @@ mod files;
 mod link;
 mod notices;
 mod receive;
+mod recovery;
+mod recovery_status;
 mod relays;
 mod settle;
 mod show;
@@ -71,6 +73,24 @@ pub(crate) enum Left {
     Nothing,
     /// Nothing, since a link came to nothing.
     Abandoned,
+}
+
+/// The wish to close.
+struct Closing {
+    since: Instant,
+    done: oneshot::Sender<Closed>,
+    /// How often the backup may still be brought up to date.
+    backups: u8,
+}
+
+impl Closing {
+    fn new(done: oneshot::Sender<Closed>) -> Self {
+        Self {
+            since: os::instant(),
+            done,
+            backups: limits::LAST_BACKUPS,
+        }
+    }
 }
 
 /// The driver of one open profile.
@@ -184,7 +204,7 @@ impl Loop {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
         self.started();
-        let mut closing: Option<(Instant, oneshot::Sender<Closed>)> = None;
+        let mut closing: Option<Closing> = None;
         while let Some(message) = messages.blocking_recv() {
             match message {
                 Message::Call(call) => self.begin(call),
@@ -194,20 +214,35 @@ impl Loop {
                 Message::Alarm => {}
                 Message::Close(done) => {
                     self.alarm(limits::CLOSE);
-                    closing = Some((os::instant(), done));
+                    closing = Some(Closing::new(done));
                 }
             }
             self.serve_readers();
             self.settle();
             self.look_at_deadlines();
-            if let Some((since, done)) = closing.take() {
-                if self.relays.idle() || since.elapsed() >= limits::CLOSE {
-                    self.end(done);
+            if let Some(mut wish) = closing.take() {
+                if self.may_close(&mut wish) {
+                    self.end(wish.done);
                     return;
                 }
-                closing = Some((since, done));
+                closing = Some(wish);
             }
         }
+    }
+
+    /// Whether everything that may still be answered is, and the backup has what is new.
+    fn may_close(&mut self, wish: &mut Closing) -> bool {
+        if wish.since.elapsed() >= limits::CLOSE {
+            return true;
+        }
+        while self.relays.idle() && !self.files.moves_parts() {
+            let Some(left) = wish.backups.checked_sub(1) else {
+                return true;
+            };
+            wish.backups = left;
+            self.last_backup();
+        }
+        false
     }
 
     /// Closes the profile before anybody hears of it.
@@ -306,10 +341,17 @@ impl Loop {
             Event::LettersRead { letters } => self.unread.shown_elsewhere(&letters),
             Event::LinkReady => self.link_ready(),
             Event::PairingCode { code } => self.pairing(code),
-            Event::LinkProgress { done, total } => self.link_progress(done, total),
+            Event::LinkProgress { done, total } => {
+                self.link_progress(done, total);
+                self.restore_progress(done, total);
+            }
+            Event::Restored { at } => self.restored_from(at),
             Event::LinkEnded { .. } => self.link_ended(),
             Event::DeviceRevoked => self.revoked = true,
-            event => self.notice(&event),
+            event => {
+                self.history_missing(&event);
+                self.notice(&event);
+            }
         }
     }
 

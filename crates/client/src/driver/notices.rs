@@ -91,6 +91,24 @@ impl Loop {
                     self.whose(account)
                 ),
             ),
+            event => return self.words_of_recovery(event),
+        })
+    }
+
+    fn words_of_recovery(&self, event: &Event) -> Option<(&'static str, String)> {
+        Some(match event {
+            Event::HistoryMissing => (
+                "history_missing",
+                "the relay does not show a part of the history; the rest is taken".to_owned(),
+            ),
+            Event::BackupRolledBack { contact } => (
+                "backup_rolled_back",
+                format!(
+                    "{} saw a newer backup than the one this home was restored from: the relay showed an old one, and \
+                     what came after it is missing",
+                    self.name_of(contact)
+                ),
+            ),
             _ => return None,
         })
     }

@@ -238,6 +238,7 @@ impl Loop {
     fn up(&mut self, relay: String, welcome: Box<wire::Welcome>) {
         self.announce(&relay);
         self.knock(&relay);
+        self.restore_at(&relay);
         let Some(known) = self.relays.open.get_mut(&relay) else {
             return;
         };
@@ -369,6 +370,7 @@ impl Loop {
             Kind::Command | Kind::Announce(_) | Kind::Knock(_) => true,
             Kind::Settle(Settling::Told(_)) => true,
             Kind::Link(linking) => linking.needs_relay(),
+            Kind::Sheet(_) | Kind::Restore(_) => true,
             Kind::Receive(receiving) => !receiving.follow && receiving.patience.is_none(),
             Kind::Settle(_) | Kind::Send(_) => false,
         };

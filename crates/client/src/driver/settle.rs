@@ -4,7 +4,7 @@ use super::Loop;
 use super::calls::{Kind, Pending};
 use crate::api::Answer;
 use crate::limits;
-use crate::view::{Failure, Notice};
+use crate::view::{Failure, Notice, Restored};
 use keys::DeviceId;
 use tokio::sync::mpsc;
 
@@ -14,6 +14,8 @@ pub(super) enum Settling {
     Account,
     /// The account, and this device of it.
     Joined(DeviceId),
+    /// The account, and what came back of it.
+    Restored(Restored),
     /// This, whatever became of the rest: the other devices learn it sooner or later.
     Told(Vec<Answer>),
 }
@@ -70,6 +72,13 @@ impl Loop {
             Settling::Joined(device) => {
                 let device = *device;
                 self.joined(&device)
+            }
+            Settling::Restored(restored) => {
+                let restored = restored.clone();
+                self.account_show().map(|mut answers| {
+                    answers.push(Answer::Restored(restored));
+                    answers
+                })
             }
             Settling::Told(answers) => {
                 let mut last = std::mem::take(answers);
