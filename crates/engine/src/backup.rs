@@ -27,7 +27,7 @@ use keys::hpke::EnvelopePublic;
 use keys::{AccountId, LetterId, Timestamp, label};
 use zeroize::Zeroizing;
 
-const BACKUP: &[u8] = b"backup";
+pub(crate) const BACKUP: &[u8] = b"backup";
 /// A contact or letter changed since the parts were packed: kind, id.
 const MARK: &[u8] = b"backup-mark/";
 const CONTACT: u8 = 1;
@@ -151,7 +151,7 @@ pub(crate) fn begin(
 }
 
 /// Who writes backups, and with what: for the day on which that device is gone.
-const STANDBY: &[u8] = b"backup-standby";
+pub(crate) const STANDBY: &[u8] = b"backup-standby";
 
 /// Tells the other devices how to write backups in place of this one.
 pub(crate) fn tell_standby(tx: &mut Transaction<'_>) -> Result<(), EngineError> {

@@ -5,6 +5,7 @@ use crate::archive;
 use crate::backup::{self, BackupState};
 use crate::certificates;
 use crate::contacts;
+use crate::custody::{self, Holder, Item};
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
@@ -156,6 +157,18 @@ impl Engine {
             .get(Table::Part, blob.as_bytes())?
             .map(|bytes| Part::decode(&bytes))
             .transpose()
+    }
+
+    /// Lists every key that can open an item, and where it lives; nothing where this profile does not have it.
+    ///
+    /// # Errors
+    /// The store failed, or there is no account.
+    pub fn custody(
+        &self,
+        snapshot: &dyn Snapshot,
+        item: &Item,
+    ) -> Result<Option<Vec<Holder>>, EngineError> {
+        custody::of(snapshot, item)
     }
 
     /// Reads a contact.

@@ -14,6 +14,7 @@ mod backup;
 mod certificates;
 mod contacts;
 mod content;
+mod custody;
 mod devices;
 mod dispatch;
 mod envelope;
@@ -54,6 +55,7 @@ mod uploads;
 mod waiting;
 
 pub use backup::BackupState;
+pub use custody::{HeldKey, Holder, HolderKind, Item, Place, Remark};
 pub use dispatch::Engine;
 pub use error::{EngineError, StoreError};
 pub use event::{CommandOutcome, Event};

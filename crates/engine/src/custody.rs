@@ -1,0 +1,629 @@
+//! Custody: every key that can open something, and where it lives, as far as this profile and the account logs say
+//! (docs/spec/custody.md).
+//!
+//! A relay is never among the holders: no key that opens anything ever leaves the devices but sealed to other devices,
+//! to a recovery sheet or to guardians.
+
+use crate::account;
+use crate::backup;
+use crate::contacts;
+use crate::error::{EngineError, StoreError};
+use crate::limits;
+use crate::records::{
+    Backup, Contact, Delivery, DeliveryState, Direction, Letter, LetterState, OwnAccount,
+    Record as _,
+};
+use crate::store::{Snapshot, Table};
+use keys::account_log::{DeviceRecord, Method, VerifiedLog};
+use keys::{AccountId, BlobId, DeviceId, LetterId, Timestamp};
+
+/// How long a relay keeps a blob, in seconds.
+const BLOB_KEPT_SECONDS: u64 = 30 * 24 * 3600;
+
+/// Something that keys open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item {
+    /// The own account: who can act for it.
+    Account,
+    /// A contact's account: who can act for it.
+    Contact(AccountId),
+    /// All letters with a contact.
+    Conversation(AccountId),
+    /// A letter.
+    Letter(LetterId),
+    /// A file of a letter.
+    Enclosure(LetterId, BlobId),
+}
+
+/// Who holds a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum HolderKind {
+    /// A device of the own account.
+    OwnDevice,
+    /// A device of a contact.
+    ContactDevice,
+    /// Whoever has the paper.
+    Sheet,
+    /// So many guardians together.
+    Guardians,
+    /// Whoever has the root key, where that is not known here.
+    Root,
+}
+
+/// Which key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum HeldKey {
+    /// The key of an encrypted profile in which the thing itself stands.
+    Profile,
+    /// The message key that a session will give for the sealed body, once; and the envelope or route key around it.
+    Message,
+    /// The key of the file, which stands in the letter; it takes the blob, which the relay hands out to who shows the
+    /// token that stands there too.
+    Enclosure,
+    /// The keys of the parts of the backup.
+    BackupParts,
+    /// The recovery key, which opens the head of the backup and so the keys of its parts.
+    Recovery,
+    /// Signs for a device.
+    Signing,
+    /// Begins sessions for a device.
+    Identity,
+    /// Opens first letters for a device.
+    Envelope,
+    /// The root key of the account.
+    Root,
+    /// Replaces the head of the backup, and opens nothing.
+    BackupHead,
+}
+
+/// Where a key lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Place {
+    /// In the encrypted profile of that device.
+    Profile,
+    /// On paper.
+    Paper,
+    /// In shares with contacts, each behind the relay's lock.
+    Shares,
+    /// In the backup, sealed to the recovery key.
+    Backup,
+    /// Not known here.
+    Unknown,
+}
+
+/// What else is to be known of a holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Remark {
+    /// The sealed body is on its way; the key is used once and then gone.
+    UnderWay,
+    /// The device joined later and may have got it with the history.
+    History,
+    /// The device was revoked; it keeps what it had.
+    Revoked,
+    /// The backup may not hold it yet, or not any more.
+    BackupBehind,
+    /// An admin device that is senior: adds and revokes devices.
+    Senior,
+    /// An admin device that is too young to add devices or revoke older ones.
+    Young,
+    /// No admin device: may revoke itself alone.
+    Plain,
+}
+
+/// One key that opens an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Who.
+    pub kind: HolderKind,
+    /// Of which account.
+    pub account: AccountId,
+    /// Which device.
+    pub device: Option<DeviceId>,
+    /// Which key.
+    pub key: HeldKey,
+    /// Where it lives.
+    pub place: Place,
+    /// False: it may be there; what this profile knows does not decide it.
+    pub certain: bool,
+    /// Since when the holder is one.
+    pub since: Option<Timestamp>,
+    /// Until when the key opens anything.
+    pub until: Option<Timestamp>,
+    /// How many of how many guardians it takes.
+    pub need: Option<(u8, u8)>,
+    /// How long the guardians' lock takes to open, in seconds.
+    pub delay_seconds: u64,
+    /// What else.
+    pub remark: Option<Remark>,
+}
+
+/// Lists every key that can open an item; nothing where this profile does not have the item.
+pub(crate) fn of(snapshot: &dyn Snapshot, item: &Item) -> Result<Option<Vec<Holder>>, EngineError> {
+    let view = View::new(snapshot)?;
+    Ok(match item {
+        Item::Account => Some(view.own_account()),
+        Item::Contact(id) => match contact(snapshot, id)? {
+            Some(contact) => Some(view.contact_account(&contact)?),
+            None => None,
+        },
+        Item::Conversation(id) => match contact(snapshot, id)? {
+            Some(contact) => Some(view.conversation(snapshot, &contact)?),
+            None => None,
+        },
+        Item::Letter(id) => match letter(snapshot, id)? {
+            Some(letter) => Some(view.letter_of(snapshot, &letter)?),
+            None => None,
+        },
+        Item::Enclosure(id, blob) => {
+            let letter = letter(snapshot, id)?;
+            let there = |letter: &Letter| letter.enclosures.iter().any(|file| file.blob == *blob);
+            match letter.filter(there) {
+                Some(letter) => Some(view.enclosure(snapshot, &letter)?),
+                None => None,
+            }
+        }
+    })
+}
+
+fn contact(snapshot: &dyn Snapshot, id: &AccountId) -> Result<Option<Contact>, StoreError> {
+    let row = snapshot.get(Table::Contact, id.as_bytes())?;
+    row.map(|row| Contact::decode(&row)).transpose()
+}
+
+fn letter(snapshot: &dyn Snapshot, id: &LetterId) -> Result<Option<Letter>, StoreError> {
+    let row = snapshot.get(Table::Letter, id.as_bytes())?;
+    let letter = row.map(|row| Letter::decode(&row)).transpose()?;
+    Ok(letter.filter(|letter| letter.direction != Direction::Errand))
+}
+
+/// What is looked at.
+struct View {
+    own: OwnAccount,
+    log: VerifiedLog,
+    /// The backup, where this device writes it.
+    backup: Option<Backup>,
+    /// Whether this device could go on with the backup.
+    standby: bool,
+    /// Methods whose backup holds everything of now.
+    complete: Vec<Method>,
+}
+
+impl View {
+    fn new(snapshot: &dyn Snapshot) -> Result<Self, EngineError> {
+        let own = account::read(snapshot)?.ok_or(EngineError::NoAccount)?;
+        let log = account::log_of(&own)?;
+        let row = snapshot.get(Table::Meta, backup::BACKUP)?;
+        let state = backup::state(snapshot)?;
+        let state = state.filter(|state| state.complete && state.at.is_some());
+        Ok(Self {
+            own,
+            log,
+            backup: row.map(|row| Backup::decode(&row)).transpose()?,
+            standby: snapshot.get(Table::Meta, backup::STANDBY)?.is_some(),
+            complete: state.map(|state| state.methods).unwrap_or_default(),
+        })
+    }
+
+    fn holder(&self, kind: HolderKind, account: AccountId, key: HeldKey) -> Holder {
+        Holder {
+            kind,
+            account,
+            device: None,
+            key,
+            place: Place::Profile,
+            certain: true,
+            since: None,
+            until: None,
+            need: None,
+            delay_seconds: 0,
+            remark: None,
+        }
+    }
+
+    fn own_device(&self, device: &DeviceRecord, key: HeldKey) -> Holder {
+        Holder {
+            device: Some(*device.id()),
+            since: Some(device.added()),
+            ..self.holder(HolderKind::OwnDevice, self.own.id, key)
+        }
+    }
+
+    /// A way back of an account, if it is set.
+    fn way_back(&self, log: &VerifiedLog, method: Method, key: HeldKey) -> Option<Holder> {
+        let record = log.recovery(method)?;
+        let mut entries = log.entries().iter().rev();
+        let set = entries.find(|entry| entry.method == Some(method));
+        let terms = record.terms();
+        let count = u8::try_from(terms.commitments.len()).unwrap_or(u8::MAX);
+        let (kind, place, need) = match method {
+            Method::Sheet => (HolderKind::Sheet, Place::Paper, None),
+            Method::Guardians => (
+                HolderKind::Guardians,
+                Place::Shares,
+                Some((terms.need, count)),
+            ),
+        };
+        Some(Holder {
+            place,
+            need,
+            delay_seconds: terms.delay_seconds,
+            since: set.map(|entry| entry.at),
+            ..self.holder(kind, *log.account_id(), key)
+        })
+    }
+
+    /// Who opens the own backup.
+    fn backup_of_letter(&self) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        for method in Method::ALL {
+            let way = self.way_back(&self.log, method, HeldKey::Recovery);
+            holders.extend(way.map(|holder| self.behind(holder, method)));
+        }
+        let parts = self.backup.as_ref();
+        let parts = parts.filter(|backup| !backup.parts.is_empty() || !backup.packed.is_empty());
+        let this = self.log.device(&self.own.device);
+        if let (Some(_), Some(device)) = (parts, this) {
+            // It packed them; what is in the head alone it cannot open again.
+            holders.push(Holder {
+                certain: false,
+                ..self.own_device(device, HeldKey::BackupParts)
+            });
+        }
+        holders
+    }
+
+    fn behind(&self, holder: Holder, method: Method) -> Holder {
+        if self.complete.contains(&method) {
+            return holder;
+        }
+        Holder {
+            certain: false,
+            remark: Some(Remark::BackupBehind),
+            ..holder
+        }
+    }
+
+    /// Who opens the backup of a contact, which we cannot see.
+    fn backup_of_contact(&self, log: &VerifiedLog) -> Vec<Holder> {
+        let ways = Method::ALL.into_iter();
+        let ways = ways.filter_map(|method| self.way_back(log, method, HeldKey::Recovery));
+        ways.map(|holder| Holder {
+            certain: false,
+            remark: Some(Remark::BackupBehind),
+            ..holder
+        })
+        .collect()
+    }
+
+    fn letter_of(
+        &self,
+        snapshot: &dyn Snapshot,
+        letter: &Letter,
+    ) -> Result<Vec<Holder>, EngineError> {
+        let theirs = match contact(snapshot, &letter.contact)? {
+            Some(contact) => Some(contacts::log_of(&contact)?),
+            None => None,
+        };
+        Ok(self.letter(letter, theirs.as_ref()))
+    }
+
+    fn letter(&self, letter: &Letter, theirs: Option<&VerifiedLog>) -> Vec<Holder> {
+        let mut holders = self.own_devices(letter);
+        if letter.state != LetterState::Uploading {
+            holders.extend(
+                theirs
+                    .into_iter()
+                    .flat_map(|log| devices_of(self, letter, log)),
+            );
+        }
+        holders.extend(self.backup_of_letter());
+        // A letter that went nowhere is in nobody else's backup.
+        let left = letter.direction == Direction::Received
+            || holders
+                .iter()
+                .any(|holder| holder.kind == HolderKind::ContactDevice);
+        if left && let Some(log) = theirs {
+            holders.extend(self.backup_of_contact(log));
+        }
+        holders
+    }
+
+    fn own_devices(&self, letter: &Letter) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        for device in self.log.devices() {
+            let holder = self.own_device(device, HeldKey::Profile);
+            if *device.id() == self.own.device {
+                holders.push(holder);
+                continue;
+            }
+            let delivery = delivery_to(letter, device.id(), true);
+            let sent_here = letter.deliveries.iter().any(|delivery| !delivery.own);
+            let addressed = device.added() <= letter.sent_at
+                && !(letter.direction == Direction::Sent && sent_here);
+            holders.extend(match delivery {
+                Some(delivery) => delivered(holder, delivery),
+                None if addressed => Some(holder),
+                None => Some(with_history(holder)),
+            });
+        }
+        for gone in self.log.revoked() {
+            let holder = self.own_device(&gone.record, HeldKey::Profile);
+            let delivery = delivery_to(letter, gone.record.id(), true);
+            holders.extend(was_there(holder, delivery, letter, gone.at));
+        }
+        holders
+    }
+
+    fn enclosure(
+        &self,
+        snapshot: &dyn Snapshot,
+        letter: &Letter,
+    ) -> Result<Vec<Holder>, EngineError> {
+        let until = letter.sent_at.saturating_add(BLOB_KEPT_SECONDS);
+        let holders = self.letter_of(snapshot, letter)?.into_iter();
+        let file = |holder: Holder| Holder {
+            // Whoever opens the letter has the key; elsewhere it stands only under another one.
+            key: match holder.key {
+                HeldKey::Profile => HeldKey::Enclosure,
+                key => key,
+            },
+            until: Some(until),
+            ..holder
+        };
+        Ok(holders.map(file).collect())
+    }
+
+    fn conversation(
+        &self,
+        snapshot: &dyn Snapshot,
+        contact: &Contact,
+    ) -> Result<Vec<Holder>, EngineError> {
+        let log = contacts::log_of(contact)?;
+        let mut holders: Vec<Holder> = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = snapshot.scan(
+                Table::Conversation,
+                contact.id.as_bytes(),
+                after.as_deref(),
+                limits::PAGE,
+            )?;
+            let Some((last, _)) = rows.last() else {
+                break;
+            };
+            after = Some(last.clone());
+            for (_, id) in &rows {
+                let id = LetterId::from_slice(id).ok_or(StoreError::Damaged {
+                    what: "conversation",
+                })?;
+                if let Some(letter) = letter(snapshot, &id)? {
+                    let of_letter = self.letter(&letter, Some(&log));
+                    of_letter
+                        .into_iter()
+                        .for_each(|holder| merge(&mut holders, holder));
+                }
+            }
+        }
+        if holders.is_empty() {
+            holders = self.own_devices_alone();
+        }
+        Ok(holders)
+    }
+
+    /// Who will have the next letter at once: an empty conversation.
+    fn own_devices_alone(&self) -> Vec<Holder> {
+        let devices = self.log.devices().iter();
+        devices
+            .map(|device| self.own_device(device, HeldKey::Profile))
+            .collect()
+    }
+
+    fn own_account(&self) -> Vec<Holder> {
+        let mut holders = self.root();
+        for device in self.log.devices() {
+            holders.extend(device_keys(
+                self.own_device(device, HeldKey::Signing),
+                (device, &self.log),
+            ));
+            let this = *device.id() == self.own.device;
+            let here = self.backup.is_some() || self.standby;
+            let several = self.log.devices().len() > 1;
+            if Method::ALL
+                .iter()
+                .any(|method| self.log.recovery(*method).is_some())
+                && (if this { here } else { several })
+            {
+                holders.push(Holder {
+                    certain: this,
+                    ..self.own_device(device, HeldKey::BackupHead)
+                });
+            }
+        }
+        let ways = Method::ALL.into_iter();
+        holders
+            .extend(ways.filter_map(|method| self.way_back(&self.log, method, HeldKey::Recovery)));
+        holders
+    }
+
+    /// Where the root key is.
+    fn root(&self) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        let this = self.log.device(&self.own.device);
+        if let (Some(_), Some(device)) = (&self.own.root, this) {
+            holders.push(self.own_device(device, HeldKey::Root));
+        }
+        let methods = self.backup.iter().flat_map(|backup| &backup.methods);
+        let sealed: Vec<Method> = methods
+            .filter(|method| !method.sealed_root.is_empty() && method.version > 0)
+            .map(|method| method.method)
+            .collect();
+        for method in Method::ALL {
+            let Some(way) = self.way_back(&self.log, method, HeldKey::Root) else {
+                continue;
+            };
+            if self.backup.is_none() || sealed.contains(&method) {
+                holders.push(Holder {
+                    place: Place::Backup,
+                    certain: sealed.contains(&method),
+                    ..way
+                });
+            }
+        }
+        if holders.iter().all(|holder| !holder.certain) {
+            holders.push(Holder {
+                place: Place::Unknown,
+                certain: false,
+                ..self.holder(HolderKind::Root, self.own.id, HeldKey::Root)
+            });
+        }
+        holders
+    }
+
+    fn contact_account(&self, contact: &Contact) -> Result<Vec<Holder>, EngineError> {
+        let log = contacts::log_of(contact)?;
+        let mut holders = vec![Holder {
+            place: Place::Unknown,
+            ..self.holder(HolderKind::Root, contact.id, HeldKey::Root)
+        }];
+        for device in log.devices() {
+            let holder = contact_device(self, &log, device, HeldKey::Signing);
+            holders.extend(device_keys(holder, (device, &log)));
+        }
+        let ways = Method::ALL.into_iter();
+        holders.extend(ways.filter_map(|method| self.way_back(&log, method, HeldKey::Recovery)));
+        Ok(holders)
+    }
+}
+
+/// The long-lived keys of a device in force.
+fn device_keys(holder: Holder, (device, log): (&DeviceRecord, &VerifiedLog)) -> [Holder; 3] {
+    // A device that was senior at the newest entry stays so; others become so by time alone.
+    let senior = log.is_senior(
+        device.id(),
+        log.entries()
+            .last()
+            .map_or_else(|| device.added(), |entry| entry.at),
+    );
+    let remark = match (device.is_admin(), senior) {
+        (false, _) => Remark::Plain,
+        (true, true) => Remark::Senior,
+        (true, false) => Remark::Young,
+    };
+    let with = |key, remark| Holder {
+        key,
+        remark,
+        ..holder
+    };
+    [
+        with(HeldKey::Signing, Some(remark)),
+        with(HeldKey::Identity, None),
+        with(HeldKey::Envelope, None),
+    ]
+}
+
+fn contact_device(view: &View, log: &VerifiedLog, device: &DeviceRecord, key: HeldKey) -> Holder {
+    Holder {
+        device: Some(*device.id()),
+        since: Some(device.added()),
+        ..view.holder(HolderKind::ContactDevice, *log.account_id(), key)
+    }
+}
+
+/// Devices of the contact that have a letter, or can open what lies at the relay for them.
+fn devices_of(view: &View, letter: &Letter, log: &VerifiedLog) -> Vec<Holder> {
+    let mut holders = Vec::new();
+    let sent = letter.direction == Direction::Sent;
+    // Who sent it from another device of ours saw to its delivery.
+    let known = letter.deliveries.iter().any(|delivery| !delivery.own);
+    for device in log.devices() {
+        let holder = contact_device(view, log, device, HeldKey::Profile);
+        let there = device.added() <= letter.sent_at;
+        holders.extend(match delivery_to(letter, device.id(), false) {
+            Some(delivery) => delivered(holder, delivery),
+            None if sent && !known && there => Some(Holder {
+                certain: false,
+                ..holder
+            }),
+            None if !sent && there => Some(holder),
+            None => Some(with_history(holder)),
+        });
+    }
+    for gone in log.revoked() {
+        let holder = contact_device(view, log, &gone.record, HeldKey::Profile);
+        let delivery = delivery_to(letter, gone.record.id(), false);
+        holders.extend(was_there(holder, delivery, letter, gone.at));
+    }
+    let reached = |holder: &Holder| holder.certain || holder.remark != Some(Remark::History);
+    // What reached no device, none of them can have handed on.
+    if sent && known && !holders.iter().any(reached) {
+        holders.clear();
+    }
+    holders
+}
+
+fn delivery_to<'a>(letter: &'a Letter, device: &DeviceId, own: bool) -> Option<&'a Delivery> {
+    let mut deliveries = letter.deliveries.iter();
+    deliveries.find(|delivery| delivery.device == *device && delivery.own == own)
+}
+
+/// What a device has of a letter that was sealed for it here.
+fn delivered(holder: Holder, delivery: &Delivery) -> Option<Holder> {
+    match delivery.state {
+        DeliveryState::Delivered => Some(holder),
+        DeliveryState::Sealed | DeliveryState::Accepted => Some(Holder {
+            key: HeldKey::Message,
+            remark: Some(Remark::UnderWay),
+            ..holder
+        }),
+        // Nothing was sealed for it.
+        DeliveryState::Waiting | DeliveryState::Failed => None,
+    }
+}
+
+/// A device that joined after a letter.
+fn with_history(holder: Holder) -> Holder {
+    Holder {
+        certain: false,
+        remark: Some(Remark::History),
+        ..holder
+    }
+}
+
+/// A device that was revoked after a letter was written.
+fn was_there(
+    holder: Holder,
+    delivery: Option<&Delivery>,
+    letter: &Letter,
+    revoked: Timestamp,
+) -> Option<Holder> {
+    let delivered = delivery.is_some_and(|delivery| delivery.state == DeliveryState::Delivered);
+    // Logs know the hour alone.
+    let end = revoked.saturating_add(3600);
+    let there = holder.since.is_some_and(|since| since <= letter.sent_at) && letter.sent_at <= end;
+    (delivered || there).then_some(Holder {
+        certain: delivered,
+        remark: Some(Remark::Revoked),
+        ..holder
+    })
+}
+
+/// Adds a holder to those of other letters: what is certain for one letter is certain.
+fn merge(holders: &mut Vec<Holder>, holder: Holder) {
+    let same = |other: &&mut Holder| {
+        other.kind == holder.kind
+            && other.account == holder.account
+            && other.device == holder.device
+            && other.key == holder.key
+    };
+    match holders.iter_mut().find(same) {
+        Some(other) if holder.certain && !other.certain => *other = holder,
+        Some(_) => {}
+        None => holders.push(holder),
+    }
+}
