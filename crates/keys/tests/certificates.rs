@@ -15,7 +15,7 @@ use letterlock_keys::account_log::{
 };
 use letterlock_keys::codec::{DecodeError, Writer};
 use letterlock_keys::{DeviceId, Label, Timestamp, label};
-use people::{BORN, DAY, HOUR, Person, device, later, recovery, renewed};
+use people::{BORN, DAY, HOUR, Person, device, later, recovery, renewed, root};
 
 /// A certificate as docs/spec/account-log.md, section 8, writes it.
 struct Form {
@@ -227,6 +227,17 @@ fn a_certificate_shows_a_fork() {
     let mut form = Form::of(&ours, &person.first, &laptop, WEEK);
     form.device_list[0] ^= 1;
     assert_eq!(error(&form.sign(&person.first), &ours, later(WEEK)), forked);
+    // Another entry with the same devices.
+    let rotate = |seed| {
+        let log = person
+            .log
+            .rotate_root(&person.root, &root(seed), later(DAY));
+        log.unwrap()
+    };
+    let (same, devices) = (rotate(6), rotate(7));
+    let other =
+        Certificate::issue(&devices, &person.first, laptop.device_id(), later(WEEK)).unwrap();
+    assert_eq!(error(other.bytes(), &same, later(WEEK)), forked);
     // Nobody cries fork who did not sign it.
     let mut cry = certificate.bytes().to_vec();
     *cry.last_mut().unwrap() ^= 1;

@@ -968,6 +968,11 @@ fn proposals_for_another_log_are_refused() {
     let other = accepted(&scene.cancel_by(By::device(&scene.old)));
     let sequence = scene.next;
     let broken = LogError::BrokenChain { sequence };
+    // Before anybody is asked.
+    for log in [&other, &Person::new().log] {
+        let seen = log.check_proposal(&proposal, later(DAY)).err();
+        assert_eq!(seen, Some(broken));
+    }
     assert_eq!(
         other.accept_add(by, &proposal, later(DAY)).err(),
         Some(broken)

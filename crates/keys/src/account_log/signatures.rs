@@ -67,3 +67,28 @@ pub(super) fn verify(claims: &[Claim<'_>]) -> Result<(), LogError> {
 fn one_by_one(claims: &[Claim<'_>]) -> Result<(), LogError> {
     claims.iter().try_for_each(Claim::verify)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Suite;
+
+    /// The rules name as many signers as keys; should they not, nothing is taken on trust.
+    #[test]
+    fn a_key_without_a_signature_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+        let entry = Entry {
+            body_bytes: Vec::new(),
+            signatures: Vec::new(),
+        };
+        let key = VerifyingKey::from_bytes(Suite::Hybrid, &[7; 1984])?;
+        let claim = |keys| Claim {
+            sequence: 3,
+            entry: &entry,
+            duty: Duty { keys, record: None },
+        };
+        let bad = Err(LogError::BadSignature { sequence: 3 });
+        assert_eq!(verify(&[claim(vec![key])]), bad);
+        assert_eq!(verify(&[claim(Vec::new())]), Ok(()));
+        Ok(())
+    }
+}
