@@ -284,6 +284,7 @@ impl Loop {
         self.take(Input::Tick);
         self.relays.offer_again();
         self.listen_again();
+        self.store.forget_removed();
     }
 
     /// Hands an input to the engine that nobody waits for; false if it changed nothing.

@@ -37,6 +37,8 @@ const SCHEMA: &str = "
 /// One open profile. Whoever holds it holds the profile's lock.
 pub(crate) struct ProfileStore {
     pub(super) db: Connection,
+    /// The journal still has what a change removed or replaced.
+    stale: bool,
 }
 
 impl ProfileStore {
@@ -137,7 +139,28 @@ impl ProfileStore {
         )
         .map_err(store_error)?;
         db.set_prepared_statement_cache_capacity(32);
-        Ok(Self { db })
+        Ok(Self { db, stale: true })
+    }
+
+    /// Takes out of the journal what changes removed or replaced: ratchet keys that are used up, above all.
+    ///
+    /// A disk that is full or fails keeps it for another time; nothing but that is lost.
+    pub(crate) fn forget_removed(&mut self) {
+        if self.stale {
+            self.stale = self.checkpoint().is_err();
+        }
+    }
+
+    /// SECURITY: the journal keeps the old image of a page until it is cut; `secure_delete` wipes only the new one.
+    /// `what_is_removed_is_in_no_page_of_the_files` notices.
+    fn checkpoint(&self) -> rusqlite::Result<()> {
+        let busy: i64 = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        match busy {
+            0 => Ok(()),
+            _ => Err(rusqlite::Error::InvalidQuery),
+        }
     }
 }
 
@@ -151,7 +174,7 @@ impl Snapshot for ProfileStore {
             .query_row(params![table as u8, key], |row| row.get(0))
             .optional()
             .map_err(store_error)?;
-        Ok(value.map(Zeroizing::new))
+        Ok(value.map(|value| set_down(table, Zeroizing::new(value))))
     }
 
     fn scan(
@@ -175,7 +198,7 @@ impl Snapshot for ProfileStore {
         let rows = statement
             .query_map(
                 params![table as u8, start, end_of(prefix), after, limit],
-                |row| Ok((row.get(0)?, Zeroizing::new(row.get(1)?))),
+                |row| Ok((row.get(0)?, set_down(table, Zeroizing::new(row.get(1)?)))),
             )
             .map_err(store_error)?;
         rows.collect::<Result<_, _>>().map_err(store_error)
@@ -188,10 +211,28 @@ impl Store for ProfileStore {
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(store_error)?;
-        for write in writes {
-            apply_one(&change, &write).map_err(store_error)?;
+        for write in &writes {
+            apply_one(&change, write).map_err(store_error)?;
         }
-        change.commit().map_err(store_error)
+        change.commit().map_err(store_error)?;
+        self.stale = true;
+        if writes.iter().any(destroys) {
+            self.forget_removed();
+        }
+        Ok(())
+    }
+}
+
+/// Whether a change destroys what must be gone at once: keys that are rotated or used up, letters. What a ratchet
+/// replaces goes with the next [`ProfileStore::forget_removed`]; cutting the journal costs two flushes.
+fn destroys(write: &Write) -> bool {
+    match write {
+        Write::Delete { table, .. } => matches!(
+            table,
+            Table::Meta | Table::Session | Table::PreKey | Table::Queue | Table::Letter
+        ),
+        Write::Unindex { .. } => true,
+        _ => false,
     }
 }
 
@@ -199,7 +240,11 @@ fn apply_one(db: &Connection, write: &Write) -> rusqlite::Result<()> {
     match write {
         Write::Put { table, key, value } => db
             .prepare_cached("INSERT OR REPLACE INTO kv(tbl, key, value) VALUES(?1, ?2, ?3)")?
-            .execute(params![*table as u8, key, value.as_slice()])
+            .execute(params![
+                *table as u8,
+                key,
+                set_apart(*table, value).as_slice()
+            ])
             .map(|_| ()),
         Write::Delete { table, key } => db
             .prepare_cached("DELETE FROM kv WHERE tbl = ?1 AND key = ?2")?
@@ -209,6 +254,42 @@ fn apply_one(db: &Connection, write: &Write) -> rusqlite::Result<()> {
         Write::Unindex { letter } => super::search::unindex(db, letter),
         // `Write` may grow; a change that is not understood must not be half made.
         _ => Err(rusqlite::Error::InvalidQuery),
+    }
+}
+
+/// Zeros in front of a value that holds keys.
+///
+/// SECURITY: SQLite keeps the front of a long row in the tree, at most 981 bytes of it here, and moves that from page
+/// to page; what it moved it does not wipe. The rest lies in pages that belong to the row alone, and those it wipes.
+/// `many_records_of_all_lengths_leave_nothing_behind` notices.
+const APART: usize = 1024;
+/// Shorter values are counters and marks.
+const SHORTEST_KEY: usize = 32;
+
+fn holds_keys(table: Table) -> bool {
+    matches!(
+        table,
+        Table::Meta | Table::Session | Table::PreKey | Table::Queue
+    )
+}
+
+/// A value as it is stored.
+fn set_apart(table: Table, value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let apart = holds_keys(table) && value.len() >= SHORTEST_KEY;
+    let zeros = if apart { APART } else { 0 };
+    let mut stored = Zeroizing::new(Vec::with_capacity(zeros.saturating_add(value.len())));
+    stored.resize(zeros, 0);
+    stored.extend_from_slice(value);
+    stored
+}
+
+/// The reverse. No value of these tables begins with so many zeros.
+fn set_down(table: Table, stored: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    match stored.split_at_checked(APART) {
+        Some((zeros, value)) if holds_keys(table) && zeros.iter().all(|byte| *byte == 0) => {
+            Zeroizing::new(value.to_vec())
+        }
+        _ => stored,
     }
 }
 

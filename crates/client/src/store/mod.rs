@@ -3,6 +3,8 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod database;
+#[cfg(test)]
+mod destruction;
 mod key_file;
 mod order;
 mod search;
