@@ -3,6 +3,7 @@
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
+use crate::guardians;
 use crate::input::{CommandId, Registration};
 use crate::limits;
 use crate::linking;
@@ -30,7 +31,10 @@ pub(crate) fn home_relay(tx: &Transaction<'_>) -> Result<Option<String>, EngineE
         Some(own) => Ok(Some(own.relay)),
         None => match linking::relay(tx)? {
             Some(relay) => Ok(Some(relay)),
-            None => restore::relay(tx),
+            None => match restore::relay(tx)? {
+                Some(relay) => Ok(Some(relay)),
+                None => guardians::relay(tx),
+            },
         },
     }
 }

@@ -5,6 +5,7 @@ use crate::backup;
 use crate::contacts;
 use crate::error::EngineError;
 use crate::event::CommandOutcome;
+use crate::guardians;
 use crate::held;
 use crate::input::CommandId;
 use crate::joining;
@@ -30,6 +31,7 @@ pub(crate) fn answer(
     let reply = whole(&entry.purpose, reply)?;
     match entry.purpose {
         purpose @ Purpose::Send { .. } => of_send(tx, purpose, reply, (entry.relay, entry.request)),
+        Purpose::Guardians(purpose) => guardians::answer(tx, purpose, reply),
         purpose @ (Purpose::LogOfLink
         | Purpose::LinkMessage
         | Purpose::PutHead(_)
@@ -188,6 +190,7 @@ pub(crate) fn broken(
 ) -> Result<(), EngineError> {
     match purpose {
         Purpose::LogOfLink => joining::broken(tx, error),
+        Purpose::Guardians(purpose) => guardians::broken(tx, purpose, error),
         Purpose::RestoreHead | Purpose::RestoreLog | Purpose::RestoreAppend => {
             restore::broken(tx, error)
         }

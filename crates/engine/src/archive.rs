@@ -6,6 +6,7 @@
 use crate::account;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
+use crate::guardians;
 use crate::letters;
 use crate::limits;
 use crate::records::{
@@ -22,6 +23,9 @@ const CONTACT: u8 = 1;
 const LETTER: u8 = 2;
 const DEVICE_NAME: u8 = 3;
 const DELETED: u8 = 4;
+const SHARE: u8 = 5;
+const GUARDIANS: u8 = 6;
+const NO_SHARE: u8 = 7;
 
 /// Where a part lies and what opens it.
 pub(crate) struct PartRef {
@@ -96,6 +100,12 @@ pub(crate) fn next_part(
                 );
             }
         }
+        if cursor.after.is_none() {
+            add_guardians(tx, &mut part)?;
+            for (_, share) in tx.scan(Table::Share, &[], None, limits::SHARES)? {
+                add(&mut part, SHARE, &share);
+            }
+        }
         contacts(tx, cursor, &mut part)?;
     }
     if cursor.letters {
@@ -113,6 +123,27 @@ pub(crate) fn add_contact(
     if let Some(mut contact) = crate::contacts::load(tx, id)? {
         contact.invite_ticket = None;
         add(part, CONTACT, &contact.encode());
+    }
+    Ok(())
+}
+
+/// Adds a share that is kept for a contact, or that it is gone.
+pub(crate) fn add_share(
+    tx: &Transaction<'_>,
+    part: &mut Vec<u8>,
+    id: &AccountId,
+) -> Result<(), EngineError> {
+    match tx.get(Table::Share, id.as_bytes())? {
+        Some(share) => add(part, SHARE, &share),
+        None => add(part, NO_SHARE, id.as_bytes()),
+    }
+    Ok(())
+}
+
+/// Adds who the guardians of the account are.
+pub(crate) fn add_guardians(tx: &Transaction<'_>, part: &mut Vec<u8>) -> Result<(), EngineError> {
+    if let Some(guardians) = guardians::known(tx)? {
+        add(part, GUARDIANS, &Zeroizing::new(guardians));
     }
     Ok(())
 }
@@ -215,6 +246,9 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
                 let id = LetterId::from_slice(record).ok_or(EngineError::BadArchive)?;
                 letters::remove(tx, &id)?;
             }
+            SHARE => guardians::keep_share(tx, record)?,
+            NO_SHARE => tx.delete(Table::Share, record.to_vec()),
+            GUARDIANS => guardians::keep(tx, record)?,
             _ => {} // Of a later version.
         }
     }
@@ -318,10 +352,14 @@ pub(crate) fn forget_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         }
         Ok(())
     })?;
-    tx.each(Table::Contact, &[], |tx, place, _| {
-        tx.delete(Table::Contact, place.to_vec());
-        Ok(())
-    })
+    for table in [Table::Contact, Table::Share] {
+        tx.each(table, &[], |tx, place, _| {
+            tx.delete(table, place.to_vec());
+            Ok(())
+        })?;
+    }
+    guardians::forget(tx);
+    Ok(())
 }
 
 /// Offers every part that is under way; called once when the driver starts.

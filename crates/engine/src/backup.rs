@@ -17,7 +17,8 @@ use crate::event::{CommandOutcome, Event};
 use crate::limits;
 use crate::outbox;
 use crate::records::{
-    Backup, BackupMethod, Direction, Letter, PartPurpose, Purpose, Record as _, key,
+    Backup, BackupMethod, Direction, GuardianPurpose, Letter, PartPurpose, Purpose, Record as _,
+    key,
 };
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -32,6 +33,8 @@ pub(crate) const BACKUP: &[u8] = b"backup";
 const MARK: &[u8] = b"backup-mark/";
 const CONTACT: u8 = 1;
 const LETTER: u8 = 2;
+const SHARE: u8 = 3;
+const GUARDIANS: u8 = 4;
 /// Counts changes.
 const CHANGES: &str = "backup-changes";
 
@@ -124,9 +127,7 @@ pub(crate) fn begin(
         packed_at: Timestamp::from_secs(0),
         command,
     });
-    backup
-        .methods
-        .retain(|known| known.method != secrets.method());
+    drop_method(tx, &mut backup, secrets.method())?;
     // A root key that is not here lies in another bundle, until the sheet of that one unlocks it.
     let sealed_root = match &own.root {
         Some(root) => seal_root(tx, secrets.envelope().public(), &own.id, root)?,
@@ -148,6 +149,53 @@ pub(crate) fn begin(
     tx.next_number(CHANGES)?;
     tell_standby(tx)?;
     run(tx)
+}
+
+/// A method is not in force any more: its head goes, so that its secret opens nothing.
+pub(crate) fn end_method(tx: &mut Transaction<'_>, method: Method) -> Result<(), EngineError> {
+    let Some(mut backup) = load(tx)? else {
+        return Ok(());
+    };
+    drop_method(tx, &mut backup, method)?;
+    if backup.methods.is_empty() {
+        tx.delete(Table::Meta, BACKUP.to_vec());
+        return forget_marks(tx);
+    }
+    store(tx, &backup);
+    tell_standby(tx)
+}
+
+fn drop_method(
+    tx: &mut Transaction<'_>,
+    backup: &mut Backup,
+    method: Method,
+) -> Result<(), EngineError> {
+    let (gone, kept) = std::mem::take(&mut backup.methods)
+        .into_iter()
+        .partition(|known| known.method == method);
+    backup.methods = kept;
+    let gone: Vec<BackupMethod> = gone;
+    for method in gone.iter().filter(|method| method.version > 0) {
+        let public_key = keys::ed25519::public(&method.head_key);
+        let message = wire::delete_head_message(&public_key, method.version);
+        let request = wire::Request::DeleteHead(wire::DeleteHead {
+            public_key,
+            version: method.version,
+            signature: keys::ed25519::sign(&method.head_key, &message),
+        });
+        outbox::add_own(tx, Purpose::Guardians(GuardianPurpose::Delete), request)?;
+    }
+    Ok(())
+}
+
+/// Whether the bundle of a method has the root key, as far as this device writes it.
+pub(crate) fn has_root(snapshot: &dyn Snapshot, method: Method) -> Result<bool, StoreError> {
+    let Some(bytes) = snapshot.get(Table::Meta, BACKUP)? else {
+        return Ok(false);
+    };
+    let backup = Backup::decode(&bytes)?;
+    let mut methods = backup.methods.iter();
+    Ok(methods.any(|known| known.method == method && !known.sealed_root.is_empty()))
 }
 
 /// Who writes backups, and with what: for the day on which that device is gone.
@@ -255,6 +303,25 @@ pub(crate) fn seal_root_again(tx: &mut Transaction<'_>) -> Result<(), EngineErro
         }
     }
     store(tx, &backup);
+    tx.next_number(CHANGES).map(drop)
+}
+
+/// A share that is kept for a contact came or went.
+pub(crate) fn mark_share(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
+    mark(tx, SHARE, account.as_bytes())
+}
+
+/// The guardians of the account changed.
+pub(crate) fn mark_guardians(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    mark(tx, GUARDIANS, &[])
+}
+
+fn mark(tx: &mut Transaction<'_>, kind: u8, id: &[u8]) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, BACKUP)?.is_none() {
+        return Ok(());
+    }
+    let place = key(&[MARK, &[kind], id]);
+    tx.put(Table::Meta, place, Zeroizing::new(Vec::new()));
     tx.next_number(CHANGES).map(drop)
 }
 
@@ -386,6 +453,12 @@ fn tail(tx: &Transaction<'_>) -> Result<(Zeroizing<Vec<u8>>, Marks), EngineError
                     archive::add_contact(tx, &mut tail, &id)?;
                 }
             }
+            Some((&SHARE, id)) => {
+                if let Some(id) = AccountId::from_slice(id) {
+                    archive::add_share(tx, &mut tail, &id)?;
+                }
+            }
+            Some((&GUARDIANS, _)) => archive::add_guardians(tx, &mut tail)?,
             Some((_, id)) => {
                 if let Some(id) = LetterId::from_slice(id) {
                     archive::add_letter(tx, &mut tail, &id)?;
@@ -478,7 +551,7 @@ fn put_heads(tx: &mut Transaction<'_>, mut backup: Backup, tail: &[u8]) -> Resul
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
     let mut methods = std::mem::take(&mut backup.methods);
-    methods.retain(|method| log.recovery(method.method).is_some());
+    methods.retain(|method| is_in_force(&log, method));
     for method in &mut methods {
         let body = encode(tx, &own, &log, &backup, (method, tail))?;
         let request = put_head(tx, &log, method, &body)?;
@@ -488,6 +561,13 @@ fn put_heads(tx: &mut Transaction<'_>, mut backup: Backup, tail: &[u8]) -> Resul
     backup.methods = methods;
     store(tx, &backup);
     Ok(())
+}
+
+/// Whether the log still names the head of a method.
+fn is_in_force(log: &VerifiedLog, method: &BackupMethod) -> bool {
+    let id = wire::head_id(&keys::ed25519::public(&method.head_key));
+    let record = log.recovery(method.method);
+    record.is_some_and(|record| *record.head_id() == id)
 }
 
 fn encode(

@@ -36,6 +36,8 @@ pub(crate) enum Body {
     Log(Vec<u8>),
     /// Something else that another device of the account tells.
     Errand(Vec<u8>),
+    /// Something between an account and its guardians.
+    Guardian(Vec<u8>),
     /// Of a later version; ignored but for its route.
     Unknown,
 }
@@ -126,7 +128,7 @@ mod schema {
         pub(super) sent_at: u64,
         #[prost(message, optional, tag = "3")]
         pub(super) route: Option<Route>,
-        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11")]
+        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 16")]
         pub(super) body: Option<Body>,
         #[prost(message, optional, tag = "9")]
         pub(super) ours: Option<Head>,
@@ -175,6 +177,8 @@ mod schema {
         Errand(Vec<u8>),
         #[prost(bytes = "vec", tag = "11")]
         Log(Vec<u8>),
+        #[prost(bytes = "vec", tag = "16")]
+        Guardian(Vec<u8>),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -276,6 +280,7 @@ impl Content {
                 })),
                 Body::Log(log) => Some(schema::Body::Log(log.clone())),
                 Body::Errand(errand) => Some(schema::Body::Errand(errand.clone())),
+                Body::Guardian(word) => Some(schema::Body::Guardian(word.clone())),
                 Body::Unknown => None,
             },
             ours: self.heads.map(|heads| heads.ours.to_schema()),
@@ -324,6 +329,7 @@ impl Content {
                 Some(schema::Body::Copy(copy)) => Body::Copy(Copy::from_schema(copy)?),
                 Some(schema::Body::Log(log)) => Body::Log(log.clone()),
                 Some(schema::Body::Errand(errand)) => Body::Errand(errand.clone()),
+                Some(schema::Body::Guardian(word)) => Body::Guardian(word.clone()),
                 None => Body::Unknown,
             },
             certificate: message.certificate.clone(),

@@ -6,6 +6,7 @@ use crate::certificates;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::evidence::{self, Shown};
+use crate::guardians;
 use crate::own_log;
 use crate::peers::Peer;
 use crate::queues;
@@ -36,6 +37,9 @@ pub(crate) fn changed(
     if before.own {
         backup::take_over(tx, log)?;
         certificates::list_changed(tx)?;
+        guardians::own_log_changed(tx, before, log)?;
+    } else {
+        guardians::contact_log_changed(tx, &before.id, log)?;
     }
     let known = before.log.devices();
     let came = log.devices().iter();
@@ -145,6 +149,7 @@ pub(crate) fn unknown(
 
 /// The own log is as new as the relay has it: changes of ours that lost a race go on.
 pub(crate) fn own_log_confirmed(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    guardians::log_confirmed(tx)?;
     own_log::resume(tx)
 }
 

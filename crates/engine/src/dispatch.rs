@@ -9,6 +9,7 @@ use crate::custody::{self, Holder, Item};
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
+use crate::guardians::{self, GuardianTerms, GuardiansState, RequestState, ShareState};
 use crate::input::{CommandId, Input};
 use crate::joining;
 use crate::letters;
@@ -97,7 +98,10 @@ impl Engine {
             Some(own) => Ok(Some(own.relay)),
             None => match joining::relay_of(snapshot)? {
                 Some(relay) => Ok(Some(relay)),
-                None => restore::relay_of(snapshot),
+                None => match restore::relay_of(snapshot)? {
+                    Some(relay) => Ok(Some(relay)),
+                    None => guardians::relay_of(snapshot),
+                },
             },
         }
     }
@@ -146,6 +150,36 @@ impl Engine {
     /// The store failed.
     pub fn backup(&self, snapshot: &dyn Snapshot) -> Result<Option<BackupState>, StoreError> {
         backup::state(snapshot)
+    }
+
+    /// The guardians of the own account, in force or on their way.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn guardians(
+        &self,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Option<GuardiansState>, EngineError> {
+        guardians::guardians(snapshot)
+    }
+
+    /// The shares that are kept here for contacts.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn shares(&self, snapshot: &dyn Snapshot) -> Result<Vec<ShareState>, StoreError> {
+        guardians::shares(snapshot)
+    }
+
+    /// What this home asked of the guardians of an account.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn recovery_request(
+        &self,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Option<RequestState>, StoreError> {
+        guardians::request(snapshot)
     }
 
     /// Reads a part of an archive under way.
@@ -329,6 +363,43 @@ fn of_devices(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError>
             restore::begin(tx, command, secret, relay, name)
         }
         Input::NameDevice { device, name } => devices::rename(tx, &device, &name),
+        other => of_guardians(tx, other),
+    }
+}
+
+/// What happens between an account, its guardians and a home that asks to come back.
+fn of_guardians(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
+    match input {
+        Input::SetGuardians {
+            command,
+            need,
+            guardians,
+            delay_seconds,
+        } => {
+            let terms = GuardianTerms {
+                need,
+                guardians,
+                delay_seconds,
+            };
+            guardians::plan(tx, command, &terms)
+        }
+        Input::ClearRecovery { command, method } => {
+            own_log::wish(tx, command, &Wish::ClearRecovery { method })
+        }
+        Input::CancelRecovery { command } => own_log::wish(tx, command, &Wish::CancelRecovery),
+        Input::ApproveRecovery {
+            command,
+            contact,
+            code,
+        } => guardians::approve(tx, command, &contact, code.0),
+        Input::RequestRecovery {
+            command,
+            lost,
+            relay,
+            name,
+        } => guardians::ask(tx, command, lost, relay, name),
+        Input::ContinueRecovery { command } => guardians::carry_on(tx, command),
+        Input::AbandonRecovery { command } => guardians::give_up(tx, command),
         other => of_driver(tx, other),
     }
 }
@@ -362,10 +433,12 @@ fn started(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 
 fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     linking::tick(tx)?;
+    guardians::tick_asking(tx)?;
     if account::exists(tx)? && !devices::is_revoked(tx)? {
         logs::ask_again(tx)?;
         backup::tick(tx)?;
         certificates::tick(tx)?;
+        guardians::tick_lock(tx)?;
         letters::expire(tx)?;
         receipts::send_due(tx)?;
         outbox::expire_sent(tx)?;
@@ -394,6 +467,13 @@ impl Input {
             | Self::ConfirmSheet { command, .. }
             | Self::UnlockRoot { command, .. }
             | Self::RestoreBySheet { command, .. }
+            | Self::SetGuardians { command, .. }
+            | Self::ClearRecovery { command, .. }
+            | Self::CancelRecovery { command }
+            | Self::ApproveRecovery { command, .. }
+            | Self::RequestRecovery { command, .. }
+            | Self::ContinueRecovery { command }
+            | Self::AbandonRecovery { command }
             | Self::SendLetter { command, .. } => *command,
             _ => CommandId::default(),
         }

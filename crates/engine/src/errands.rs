@@ -8,13 +8,14 @@ use crate::certificates;
 use crate::contacts;
 use crate::devices;
 use crate::error::EngineError;
+use crate::guardians;
 use crate::letters;
 use crate::limits;
 use crate::records::{Contact, Direction, Letter, LetterState};
 use crate::sending;
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{DeviceId, LetterId, QueueId};
+use keys::{AccountId, DeviceId, LetterId, QueueId};
 
 const READ: u8 = 1;
 const DELETED: u8 = 2;
@@ -23,6 +24,9 @@ const NAME: u8 = 4;
 const BACKUP: u8 = 5;
 const QUEUES: u8 = 6;
 const CERTIFICATE: u8 = 7;
+const GUARDIANS: u8 = 8;
+const SHARE: u8 = 9;
+const NO_SHARE: u8 = 10;
 
 fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
     let deliveries = sending::deliveries(tx, None)?;
@@ -131,6 +135,35 @@ pub(crate) fn tell_certificate(
     tell(tx, out.finish())
 }
 
+/// Tells who the guardians of the account are.
+pub(crate) fn tell_guardians(tx: &mut Transaction<'_>, told: &[u8]) -> Result<(), EngineError> {
+    let mut out = Writer::new();
+    out.u8(GUARDIANS);
+    out.bytes(told);
+    tell(tx, out.finish())
+}
+
+/// Tells a share that a contact gave us to keep.
+pub(crate) fn tell_share(tx: &mut Transaction<'_>, share: &[u8]) -> Result<(), EngineError> {
+    let mut out = Writer::new();
+    out.u8(SHARE);
+    out.bytes(share);
+    tell(tx, out.finish())
+}
+
+/// Tells that a share is worth nothing any more.
+pub(crate) fn tell_share_forgotten(
+    tx: &mut Transaction<'_>,
+    contact: &AccountId,
+    set: &[u8; 16],
+) -> Result<(), EngineError> {
+    let mut out = Writer::new();
+    out.u8(NO_SHARE);
+    out.array(contact.as_bytes());
+    out.array(set);
+    tell(tx, out.finish())
+}
+
 /// Does what another device of the account tells. One of a later version is passed over.
 pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineError> {
     match read(errand) {
@@ -143,6 +176,9 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
             Ok(())
         }
         Ok(Errand::Certificate(bytes)) => certificates::keep(tx, &bytes),
+        Ok(Errand::Guardians(told)) => guardians::keep(tx, &told),
+        Ok(Errand::Share(share)) => guardians::keep_share(tx, &share),
+        Ok(Errand::NoShare(contact, set)) => guardians::forgotten_elsewhere(tx, &contact, &set),
         Ok(Errand::Backup(told)) => {
             backup::keep_standby(tx, &told);
             Ok(())
@@ -163,6 +199,9 @@ enum Errand {
     Name(DeviceId, String),
     Backup(Vec<u8>),
     Certificate(Vec<u8>),
+    Guardians(Vec<u8>),
+    Share(Vec<u8>),
+    NoShare(AccountId, [u8; 16]),
     Queues(DeviceId, Vec<(QueueId, [u8; 64])>),
 }
 
@@ -190,6 +229,9 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
             }
             Errand::Queues(device, queues)
         }
+        GUARDIANS => Errand::Guardians(input.bytes(8192)?.to_vec()),
+        SHARE => Errand::Share(input.bytes(8192)?.to_vec()),
+        NO_SHARE => Errand::NoShare(AccountId::from_bytes(input.array()?), input.array()?),
         CERTIFICATE => Errand::Certificate(input.bytes(8192)?.to_vec()),
         BACKUP => Errand::Backup(input.bytes(8192)?.to_vec()),
         _ => return Err(DecodeError::Invalid),

@@ -93,6 +93,35 @@ pub enum EngineError {
     /// The account's log does not name this recovery secret any more.
     #[error("this recovery secret is not in force")]
     RecoveryNotInForce,
+    /// Not `2 ≤ need ≤ guardians ≤ 16`, a guardian twice, or a delay that no relay keeps.
+    #[error("these guardians cannot be")]
+    InvalidGuardians,
+    /// Other guardians are on their way into the account log.
+    #[error("other guardians are just being set")]
+    GuardiansUnderWay,
+    /// No share of this contact is kept here, or it is not in force any more.
+    #[error("no share of this contact is kept here")]
+    NoShare,
+    /// Nobody asks to come back to the account.
+    #[error("nobody asks for recovery of this account")]
+    NoRecoveryRequest,
+    /// The code is not of the request that stands in the account's log.
+    #[error("this code is not of the request in the account's log")]
+    RequestCodeDiffers,
+    /// The request is not in the account's log any more.
+    #[error("the request for recovery was cancelled")]
+    RecoveryCancelled,
+    /// This home asks for no account.
+    #[error("no recovery is under way in this home")]
+    NoRecoveryUnderWay,
+    /// Shares that came are not the right ones.
+    #[error("{got} right shares came, {need} are needed")]
+    TooFewShares {
+        /// How many are right.
+        got: usize,
+        /// How many are needed.
+        need: u8,
+    },
     /// What was retyped is not what was shown.
     #[error("this is not the sheet that was shown")]
     SheetDiffers,

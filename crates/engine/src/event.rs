@@ -20,6 +20,9 @@ pub enum CommandOutcome {
     LetterQueued(LetterId),
     /// A device was linked.
     Linked(keys::DeviceId),
+    /// The request for recovery stands in the log; [`Engine::recovery_request`](crate::Engine::recovery_request)
+    /// has the code for the guardians.
+    RecoveryRequested,
     /// It failed.
     Failed(EngineError),
 }
@@ -132,6 +135,62 @@ pub enum Event {
     BackupRolledBack {
         /// Who saw it.
         contact: AccountId,
+    },
+    /// A guardian has its share.
+    GuardianHasShare {
+        /// Who.
+        guardian: AccountId,
+    },
+    /// A contact made us a guardian; a share is kept here.
+    ShareKept {
+        /// Whose.
+        contact: AccountId,
+    },
+    /// A share that was kept here is worth nothing any more, and gone.
+    ShareForgotten {
+        /// Whose.
+        contact: AccountId,
+    },
+    /// Somebody asks to come back to our account through its guardians. Any device can cancel it.
+    RecoveryRequested {
+        /// The device that wants to come in.
+        device: keys::DeviceId,
+        /// When guardians may let it in.
+        ready: keys::Timestamp,
+    },
+    /// Nobody asks any more: cancelled, let in, or replaced.
+    RecoveryClosed,
+    /// Somebody began to open the guardians' lock without a request in the log; it is being closed.
+    LockClosed {
+        /// Whether the relay's key may have been given out before: then guardians must be set anew.
+        key_is_out: bool,
+    },
+    /// A guardian said yes to the request of this home.
+    RecoveryApproved {
+        /// How many did.
+        got: u8,
+        /// How many must.
+        need: u8,
+    },
+    /// Enough guardians said yes; the rest is waiting.
+    RecoveryOpens {
+        /// Until when.
+        at: keys::Timestamp,
+    },
+    /// The share of a guardian is a false one.
+    ShareUnusable {
+        /// Which guardian, in the order in which they were named, from 1.
+        index: u8,
+    },
+    /// The recovery does not go on now; it is tried again.
+    RecoveryDelayed {
+        /// Why.
+        error: EngineError,
+    },
+    /// The recovery came to nothing.
+    RecoveryEnded {
+        /// Why.
+        error: EngineError,
     },
     /// A link came to nothing.
     LinkEnded {

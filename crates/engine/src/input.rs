@@ -202,6 +202,61 @@ pub enum Input {
         /// What this device is to be called.
         name: String,
     },
+    /// Sets guardians, in the place of earlier ones. The outcome comes with the first backup.
+    SetGuardians {
+        /// Who waits.
+        command: CommandId,
+        /// How many of them are needed.
+        need: u8,
+        /// Contacts.
+        guardians: Vec<AccountId>,
+        /// Seconds between a request and the return;
+        /// [`limits::GUARDIAN_DELAY_SECONDS`](crate::limits::GUARDIAN_DELAY_SECONDS) by default.
+        delay_seconds: u64,
+    },
+    /// Clears a way to recover.
+    ClearRecovery {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        method: keys::account_log::Method,
+    },
+    /// Refuses what somebody asked of our guardians.
+    CancelRecovery {
+        /// Who waits.
+        command: CommandId,
+    },
+    /// Says yes, as a guardian, to whoever brought a code out of band.
+    ApproveRecovery {
+        /// Who waits.
+        command: CommandId,
+        /// Whose account is to come back.
+        contact: AccountId,
+        /// The code.
+        code: Hidden<keys::request_code::RequestCode>,
+    },
+    /// Asks, in a bare home, to come back through guardians.
+    /// [`Engine::recovery_request`](crate::Engine::recovery_request) has the code for them.
+    RequestRecovery {
+        /// Who waits.
+        command: CommandId,
+        /// The account.
+        lost: crate::records::Lost,
+        /// The relay, with its pin.
+        relay: String,
+        /// What this device is to be called.
+        name: String,
+    },
+    /// Goes on with what this home asked for, now; the outcome is that of the whole recovery.
+    ContinueRecovery {
+        /// Who waits.
+        command: CommandId,
+    },
+    /// Gives up what this home asked for.
+    AbandonRecovery {
+        /// Who waits.
+        command: CommandId,
+    },
     /// The program is about to end: what a backup does not cover is written now.
     Closing,
     /// Deletes letters here and on the account's other devices.

@@ -64,6 +64,16 @@ pub const QUEUE_FULL_SECONDS: u64 = 30;
 pub const ERRAND_QUEUES: usize = 256;
 /// Age in seconds at which a device certificate is made anew: a week.
 pub const CERTIFICATE_RENEWAL_SECONDS: u64 = 7 * 24 * 3600;
+/// Seconds between a request for recovery and the return, unless other terms are set.
+pub const GUARDIAN_DELAY_SECONDS: u64 = 48 * 3600;
+/// Seconds between two looks at the lock of one's guardians.
+pub const LOCK_LOOK_SECONDS: u64 = 3600;
+/// Seconds between two looks whether a request for recovery still stands.
+pub const RECOVERY_LOOK_SECONDS: u64 = 3600;
+/// Seconds until a lock that should be open is asked again.
+pub const RECOVERY_AGAIN_SECONDS: u64 = 60;
+/// Accounts whose shares are kept.
+pub const SHARES: usize = 1_000;
 /// Letters that one errand may name.
 pub const ERRAND_LETTERS: usize = 512;
 /// Longest name of a device in bytes.

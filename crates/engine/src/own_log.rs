@@ -14,6 +14,7 @@ use crate::backup;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
+use crate::guardians;
 use crate::input::CommandId;
 use crate::linking;
 use crate::logs;
@@ -50,6 +51,17 @@ pub(crate) enum Wish {
     RotateRoot { root: SecretBytes },
     /// A recovery sheet comes into force.
     SetSheet { seed: Secret<32> },
+    /// Guardians come into force.
+    SetGuardians {
+        seed: Secret<32>,
+        need: u8,
+        delay_seconds: u64,
+        commitments: Vec<[u8; 32]>,
+    },
+    /// A way to recover goes.
+    ClearRecovery { method: Method },
+    /// What was asked of guardians is refused.
+    CancelRecovery,
 }
 
 /// Puts a wish at the end of the line.
@@ -59,13 +71,18 @@ pub(crate) fn wish(
     wish: &Wish,
 ) -> Result<(), EngineError> {
     // A wish that cannot be signed now is refused at once, not when its turn comes.
-    let own = account::own(tx)?;
-    sign(tx, &own, &account::log_of(&own)?, wish)?;
+    check(tx, wish)?;
     let number = tx.next_number("log-wish")?;
     let mut place = WISH.to_vec();
     place.extend_from_slice(&number.to_be_bytes());
     tx.put(Table::Meta, place, wish.encode(command));
     resume(tx)
+}
+
+/// Whether a wish can be signed now.
+pub(crate) fn check(tx: &Transaction<'_>, wish: &Wish) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    sign(tx, &own, &account::log_of(&own)?, wish).map(drop)
 }
 
 /// New keys for this device.
@@ -160,6 +177,23 @@ fn sign(
         Wish::SetSheet { seed } => RecoverySecrets::derive(Method::Sheet, seed)
             .map_err(LogError::from)
             .and_then(|new| log.set_recovery(&own.secrets, &new, &RecoveryTerms::sheet(), tx.now)),
+        Wish::SetGuardians {
+            seed,
+            need,
+            delay_seconds,
+            commitments,
+        } => {
+            let terms = RecoveryTerms {
+                delay_seconds: *delay_seconds,
+                need: *need,
+                commitments: commitments.clone(),
+            };
+            RecoverySecrets::derive(Method::Guardians, seed)
+                .map_err(LogError::from)
+                .and_then(|new| log.set_recovery(&own.secrets, &new, &terms, tx.now))
+        }
+        Wish::ClearRecovery { method } => log.clear_recovery(&own.secrets, *method, tx.now),
+        Wish::CancelRecovery => log.cancel_recovery(&own.secrets, tx.now),
         Wish::RotateRoot { root } => {
             let old = own.root.as_ref().ok_or(EngineError::NoRootKey)?;
             RootSecret::decode(root.expose_secret())
@@ -240,6 +274,9 @@ fn done(
             backup::seal_root_again(tx)?;
         }
         Wish::SetSheet { seed } => return recovery::set(tx, command, Method::Sheet, seed),
+        Wish::SetGuardians { seed, .. } => return guardians::in_force(tx, command, seed, log),
+        Wish::ClearRecovery { method } => backup::end_method(tx, *method)?,
+        Wish::CancelRecovery => guardians::look(tx)?,
     }
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
@@ -251,8 +288,10 @@ fn failed(
     wish: &Wish,
     error: EngineError,
 ) -> Result<(), EngineError> {
-    if let Wish::Add { .. } = wish {
-        return linking::not_added(tx, error);
+    match wish {
+        Wish::Add { .. } => return linking::not_added(tx, error),
+        Wish::SetGuardians { .. } => guardians::plan_failed(tx)?,
+        _ => {}
     }
     tx.outcome(command, CommandOutcome::Failed(error));
     Ok(())
@@ -303,6 +342,26 @@ impl Wish {
                 out.u8(5);
                 out.array(seed.expose_secret());
             }
+            Self::SetGuardians {
+                seed,
+                need,
+                delay_seconds,
+                commitments,
+            } => {
+                out.u8(6);
+                out.array(seed.expose_secret());
+                out.u8(*need);
+                out.u64(*delay_seconds);
+                out.u8(u8::try_from(commitments.len()).unwrap_or(u8::MAX));
+                for commitment in commitments {
+                    out.array(commitment);
+                }
+            }
+            Self::ClearRecovery { method } => {
+                out.u8(7);
+                out.u8(*method as u8);
+            }
+            Self::CancelRecovery => out.u8(8),
         }
         Zeroizing::new(out.finish())
     }
@@ -330,6 +389,28 @@ impl Wish {
             5 => Self::SetSheet {
                 seed: Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?,
             },
+            6 => Self::SetGuardians {
+                seed: Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?,
+                need: input.u8()?,
+                delay_seconds: input.u64()?,
+                commitments: {
+                    let count = input.u8()?;
+                    let mut commitments = Vec::new();
+                    for _ in 0..count {
+                        commitments.push(input.array()?);
+                    }
+                    commitments
+                },
+            },
+            7 => {
+                let method = input.u8()?;
+                let mut methods = Method::ALL.into_iter();
+                let method = methods.find(|known| *known as u8 == method);
+                Self::ClearRecovery {
+                    method: method.ok_or(DecodeError::Invalid)?,
+                }
+            }
+            8 => Self::CancelRecovery,
             _ => return Err(DecodeError::Invalid),
         };
         input.finish()?;

@@ -5,6 +5,7 @@ use crate::envelope::{self, Inner, Introduction, SealedContent};
 use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::guardians;
 use crate::held;
 use crate::linking;
 use crate::outbox;
@@ -50,10 +51,15 @@ pub(crate) fn create_as(
         );
     }
     announce(tx, &queue)?;
-    if purpose != QueuePurpose::Link && crate::account::exists(tx)? {
+    if !is_passing(purpose) && crate::account::exists(tx)? {
         errands::tell_queues(tx, &[(queue.id, closing(&queue))])?;
     }
     Ok(queue)
+}
+
+/// Whether a queue is made for a short while, before this home is a device of an account.
+fn is_passing(purpose: QueuePurpose) -> bool {
+    matches!(purpose, QueuePurpose::Link | QueuePurpose::Recovery)
 }
 
 /// What closes a queue: good at any time, so that another device of ours can keep it.
@@ -66,7 +72,7 @@ pub(crate) fn tell_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     let mut queues = Vec::new();
     tx.each(Table::Queue, &[], |_, _, bytes| {
         let queue = OwnQueue::decode(bytes)?;
-        if queue.purpose != QueuePurpose::Link {
+        if !is_passing(queue.purpose) {
             queues.push((queue.id, closing(&queue)));
         }
         Ok(())
@@ -276,6 +282,7 @@ fn hand_in(
 ) -> Result<(), EngineError> {
     match queue.purpose {
         QueuePurpose::Link => linking::received(tx, queue, body),
+        QueuePurpose::Recovery => guardians::received(tx, queue, body),
         QueuePurpose::FrontDoor => {
             let own = crate::account::own(tx)?;
             match envelope::open_front_door(own.secrets.envelope(), &queue.id, body) {

@@ -8,6 +8,7 @@ use crate::envelope::{Inner, MessageKind, SealedContent};
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::Event;
+use crate::guardians;
 use crate::letters;
 use crate::logs;
 use crate::peers::{self, Peer};
@@ -92,6 +93,13 @@ fn take_in(
             let list = content.heads.map(|heads| heads.yours.sequence);
             arrived(tx, contact, device, letter, list)
         }
+        (Body::Guardian(word), Some(contact)) => {
+            guardians::heard(tx, contact, &word)?;
+            if contact.request {
+                return Ok(()); // A stranger learns nothing.
+            }
+            receipts::owe(tx, &peer.id, device, &content.id)
+        }
         (Body::Receipt(letters), _) => receipts::came(tx, &peer.id, device, &letters),
         (Body::Repair, _) => sending::send_again(tx, &peer.id, device),
         (Body::Log(log), _) => logs::shown(tx, peer, &log),
@@ -164,7 +172,7 @@ fn copied(
             letter: id,
         });
     }
-    Ok(())
+    letters::catch_up(tx, &id)
 }
 
 fn arrived(
@@ -184,6 +192,7 @@ fn arrived(
             letter: id,
         });
         sending::dispatch(tx, &id)?;
+        letters::catch_up(tx, &id)?;
     }
     if contact.request {
         return Ok(()); // A stranger learns nothing, not even that the letter came.

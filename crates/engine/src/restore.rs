@@ -13,6 +13,7 @@ use crate::archive;
 use crate::backup::{self, Bundle};
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
+use crate::guardians;
 use crate::input::CommandId;
 use crate::limits;
 use crate::outbox;
@@ -76,14 +77,39 @@ pub(crate) fn begin(
     let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| EngineError::Internal {
         what: "cryptographic library",
     })?;
-    let restore = Restore {
-        stage: RestoreStage::Head,
-        command,
+    let arrival = Arrival {
         method,
         seed,
         relay,
         device_name,
         secrets,
+    };
+    start(tx, command, arrival)
+}
+
+/// A secret, and the device that comes in by it.
+pub(crate) struct Arrival {
+    pub(crate) method: Method,
+    pub(crate) seed: Secret<32>,
+    pub(crate) relay: String,
+    pub(crate) device_name: String,
+    pub(crate) secrets: DeviceSecrets,
+}
+
+/// Begins with a device whose keys are chosen already.
+pub(crate) fn start(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    arrival: Arrival,
+) -> Result<(), EngineError> {
+    let restore = Restore {
+        stage: RestoreStage::Head,
+        command,
+        method: arrival.method,
+        seed: arrival.seed,
+        relay: arrival.relay,
+        device_name: arrival.device_name,
+        secrets: arrival.secrets,
         account: AccountId::from_bytes([0; 32]),
         name: String::new(),
         pin: Pin {
@@ -103,6 +129,16 @@ pub(crate) fn begin(
     let id = keys_of(&restore)?.head_id();
     let request = wire::Request::FetchHead(wire::FetchHead { id });
     outbox::add_own(tx, Purpose::RestoreHead, request)
+}
+
+/// Somebody waits for the end of a restoration that is under way. False: none is.
+pub(crate) fn carry_on(tx: &mut Transaction<'_>, command: CommandId) -> Result<bool, EngineError> {
+    let Some(mut restore) = load(tx)? else {
+        return Ok(false);
+    };
+    restore.command = command;
+    store(tx, &restore);
+    Ok(true)
 }
 
 fn keys_of(restore: &Restore) -> Result<RecoverySecrets, EngineError> {
@@ -183,12 +219,14 @@ pub(crate) fn log_complete(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
         return Ok(());
     };
     match add(tx, &restore) {
-        Ok(log) => append(tx, restore, &log),
+        Ok(Some(log)) => append(tx, restore, &log),
+        Ok(None) => import(tx, restore),
         Err(error) => fail(tx, &restore, error),
     }
 }
 
-fn add(tx: &Transaction<'_>, restore: &Restore) -> Result<VerifiedLog, EngineError> {
+/// The log with the new device; nothing, if a restoration that broke off has added it already.
+fn add(tx: &Transaction<'_>, restore: &Restore) -> Result<Option<VerifiedLog>, EngineError> {
     let secrets = keys_of(restore)?;
     // SECURITY: a log that ends before what the bundle saw was rolled back; `rolled_back_log_is_refused`.
     let log = UnverifiedLog::decode(&restore.log)
@@ -198,12 +236,16 @@ fn add(tx: &Transaction<'_>, restore: &Restore) -> Result<VerifiedLog, EngineErr
     if record.is_none_or(|record| *record.head_id() != secrets.head_id()) {
         return Err(EngineError::RecoveryNotInForce);
     }
+    if log.device(restore.secrets.device_id()).is_some() {
+        return Ok(None);
+    }
     log.add_device(
         Authority::Recovery(&secrets),
         &restore.secrets,
         true,
         tx.now,
     )
+    .map(Some)
     .map_err(|error| EngineError::LogRefuses { error })
 }
 
@@ -229,10 +271,13 @@ fn append(
 
 /// The new device is in the log.
 pub(crate) fn added(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let Some(mut restore) = load(tx)?.filter(|restore| restore.stage == RestoreStage::Adding)
-    else {
-        return Ok(());
-    };
+    match load(tx)?.filter(|restore| restore.stage == RestoreStage::Adding) {
+        Some(restore) => import(tx, restore),
+        None => Ok(()),
+    }
+}
+
+fn import(tx: &mut Transaction<'_>, mut restore: Restore) -> Result<(), EngineError> {
     restore.stage = RestoreStage::Importing;
     tx.raise_number("letters", restore.letters)?;
     store(tx, &restore);
@@ -333,6 +378,7 @@ fn install(tx: &mut Transaction<'_>, restore: Restore) -> Result<(), EngineError
     )?;
     backup::note_restored(tx, restore.version)?;
     backup::begin(tx, CommandId::default(), &secrets, restore.version)?;
+    guardians::restored(tx)?;
     tx.event(Event::Restored { at: restore.at });
     tx.outcome(restore.command, CommandOutcome::Linked(device));
     Ok(())
@@ -375,6 +421,7 @@ fn fail(
     error: EngineError,
 ) -> Result<(), EngineError> {
     end(tx, restore)?;
+    guardians::restoration_failed(tx, &error)?;
     tx.outcome(restore.command, CommandOutcome::Failed(error));
     Ok(())
 }

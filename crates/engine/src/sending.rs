@@ -6,6 +6,7 @@ use crate::content::{Body, Content, Copy, LetterBody};
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::{CommandOutcome, Event};
+use crate::guardians;
 use crate::input::{CommandId, Draft};
 use crate::letters::{self, load, store};
 use crate::limits;
@@ -253,7 +254,12 @@ pub(crate) fn seal_for(
 
 fn body_for(letter: &Letter, own: bool) -> Body {
     if letter.direction == Direction::Errand {
-        return Body::Errand(letter.errand.clone());
+        let errand = letter.errand.clone();
+        return if own {
+            Body::Errand(errand)
+        } else {
+            Body::Guardian(errand)
+        };
     }
     let body = LetterBody {
         text: letter.text.clone(),
@@ -455,8 +461,14 @@ pub(crate) fn settle(tx: &mut Transaction<'_>, mut letter: Letter) -> Result<(),
     let id = &letter.id.clone();
     if letter.direction == Direction::Errand {
         let done = |delivery: &Delivery| delivery.state == DeliveryState::Delivered;
-        if letter.deliveries.iter().all(done) {
+        let mut theirs = letter.deliveries.iter().filter(|delivery| !delivery.own);
+        // The devices of a contact tell each other.
+        let told = theirs.any(done);
+        if told || letter.deliveries.iter().all(done) {
             tx.delete(Table::Letter, id.as_bytes().to_vec());
+            if told {
+                guardians::told(tx, &letter.contact, id)?;
+            }
         } else {
             store(tx, &letter);
         }

@@ -47,6 +47,8 @@ pub enum Table {
     Held = 19,
     /// Sealed parts of an archive on their way to or from a blob store, by blob id.
     Part = 20,
+    /// Shares kept for contacts, by account id.
+    Share = 21,
 }
 
 /// One change of the profile.

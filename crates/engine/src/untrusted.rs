@@ -4,11 +4,12 @@ use crate::backup;
 use crate::content::Content;
 use crate::envelope;
 use crate::errands;
+use crate::guardians;
 use crate::invite::Invite;
 use crate::link_message::LinkMessage;
 use crate::records::{
-    Contact, ContactState, Letter, OutboxEntry, OwnAccount, OwnQueue, Part, Record, RouteRecord,
-    Upload,
+    Approval, Ask, Contact, ContactState, GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount,
+    OwnGuardians, OwnQueue, Part, Record, RouteRecord, Upload,
 };
 
 /// Reads bytes as one of the forms that come from outside or from a disk; the first byte chooses. Says whether
@@ -44,6 +45,12 @@ pub fn read(bytes: &[u8]) -> bool {
         15 => record::<Part>(bytes),
         16 => record::<RouteRecord>(bytes),
         17 => record::<Upload>(bytes),
+        18 => guardians::is_word(bytes),
+        19 => record::<Approval>(bytes),
+        20 => record::<KeptShare>(bytes),
+        21 => record::<OwnGuardians>(bytes),
+        22 => record::<GuardianPlan>(bytes),
+        23 => record::<Ask>(bytes),
         _ => false,
     }
 }
@@ -191,7 +198,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..20 {
+            for form in 0..25 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

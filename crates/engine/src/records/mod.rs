@@ -6,6 +6,7 @@
 mod account;
 mod backup;
 mod contact;
+mod guardians;
 mod letter;
 mod link;
 mod outbox;
@@ -17,6 +18,11 @@ pub use account::OwnAccount;
 pub(crate) use backup::{Backup, BackupMethod, Restore, RestoreStage};
 pub(crate) use contact::ContactState;
 pub use contact::{Contact, Trust};
+pub use guardians::Lost;
+pub(crate) use guardians::{
+    APPROVALS, Approval, Approving, Ask, AskStage, Guardian, GuardianPlan, GuardianPurpose,
+    KeptShare, OwnGuardians, WRAPPED_BYTES,
+};
 pub use letter::{Delivery, DeliveryState, Direction, Enclosure, Letter, LetterState};
 pub(crate) use link::{Join, JoinStage, Newcomer, Offer, OfferStage};
 pub(crate) use outbox::{OutboxEntry, Purpose, SentBody};

@@ -1,6 +1,6 @@
 //! Requests that wait for an answer, and sealed bodies that wait for a receipt.
 
-use super::Record;
+use super::{GuardianPurpose, Record};
 use crate::input::CommandId;
 use keys::account_log::Method;
 use keys::codec::{DecodeError, Reader, Writer};
@@ -63,6 +63,8 @@ pub(crate) enum Purpose {
     AppendLog(CommandId),
     /// Asks for keys of a device.
     FetchBundle(AccountId, DeviceId),
+    /// Something between an account and its guardians.
+    Guardians(GuardianPurpose),
     /// Sends a sealed body to one device.
     Send {
         message: MessageId,
@@ -167,6 +169,10 @@ impl Purpose {
             Self::RestoreHead => out.u8(20),
             Self::RestoreLog => out.u8(21),
             Self::RestoreAppend => out.u8(22),
+            Self::Guardians(purpose) => {
+                out.u8(32);
+                purpose.write(out);
+            }
             Self::LogOfLink => out.u8(16),
             Self::LinkMessage => out.u8(17),
         }
@@ -228,6 +234,7 @@ impl Purpose {
             20 => Self::RestoreHead,
             21 => Self::RestoreLog,
             22 => Self::RestoreAppend,
+            32 => Self::Guardians(GuardianPurpose::read(input)?),
             _ => return Err(DecodeError::Invalid),
         })
     }

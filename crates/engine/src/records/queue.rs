@@ -6,6 +6,8 @@ use keys::{AccountId, QueueId, Secret};
 
 /// How the purpose of a link's queue is stored.
 const LINK: u8 = 1;
+/// How the purpose of a mailbox for shares is stored.
+const RECOVERY: u8 = 2;
 
 /// What a queue of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(crate) enum QueuePurpose {
     FrontDoor,
     /// Carries the words by which a new device joins the account; short-lived.
     Link,
+    /// Guardians put their shares here for a home that asked to come back; short-lived.
+    Recovery,
     /// Only this account was told of it: a contact, or our own other devices.
     Contact(AccountId),
 }
@@ -42,6 +46,7 @@ impl Record for OwnQueue {
         match &self.purpose {
             QueuePurpose::FrontDoor => out.bytes(&[]),
             QueuePurpose::Link => out.bytes(&[LINK]),
+            QueuePurpose::Recovery => out.bytes(&[RECOVERY]),
             QueuePurpose::Contact(account) => out.bytes(account.as_bytes()),
         };
         out.array(self.receive_key.expose_secret());
@@ -57,6 +62,7 @@ impl Record for OwnQueue {
             purpose: match input.bytes(32)? {
                 [] => QueuePurpose::FrontDoor,
                 [LINK] => QueuePurpose::Link,
+                [RECOVERY] => QueuePurpose::Recovery,
                 account => QueuePurpose::Contact(
                     AccountId::from_slice(account).ok_or(DecodeError::Invalid)?,
                 ),
