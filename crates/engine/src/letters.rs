@@ -16,6 +16,11 @@ use crate::transaction::Transaction;
 use keys::{LetterId, Secret, Timestamp};
 use zeroize::Zeroizing;
 
+/// What another device did with a letter before it came here: each queue is in order, all of them are not.
+const AHEAD: &[u8] = b"letter-ahead/";
+const READ: u8 = 1;
+const DELETED: u8 = 2;
+
 /// Reads a letter.
 pub(crate) fn load(tx: &Transaction<'_>, id: &LetterId) -> Result<Option<Letter>, EngineError> {
     match tx.get(Table::Letter, id.as_bytes())? {
@@ -118,6 +123,11 @@ pub(crate) fn read_elsewhere(
     letters: &[LetterId],
 ) -> Result<(), EngineError> {
     mark(tx, letters)?;
+    for id in letters {
+        if load(tx, id)?.is_none() {
+            note_ahead(tx, id, READ);
+        }
+    }
     tx.event(Event::LettersRead {
         letters: letters.to_vec(),
     });
@@ -126,19 +136,43 @@ pub(crate) fn read_elsewhere(
 
 /// Deletes letters here and on the account's other devices.
 pub(crate) fn delete(tx: &mut Transaction<'_>, letters: &[LetterId]) -> Result<(), EngineError> {
-    delete_all(tx, letters)?;
+    for id in letters {
+        remove(tx, id)?;
+    }
     errands::tell_deleted(tx, letters)
 }
 
-/// Deletes letters here.
+/// Deletes letters that another device of the account deleted.
 pub(crate) fn delete_all(
     tx: &mut Transaction<'_>,
     letters: &[LetterId],
 ) -> Result<(), EngineError> {
     for id in letters {
+        if load(tx, id)?.is_none() {
+            note_ahead(tx, id, DELETED);
+        }
         remove(tx, id)?;
     }
     Ok(())
+}
+
+fn note_ahead(tx: &mut Transaction<'_>, id: &LetterId, what: u8) {
+    let place = key(&[AHEAD, id.as_bytes()]);
+    tx.put(Table::Meta, place, Zeroizing::new(vec![what]));
+}
+
+/// A letter came: what another device did with it before holds for it too.
+pub(crate) fn catch_up(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
+    let place = key(&[AHEAD, id.as_bytes()]);
+    let Some(what) = tx.get(Table::Meta, &place)? else {
+        return Ok(());
+    };
+    tx.delete(Table::Meta, place);
+    match what.as_slice() {
+        [READ] => mark(tx, &[*id]).map(drop),
+        [DELETED] => remove(tx, id),
+        _ => Ok(()),
+    }
 }
 
 /// A letter goes, with what finds it.
