@@ -50,6 +50,8 @@ mod step;
 mod store;
 mod together;
 mod transaction;
+#[cfg(feature = "trial")]
+pub mod trial;
 mod turns;
 pub mod untrusted;
 mod uploads;

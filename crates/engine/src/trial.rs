@@ -1,0 +1,156 @@
+//! Every key of a profile, tried on what lies at a relay, as whoever copied the profile could. For the tests of
+//! [custody](crate::Engine::custody) alone: it adds functions and changes none.
+
+use crate::account;
+use crate::contacts;
+use crate::content::{Body, Content};
+use crate::envelope::{self, Inner, MessageKind, SealedContent};
+use crate::error::EngineError;
+use crate::peers::{self, Peer};
+use crate::records::{OwnQueue, Record as _, RouteRecord};
+use crate::sessions::{self, Decrypted};
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use keys::account_log::DeviceSecrets;
+use keys::{QueueId, Secret, Timestamp};
+use rand_core::CryptoRng;
+use ratchet::{IncomingMessage, Profile};
+
+/// What was opened: the text of the letter, and the whole content, in which keys of files stand.
+pub struct Opened {
+    /// The words.
+    pub text: String,
+    /// As it went through the ratchet.
+    pub content: Vec<u8>,
+}
+
+/// Tries every key of a profile on a body that lies in a queue: envelope and route keys on the outside; inside,
+/// every session with every device, and the pre-keys, as the engine opens letters. Nothing is stored.
+///
+/// # Errors
+/// The profile is damaged, or has no account.
+pub fn body(
+    snapshot: &dyn Snapshot,
+    queue: &QueueId,
+    body: &[u8],
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<Opened>, EngineError> {
+    let mut opened = Vec::new();
+    for (inner, content) in insides(snapshot, queue, body, now, rng)? {
+        for peer in peers(snapshot, now, rng)? {
+            // Its own step each: a ratchet that moved must not keep the next trial from opening.
+            let mut tx = Transaction::new(snapshot, now, rng);
+            let sealed = (&inner, content.as_ref());
+            if let Decrypted::Plaintext(plaintext) = sessions::decrypt(&mut tx, &peer, sealed)? {
+                opened.extend(read(&plaintext));
+            }
+        }
+        opened.extend(by_any_session(
+            snapshot,
+            (&inner, content.as_ref()),
+            now,
+            rng,
+        )?);
+    }
+    Ok(opened)
+}
+
+/// The secrets of the device, as others would misuse them.
+///
+/// # Errors
+/// The profile is damaged.
+pub fn device_secrets(snapshot: &dyn Snapshot) -> Result<Option<DeviceSecrets>, EngineError> {
+    Ok(account::read(snapshot)?.map(|own| own.secrets))
+}
+
+type Inside = (Inner, Option<SealedContent>);
+
+/// What lies below the outermost layer.
+fn insides(
+    snapshot: &dyn Snapshot,
+    queue: &QueueId,
+    body: &[u8],
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<Inside>, EngineError> {
+    let mut insides = Vec::new();
+    let own = account::own(&Transaction::new(snapshot, now, rng))?;
+    if let Ok((_, inner)) = envelope::open_front_door(own.secrets.envelope(), queue, body) {
+        insides.push((inner, None));
+    }
+    for key in route_keys(snapshot)? {
+        insides.extend(envelope::open_route(&key, queue, body));
+    }
+    Ok(insides)
+}
+
+fn route_keys(snapshot: &dyn Snapshot) -> Result<Vec<Secret<32>>, EngineError> {
+    let mut keys = Vec::new();
+    for (_, row) in snapshot.scan(Table::Queue, &[], None, usize::MAX)? {
+        keys.push(OwnQueue::decode(&row)?.route_key);
+    }
+    for (_, row) in snapshot.scan(Table::Route, &[], None, usize::MAX)? {
+        keys.extend(RouteRecord::decode(&row)?.contact.map(|route| route.key));
+    }
+    Ok(keys)
+}
+
+/// Whoever the profile may have sessions with.
+fn peers(
+    snapshot: &dyn Snapshot,
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<Peer>, EngineError> {
+    let tx = Transaction::new(snapshot, now, rng);
+    let contacts = contacts::all(&tx)?.into_iter();
+    let mut ids = vec![account::own(&tx)?.id];
+    ids.extend(contacts.map(|contact| contact.id));
+    let peers = ids.iter().map(|id| peers::existing(&tx, id));
+    peers.collect()
+}
+
+/// Any session, whatever device the envelope names.
+fn by_any_session(
+    snapshot: &dyn Snapshot,
+    (inner, content): (&Inner, Option<&SealedContent>),
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<Opened>, EngineError> {
+    let mut opened = Vec::new();
+    if inner.kind != MessageKind::Ratchet {
+        return Ok(opened);
+    }
+    for (_, row) in snapshot.scan(Table::Session, &[], None, usize::MAX)? {
+        let Ok(mut record) = ratchet::Record::decode(&row) else {
+            continue;
+        };
+        let Ok(message) = IncomingMessage::decode(Profile::Letterlock, &inner.message) else {
+            continue;
+        };
+        let Ok(received) = record.decrypt(&message, now, rng) else {
+            continue;
+        };
+        match content {
+            Some(content) => {
+                if let Ok(plaintext) = content.open(&received.plaintext) {
+                    opened.extend(read(&plaintext));
+                }
+            }
+            None => opened.extend(read(&received.plaintext)),
+        }
+    }
+    Ok(opened)
+}
+
+fn read(plaintext: &[u8]) -> Option<Opened> {
+    let text = match Content::decode(plaintext).ok()?.body {
+        Body::Letter(letter) => letter.text,
+        Body::Copy(copy) => copy.letter.text,
+        _ => return None,
+    };
+    Some(Opened {
+        text,
+        content: plaintext.to_vec(),
+    })
+}
