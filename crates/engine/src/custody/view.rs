@@ -1,9 +1,6 @@
-//! Custody: every key that can open something, and where it lives, as far as this profile and the account logs say
-//! (docs/spec/custody.md).
-//!
-//! A relay is never among the holders: no key that opens anything ever leaves the devices but sealed to other devices,
-//! to a recovery sheet or to guardians.
+//! Who holds what: computed from a profile and the account logs in it.
 
+use super::{HeldKey, Holder, HolderKind, Place, Remark, contact, letter};
 use crate::account;
 use crate::backup;
 use crate::contacts;
@@ -15,175 +12,13 @@ use crate::records::{
 };
 use crate::store::{Snapshot, Table};
 use keys::account_log::{DeviceRecord, Method, VerifiedLog};
-use keys::{AccountId, BlobId, DeviceId, LetterId, Timestamp};
+use keys::{AccountId, DeviceId, LetterId, Timestamp};
 
 /// How long a relay keeps a blob, in seconds.
 const BLOB_KEPT_SECONDS: u64 = 30 * 24 * 3600;
 
-/// Something that keys open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Item {
-    /// The own account: who can act for it.
-    Account,
-    /// A contact's account: who can act for it.
-    Contact(AccountId),
-    /// All letters with a contact.
-    Conversation(AccountId),
-    /// A letter.
-    Letter(LetterId),
-    /// A file of a letter.
-    Enclosure(LetterId, BlobId),
-}
-
-/// Who holds a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum HolderKind {
-    /// A device of the own account.
-    OwnDevice,
-    /// A device of a contact.
-    ContactDevice,
-    /// Whoever has the paper.
-    Sheet,
-    /// So many guardians together.
-    Guardians,
-    /// Whoever has the root key, where that is not known here.
-    Root,
-}
-
-/// Which key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum HeldKey {
-    /// The key of an encrypted profile in which the thing itself stands.
-    Profile,
-    /// The message key that a session will give for the sealed body, once; and the envelope or route key around it.
-    Message,
-    /// The key of the file, which stands in the letter; it takes the blob, which the relay hands out to who shows the
-    /// token that stands there too.
-    Enclosure,
-    /// The keys of the parts of the backup.
-    BackupParts,
-    /// The recovery key, which opens the head of the backup and so the keys of its parts.
-    Recovery,
-    /// Signs for a device.
-    Signing,
-    /// Begins sessions for a device.
-    Identity,
-    /// Opens first letters for a device.
-    Envelope,
-    /// The root key of the account.
-    Root,
-    /// Replaces the head of the backup, and opens nothing.
-    BackupHead,
-}
-
-/// Where a key lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Place {
-    /// In the encrypted profile of that device.
-    Profile,
-    /// On paper.
-    Paper,
-    /// In shares with contacts, each behind the relay's lock.
-    Shares,
-    /// In the backup, sealed to the recovery key.
-    Backup,
-    /// Not known here.
-    Unknown,
-}
-
-/// What else is to be known of a holder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Remark {
-    /// The sealed body is on its way; the key is used once and then gone.
-    UnderWay,
-    /// The device joined later and may have got it with the history.
-    History,
-    /// The device was revoked; it keeps what it had.
-    Revoked,
-    /// The backup may not hold it yet, or not any more.
-    BackupBehind,
-    /// An admin device that is senior: adds and revokes devices.
-    Senior,
-    /// An admin device that is too young to add devices or revoke older ones.
-    Young,
-    /// No admin device: may revoke itself alone.
-    Plain,
-}
-
-/// One key that opens an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Holder {
-    /// Who.
-    pub kind: HolderKind,
-    /// Of which account.
-    pub account: AccountId,
-    /// Which device.
-    pub device: Option<DeviceId>,
-    /// Which key.
-    pub key: HeldKey,
-    /// Where it lives.
-    pub place: Place,
-    /// False: it may be there; what this profile knows does not decide it.
-    pub certain: bool,
-    /// Since when the holder is one.
-    pub since: Option<Timestamp>,
-    /// Until when the key opens anything.
-    pub until: Option<Timestamp>,
-    /// How many of how many guardians it takes.
-    pub need: Option<(u8, u8)>,
-    /// How long the guardians' lock takes to open, in seconds.
-    pub delay_seconds: u64,
-    /// What else.
-    pub remark: Option<Remark>,
-}
-
-/// Lists every key that can open an item; nothing where this profile does not have the item.
-pub(crate) fn of(snapshot: &dyn Snapshot, item: &Item) -> Result<Option<Vec<Holder>>, EngineError> {
-    let view = View::new(snapshot)?;
-    Ok(match item {
-        Item::Account => Some(view.own_account()),
-        Item::Contact(id) => match contact(snapshot, id)? {
-            Some(contact) => Some(view.contact_account(&contact)?),
-            None => None,
-        },
-        Item::Conversation(id) => match contact(snapshot, id)? {
-            Some(contact) => Some(view.conversation(snapshot, &contact)?),
-            None => None,
-        },
-        Item::Letter(id) => match letter(snapshot, id)? {
-            Some(letter) => Some(view.letter_of(snapshot, &letter)?),
-            None => None,
-        },
-        Item::Enclosure(id, blob) => {
-            let letter = letter(snapshot, id)?;
-            let there = |letter: &Letter| letter.enclosures.iter().any(|file| file.blob == *blob);
-            match letter.filter(there) {
-                Some(letter) => Some(view.enclosure(snapshot, &letter)?),
-                None => None,
-            }
-        }
-    })
-}
-
-fn contact(snapshot: &dyn Snapshot, id: &AccountId) -> Result<Option<Contact>, StoreError> {
-    let row = snapshot.get(Table::Contact, id.as_bytes())?;
-    row.map(|row| Contact::decode(&row)).transpose()
-}
-
-fn letter(snapshot: &dyn Snapshot, id: &LetterId) -> Result<Option<Letter>, StoreError> {
-    let row = snapshot.get(Table::Letter, id.as_bytes())?;
-    let letter = row.map(|row| Letter::decode(&row)).transpose()?;
-    Ok(letter.filter(|letter| letter.direction != Direction::Errand))
-}
-
 /// What is looked at.
-struct View {
+pub(super) struct View {
     own: OwnAccount,
     log: VerifiedLog,
     /// The backup, where this device writes it.
@@ -195,7 +30,7 @@ struct View {
 }
 
 impl View {
-    fn new(snapshot: &dyn Snapshot) -> Result<Self, EngineError> {
+    pub(super) fn new(snapshot: &dyn Snapshot) -> Result<Self, EngineError> {
         let own = account::read(snapshot)?.ok_or(EngineError::NoAccount)?;
         let log = account::log_of(&own)?;
         let row = snapshot.get(Table::Meta, backup::BACKUP)?;
@@ -301,7 +136,7 @@ impl View {
         .collect()
     }
 
-    fn letter_of(
+    pub(super) fn letter_of(
         &self,
         snapshot: &dyn Snapshot,
         letter: &Letter,
@@ -360,7 +195,7 @@ impl View {
         holders
     }
 
-    fn enclosure(
+    pub(super) fn enclosure(
         &self,
         snapshot: &dyn Snapshot,
         letter: &Letter,
@@ -379,7 +214,7 @@ impl View {
         Ok(holders.map(file).collect())
     }
 
-    fn conversation(
+    pub(super) fn conversation(
         &self,
         snapshot: &dyn Snapshot,
         contact: &Contact,
@@ -424,7 +259,7 @@ impl View {
             .collect()
     }
 
-    fn own_account(&self) -> Vec<Holder> {
+    pub(super) fn own_account(&self) -> Vec<Holder> {
         let mut holders = self.root();
         for device in self.log.devices() {
             holders.extend(device_keys(
@@ -485,7 +320,7 @@ impl View {
         holders
     }
 
-    fn contact_account(&self, contact: &Contact) -> Result<Vec<Holder>, EngineError> {
+    pub(super) fn contact_account(&self, contact: &Contact) -> Result<Vec<Holder>, EngineError> {
         let log = contacts::log_of(contact)?;
         let mut holders = vec![Holder {
             place: Place::Unknown,
