@@ -3,7 +3,7 @@
 //! A [`Request`] runs in the process that holds the profile's lock; another process sends it over the agent
 //! socket in the home. Both ways answer with the same stream of [`Answer`]s.
 
-use crate::view;
+use crate::{insight, view};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -141,6 +141,11 @@ pub enum Request {
         /// Their ids.
         letters: Vec<String>,
     },
+    /// List every key that opens something.
+    Custody {
+        /// `account`, a contact, the id of a letter, LETTER/N for its Nth file, or the id of a blob.
+        item: String,
+    },
     /// Send a letter.
     Send {
         /// The contact.
@@ -216,6 +221,8 @@ pub enum Answer {
     Deleted(view::Deleted),
     /// A letter, sent or received.
     Letter(view::Letter),
+    /// A key that opens something, and who holds it.
+    Holder(insight::Holder),
     /// How far a long transfer is.
     Progress(view::Progress),
     /// Something to tell on standard error: a notice, never a result.

@@ -2,9 +2,11 @@
 //! names; `docs/guide/json.md` lists them.
 
 use crate::failure::failure;
+use crate::render;
 use crate::view::{Failure, FailureKind};
-use engine::{Evidence, EvidenceError};
+use engine::{Evidence, EvidenceError, HeldKey, HolderKind, Item, Place, Remark};
 use keys::account_log::Signer;
+use keys::{AccountId, DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Largest file that can be evidence, in bytes: two account logs and a little.
@@ -174,5 +176,156 @@ fn who(signer: &Signer) -> String {
         Signer::Device(device) => format!("device {device}"),
         Signer::Recovery(method) => format!("the recovery key of the {}", method.name()),
         _ => "a key of the account".to_owned(),
+    }
+}
+
+/// One key that opens something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// What it opens: `account`, `contact`, `conversation`, `letter`, `enclosure`.
+    pub item: String,
+    /// `own_device`, `contact_device`, `sheet`, `guardians`, `root`.
+    pub kind: String,
+    /// Who, for people.
+    pub who: String,
+    /// Of which account, base32.
+    pub account_id: String,
+    /// Which device, base32.
+    pub device_id: Option<String>,
+    /// Whether it is the device of this home.
+    pub this: bool,
+    /// Which key: `profile`, `message`, `enclosure`, `backup_parts`, `recovery`, `signing`, `identity`, `envelope`,
+    /// `root`, `backup_head`.
+    pub key: String,
+    /// Where it lives: `profile`, `paper`, `shares`, `backup`, `unknown`.
+    pub place: String,
+    /// False: it may be there; what this home knows does not decide it.
+    pub certain: bool,
+    /// Since when, in seconds since 1970, to the hour.
+    pub since: Option<u64>,
+    /// Until when it opens anything.
+    pub until: Option<u64>,
+    /// How many guardians it takes.
+    pub need: Option<u8>,
+    /// Of how many.
+    pub of: Option<u8>,
+    /// How long the guardians' locks take to open, in seconds.
+    pub delay_seconds: u64,
+    /// `under_way`, `history`, `revoked`, `backup_behind`, `senior`, `young`, `plain`.
+    pub remark: Option<String>,
+    /// Key, place and remark, for people.
+    pub message: String,
+}
+
+/// What devices and contacts are called here.
+pub(crate) struct Names {
+    /// This device.
+    pub(crate) this: DeviceId,
+    /// Devices of the own account.
+    pub(crate) devices: Vec<(DeviceId, String)>,
+    /// Contacts.
+    pub(crate) contacts: Vec<(AccountId, String)>,
+}
+
+impl Names {
+    fn device(&self, id: &DeviceId) -> String {
+        let called = self.devices.iter().find(|(device, _)| device == id);
+        let name = called.map_or_else(|| render::short(&id.to_string()), |(_, name)| name.clone());
+        match *id == self.this {
+            true => format!("{name} (this device)"),
+            false => name,
+        }
+    }
+
+    fn contact(&self, id: &AccountId) -> Option<&str> {
+        let called = self.contacts.iter().find(|(contact, _)| contact == id);
+        called.map(|(_, name)| name.as_str())
+    }
+}
+
+/// Shows who holds a key.
+pub(crate) fn holder(item: &Item, holder: &engine::Holder, names: &Names) -> Holder {
+    let item = match item {
+        Item::Account => "account",
+        Item::Contact(_) => "contact",
+        Item::Conversation(_) => "conversation",
+        Item::Enclosure(..) => "enclosure",
+        _ => "letter",
+    };
+    Holder {
+        item: item.to_owned(),
+        kind: holder.kind.name().to_owned(),
+        who: holder_name(holder, names),
+        account_id: holder.account.to_string(),
+        device_id: holder.device.map(|device| device.to_string()),
+        this: holder.device == Some(names.this),
+        key: holder.key.name().to_owned(),
+        place: holder.place.name().to_owned(),
+        certain: holder.certain,
+        since: holder.since.map(Timestamp::as_secs),
+        until: holder.until.map(Timestamp::as_secs),
+        need: holder.need.map(|(need, _)| need),
+        of: holder.need.map(|(_, of)| of),
+        delay_seconds: holder.delay_seconds,
+        remark: holder.remark.map(|remark| remark.name().to_owned()),
+        message: holder_message(holder),
+    }
+}
+
+fn holder_name(holder: &engine::Holder, names: &Names) -> String {
+    let contact = names.contact(&holder.account);
+    let whose = contact.map_or_else(String::new, |name| format!(" of {name}"));
+    match (holder.kind, &holder.device) {
+        (HolderKind::OwnDevice, Some(device)) => names.device(device),
+        (_, Some(device)) => format!(
+            "{} {}",
+            contact.unwrap_or("device"),
+            render::short(&device.to_string())
+        ),
+        (HolderKind::Sheet, None) => format!("recovery sheet{whose}"),
+        (HolderKind::Guardians, None) => match holder.need {
+            Some((need, of)) => format!("{need} of {of} guardians{whose}"),
+            None => format!("guardians{whose}"),
+        },
+        _ => format!("root key{whose}"),
+    }
+}
+
+fn holder_message(holder: &engine::Holder) -> String {
+    let key = match holder.key {
+        HeldKey::Profile => "profile key",
+        HeldKey::Message => "session message key",
+        HeldKey::Enclosure => "file key, in the letter",
+        HeldKey::BackupParts => "keys of backup parts",
+        HeldKey::Recovery => "recovery key: head of the backup, then its parts",
+        HeldKey::Signing => "signing key",
+        HeldKey::Identity => "identity key",
+        HeldKey::Envelope => "envelope key",
+        HeldKey::Root => "root key",
+        HeldKey::BackupHead => "head key: replaces the backup, opens nothing",
+        _ => "key",
+    };
+    let place = match holder.place {
+        Place::Profile => "in that device's encrypted profile",
+        Place::Paper => "on paper",
+        Place::Shares => "with contacts and the relay's locks",
+        Place::Backup => "in the backup, sealed",
+        _ => "place not known here",
+    };
+    let remark = holder.remark.and_then(|remark| {
+        Some(match remark {
+            Remark::UnderWay => "the sealed letter is on its way; used once, then destroyed",
+            Remark::History => "joined later, may have got it with the history",
+            Remark::Revoked => "revoked; keeps what it had",
+            Remark::BackupBehind => "the backup may not hold it",
+            Remark::Senior => "adds and revokes devices",
+            Remark::Young => "too young to add devices or revoke older ones",
+            Remark::Plain => "no admin device",
+            _ => return None,
+        })
+    });
+    match remark {
+        Some(remark) => format!("{key}, {place} ({remark})"),
+        None => format!("{key}, {place}"),
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod duration;
 mod evidence;
 mod failure;
+mod insight;
 mod inspect;
 mod link;
 mod os;

@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{text, time};
+use crate::{insight, text, time};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -26,6 +26,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Contact(contact) => Shown::Result(self::contact(contact)),
         Answer::SafetyNumber(number) => Shown::Result(format!("{}\n", text::line(&number.number))),
         Answer::Evidence(evidence) => Shown::Result(self::evidence(evidence)),
+        Answer::Holder(holder) => Shown::Result(insight::holder(holder)),
         Answer::Letter(letter) => Shown::Result(self::letter(letter)),
         Answer::Link(link) => Shown::Result(format!("{}\n", text::line(link.link.as_str()))),
         Answer::Device(device) => Shown::Result(self::device(device)),

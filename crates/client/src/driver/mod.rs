@@ -12,6 +12,7 @@
 
 mod begin;
 mod calls;
+mod custody;
 mod devices;
 mod evidence;
 mod files;

@@ -236,4 +236,3 @@ fn letter(snapshot: &dyn Snapshot, id: &LetterId) -> Result<Option<Letter>, Stor
     let letter = row.map(|row| Letter::decode(&row)).transpose()?;
     Ok(letter.filter(|letter| letter.direction != Direction::Errand))
 }
-

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod completions;
 pub(crate) mod contact;
+pub(crate) mod custody;
 pub(crate) mod delete;
 pub(crate) mod device;
 pub(crate) mod invite;
@@ -81,6 +82,7 @@ enum Command {
     Read(read::ReadArgs),
     Search(search::SearchArgs),
     Delete(delete::DeleteArgs),
+    Custody(custody::CustodyArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -127,6 +129,7 @@ impl LowArgs {
         match self.command {
             Command::Tour(_) => Ok(Job::Tour),
             Command::Relay(args) => args.into_job(),
+            Command::Custody(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::VerifyEvidence(args) => Ok(args.into_job()),
             Command::Completions(args) => Ok(Job::Completions(args.shell)),
             Command::Account(args) => args.into_job(self.globals.profile()?),
