@@ -243,6 +243,19 @@ fn sync_directory(of: &Path) -> io::Result<()> {
     }
 }
 
+/// Bytes of the stack that a step of the engine may have used.
+const USED_STACK: usize = 512 * 1024;
+
+/// Overwrites the part of the stack that functions used and left: a value that is moved leaves its bytes there.
+///
+/// SECURITY: `rotated_keys_are_in_no_memory_of_the_process` notices.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    // A borrowed constant would become a static: the array must be a variable, and written to.
+    let mut used = [0_u8; USED_STACK];
+    std::hint::black_box(&mut used);
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test code")]

@@ -221,6 +221,7 @@ impl Loop {
             self.serve_readers();
             self.settle();
             self.look_at_deadlines();
+            os::wipe_stack();
             if let Some(mut wish) = closing.take() {
                 if self.may_close(&mut wish) {
                     self.end(wish.done);

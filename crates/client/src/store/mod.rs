@@ -6,6 +6,8 @@ mod database;
 #[cfg(test)]
 mod destruction;
 mod key_file;
+#[cfg(test)]
+mod memory;
 mod order;
 mod search;
 #[cfg(test)]
