@@ -201,15 +201,19 @@ fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccou
     })
 }
 
-/// Asks the relay for the name. Asking again for what one has changes nothing.
+/// Asks the relay for the name. Asking again for what one has changes nothing. A log that does not fit in one
+/// request follows when the relay says how much it has ([`reminding`](crate::reminding)).
 pub(crate) fn register(
     tx: &mut Transaction<'_>,
     account: &OwnAccount,
     command: CommandId,
 ) -> Result<(), EngineError> {
+    let raw = wire::RawLog::parse(&account.log).map_err(|_| EngineError::Protocol)?;
+    let begin = raw.part(0).map(|part| wire::RawLog::begin(part.entries));
+    let log = begin.and_then(Result::ok).ok_or(EngineError::Protocol)?;
     let request = wire::Request::Register(wire::Register {
         name: account.name.clone(),
-        log: account.log.clone(),
+        log,
         code: account.registration_code.clone(),
     });
     outbox::add_own(tx, Purpose::Register(command), request)

@@ -113,12 +113,7 @@ fn of_logs(tx: &mut Transaction<'_>, purpose: Purpose, reply: Reply) -> Result<(
             contacts::name_checked(tx, &account, &log.log)
         }
         (Purpose::LogOfSynced(_) | Purpose::CheckName(_), _) => Ok(()),
-        (Purpose::CheckLog(account), Reply::Entries(entries)) => {
-            logs::newer(tx, &account, &entries)
-        }
-        (Purpose::CheckLog(account), reply) => {
-            logs::nothing_newer(tx, &account, matches!(reply, Reply::Done))
-        }
+        (Purpose::CheckLog(account), reply) => logs::answered(tx, &account, &reply),
         (Purpose::LogOfStranger(account), Reply::Log(log)) => {
             held::fetched(tx, &account, Some(&log.log))
         }
@@ -143,7 +138,10 @@ fn of_account(
         }
         (Purpose::DeleteQueue(_), _) => Ok(()),
         (Purpose::PublishPreKeys, Reply::PreKeyCounts(counts)) => pre_keys::counted(tx, counts),
-        (Purpose::PublishPreKeys, _) => Ok(()),
+        (Purpose::PublishPreKeys, _) => {
+            pre_keys::refused(tx);
+            Ok(())
+        }
         (Purpose::Register(command), Reply::Done) => account::registered(tx, command),
         (Purpose::CreateTicket { command, invite }, Reply::Done) => {
             tx.outcome(command, CommandOutcome::Invite(invite));

@@ -9,6 +9,7 @@ use crate::evidence::{self, Shown};
 use crate::guardians;
 use crate::own_log;
 use crate::peers::Peer;
+use crate::pre_keys;
 use crate::queues;
 use crate::receiving::Heard;
 use crate::records::key;
@@ -70,6 +71,7 @@ pub(crate) fn changed(
             Some(_) => {
                 forget(tx, &before.id, device.id());
                 sending::send_again(tx, &before.id, device.id())?;
+                waiting::ask_anew(tx, &before.id, device.id())?;
             }
         }
     }
@@ -139,7 +141,7 @@ pub(crate) fn unknown(
 ) -> Result<Heard, EngineError> {
     let mut entries = peer.log.entries().iter();
     if !entries.any(|entry| entry.devices.contains(device)) {
-        return Ok(Heard::NewDevice);
+        return Ok(Heard::NewKeys);
     }
     let shown = Shown::LetterOfRevoked(*device);
     evidence::keep(tx, &peer.id, peer.log.bytes(), shown)?;
@@ -150,6 +152,9 @@ pub(crate) fn unknown(
 /// The own log is as new as the relay has it: changes of ours that lost a race go on.
 pub(crate) fn own_log_confirmed(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     guardians::log_confirmed(tx)?;
+    if !is_revoked(tx)? {
+        pre_keys::publish_refused(tx)?;
+    }
     own_log::resume(tx)
 }
 

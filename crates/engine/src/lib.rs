@@ -42,6 +42,7 @@ mod receipts;
 mod receiving;
 pub mod records;
 mod recovery;
+mod reminding;
 mod restore;
 mod routes;
 mod sending;

@@ -22,9 +22,11 @@ use crate::limits;
 use crate::outbox;
 use crate::peers::{self, Peer};
 use crate::records::{Purpose, key};
+use crate::reminding;
 use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::waiting;
 use keys::account_log::{LogError, UnverifiedLog, VerifiedLog};
 use keys::codec::{Reader, Writer};
 use keys::{AccountId, DeviceId, LetterId, MessageId, Timestamp};
@@ -36,6 +38,10 @@ const ASKED: &[u8] = b"log-asked/";
 const CHECKED: &[u8] = b"log-checked/";
 /// When a log is to be asked for again: BE8 seconds.
 const AGAIN: &[u8] = b"log-again/";
+/// A person knows that entries of a log are withheld.
+const TOLD: &[u8] = b"log-told/";
+/// What log was last shown to a device, because the two did not agree: its hash.
+const SHOWN: &[u8] = b"log-shown/";
 /// When our own log is to be asked for without a reason: BE8 seconds.
 const OWN_DUE: &[u8] = b"log-own-due";
 /// What a device of the account says of its own log: BE8 sequence, hash.
@@ -84,64 +90,118 @@ pub(crate) fn check(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(),
 }
 
 fn ask(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineError> {
+    let sequence = if peer.own {
+        reminding::asked_for(tx, &peer.log)?
+    } else {
+        peer.log.head().sequence
+    };
     let request = wire::Request::CheckLog(wire::CheckLog {
         account: peer.id,
-        sequence: peer.log.head().sequence,
+        sequence,
     });
     outbox::add(tx, Purpose::CheckLog(peer.id), peer.relay.clone(), request).map(drop)
 }
 
-/// The relay knows no newer entry, or does not know the account.
-pub(crate) fn nothing_newer(
+/// The relay answered a question for newer entries.
+pub(crate) fn answered(
     tx: &mut Transaction<'_>,
     account: &AccountId,
-    known: bool,
+    reply: &wire::Reply,
 ) -> Result<(), EngineError> {
     tx.delete(Table::Meta, place(ASKED, account));
     let Some(peer) = peers::load(tx, account)? else {
         return Ok(());
     };
+    match reply {
+        wire::Reply::Entries(entries) => newer(tx, &peer, entries),
+        wire::Reply::Done => nothing_newer(tx, &peer),
+        wire::Reply::Refused(refused) if refused.kind == wire::RefusalKind::Conflict => {
+            shorter(tx, &peer)
+        }
+        _ => {
+            ask_later(tx, account);
+            Ok(())
+        }
+    }
+}
+
+/// The relay shows a log that is shorter than what is known.
+fn shorter(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineError> {
+    if peer.own && reminding::try_less(tx, &peer.log)? {
+        return check(tx, &peer.id);
+    }
+    // SECURITY: it may hide a revocation from others; `replayed_device_list_is_noticed`.
+    tell_withheld(tx, &peer.id)?;
+    ask_later(tx, &peer.id);
+    Ok(())
+}
+
+/// Tells once that a relay withholds entries.
+fn tell_withheld(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
+    let told = place(TOLD, account);
+    if tx.get(Table::Meta, &told)?.is_none() {
+        tx.put(Table::Meta, told, Zeroizing::new(Vec::new()));
+        tx.event(Event::LogWithheld { account: *account });
+    }
+    Ok(())
+}
+
+/// The relay knows no newer entry.
+fn nothing_newer(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineError> {
+    let account = &peer.id;
+    if peer.own && reminding::remind(tx, &peer.log)? {
+        return Ok(());
+    }
     if let Some(claim) = tx.get(Table::Meta, &place(CLAIMED, account))? {
         // SECURITY: a device of the account says that there is more; `hidden_revocation_is_noticed`.
         let Head { sequence, hash } = decode_head(&claim)?;
         let silence = Shown::Silence { sequence, hash };
         evidence::keep(tx, account, peer.log.bytes(), silence)?;
-        tx.event(Event::LogWithheld { account: *account });
+        tell_withheld(tx, account)?;
         ask_later(tx, account);
         return Ok(());
     }
-    if known {
-        let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
-        tx.put(Table::Meta, place(CHECKED, account), now);
-    } else {
-        ask_later(tx, account);
-        return Ok(());
-    }
+    tx.delete(Table::Meta, place(TOLD, account));
+    let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
+    tx.put(Table::Meta, place(CHECKED, account), now);
     if peer.own {
         devices::own_log_confirmed(tx)?;
     }
     held::release(tx, account, None)?;
+    waiting::ask_doubted(tx, account)?;
     outbox::offer_to(tx, account)
 }
 
 /// The relay has newer entries.
-pub(crate) fn newer(
+fn newer(
     tx: &mut Transaction<'_>,
-    account: &AccountId,
+    peer: &Peer,
     entries: &wire::Entries,
 ) -> Result<(), EngineError> {
-    tx.delete(Table::Meta, place(ASKED, account));
-    let Some(peer) = peers::load(tx, account)? else {
+    let Some(log) = behind(peer, entries) else {
+        // Nonsense; perhaps another answer is better.
+        ask_later(tx, &peer.id);
         return Ok(());
     };
-    let log = wire::RawLog::parse(peer.log.bytes())
-        .and_then(|log| log.with(&entries.entries))
-        .map_err(|_| EngineError::Protocol)?;
-    take_over(tx, &peer, &log)?;
-    if entries.more {
-        return check(tx, account);
+    take_over(tx, peer, &log)?;
+    let peer = peers::existing(tx, &peer.id)?;
+    if peer.own {
+        reminding::has(tx, &peer.log, &log)?;
     }
-    nothing_newer(tx, account, true)
+    if entries.more {
+        return check(tx, &peer.id);
+    }
+    nothing_newer(tx, &peer)
+}
+
+/// The log that a relay's entries make with the ones before them.
+fn behind(peer: &Peer, entries: &wire::Entries) -> Option<Vec<u8>> {
+    let known = peer.log.bytes();
+    let before = wire::RawLog::parse(known).ok()?;
+    let before = before.until(entries.first.checked_sub(1)?).ok()?;
+    wire::RawLog::parse(&before)
+        .and_then(|before| before.with(&entries.entries))
+        .ok()
 }
 
 /// Takes over a log that must continue the pinned one.
@@ -292,6 +352,14 @@ fn show_log(
     if log.len() > limits::LOG_IN_ENVELOPE_BYTES || !sessions::ready(tx, &peer.id, device)? {
         return Ok(());
     }
+    // Once: the other side answers with its own.
+    let place = key(&[SHOWN, peer.id.as_bytes(), device.as_bytes()]);
+    let digest = keys::sha256(&[log]).to_vec();
+    let before = tx.get(Table::Meta, &place)?;
+    if before.is_some_and(|before| *before == digest) {
+        return Ok(());
+    }
+    tx.put(Table::Meta, place, Zeroizing::new(digest));
     let content = Content::new(LetterId::random(tx.rng), tx.now, Body::Log(log.to_vec()));
     let message = MessageId::random(tx.rng);
     sessions::send(tx, &peer.id, device, content, message, None)
@@ -337,7 +405,7 @@ fn decode_head(bytes: &[u8]) -> Result<Head, EngineError> {
 }
 
 /// Lets a question be asked again in a while.
-fn ask_later(tx: &mut Transaction<'_>, account: &AccountId) {
+pub(crate) fn ask_later(tx: &mut Transaction<'_>, account: &AccountId) {
     let due = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
     let due = Zeroizing::new(due.to_be_bytes().to_vec());
     tx.put(Table::Meta, place(AGAIN, account), due);

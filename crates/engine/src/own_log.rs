@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 
 /// Wishes in order, by number.
 const WISH: &[u8] = b"log-wish/";
-/// The log with the entry that the relay was asked to take.
+/// The log with the entry that the relay was asked to take; empty, where it is asked to take old ones again.
 const PROPOSED: &[u8] = b"log-proposed";
 
 /// What is to be changed.
@@ -224,12 +224,38 @@ fn propose(
     outbox::add_own(tx, Purpose::AppendLog(command), request)
 }
 
+/// Hands entries of the log that the relay lost in again, as many as one request takes; then it is asked what it
+/// has.
+pub(crate) fn hand_in_again(
+    tx: &mut Transaction<'_>,
+    log: &VerifiedLog,
+    after: u64,
+) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, PROPOSED)?.is_some() {
+        return Ok(()); // That is refused, and then this comes again.
+    }
+    let raw = wire::RawLog::parse(log.bytes()).map_err(|_| EngineError::Protocol)?;
+    let part = raw.part(after.saturating_add(1));
+    let entries = part.ok_or(EngineError::Protocol)?.entries.to_vec();
+    tx.put(Table::Meta, PROPOSED.to_vec(), Zeroizing::new(Vec::new()));
+    let request = wire::Request::AppendEntries(wire::AppendEntries {
+        account: *log.account_id(),
+        after,
+        entries,
+    });
+    outbox::add_own(tx, Purpose::AppendLog(CommandId::default()), request)
+}
+
 /// The relay took the entry.
 pub(crate) fn appended(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     let Some(bytes) = tx.get(Table::Meta, PROPOSED)? else {
         return Ok(());
     };
     tx.delete(Table::Meta, PROPOSED.to_vec());
+    if bytes.is_empty() {
+        let own = account::own(tx)?;
+        return logs::check(tx, &own.id);
+    }
     let Some((place, command, wish)) = first(tx)? else {
         return Ok(());
     };
@@ -302,11 +328,17 @@ pub(crate) fn refused(
     tx: &mut Transaction<'_>,
     kind: wire::RefusalKind,
 ) -> Result<(), EngineError> {
+    let again = tx.get(Table::Meta, PROPOSED)?;
+    let again = again.is_some_and(|bytes| bytes.is_empty());
     tx.delete(Table::Meta, PROPOSED.to_vec());
+    let own = account::own(tx)?;
     if kind == wire::RefusalKind::Conflict {
         // Another device was faster: its entry first, then ours on top of it.
-        let own = account::own(tx)?;
         return logs::check(tx, &own.id);
+    }
+    if again {
+        logs::ask_later(tx, &own.id);
+        return Ok(());
     }
     let Some((place, command, wish)) = first(tx)? else {
         return Ok(());

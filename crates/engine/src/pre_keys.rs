@@ -25,6 +25,8 @@ const KEM: u8 = 3;
 const LAST_RESORT: u8 = 4;
 /// Which signed and last-resort key is published now: BE4(signed id) ‖ BE4(last-resort id) ‖ BE8(made).
 const CURRENT: &[u8] = b"pre-keys";
+/// The relay refused what was published.
+const REFUSED: &[u8] = b"pre-keys-refused";
 /// A signed pre-key is replaced after a week.
 const ROTATE_SECONDS: u64 = 7 * 24 * 3600;
 
@@ -69,6 +71,20 @@ pub(crate) fn publish_again(tx: &mut Transaction<'_>) -> Result<(), EngineError>
         limits::ONE_TIME_KEM_KEYS,
         true,
     )
+}
+
+/// The relay has an older log of ours than we, and does not know these keys: later again.
+pub(crate) fn refused(tx: &mut Transaction<'_>) {
+    tx.put(Table::Meta, REFUSED.to_vec(), Zeroizing::new(Vec::new()));
+}
+
+/// The relay has our log: it takes now what it refused before.
+pub(crate) fn publish_refused(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, REFUSED)?.is_some() {
+        tx.delete(Table::Meta, REFUSED.to_vec());
+        publish_again(tx)?;
+    }
+    Ok(())
 }
 
 /// The relay said how many one-time keys are left.

@@ -347,13 +347,14 @@ fn receive(
     from: &AccountId,
     sealed: (&Inner, Option<&SealedContent>),
 ) -> Result<(), EngineError> {
-    match (receiving::receive(tx, from, sealed)?, attempt) {
+    let last = matches!(attempt, Attempt::Last(None));
+    match (receiving::receive(tx, from, sealed, last)?, attempt) {
         (receiving::Heard::Done, _) => Ok(()),
         // What came of a stranger may have been the beginning of a long log.
-        (receiving::Heard::NewDevice, Attempt::First | Attempt::Last(Some(_))) => {
+        (receiving::Heard::NewKeys, Attempt::First | Attempt::Last(Some(_))) => {
             held::keep_and_check(tx, from, &queue.id, body)
         }
-        (receiving::Heard::NewDevice, Attempt::Last(None)) => {
+        (receiving::Heard::NewKeys, Attempt::Last(None)) => {
             tx.event(Event::Undecryptable {
                 contact: Some(*from),
             });

@@ -26,15 +26,17 @@ use keys::{AccountId, DeviceId, LetterId, Timestamp};
 pub(crate) enum Heard {
     /// Whatever it was, it is done with.
     Done,
-    /// It comes from a device that the account's log does not name, as far as it is known here.
-    NewDevice,
+    /// It comes from a device that the account's log does not name, as far as it is known here, or begins a
+    /// session with other keys than those that are known.
+    NewKeys,
 }
 
-/// Opens what a device of a contact, or another device of ours, sent.
+/// Opens what a device of a contact, or another device of ours, sent. `last`: a newer log was asked for already.
 pub(crate) fn receive(
     tx: &mut Transaction<'_>,
     from: &AccountId,
     (inner, sealed): (&Inner, Option<&SealedContent>),
+    last: bool,
 ) -> Result<Heard, EngineError> {
     let peer = peers::existing(tx, from)?;
     let contact = contacts::load(tx, from)?;
@@ -45,6 +47,10 @@ pub(crate) fn receive(
         sessions::Decrypted::Plaintext(plaintext) => plaintext,
         sessions::Decrypted::Duplicate => return Ok(Heard::Done),
         sessions::Decrypted::NoDevice => return devices::unknown(tx, &peer, &inner.device),
+        // The device may have keys that are newer than the log known here.
+        sessions::Decrypted::Failed if inner.kind == MessageKind::PreKey && !last => {
+            return Ok(Heard::NewKeys);
+        }
         sessions::Decrypted::Failed => {
             tx.event(Event::Undecryptable {
                 contact: Some(*from),

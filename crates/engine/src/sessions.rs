@@ -9,6 +9,7 @@ use crate::envelope::{self, Inner, Introduction, SealedContent};
 use crate::error::{EngineError, StoreError};
 use crate::evidence::{self, PreKeys, Shown};
 use crate::limits;
+use crate::logs;
 use crate::outbox;
 use crate::peers::{self, Peer};
 use crate::pre_keys;
@@ -95,6 +96,10 @@ pub(crate) fn bundle_fetched(
     let own = account::own(tx)?;
     let our_log = account::log_of(&own)?;
     if !begin(tx, (&own, &our_log), (&peer, theirs), bundle).unwrap_or(false) {
+        // The device may have changed its keys since its log was asked for.
+        if waiting::doubt(tx, account, device, repair)? {
+            return logs::check(tx, account);
+        }
         // SECURITY: keys that the device did not sign come from the relay; `relay_swaps_pre_keys` notices.
         let shown = Shown::PreKeys(PreKeys::of(bundle, device));
         evidence::keep(tx, &peer.id, peer.log.bytes(), shown)?;
@@ -104,6 +109,7 @@ pub(crate) fn bundle_fetched(
         }
         return Ok(());
     }
+    waiting::trust(tx, account, device);
     let waiting = waiting::take(tx, account, device)?;
     if repair {
         let content = Content::new(LetterId::random(tx.rng), tx.now, Body::Repair);

@@ -18,6 +18,8 @@ const ASKED: &[u8] = b"bundle/";
 const AGAIN: &[u8] = b"bundle-again/";
 /// When a session with a device was last repaired.
 const REPAIRED: &[u8] = b"repaired/";
+/// A device's keys did not fit its log; they are asked for again when that is confirmed.
+const DOUBTED: &[u8] = b"bundle-doubted/";
 /// The session that begins next is a repair.
 const REPAIRING: &[u8] = b"repairing/";
 
@@ -27,7 +29,7 @@ fn mark(what: &[u8], account: &AccountId, device: &DeviceId) -> Vec<u8> {
 
 /// Nothing more is asked of a device.
 pub(crate) fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
-    for what in [ASKED, AGAIN, REPAIRED, REPAIRING] {
+    for what in [ASKED, AGAIN, DOUBTED, REPAIRED, REPAIRING] {
         tx.delete(Table::Meta, mark(what, account, device));
     }
 }
@@ -182,6 +184,59 @@ pub(crate) fn answered(
     let repair = tx.get(Table::Meta, &repairing)?.is_some();
     tx.delete(Table::Meta, repairing);
     Ok(repair)
+}
+
+/// Keys of a device do not fit its log: what waits goes on waiting until the log is confirmed. False, where that
+/// was done before.
+pub(crate) fn doubt(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    repair: bool,
+) -> Result<bool, EngineError> {
+    let doubted = mark(DOUBTED, account, device);
+    if tx.get(Table::Meta, &doubted)?.is_some() {
+        tx.delete(Table::Meta, doubted);
+        return Ok(false);
+    }
+    tx.put(Table::Meta, doubted, Zeroizing::new(Vec::new()));
+    if repair {
+        let repairing = mark(REPAIRING, account, device);
+        tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
+    }
+    Ok(true)
+}
+
+/// The log of an account is confirmed: keys that did not fit are asked for once more.
+pub(crate) fn ask_doubted(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+) -> Result<(), EngineError> {
+    let prefix = key(&[DOUBTED, account.as_bytes()]);
+    for (place, _) in tx.scan(Table::Meta, &prefix, None, limits::PAGE)? {
+        let device = place.strip_prefix(prefix.as_slice());
+        if let Some(device) = device.and_then(DeviceId::from_slice) {
+            ask(tx, account, &device)?;
+        }
+    }
+    Ok(())
+}
+
+/// A device has other keys: what waits for it needs them.
+pub(crate) fn ask_anew(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    if any(tx, account, device)? {
+        ask(tx, account, device)?;
+    }
+    Ok(())
+}
+
+/// The keys of a device fit its log.
+pub(crate) fn trust(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
+    tx.delete(Table::Meta, mark(DOUBTED, account, device));
 }
 
 /// The relay has no keys for a device: what waits for it waits longer.

@@ -7,11 +7,12 @@
 
 use crate::person::Person;
 use crate::world::World;
-use engine::{CommandOutcome, Engine, Event, Hidden, Input, Table};
-use keys::account_log::{LogError, Reason, UnverifiedLog, VerifiedLog};
+use engine::{CommandOutcome, Engine, Event, Hidden, Input, Snapshot as _, Table};
+use keys::account_log::{DeviceSecrets, LogError, Reason, UnverifiedLog, VerifiedLog};
+use keys::codec::Reader;
 use keys::link::LinkCode;
 use keys::sheet::SheetSecret;
-use keys::{AccountId, DeviceId};
+use keys::{AccountId, DeviceId, QueueId};
 
 impl World {
     /// A home without account comes.
@@ -173,6 +174,36 @@ impl World {
         self.person(name).events.iter().any(what)
     }
 
+    /// What a thief of an unlocked device has: its secret keys.
+    #[must_use]
+    pub fn stolen_keys(&self, name: &str) -> DeviceSecrets {
+        let row = self.person(name).store.get(Table::Meta, b"account");
+        let row = row.ok().flatten().unwrap_or_default();
+        device_secrets(&row).unwrap_or_else(|| panic!("{name} has no keys"))
+    }
+
+    /// The queues of a home.
+    #[must_use]
+    pub fn queues(&self, name: &str) -> Vec<QueueId> {
+        let rows = self
+            .person(name)
+            .store
+            .scan(Table::Queue, &[], None, usize::MAX);
+        let rows = rows.unwrap_or_default();
+        rows.iter()
+            .filter_map(|(id, _)| QueueId::from_slice(id))
+            .collect()
+    }
+
+    /// Whether a letter was handed to the first relay for one of some queues, after so many requests.
+    pub fn sent_to(&mut self, queues: &[QueueId], from: usize) -> bool {
+        let heard = self.relay().heard().iter().skip(from);
+        heard.into_iter().any(|request| match request {
+            wire::Request::Send(send) => send.rows.iter().any(|row| queues.contains(&row.queue_id)),
+            _ => false,
+        })
+    }
+
     /// Revokes a device from another one.
     pub fn revoke(&mut self, by: &str, device: DeviceId, reason: Reason) -> CommandOutcome {
         self.command(by, |command| Input::RevokeDevice {
@@ -213,6 +244,22 @@ fn sheet(text: &str) -> Hidden<SheetSecret> {
         Ok(sheet) => Hidden(sheet),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The secret keys in a stored account (docs/spec/home.md).
+fn device_secrets(row: &[u8]) -> Option<DeviceSecrets> {
+    let mut input = Reader::new(row);
+    input.u8().ok()?;
+    input.bytes(64).ok()?; // Its name.
+    input.bytes(512).ok()?; // Its relay.
+    input.array::<32>().ok()?;
+    input.array::<16>().ok()?;
+    input.u8().ok()?;
+    input.bytes(1 << 20).ok()?; // Its log.
+    input.bytes(512).ok()?; // A registration code.
+    input.u32().ok()?;
+    input.bytes(4096).ok()?; // The root key.
+    DeviceSecrets::decode(input.bytes(4096).ok()?).ok()
 }
 
 fn verified(log: &[u8]) -> Result<VerifiedLog, LogError> {

@@ -6,7 +6,7 @@ use crate::relay_model::LineId;
 use crate::world::World;
 use engine::records::Way;
 use engine::{Engine, EngineError, Event, Input, Outgoing};
-use keys::{BlobId, QueueId};
+use keys::{BlobId, QueueId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{ClientFrame, RelayFrame, Reply, Request};
 
@@ -38,6 +38,7 @@ impl World {
         let Some(person) = self.people.get_mut(name).filter(|person| person.running) else {
             return Ok(());
         };
+        let now = Timestamp::from_secs(now.as_secs().saturating_sub(person.behind));
         let step = Engine.handle(&person.store, input, now, self.chance.rng())?;
         if person.dies_at(CrashPoint::BeforeStore) {
             self.kill(name);

@@ -29,6 +29,8 @@ pub struct Person {
     pub(crate) running: bool,
     pub(crate) online: bool,
     pub(crate) crash: Option<(CrashPoint, u32)>,
+    /// By how much the clock is behind.
+    pub(crate) behind: u64,
     pub(crate) lines: BTreeMap<String, Line>,
     /// Relays to be called again, and when.
     pub(crate) dial: BTreeMap<String, u64>,
@@ -55,6 +57,7 @@ impl Person {
             running: true,
             online: true,
             crash: None,
+            behind: 0,
             lines: BTreeMap::new(),
             dial: BTreeMap::new(),
         }

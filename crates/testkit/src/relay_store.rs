@@ -173,7 +173,7 @@ impl RelayStore {
 
     pub(crate) fn publish(&mut self, request: &wire::PublishPreKeys) -> Reply {
         let account = self.accounts.get(&request.account);
-        if !account.is_some_and(|account| account.has(&request.device)) {
+        if !account.is_some_and(|account| account.has_signed(request)) {
             return no(RefusalKind::NotFound);
         }
         let device = self

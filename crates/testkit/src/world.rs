@@ -350,6 +350,11 @@ impl World {
         }
     }
 
+    /// Sets a person's clock back.
+    pub fn set_back_clock(&mut self, name: &str, seconds: u64) {
+        self.person_mut(name).behind = seconds;
+    }
+
     /// Lets seconds pass.
     pub fn run(&mut self, seconds: u64) {
         for _ in 0..seconds {

@@ -2,7 +2,7 @@
 
 use super::{RelayStore, no};
 use keys::account_log::{DeviceRecord, UnverifiedLog, VerifiedLog};
-use keys::{AccountId, DeviceId, Timestamp};
+use keys::{AccountId, HybridSignature, Timestamp, label};
 use wire::{RawLog, RefusalKind, Reply};
 
 /// A registered account.
@@ -14,9 +14,16 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Whether a device is in force.
-    pub(super) fn has(&self, device: &DeviceId) -> bool {
-        self.devices.iter().any(|known| known.id() == device)
+    /// Whether a device in force signed what is published in its name.
+    pub(super) fn has_signed(&self, request: &wire::PublishPreKeys) -> bool {
+        let mut devices = self.devices.iter();
+        let Some(device) = devices.find(|known| *known.id() == request.device) else {
+            return false;
+        };
+        let key = device.verifying_key();
+        let signature = HybridSignature::from_bytes(keys::Suite::Hybrid, &request.signature);
+        let message = wire::publish_message(request);
+        signature.is_ok_and(|signature| key.verify(label::PUBLISH, &message, &signature).is_ok())
     }
 }
 
@@ -25,6 +32,13 @@ impl RelayStore {
     #[must_use]
     pub fn log(&self, account: &AccountId) -> Option<Vec<u8>> {
         self.accounts.get(account).map(|known| known.log.clone())
+    }
+
+    /// Shows an account with another log from now on, whatever it says.
+    pub fn set_log(&mut self, account: &AccountId, log: &[u8]) {
+        if let Some(known) = self.accounts.get_mut(account) {
+            known.log = log.to_vec();
+        }
     }
 
     pub(crate) fn register(&mut self, request: &wire::Register, now: Timestamp) -> Reply {
