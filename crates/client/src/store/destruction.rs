@@ -184,7 +184,7 @@ fn many_records_of_all_lengths_leave_nothing_behind() {
         store.apply(vec![write]).unwrap();
     }
     store.forget_removed();
-    let gone = |number: &u64| number % 3 != 0;
+    let gone = |number: &u64| !number.is_multiple_of(3);
     let deletes = (0..RECORDS).map(order).filter(gone);
     for number in deletes {
         store.apply(vec![delete(Table::Session, number)]).unwrap();

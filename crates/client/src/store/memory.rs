@@ -156,13 +156,8 @@ impl Home {
         let own = Engine.account(&self.store).unwrap().unwrap();
         let record = self.store.get(Table::Meta, b"account").unwrap().unwrap();
         let id = own.device.as_bytes();
-        let windows = record.windows(16).enumerate();
-        let place = windows
-            .filter(|(_, window)| window == id)
-            .next_back()
-            .unwrap()
-            .0
-            + 16;
+        let mut windows = record.windows(16).enumerate();
+        let place = windows.rfind(|(_, window)| window == id).unwrap().0 + 16;
         let secrets = &record[place..place + 128];
         secrets.chunks_exact(32).map(Masked::of).collect()
     }
