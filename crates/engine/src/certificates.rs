@@ -13,7 +13,7 @@ use crate::limits;
 use crate::logs;
 use crate::peers::Peer;
 use crate::records::key;
-use crate::store::Table;
+use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::account_log::{CERTIFICATE_SECONDS, Certificate, CertificateError};
 use keys::{AccountId, DeviceId, Timestamp};
@@ -115,6 +115,12 @@ pub(crate) fn to_show(
     };
     let seen = time(tx, &place(SHOWN, account, device))?;
     Ok((seen != Some(kept)).then_some(bytes))
+}
+
+/// The newest certificate of this device, seen from outside a step.
+pub(crate) fn own(snapshot: &dyn Snapshot) -> Result<Option<Vec<u8>>, StoreError> {
+    let value = snapshot.get(Table::Meta, OWN)?;
+    Ok(value.and_then(|value| value.get(8..).map(<[u8]>::to_vec)))
 }
 
 /// The newest certificate of this device and when it came.

@@ -11,6 +11,7 @@ use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
 use crate::guardians::{self, GuardianTerms, GuardiansState, RequestState, ShareState};
 use crate::input::{CommandId, Input};
+use crate::inventory::{self, KeyEntry};
 use crate::joining;
 use crate::letters;
 use crate::linking::{self, LinkOffer};
@@ -203,6 +204,18 @@ impl Engine {
         item: &Item,
     ) -> Result<Option<Vec<Holder>>, EngineError> {
         custody::of(snapshot, item)
+    }
+
+    /// Lists the keys of this profile, how they stand, how old they are and when they are due.
+    ///
+    /// # Errors
+    /// The store failed, or there is no account.
+    pub fn inventory(
+        &self,
+        snapshot: &dyn Snapshot,
+        now: Timestamp,
+    ) -> Result<Vec<KeyEntry>, EngineError> {
+        inventory::read(snapshot, now)
     }
 
     /// Reads a contact.

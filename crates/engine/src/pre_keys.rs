@@ -9,7 +9,7 @@ use crate::limits;
 use crate::outbox;
 use crate::queues;
 use crate::records::{Purpose, key};
-use crate::store::Table;
+use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{SecretBytes, SigningKey, Timestamp, X25519Public, label};
@@ -28,7 +28,30 @@ const CURRENT: &[u8] = b"pre-keys";
 /// The relay refused what was published.
 const REFUSED: &[u8] = b"pre-keys-refused";
 /// A signed pre-key is replaced after a week.
-const ROTATE_SECONDS: u64 = 7 * 24 * 3600;
+pub(crate) const ROTATE_SECONDS: u64 = 7 * 24 * 3600;
+
+/// A kind of pre-keys as they are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Signed = SIGNED,
+    OneTimeEc = ONE_TIME,
+    OneTimeKem = KEM,
+    LastResort = LAST_RESORT,
+}
+
+/// How many of a kind there are.
+pub(crate) fn count(snapshot: &dyn Snapshot, kind: Kind) -> Result<u64, StoreError> {
+    let rows = snapshot.scan(Table::PreKey, &[kind as u8], None, usize::MAX)?;
+    Ok(rows.len() as u64)
+}
+
+/// When the signed and the last-resort key that are published now were made.
+pub(crate) fn made(snapshot: &dyn Snapshot) -> Result<Option<Timestamp>, StoreError> {
+    let row = snapshot.get(Table::Meta, CURRENT)?;
+    let made = row.as_ref().and_then(|row| row.last_chunk::<8>());
+    Ok(made.map(|made| Timestamp::from_secs(u64::from_be_bytes(*made))))
+}
 
 fn place(kind: u8, id: u32) -> Vec<u8> {
     key(&[&[kind], &id.to_be_bytes()])

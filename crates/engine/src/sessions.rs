@@ -16,11 +16,11 @@ use crate::pre_keys;
 use crate::records::{OutboxEntry, OwnAccount, Purpose, key};
 use crate::routes;
 use crate::sending;
-use crate::store::Table;
+use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::waiting;
 use keys::account_log::{DeviceRecord, VerifiedLog};
-use keys::{AccountId, DeviceId, LetterId, MessageId, Secret};
+use keys::{AccountId, DeviceId, LetterId, MessageId, Secret, Timestamp};
 use ratchet::{
     DecryptError, IncomingMessage, IncomingPreKeyMessage, Local, MessageKind, Profile, Received,
     Remote,
@@ -56,17 +56,44 @@ fn store(
     );
 }
 
+/// When the newest session with a device began: BE8 seconds.
+const BEGUN: &[u8] = b"session-begun/";
+
+fn note_begun(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
+    let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
+    tx.put(Table::Meta, begun(account, device), now);
+}
+
+fn begun(account: &AccountId, device: &DeviceId) -> Vec<u8> {
+    key(&[BEGUN, account.as_bytes(), device.as_bytes()])
+}
+
+/// When the newest session with a device began, seen from outside a step.
+pub(crate) fn begun_at(
+    snapshot: &dyn Snapshot,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let row = snapshot.get(Table::Meta, &begun(account, device))?;
+    let at = row.and_then(|row| row.as_slice().try_into().ok());
+    Ok(at.map(|at| Timestamp::from_secs(u64::from_be_bytes(at))))
+}
+
 /// The session with a device ends.
 pub(crate) fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
     tx.delete(Table::Session, place(account, device));
+    tx.delete(Table::Meta, begun(account, device));
 }
 
 /// All sessions end: the keys they stand on are gone.
 pub(crate) fn forget_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    tx.each(Table::Session, &[], |tx, place, _| {
-        tx.delete(Table::Session, place.to_vec());
-        Ok(())
-    })
+    for (table, prefix) in [(Table::Session, &[][..]), (Table::Meta, BEGUN)] {
+        tx.each(table, prefix, |tx, place, _| {
+            tx.delete(table, place.to_vec());
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether a letter can be sealed for a device now.
@@ -146,6 +173,7 @@ fn begin(
         return Ok(false);
     }
     store(tx, &peer.id, theirs.id(), &record);
+    note_begun(tx, &peer.id, theirs.id());
     routes::learn_front_door(tx, &peer.id, theirs.id(), &bundle.front_door)?;
     Ok(true)
 }
@@ -391,6 +419,7 @@ pub(crate) fn decrypt(
         Ok(received) => {
             store(tx, &peer.id, &inner.device, &record);
             if let Some(used) = &received.used {
+                note_begun(tx, &peer.id, &inner.device);
                 pre_keys::used(tx, used)?;
             }
             let plaintext = Zeroizing::new(received.plaintext);

@@ -1,0 +1,151 @@
+//! The algorithms of suite `hybrid` and of what surrounds it.
+
+/// What an algorithm is, in the words of CycloneDX 1.6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Primitive {
+    /// Key agreement.
+    KeyAgree,
+    /// Key encapsulation mechanism.
+    Kem,
+    /// Signature.
+    Signature,
+    /// Several of one kind, of which one suffices or all must agree.
+    Combiner,
+    /// Authenticated encryption.
+    Ae,
+    /// Block cipher.
+    BlockCipher,
+    /// Message authentication code.
+    Mac,
+    /// Hash function.
+    Hash,
+    /// Extendable-output function.
+    Xof,
+    /// Key derivation.
+    Kdf,
+    /// Random bit generator.
+    Drbg,
+    /// A set of rules between parties.
+    Protocol,
+    /// None of these.
+    Other,
+}
+
+/// An algorithm and where it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Algorithm {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub primitive: Primitive,
+    /// Its parameter set, for example `768`.
+    pub parameters: &'static str,
+    /// The text that defines it.
+    pub standard: &'static str,
+    /// Bits of security against a classical computer; 0 where that says nothing.
+    pub classical_bits: u16,
+    /// NIST security category against a quantum computer, 0 for none.
+    pub quantum_category: u8,
+    /// What it is made of.
+    pub parts: &'static [&'static str],
+    /// Where it is used.
+    pub uses: &'static [&'static str],
+}
+
+impl Primitive {
+    /// The word of CycloneDX 1.6; protocols are none of its primitives.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeyAgree => "key-agree",
+            Self::Kem => "kem",
+            Self::Signature => "signature",
+            Self::Combiner => "combiner",
+            Self::Ae => "ae",
+            Self::BlockCipher => "block-cipher",
+            Self::Mac => "mac",
+            Self::Hash => "hash",
+            Self::Xof => "xof",
+            Self::Kdf => "kdf",
+            Self::Drbg => "drbg",
+            Self::Protocol => "protocol",
+            Self::Other => "other",
+        }
+    }
+}
+
+macro_rules! algorithms {
+    ($($name:literal, $primitive:ident, $parameters:literal, $standard:literal, $classical:literal, $quantum:literal,
+        $parts:expr, $uses:expr;)*) => {
+        /// Every algorithm that this version uses, and what for.
+        pub const ALGORITHMS: &[Algorithm] = &[$(Algorithm {
+            name: $name,
+            primitive: Primitive::$primitive,
+            parameters: $parameters,
+            standard: $standard,
+            classical_bits: $classical,
+            quantum_category: $quantum,
+            parts: &$parts,
+            uses: &$uses,
+        }),*];
+    };
+}
+
+algorithms! {
+    "PQXDH", Protocol, "letterlock/v1", "docs/spec/ratchet.md, section 3", 128, 5,
+        ["X25519", "ML-KEM-1024", "Ed25519+ML-DSA-65", "HKDF-SHA-256", "SHA-256"],
+        ["begins a session of two devices"];
+    "Triple Ratchet", Protocol, "letterlock/v1", "docs/spec/ratchet.md, sections 4 and 5", 128, 3,
+        ["X25519", "ML-KEM-768", "HKDF-SHA-256", "HMAC-SHA-256", "AES-256-GCM"],
+        ["letters within a session (Double Ratchet and SPQR)"];
+    "HPKE", Protocol, "base, PSK", "RFC 9180", 128, 3,
+        ["X-Wing", "HKDF-SHA-512", "AES-256-GCM"],
+        ["first letters", "links of devices", "heads of the backup", "the sealed root key", "shares for guardians"];
+    "TLS 1.3", Protocol, "1.3", "RFC 8446", 128, 3,
+        ["X25519", "ML-KEM-768", "AES-256-GCM"],
+        ["connections to relays that are not on loopback"];
+    "X25519", KeyAgree, "255", "RFC 7748", 128, 0, [],
+        ["PQXDH", "Double Ratchet", "part of X-Wing"];
+    "ML-KEM-1024", Kem, "1024", "FIPS 203", 256, 5, [],
+        ["PQXDH"];
+    "ML-KEM-768", Kem, "768", "FIPS 203", 192, 3, [],
+        ["SPQR", "part of X-Wing"];
+    "X-Wing", Combiner, "X25519+ML-KEM-768", "draft-connolly-cfrg-xwing-kem", 128, 3,
+        ["X25519", "ML-KEM-768", "SHA-3"],
+        ["HPKE"];
+    "Ed25519", Signature, "25519", "RFC 8032", 128, 0, ["SHA-512"],
+        ["part of every hybrid signature", "owners of queues", "heads of the backup", "guardians' locks"];
+    "ML-DSA-65", Signature, "65", "FIPS 204", 192, 3, [],
+        ["part of every hybrid signature"];
+    "Ed25519+ML-DSA-65", Combiner, "hybrid", "docs/spec/account-log.md", 128, 3,
+        ["Ed25519", "ML-DSA-65"],
+        ["account logs", "pre-keys", "handshakes", "device certificates"];
+    "AES-256-GCM", Ae, "256", "NIST SP 800-38D", 256, 5, [],
+        ["letters", "envelopes of letters", "parts of the backup and of links", "the sealed key of the profile"];
+    "Cobblestone-256", Ae, "256", "C2SP chunked encryption", 256, 5, ["AES-256-GCM", "HKDF-SHA-512"],
+        ["files that go with letters"];
+    "AES-256-CBC", BlockCipher, "256", "NIST SP 800-38A", 256, 5, [],
+        ["pages of the profile (SQLCipher 4)"];
+    "HMAC-SHA-512", Mac, "512", "RFC 2104", 256, 5, ["SHA-512"],
+        ["pages of the profile (SQLCipher 4)", "HKDF-SHA-512"];
+    "HMAC-SHA-256", Mac, "256", "RFC 2104", 256, 5, ["SHA-256"],
+        ["chains of the Double Ratchet", "SPQR authenticator", "HKDF-SHA-256"];
+    "SHA-256", Hash, "256", "FIPS 180-4", 128, 2, [],
+        ["names of records", "checksums", "transcripts of handshakes"];
+    "SHA-512", Hash, "512", "FIPS 180-4", 256, 5, [],
+        ["account ids", "hash chain of account logs", "safety numbers", "commitments of comparisons"];
+    "SHA-3", Hash, "SHA3-256, SHA3-512, SHAKE256", "FIPS 202", 128, 2, [],
+        ["X-Wing", "SPQR"];
+    "HKDF-SHA-256", Kdf, "256", "RFC 5869", 256, 5, ["HMAC-SHA-256"],
+        ["PQXDH", "Double Ratchet", "SPQR"];
+    "HKDF-SHA-512", Kdf, "512", "RFC 5869", 256, 5, ["HMAC-SHA-512"],
+        ["HPKE", "recovery keys", "links of devices", "files"];
+    "Argon2id", Kdf, "64 MiB, 3 passes, 1 lane", "RFC 9106", 0, 0, [],
+        ["the passphrase of the profile"];
+    "Shamir", Other, "GF(256)", "docs/spec/recovery.md, section 2", 256, 5, [],
+        ["shares of guardians"];
+    "getrandom", Drbg, "operating system", "getrandom(2)", 256, 5, [],
+        ["all keys, nonces and ids"];
+}

@@ -1,0 +1,338 @@
+//! The keys of a profile and how they stand, read from the account logs and the tables.
+
+use super::{KeyEntry, KeyKind, KeyState};
+use crate::account;
+use crate::backup;
+use crate::certificates;
+use crate::error::{EngineError, StoreError};
+use crate::limits;
+use crate::pre_keys::{self, Kind};
+use crate::records::{Backup, Contact, OwnAccount, Record as _, RouteRecord};
+use crate::recovery;
+use crate::sessions;
+use crate::store::{Snapshot, Table};
+use keys::account_log::{
+    Certificate, DeviceRecord, EntryKind, EntrySummary, Method, Reason, VerifiedLog,
+};
+use keys::{AccountId, DeviceId, Timestamp};
+use std::collections::BTreeMap;
+
+/// Lists the keys of a profile.
+pub(crate) fn read(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Vec<KeyEntry>, EngineError> {
+    let own = account::read(snapshot)?.ok_or(EngineError::NoAccount)?;
+    let log = account::log_of(&own)?;
+    let mut keys = root(&own, &log);
+    for device in log.devices() {
+        keys.extend(device_keys(device, &log, own.device));
+    }
+    keys.extend(gone(&own, &log));
+    keys.extend(ways_back(snapshot, &log)?);
+    keys.extend(pre_keys(snapshot, &own)?);
+    keys.extend(sessions_of(snapshot, &own)?);
+    keys.extend(queues(snapshot, &own)?);
+    keys.extend(backup_keys(snapshot)?);
+    keys.extend(certificate(snapshot, (&own, &log), now)?);
+    Ok(keys)
+}
+
+fn entry(kind: KeyKind, state: KeyState) -> KeyEntry {
+    KeyEntry {
+        kind,
+        state,
+        account: None,
+        device: None,
+        here: true,
+        count: 1,
+        created: None,
+        changed: None,
+        due: None,
+        expires: None,
+    }
+}
+
+/// Entries of a kind about a device.
+fn about<'a>(
+    log: &'a VerifiedLog,
+    kind: EntryKind,
+    device: Option<&'a DeviceId>,
+) -> impl Iterator<Item = &'a EntrySummary> {
+    let entries = log.entries().iter();
+    entries.filter(move |entry| entry.kind == kind && entry.subject.as_ref() == device)
+}
+
+fn root(own: &OwnAccount, log: &VerifiedLog) -> Vec<KeyEntry> {
+    let mut changes = log
+        .entries()
+        .iter()
+        .filter(|entry| matches!(entry.kind, EntryKind::Genesis | EntryKind::RotateRoot));
+    let made = changes.next().map(|entry| entry.at);
+    let rotated: Vec<Timestamp> = changes.map(|entry| entry.at).collect();
+    let state = match log.is_tombstoned() {
+        true => KeyState::Deactivated,
+        false => KeyState::Active,
+    };
+    let mut keys = vec![KeyEntry {
+        here: own.root.is_some(),
+        created: rotated.last().copied().or(made),
+        ..entry(KeyKind::Root, state)
+    }];
+    if !rotated.is_empty() {
+        keys.push(KeyEntry {
+            here: false,
+            count: rotated.len() as u64,
+            created: made,
+            changed: rotated.last().copied(),
+            ..entry(KeyKind::Root, KeyState::Destroyed)
+        });
+    }
+    keys
+}
+
+const OF_DEVICE: [KeyKind; 3] = [
+    KeyKind::DeviceIdentity,
+    KeyKind::DeviceSigning,
+    KeyKind::DeviceEnvelope,
+];
+
+fn device_keys(device: &DeviceRecord, log: &VerifiedLog, this: DeviceId) -> Vec<KeyEntry> {
+    let rotations: Vec<Timestamp> = about(log, EntryKind::RotateDevice, Some(device.id()))
+        .map(|entry| entry.at)
+        .collect();
+    let state = match log.is_tombstoned() {
+        true => KeyState::Deactivated,
+        false => KeyState::Active,
+    };
+    let mut keys: Vec<KeyEntry> = OF_DEVICE
+        .map(|kind| KeyEntry {
+            device: Some(*device.id()),
+            here: *device.id() == this,
+            created: Some(rotations.last().copied().unwrap_or(device.added())),
+            ..entry(kind, state)
+        })
+        .to_vec();
+    if let Some(last) = rotations.last() {
+        keys.extend(OF_DEVICE.map(|kind| KeyEntry {
+            device: Some(*device.id()),
+            here: false,
+            count: rotations.len() as u64,
+            created: Some(device.added()),
+            changed: Some(*last),
+            ..entry(kind, KeyState::Destroyed)
+        }));
+    }
+    keys
+}
+
+/// Keys of devices that were revoked.
+fn gone(own: &OwnAccount, log: &VerifiedLog) -> Vec<KeyEntry> {
+    let gone = log.revoked().iter().flat_map(|gone| {
+        let state = match gone.reason {
+            Reason::Retired => KeyState::Deactivated,
+            Reason::Lost | Reason::Stolen => KeyState::Compromised,
+        };
+        OF_DEVICE.map(|kind| KeyEntry {
+            device: Some(*gone.record.id()),
+            here: *gone.record.id() == own.device,
+            created: Some(gone.record.added()),
+            changed: Some(gone.at),
+            ..entry(kind, state)
+        })
+    });
+    gone.collect()
+}
+
+fn ways_back(snapshot: &dyn Snapshot, log: &VerifiedLog) -> Result<Vec<KeyEntry>, EngineError> {
+    let mut keys = Vec::new();
+    for (method, kind) in [
+        (Method::Sheet, KeyKind::RecoverySheet),
+        (Method::Guardians, KeyKind::RecoveryGuardians),
+    ] {
+        let set: Vec<Timestamp> = log
+            .entries()
+            .iter()
+            .filter(|entry| entry.method == Some(method))
+            .map(|entry| entry.at)
+            .collect();
+        let in_force = log.recovery(method).is_some();
+        if in_force {
+            keys.push(KeyEntry {
+                here: false,
+                created: set.last().copied(),
+                ..entry(kind, KeyState::Active)
+            });
+        }
+        // Each entry but the one in force set one that was replaced, or cleared one.
+        let before = set.len().saturating_sub(usize::from(in_force));
+        if before > 0 {
+            keys.push(KeyEntry {
+                here: false,
+                count: before as u64,
+                created: set.first().copied(),
+                changed: set.last().copied(),
+                ..entry(kind, KeyState::Deactivated)
+            });
+        }
+    }
+    if recovery::sheet(snapshot)?.is_some() {
+        keys.push(entry(KeyKind::RecoverySheet, KeyState::PreActivation));
+    }
+    let shares = snapshot.scan(Table::Share, &[], None, usize::MAX)?;
+    if !shares.is_empty() {
+        keys.push(KeyEntry {
+            count: shares.len() as u64,
+            ..entry(KeyKind::KeptShares, KeyState::Active)
+        });
+    }
+    Ok(keys)
+}
+
+fn pre_keys(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {
+    let mut keys = Vec::new();
+    let made = pre_keys::made(snapshot)?;
+    let due = made.map(|made| made.saturating_add(pre_keys::ROTATE_SECONDS));
+    let expires = made.map(|made| made.saturating_add(limits::PRE_KEY_VALID_SECONDS));
+    for (kind, stored) in [
+        (KeyKind::SignedPreKey, Kind::Signed),
+        (KeyKind::LastResortPreKey, Kind::LastResort),
+        (KeyKind::OneTimeEcPreKeys, Kind::OneTimeEc),
+        (KeyKind::OneTimeKemPreKeys, Kind::OneTimeKem),
+    ] {
+        let count = pre_keys::count(snapshot, stored)?;
+        let of = |state| KeyEntry {
+            device: Some(own.device),
+            ..entry(kind, state)
+        };
+        let one_time = matches!(stored, Kind::OneTimeEc | Kind::OneTimeKem);
+        if one_time {
+            keys.push(KeyEntry {
+                count,
+                ..of(KeyState::Active)
+            });
+            continue;
+        }
+        if count > 0 {
+            keys.push(KeyEntry {
+                created: made,
+                due,
+                expires,
+                ..of(KeyState::Active)
+            });
+        }
+        // Those before the published one still open first letters that are under way.
+        if count > 1 {
+            keys.push(KeyEntry {
+                count: count.saturating_sub(1),
+                changed: made,
+                ..of(KeyState::Deactivated)
+            });
+        }
+    }
+    Ok(keys)
+}
+
+/// Sessions, by account.
+fn sessions_of(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {
+    let mut found: BTreeMap<AccountId, (u64, Option<Timestamp>)> = BTreeMap::new();
+    for (place, _) in snapshot.scan(Table::Session, &[], None, usize::MAX)? {
+        let Some((account, device)) = place.split_first_chunk::<32>() else {
+            continue;
+        };
+        let account = AccountId::from_bytes(*account);
+        let begun = match DeviceId::from_slice(device) {
+            Some(device) => sessions::begun_at(snapshot, &account, &device)?,
+            None => None,
+        };
+        let (count, oldest) = found.entry(account).or_default();
+        *count = count.saturating_add(1);
+        *oldest = match (*oldest, begun) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+    let mut keys = Vec::new();
+    for (account, (count, created)) in found {
+        let row = snapshot.get(Table::Contact, account.as_bytes())?;
+        let contact = row.map(|row| Contact::decode(&row)).transpose()?;
+        let stopped = contact.is_some_and(|contact| contact.blocked || contact.changed);
+        let state = match stopped && account != own.id {
+            true => KeyState::Suspended,
+            false => KeyState::Active,
+        };
+        keys.push(KeyEntry {
+            account: Some(account),
+            count,
+            created,
+            ..entry(KeyKind::Sessions, state)
+        });
+    }
+    Ok(keys)
+}
+
+fn queues(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {
+    let queues = snapshot.scan(Table::Queue, &[], None, usize::MAX)?.len() as u64;
+    let mut routes = queues;
+    for (_, row) in snapshot.scan(Table::Route, &[], None, usize::MAX)? {
+        let told = RouteRecord::decode(&row)?.contact.is_some();
+        routes = routes.saturating_add(u64::from(told));
+    }
+    let of = |kind, count| KeyEntry {
+        device: Some(own.device),
+        count,
+        ..entry(kind, KeyState::Active)
+    };
+    Ok(vec![
+        of(KeyKind::QueueKeys, queues),
+        of(KeyKind::RouteKeys, routes),
+    ])
+}
+
+fn backup_keys(snapshot: &dyn Snapshot) -> Result<Vec<KeyEntry>, EngineError> {
+    let Some(row) = snapshot.get(Table::Meta, backup::BACKUP)? else {
+        let standby = snapshot.get(Table::Meta, crate::standby::STANDBY)?.is_some();
+        let waiting = entry(KeyKind::BackupHead, KeyState::PreActivation);
+        return Ok(standby.then_some(waiting).into_iter().collect());
+    };
+    let backup = Backup::decode(&row)?;
+    let written = Some(backup.at).filter(|at| at.as_secs() > 0);
+    let packed = Some(backup.packed_at).filter(|at| at.as_secs() > 0);
+    let mut keys = vec![KeyEntry {
+        count: backup.methods.len() as u64,
+        changed: written,
+        ..entry(KeyKind::BackupHead, KeyState::Active)
+    }];
+    if !backup.parts.is_empty() {
+        keys.push(KeyEntry {
+            count: backup.parts.len() as u64,
+            created: packed,
+            due: packed.map(|at| at.saturating_add(limits::BACKUP_WHOLE_SECONDS)),
+            ..entry(KeyKind::BackupParts, KeyState::Active)
+        });
+    }
+    Ok(keys)
+}
+
+fn certificate(
+    snapshot: &dyn Snapshot,
+    (own, log): (&OwnAccount, &VerifiedLog),
+    now: Timestamp,
+) -> Result<Option<KeyEntry>, StoreError> {
+    let Some(bytes) = certificates::own(snapshot)? else {
+        return Ok(None);
+    };
+    let of = |state| KeyEntry {
+        device: Some(own.device),
+        ..entry(KeyKind::DeviceCertificate, state)
+    };
+    Ok(Some(match Certificate::verify(&bytes, log, now) {
+        Ok(certificate) => {
+            let issued = certificate.issued();
+            KeyEntry {
+                created: Some(issued),
+                due: Some(issued.saturating_add(limits::CERTIFICATE_RENEWAL_SECONDS)),
+                expires: Some(certificate.expires()),
+                ..of(KeyState::Active)
+            }
+        }
+        Err(_) => of(KeyState::Deactivated),
+    }))
+}
