@@ -48,7 +48,6 @@ mod restore;
 mod routes;
 mod sending;
 mod sessions;
-mod standby;
 mod step;
 mod store;
 mod together;
