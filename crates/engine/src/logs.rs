@@ -67,11 +67,16 @@ pub(crate) fn fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, E
     }))
 }
 
-/// A connection begins: what was confirmed before counts no more.
+/// A connection begins: what was confirmed before counts no more, and what was put off is asked for now.
 pub(crate) fn forget_checks(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     tx.each(Table::Meta, CHECKED, |tx, place, _| {
         tx.delete(Table::Meta, place.to_vec());
         Ok(())
+    })?;
+    tx.each(Table::Meta, AGAIN, |tx, again, _| {
+        tx.delete(Table::Meta, again.to_vec());
+        let account = again.strip_prefix(AGAIN).and_then(AccountId::from_slice);
+        account.map_or(Ok(()), |account| check(tx, &account))
     })
 }
 
