@@ -33,7 +33,7 @@ pub(crate) const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
 /// Time a new device waits until the other one answers: as long as the secret counts.
 pub(crate) const LINK: Duration = Duration::from_secs(engine::limits::LINK_SECRET_SECONDS);
 /// Time for which letters are held back while what other devices of the account say of them may still come.
-pub(crate) const HOLD: Duration = Duration::from_secs(2);
+pub(crate) const HOLD: Duration = Duration::from_secs(10);
 /// Time for the last acknowledgements to leave when the client closes.
 pub(crate) const CLOSE: Duration = Duration::from_secs(2);
 /// Pause between ticks of the engine.

@@ -94,7 +94,8 @@ impl Loop {
         if self.unread.letters.is_empty() || receiving.impatient {
             return true;
         }
-        if self.relays.caught_up(relay) && self.relays.answered(relay) {
+        let out_of_reach = self.relays.failure(relay).is_some();
+        if out_of_reach || (self.relays.caught_up(relay) && self.relays.answered(relay)) {
             return true;
         }
         let since = match self.relays.up_since(relay) {
