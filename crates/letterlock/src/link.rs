@@ -39,6 +39,9 @@ pub(crate) async fn link(client: &Client, wish: Wish, screen: &mut Screen) -> Re
             Heard::Said(same) => {
                 question = None;
                 compared = same;
+                if same {
+                    screen.talk("waiting for the other device");
+                }
                 tell(client, same).await;
             }
             Heard::Answer(Some(Answer::Link(link))) => show(link, wish.qr, screen)?,

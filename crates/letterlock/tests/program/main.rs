@@ -13,6 +13,7 @@ mod agent;
 mod away;
 mod custody;
 mod damage;
+mod devices;
 mod enclosures;
 mod full_disk;
 mod help;

@@ -2,9 +2,11 @@
 
 pub(crate) mod process;
 mod small_disk;
+mod terminal;
 
 pub(crate) use process::{Process, Ran, letterlock};
 pub(crate) use small_disk::SmallDisk;
+pub(crate) use terminal::Terminal;
 
 use rustix::process::Pid;
 use serde_json::Value;
