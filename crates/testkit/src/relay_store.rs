@@ -81,6 +81,18 @@ impl RelayStore {
     /// Everything stored, as one run of bytes: what a thief of the relay's disk would have.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
+        let mut out = self.bytes_but_pre_keys();
+        for device in self.devices.values() {
+            out.extend_from_slice(&Request::PublishPreKeys(device.published.clone()).encode());
+            let records = device.one_time_ec.iter().chain(&device.one_time_kem);
+            records.for_each(|record| out.extend_from_slice(record));
+        }
+        out
+    }
+
+    /// The same without the pre-keys, which are most of it and public.
+    #[must_use]
+    pub fn bytes_but_pre_keys(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for (queue_id, queue) in &self.queues {
             out.extend_from_slice(queue_id.as_bytes());
@@ -98,11 +110,6 @@ impl RelayStore {
         for account in self.accounts.values() {
             out.extend_from_slice(account.name.as_bytes());
             out.extend_from_slice(&account.log);
-        }
-        for device in self.devices.values() {
-            out.extend_from_slice(&Request::PublishPreKeys(device.published.clone()).encode());
-            let records = device.one_time_ec.iter().chain(&device.one_time_kem);
-            records.for_each(|record| out.extend_from_slice(record));
         }
         self.tickets
             .keys()

@@ -26,6 +26,12 @@ impl MemoryStore {
         found.map(|(letter, _)| *letter).collect()
     }
 
+    /// Every row: what whoever copies the open profile has.
+    pub fn rows(&self) -> impl Iterator<Item = (Table, &[u8])> {
+        let rows = self.rows.iter();
+        rows.map(|((table, _), value)| (*table, value.as_slice()))
+    }
+
     /// The values of a table.
     pub fn values(&self, table: Table) -> impl Iterator<Item = &[u8]> {
         let rows = self

@@ -86,6 +86,12 @@ impl World {
         &self.tapped
     }
 
+    /// Sealed parts of archives that a relay holds.
+    #[must_use]
+    pub fn parts(&self) -> &BTreeMap<BlobId, Vec<u8>> {
+        &self.parts
+    }
+
     /// The URL of the first relay.
     #[must_use]
     pub fn relay_url(&self) -> &'static str {
@@ -119,6 +125,12 @@ impl World {
         self.people
             .get(name)
             .unwrap_or_else(|| panic!("no person {name}"))
+    }
+
+    /// Whether there is such a person.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.people.contains_key(name)
     }
 
     /// A person, to be changed.

@@ -12,6 +12,8 @@
 mod bad_days;
 #[path = "story/certificates.rs"]
 mod certificates;
+#[path = "story/custody.rs"]
+mod custody;
 #[path = "story/days.rs"]
 mod days;
 #[path = "story/device_lists.rs"]
