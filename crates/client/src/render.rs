@@ -44,7 +44,10 @@ fn trust(contact: &Contact) -> view::Trust {
     }
     match contact.trust {
         records::Trust::Claimed => view::Trust::Claimed,
-        records::Trust::ByInvite | records::Trust::BySafetyNumber => view::Trust::Verified,
+        records::Trust::ByInvite
+        | records::Trust::BySafetyNumber
+        | records::Trust::BySas
+        | records::Trust::ByCode => view::Trust::Verified,
     }
 }
 

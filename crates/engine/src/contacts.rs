@@ -307,16 +307,27 @@ pub(crate) fn mark_verified(
     id: &AccountId,
     means: VerificationMeans,
 ) -> Result<(), EngineError> {
-    let mut contact = existing(tx, id)?;
-    contact.trust = match means {
+    let contact = existing(tx, id)?;
+    let trust = match means {
         VerificationMeans::Invite => Trust::ByInvite,
         VerificationMeans::SafetyNumber => Trust::BySafetyNumber,
     };
+    mark(tx, command, contact, trust)
+}
+
+/// A person made sure of a contact; this also ends a hard stop.
+pub(crate) fn mark(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    mut contact: Contact,
+    trust: Trust,
+) -> Result<(), EngineError> {
+    contact.trust = trust;
     contact.changed = false;
     contact.request = false;
     store(tx, &contact);
     errands::tell_contact(tx, &contact)?;
-    outbox::offer_to(tx, id)?;
+    outbox::offer_to(tx, &contact.id)?;
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
 }

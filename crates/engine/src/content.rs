@@ -38,8 +38,19 @@ pub(crate) enum Body {
     Errand(Vec<u8>),
     /// Something between an account and its guardians.
     Guardian(Vec<u8>),
+    /// A word of a comparison of short codes.
+    Sas(Sas),
     /// Of a later version; ignored but for its route.
     Unknown,
+}
+
+/// A word of a comparison of short codes; [`SasMessage`](crate::sas_message::SasMessage) knows the kinds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sas {
+    pub(crate) kind: u32,
+    /// Of the comparison.
+    pub(crate) id: [u8; 16],
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// How far two account logs go, in the eyes of a sender.
@@ -128,7 +139,7 @@ mod schema {
         pub(super) sent_at: u64,
         #[prost(message, optional, tag = "3")]
         pub(super) route: Option<Route>,
-        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 16")]
+        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 14, 16")]
         pub(super) body: Option<Body>,
         #[prost(message, optional, tag = "9")]
         pub(super) ours: Option<Head>,
@@ -179,6 +190,19 @@ mod schema {
         Log(Vec<u8>),
         #[prost(bytes = "vec", tag = "16")]
         Guardian(Vec<u8>),
+        #[prost(message, tag = "14")]
+        Sas(Sas),
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    #[prost(skip_debug)]
+    pub(super) struct Sas {
+        #[prost(uint32, tag = "1")]
+        pub(super) kind: u32,
+        #[prost(bytes = "vec", tag = "2")]
+        pub(super) id: Vec<u8>,
+        #[prost(bytes = "vec", tag = "3")]
+        pub(super) bytes: Vec<u8>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -240,7 +264,9 @@ mod schema {
             }
         )*};
     }
-    opaque_debug!(Content, Body, Letter, Enclosure, Route, Receipt, Head, Copy);
+    opaque_debug!(
+        Content, Body, Letter, Enclosure, Route, Receipt, Head, Copy, Sas
+    );
 }
 
 impl Content {
@@ -281,6 +307,7 @@ impl Content {
                 Body::Log(log) => Some(schema::Body::Log(log.clone())),
                 Body::Errand(errand) => Some(schema::Body::Errand(errand.clone())),
                 Body::Guardian(word) => Some(schema::Body::Guardian(word.clone())),
+                Body::Sas(sas) => Some(schema::Body::Sas(sas.to_schema())),
                 Body::Unknown => None,
             },
             ours: self.heads.map(|heads| heads.ours.to_schema()),
@@ -330,6 +357,7 @@ impl Content {
                 Some(schema::Body::Log(log)) => Body::Log(log.clone()),
                 Some(schema::Body::Errand(errand)) => Body::Errand(errand.clone()),
                 Some(schema::Body::Guardian(word)) => Body::Guardian(word.clone()),
+                Some(schema::Body::Sas(sas)) => Body::Sas(Sas::from_schema(sas)?),
                 None => Body::Unknown,
             },
             certificate: message.certificate.clone(),
@@ -362,6 +390,41 @@ impl Head {
                 .as_slice()
                 .try_into()
                 .map_err(|_| MalformedContent)?,
+        })
+    }
+}
+
+impl Sas {
+    /// As an errand keeps it.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        self.to_schema().encode_to_vec()
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// [`MalformedContent`]: not protobuf, or a field of a wrong length.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, MalformedContent> {
+        let sas = schema::Sas::decode(bytes).map_err(|_| MalformedContent)?;
+        Self::from_schema(&sas)
+    }
+
+    fn to_schema(&self) -> schema::Sas {
+        schema::Sas {
+            kind: self.kind,
+            id: self.id.to_vec(),
+            bytes: self.bytes.clone(),
+        }
+    }
+
+    fn from_schema(sas: &schema::Sas) -> Result<Self, MalformedContent> {
+        if sas.bytes.len() > limits::SAS_BYTES {
+            return Err(MalformedContent);
+        }
+        Ok(Self {
+            kind: sas.kind,
+            id: sas.id.as_slice().try_into().map_err(|_| MalformedContent)?,
+            bytes: sas.bytes.clone(),
         })
     }
 }

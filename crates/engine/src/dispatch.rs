@@ -25,11 +25,13 @@ use crate::receipts;
 use crate::records::{Contact, Letter, OwnAccount, Part, Record as _, Upload};
 use crate::recovery;
 use crate::restore;
+use crate::scanning;
 use crate::sending;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::uploads;
+use crate::verifying;
 use crate::waiting;
 use keys::{AccountId, BlobId, DeviceId, LetterId, QueueId, Timestamp};
 use rand_core::CryptoRng;
@@ -328,6 +330,15 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             contact,
             means,
         } => contacts::mark_verified(tx, command, &contact, means),
+        Input::StartSas { command, contact } => verifying::start(tx, command, &contact),
+        Input::ConfirmSas { contact, same } => verifying::confirm(tx, &contact, same),
+        Input::StopSas { contact } => verifying::stop(tx, &contact),
+        Input::ShowCode { command, contact } => scanning::begin(tx, command, &contact, None),
+        Input::CompareCode {
+            command,
+            contact,
+            scanned,
+        } => scanning::begin(tx, command, &contact, Some(scanned)),
         Input::Block {
             command,
             contact,
@@ -452,6 +463,8 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         backup::tick(tx)?;
         certificates::tick(tx)?;
         guardians::tick_lock(tx)?;
+        verifying::tick(tx)?;
+        scanning::tick(tx)?;
         letters::expire(tx)?;
         receipts::send_due(tx)?;
         outbox::expire_sent(tx)?;
@@ -470,6 +483,9 @@ impl Input {
             | Self::AddByInvite { command, .. }
             | Self::AddByName { command, .. }
             | Self::MarkVerified { command, .. }
+            | Self::StartSas { command, .. }
+            | Self::ShowCode { command, .. }
+            | Self::CompareCode { command, .. }
             | Self::Block { command, .. }
             | Self::OfferLink { command }
             | Self::AcceptLink { command, .. }

@@ -23,6 +23,51 @@ pub enum StoreError {
     },
 }
 
+/// Why a comparison of short codes with a contact came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum SasError {
+    /// One side does not want to go on, or began anew.
+    #[error("the comparison was stopped")]
+    Stopped = 1,
+    /// A person said that the codes differ.
+    #[error("the codes differ")]
+    Different = 2,
+    /// Another device of the same person is the one that compares.
+    #[error("another device compares already")]
+    Elsewhere = 3,
+    /// The time for it is over.
+    #[error("the other side did not answer in time")]
+    Expired = 4,
+    /// The two sides do not hold the same account logs, or one of the logs changed meanwhile.
+    #[error("the devices of one side changed, or the two sides do not know the same")]
+    LogsChanged = 5,
+    /// The nonce is not the promised one.
+    #[error("the other side did not show what it had promised")]
+    Broken = 6,
+    /// No relay said that the account logs are as new as they can be.
+    #[error("the relay did not confirm the devices of both sides")]
+    Unchecked = 7,
+    /// There is no code to say anything about.
+    #[error("nothing is being compared with this contact")]
+    NotComparing = 8,
+}
+
+impl SasError {
+    /// The number that the other side is told.
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        use SasError::{Broken, Different, Elsewhere, Expired, LogsChanged, Stopped};
+        [Stopped, Different, Elsewhere, Expired, LogsChanged, Broken]
+            .into_iter()
+            .find(|reason| reason.number() == number)
+    }
+}
+
 /// Why a command or a relay's answer led to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +123,12 @@ pub enum EngineError {
         /// The contact as pinned.
         contact: AccountId,
     },
+    /// A comparison of short codes came to nothing.
+    #[error(transparent)]
+    Sas(#[from] SasError),
+    /// A scanned code does not verify the contact.
+    #[error(transparent)]
+    Code(#[from] keys::VerificationError),
     /// The relay shows another history of the own account.
     #[error("the relay shows another history of this account")]
     OwnLogForked,

@@ -1,6 +1,6 @@
 //! What people are told.
 
-use crate::error::EngineError;
+use crate::error::{EngineError, SasError};
 use crate::input::CommandId;
 use keys::{AccountId, LetterId};
 
@@ -14,6 +14,8 @@ pub enum CommandOutcome {
     AccountCreated,
     /// The invite, one line.
     Invite(String),
+    /// The code that the contact scans: the text of the picture.
+    VerificationCode(String),
     /// A contact was added or found again.
     ContactAdded(AccountId),
     /// The letter is stored and waits for the relay; [`Event::LetterSent`] follows.
@@ -76,6 +78,28 @@ pub enum Event {
     IdentityChanged {
         /// Who.
         contact: AccountId,
+    },
+    /// A contact wants to compare short codes. A person answers with
+    /// [`Input::StartSas`](crate::Input::StartSas).
+    SasRequested {
+        /// Who.
+        contact: AccountId,
+    },
+    /// Two people compare this code with the one that the other side shows.
+    SasReady {
+        /// With whom.
+        contact: AccountId,
+        /// As seven pictures.
+        emoji: Vec<keys::sas::Emoji>,
+        /// As eight digits.
+        digits: String,
+    },
+    /// A comparison came to nothing. Nobody is verified by it.
+    SasFailed {
+        /// With whom.
+        contact: AccountId,
+        /// Why.
+        error: SasError,
     },
     /// A contact has other devices than before, by its own signed log. No reason to worry.
     DevicesChanged {

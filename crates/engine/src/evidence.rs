@@ -10,7 +10,7 @@ use keys::account_log::{
     VerifiedLog,
 };
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, DeviceId, Timestamp};
+use keys::{AccountId, DeviceId, Timestamp, VerificationCode};
 use ratchet::InitiateError;
 use zeroize::Zeroizing;
 
@@ -48,6 +48,8 @@ pub enum Shown {
         /// The first half of its hash.
         hash: [u8; 32],
     },
+    /// A verification code that was scanned from somebody's screen.
+    Code(String),
 }
 
 /// The signed part of pre-keys that a relay handed out.
@@ -156,6 +158,8 @@ pub enum Finding {
         /// Which device.
         device: DeviceId,
     },
+    /// Two people at one place, whose devices know two root keys of the account.
+    OtherRoot,
     /// Entries were held back.
     Withheld {
         /// The entry that a device told of.
@@ -182,6 +186,7 @@ impl Finding {
             Self::PreKeysExpired { .. } => "pre_keys_expired",
             Self::RevokedDeviceWrote { .. } => "revoked_device_wrote",
             Self::NotVouchedFor { .. } => "not_vouched_for",
+            Self::OtherRoot => "other_root",
             Self::Withheld { .. } => "withheld",
         }
     }
@@ -238,6 +243,7 @@ impl Shown {
             Self::LetterOfRevoked(_) => 3,
             Self::Certificate { .. } => 4,
             Self::Silence { .. } => 5,
+            Self::Code(_) => 6,
         }
     }
 
@@ -260,6 +266,7 @@ impl Shown {
                 out.u64(*sequence);
                 out.array(hash);
             }
+            Self::Code(text) => out.array(text.as_bytes()),
         }
         out.finish()
     }
@@ -283,6 +290,11 @@ impl Shown {
                 sequence: input.u64()?,
                 hash: input.array()?,
             },
+            6 => Self::Code(
+                str::from_utf8(input.take(bytes.len())?)
+                    .map_err(|_| DecodeError::Invalid)?
+                    .to_owned(),
+            ),
             _ => return Err(DecodeError::Invalid),
         };
         input.finish()?;
@@ -387,6 +399,10 @@ impl Evidence {
                 }
             }
             Shown::Certificate { device, bytes } => certificate_shown(&log, device, bytes, self.at),
+            Shown::Code(text) => match VerificationCode::names_root_of(text, &log) {
+                Some(false) => Finding::OtherRoot,
+                _ => Finding::Nothing,
+            },
             Shown::Silence { sequence, .. } => {
                 let known = log.head().sequence;
                 match *sequence > known {

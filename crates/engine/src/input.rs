@@ -112,6 +112,41 @@ pub enum Input {
         /// How.
         means: VerificationMeans,
     },
+    /// Compares short codes with a contact who is there, or answers a contact who wants to.
+    StartSas {
+        /// Who waits.
+        command: CommandId,
+        /// With whom.
+        contact: AccountId,
+    },
+    /// A person compared the short codes.
+    ConfirmSas {
+        /// With whom.
+        contact: AccountId,
+        /// Whether they are equal.
+        same: bool,
+    },
+    /// A person does not want to compare any more.
+    StopSas {
+        /// With whom.
+        contact: AccountId,
+    },
+    /// Makes the code that a contact scans; both logs are confirmed first.
+    ShowCode {
+        /// Who waits.
+        command: CommandId,
+        /// For whom.
+        contact: AccountId,
+    },
+    /// A person scanned the code that a contact shows.
+    CompareCode {
+        /// Who waits.
+        command: CommandId,
+        /// Whose code it should be.
+        contact: AccountId,
+        /// The code's text.
+        scanned: String,
+    },
     /// Blocks or unblocks a contact.
     Block {
         /// Who waits.

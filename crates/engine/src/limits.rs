@@ -46,6 +46,12 @@ pub const LINK_SECRET_SECONDS: u64 = 120;
 pub const LINK_SECONDS: u64 = 600;
 /// Seconds in which a new device must have taken everything over, or it is revoked again.
 pub const LINK_INSTALL_SECONDS: u64 = 24 * 3600;
+/// Seconds in which two people must have compared a short code.
+pub const SAS_SECONDS: u64 = 600;
+/// Seconds for which a code to show or compare waits for the logs.
+pub const CODE_SECONDS: u64 = 60;
+/// Longest part of a word of such a comparison, in bytes.
+pub const SAS_BYTES: usize = 64;
 /// Device lists, newest first, that a session of a peer may be bound to.
 pub const DEVICE_LISTS: usize = 8;
 /// Seconds between two backups.

@@ -23,9 +23,11 @@ use crate::outbox;
 use crate::peers::{self, Peer};
 use crate::records::{Purpose, key};
 use crate::reminding;
+use crate::scanning;
 use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::verifying;
 use crate::waiting;
 use keys::account_log::{LogError, UnverifiedLog, VerifiedLog};
 use keys::codec::{Reader, Writer};
@@ -174,6 +176,8 @@ fn nothing_newer(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineErro
     }
     held::release(tx, account, None)?;
     waiting::ask_doubted(tx, account)?;
+    verifying::log_confirmed(tx, account)?;
+    scanning::log_confirmed(tx, account)?;
     outbox::offer_to(tx, account)
 }
 

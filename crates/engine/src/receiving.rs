@@ -1,6 +1,7 @@
 //! Letters on their way in: opened, filed, told.
 
 use crate::certificates;
+use crate::comparing;
 use crate::contacts;
 use crate::content::{Body, Content, Copy, LetterBody};
 use crate::devices;
@@ -117,6 +118,14 @@ fn take_in(
         (Body::Errand(errand), None) if peer.own => {
             errands::run(tx, &errand)?;
             receipts::owe(tx, &peer.id, device, &content.id)
+        }
+        (Body::Sas(sas), Some(contact)) => {
+            let told = (content.heads.as_ref(), content.sent_at);
+            comparing::came(tx, (&contact.id, device), told, &sas)?;
+            if contact.request {
+                return Ok(());
+            }
+            receipts::owe(tx, &contact.id, device, &content.id)
         }
         _ => Ok(()),
     }

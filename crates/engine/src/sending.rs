@@ -16,6 +16,7 @@ use crate::records::{
     SentBody, key,
 };
 use crate::routes;
+use crate::sas_message;
 use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
@@ -117,7 +118,8 @@ pub(crate) fn missed(
     Ok(deliveries)
 }
 
-fn sendable(tx: &Transaction<'_>, to: &AccountId) -> Result<Contact, EngineError> {
+/// A contact that something may be sealed for.
+pub(crate) fn sendable(tx: &Transaction<'_>, to: &AccountId) -> Result<Contact, EngineError> {
     account::own(tx)?;
     let contact = contacts::existing(tx, to)?;
     if contact.blocked {
@@ -254,11 +256,12 @@ pub(crate) fn seal_for(
 
 fn body_for(letter: &Letter, own: bool) -> Body {
     if letter.direction == Direction::Errand {
-        let errand = letter.errand.clone();
-        return if own {
-            Body::Errand(errand)
-        } else {
-            Body::Guardian(errand)
+        if own {
+            return Body::Errand(letter.errand.clone());
+        }
+        return match sas_message::of_errand(&letter.errand) {
+            Some(sas) => Body::Sas(sas),
+            None => Body::Guardian(letter.errand.clone()),
         };
     }
     let body = LetterBody {

@@ -8,8 +8,8 @@ use crate::guardians;
 use crate::invite::Invite;
 use crate::link_message::LinkMessage;
 use crate::records::{
-    Approval, Ask, Contact, ContactState, GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount,
-    OwnGuardians, OwnQueue, Part, Record, RouteRecord, Upload,
+    Approval, Ask, CodeCheck, Comparison, Contact, ContactState, GuardianPlan, KeptShare, Letter,
+    OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record, RouteRecord, Upload,
 };
 
 /// Reads bytes as one of the forms that come from outside or from a disk; the first byte chooses. Says whether
@@ -51,6 +51,8 @@ pub fn read(bytes: &[u8]) -> bool {
         21 => record::<OwnGuardians>(bytes),
         22 => record::<GuardianPlan>(bytes),
         23 => record::<Ask>(bytes),
+        24 => record::<Comparison>(bytes),
+        25 => record::<CodeCheck>(bytes),
         _ => false,
     }
 }

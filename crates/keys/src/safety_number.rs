@@ -128,6 +128,17 @@ impl VerificationCode {
         Ok(())
     }
 
+    /// Whether the root key that a code names for the account of `log` is the one of `log`; nothing where the text is no
+    /// code, or one of other accounts.
+    #[must_use]
+    pub fn names_root_of(text: &str, log: &VerifiedLog) -> Option<bool> {
+        let code = Self::from_text(text)?;
+        let known = Side::of(log);
+        let mut sides = [code.ours, code.theirs].into_iter();
+        let named = sides.find(|side| side.account == known.account)?;
+        Some(named.root == known.root)
+    }
+
     fn from_text(text: &str) -> Option<Self> {
         let symbols = text.trim().strip_prefix(CODE_PREFIX)?;
         if symbols.len() != CODE_SYMBOLS {

@@ -26,6 +26,8 @@ mod hostile_relay;
 mod linking;
 #[path = "story/recovery.rs"]
 mod recovery;
+#[path = "story/verifying.rs"]
+mod verifying;
 
 /// Letters as they are shown: all of one person.
 fn from(who: &str, texts: &[&str]) -> Vec<(String, String)> {

@@ -56,7 +56,9 @@ impl Loop {
         let contact = self.find(who)?;
         let theirs = stored(&contact.log, &contact.id, &contact.pin)?;
         let number = keys::safety_number(&ours, &theirs);
-        let verified = contact.trust == engine::records::Trust::BySafetyNumber && !contact.changed;
+        use engine::records::Trust::{ByCode, BySafetyNumber, BySas};
+        let compared = matches!(contact.trust, BySafetyNumber | BySas | ByCode);
+        let verified = compared && !contact.changed;
         Ok(vec![Answer::SafetyNumber(view::SafetyNumber {
             contact: contact.petname,
             number,

@@ -15,6 +15,10 @@ pub enum Trust {
     ByInvite = 2,
     /// Verified by comparing safety numbers.
     BySafetyNumber = 3,
+    /// Verified by comparing short authentication strings.
+    BySas = 4,
+    /// Verified by a scanned code.
+    ByCode = 5,
 }
 
 /// A contact.
@@ -109,8 +113,9 @@ impl ContactState {
 }
 
 impl Trust {
-    fn from_byte(byte: u8) -> Result<Self, DecodeError> {
-        [Self::Claimed, Self::ByInvite, Self::BySafetyNumber]
+    pub(super) fn from_byte(byte: u8) -> Result<Self, DecodeError> {
+        use Trust::{ByCode, ByInvite, BySafetyNumber, BySas, Claimed};
+        [Claimed, ByInvite, BySafetyNumber, BySas, ByCode]
             .into_iter()
             .find(|trust| *trust as u8 == byte)
             .ok_or(DecodeError::Invalid)

@@ -5,6 +5,7 @@
 
 mod account;
 mod backup;
+mod comparison;
 mod contact;
 mod guardians;
 mod letter;
@@ -16,6 +17,7 @@ mod upload;
 
 pub use account::OwnAccount;
 pub(crate) use backup::{Backup, BackupMethod, Restore, RestoreStage};
+pub(crate) use comparison::{CodeCheck, Comparison, ComparisonStage};
 pub(crate) use contact::ContactState;
 pub use contact::{Contact, Trust};
 pub use guardians::Lost;

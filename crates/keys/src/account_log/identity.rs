@@ -11,6 +11,10 @@ pub enum Means {
     Invite,
     /// A comparison of safety numbers.
     SafetyNumber,
+    /// A comparison of short authentication strings.
+    Sas,
+    /// A code scanned from the other's screen.
+    Code,
 }
 
 /// An identity that a relay or the person itself states. It becomes a [`VerifiedIdentity`] only through
