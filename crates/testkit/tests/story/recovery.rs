@@ -4,7 +4,7 @@ use crate::from;
 use engine::{CommandOutcome, Engine, EngineError, Event, Hidden, Input};
 use keys::account_log::{LogError, Method, Reason, RecoverySecrets};
 use keys::sheet::SheetSecret;
-use letterlock_testkit::World;
+use letterlock_testkit::{Weather, World};
 
 fn texts(world: &World, who: &str, with: &str) -> Vec<String> {
     let letters = world.person(who).letters(with);
@@ -52,6 +52,38 @@ fn a_sheet_brings_everything_back() {
     };
     assert!(!world.person("new").events.iter().any(alarms));
     assert!(!world.person("bob").events.iter().any(alarms));
+}
+
+#[test]
+fn a_log_that_comes_two_ways_at_once_is_one_log() {
+    // The relay's answer and the first letter of the new device bring the same entries, in either order.
+    for seed in 420..444 {
+        let mut world = World::new(seed);
+        world.join("alice");
+        world.join("bob");
+        world.befriend("alice", "bob");
+        let sheet = world.make_sheet("alice");
+        world.send("bob", "alice", "hello");
+        world.settle();
+        world.set_online("bob", false);
+        world.send("alice", "bob", "from the old device");
+        world.settle();
+        world.stop("alice");
+        world.restore("new", &sheet);
+        world.settle();
+        world.send("new", "bob", "from the new device");
+        world.settle();
+        world.set_weather(Weather {
+            delay_ms: 1..=3_000,
+            ..Weather::calm()
+        });
+        world.set_online("bob", true);
+        world.settle();
+        let changed = |event: &Event| matches!(event, Event::IdentityChanged { .. });
+        let bob = world.person("bob");
+        assert!(!bob.events.iter().any(changed), "seed {seed}");
+        assert_eq!(world.read("bob").len(), 2, "seed {seed}");
+    }
 }
 
 #[test]
