@@ -16,7 +16,7 @@ const ROW: usize = 4;
 
 /// What happens first.
 enum Heard {
-    Answer(Option<Answer>),
+    Answer(Box<Option<Answer>>),
     Said(bool),
 }
 
@@ -28,14 +28,14 @@ pub(crate) async fn link(client: &Client, wish: Wish, screen: &mut Screen) -> Re
     let mut compared = false;
     loop {
         let heard = tokio::select! {
-            answer = answers.recv() => Heard::Answer(answer),
+            answer = answers.recv() => Heard::Answer(Box::new(answer)),
             said = answer_to(&mut question) => Heard::Said(said),
             () = signal::stop_asked() => {
                 screen.talk(&goes_on(accepts, compared));
                 return Err(Stop::Interrupted);
             }
         };
-        match heard {
+        let answer = match heard {
             Heard::Said(same) => {
                 question = None;
                 compared = same;
@@ -43,9 +43,13 @@ pub(crate) async fn link(client: &Client, wish: Wish, screen: &mut Screen) -> Re
                     screen.talk("waiting for the other device");
                 }
                 tell(client, same).await;
+                continue;
             }
-            Heard::Answer(Some(Answer::Link(link))) => show(link, wish.qr, screen)?,
-            Heard::Answer(Some(Answer::PairingCode(code))) => {
+            Heard::Answer(answer) => *answer,
+        };
+        match answer {
+            Some(Answer::Link(link)) => show(link, wish.qr, screen)?,
+            Some(Answer::PairingCode(code)) => {
                 let digits = digits(&code.code);
                 if wish.yes {
                     screen.talk(&format!("both devices show {digits}"));
@@ -60,15 +64,15 @@ pub(crate) async fn link(client: &Client, wish: Wish, screen: &mut Screen) -> Re
                     ))?);
                 }
             }
-            Heard::Answer(Some(Answer::Done)) => return Ok(()),
-            Heard::Answer(Some(Answer::Failed(failure))) => {
+            Some(Answer::Done) => return Ok(()),
+            Some(Answer::Failed(failure)) => {
                 if question.is_some() {
                     screen.talk(""); // The question stands unanswered on its line.
                 }
                 return Err(Stop::Failed(failure));
             }
-            Heard::Answer(Some(answer)) => screen.show(&answer)?,
-            Heard::Answer(None) => {
+            Some(answer) => screen.show(&answer)?,
+            None => {
                 return Err(Stop::Failed(failure::failed(
                     "the answer was cut short",
                     "see whether the device is there: letterlock device list",
