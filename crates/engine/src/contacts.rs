@@ -14,6 +14,7 @@ use crate::logs;
 use crate::outbox;
 use crate::peers;
 use crate::queues;
+use crate::receiving;
 use crate::records::{Contact, ContactState, Purpose, Record as _, Trust};
 use crate::store::Table;
 use crate::transaction::Transaction;
@@ -274,6 +275,10 @@ pub(crate) fn meet(
     let mut contact = new_contact(tx, &log, &introduction.name, &introduction.relay, None)?;
     contact.request = !account::redeemed_own_invite(tx, introduction.ticket)?;
     store(tx, &contact);
+    if !contact.request {
+        // The other devices do not know whom we invited.
+        errands::tell_contact(tx, &contact)?;
+    }
     tx.event(Event::ContactRequest {
         contact: contact.id,
     });
@@ -375,6 +380,7 @@ pub(crate) fn log_of_synced(
         store(tx, &contact);
     }
     synced(tx, state)?;
+    receiving::file_orphans(tx, &told.id)?;
     let peer = peers::existing(tx, &told.id)?;
     logs::told(tx, &peer, &Head::of(&told.pin))?;
     logs::check(tx, &told.id)

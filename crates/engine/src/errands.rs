@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::guardians;
 use crate::letters;
 use crate::limits;
-use crate::records::{Contact, Direction, Letter, LetterState};
+use crate::records::{Contact, Delivery, Direction, Letter, LetterState};
 use crate::sending;
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
@@ -30,11 +30,32 @@ const NO_SHARE: u8 = 10;
 
 fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
     let deliveries = sending::deliveries(tx, None)?;
+    let id = LetterId::random(tx.rng);
+    send(tx, id, errand, deliveries)
+}
+
+/// Passes an errand on to devices of ours that its sender did not know yet.
+pub(crate) fn pass_on(
+    tx: &mut Transaction<'_>,
+    id: LetterId,
+    errand: Vec<u8>,
+    list: Option<u64>,
+) -> Result<(), EngineError> {
+    let deliveries = sending::missed(tx, list)?;
+    send(tx, id, errand, deliveries)
+}
+
+fn send(
+    tx: &mut Transaction<'_>,
+    id: LetterId,
+    errand: Vec<u8>,
+    deliveries: Vec<Delivery>,
+) -> Result<(), EngineError> {
     if deliveries.is_empty() {
         return Ok(());
     }
     let letter = Letter {
-        id: LetterId::random(tx.rng),
+        id,
         contact: account::own(tx)?.id,
         order: tx.number("letters")?,
         direction: Direction::Errand,

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::records::{Enclosure, Letter, LetterState, Record as _, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::{LetterId, Secret, Timestamp};
+use keys::{AccountId, LetterId, Secret, Timestamp};
 use zeroize::Zeroizing;
 
 /// What another device did with a letter before it came here: each queue is in order, all of them are not.
@@ -173,6 +173,31 @@ pub(crate) fn catch_up(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
         [DELETED] => remove(tx, id),
         _ => Ok(()),
     }
+}
+
+/// Copies of letters whose contact is not known yet: by contact and letter.
+const ORPHAN: &[u8] = b"orphan/";
+
+/// Keeps a copy until its contact is known.
+pub(crate) fn keep_orphan(tx: &mut Transaction<'_>, letter: &Letter) {
+    let place = key(&[ORPHAN, letter.contact.as_bytes(), letter.id.as_bytes()]);
+    tx.put(Table::Meta, place, letter.encode());
+}
+
+/// The copies that waited for a contact, oldest first; they wait no longer.
+pub(crate) fn take_orphans(
+    tx: &mut Transaction<'_>,
+    contact: &AccountId,
+) -> Result<Vec<Letter>, EngineError> {
+    let prefix = key(&[ORPHAN, contact.as_bytes()]);
+    let mut orphans = Vec::new();
+    tx.each(Table::Meta, &prefix, |tx, place, letter| {
+        orphans.push(Letter::decode(letter)?);
+        tx.delete(Table::Meta, place.to_vec());
+        Ok(())
+    })?;
+    orphans.sort_by_key(|letter| letter.order);
+    Ok(orphans)
 }
 
 /// A letter goes, with what finds it.

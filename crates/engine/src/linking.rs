@@ -453,6 +453,16 @@ pub(crate) fn part_refused(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
     abandon(tx, &offer, EngineError::UploadFailed)
 }
 
+/// A device of ours spoke: if its report got lost, this is as good.
+pub(crate) fn heard_from(tx: &mut Transaction<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    let is_its =
+        |offer: &Offer| offer.stage == OfferStage::Welcomed && offer.device == Some(*device);
+    match load(tx)?.filter(is_its) {
+        Some(offer) => installed(tx, &offer),
+        None => Ok(()),
+    }
+}
+
 fn installed(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError> {
     end(tx, offer)?;
     if let Some(device) = offer.device {

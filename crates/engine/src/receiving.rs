@@ -11,6 +11,7 @@ use crate::error::EngineError;
 use crate::event::Event;
 use crate::guardians;
 use crate::letters;
+use crate::linking;
 use crate::logs;
 use crate::peers::{self, Peer};
 use crate::pre_keys;
@@ -88,6 +89,9 @@ fn take_in(
     if let Some(heads) = &content.heads {
         logs::compare(tx, peer, device, heads)?;
     }
+    if peer.own {
+        linking::heard_from(tx, device)?;
+    }
     certificates::judge(tx, peer, device, content.certificate.as_deref())?;
     match (content.body, contact) {
         (Body::Letter(body), Some(contact)) => {
@@ -112,11 +116,14 @@ fn take_in(
         (Body::Log(log), _) => logs::shown(tx, peer, &log),
         // SECURITY: only our own devices speak for us; `contact_cannot_send_errands` notices.
         (Body::Copy(copy), None) if peer.own => {
-            copied(tx, copy, content.id, content.sent_at)?;
+            let list = content.heads.map(|heads| heads.ours.sequence);
+            copied(tx, copy, (content.id, content.sent_at), list)?;
             receipts::owe(tx, &peer.id, device, &content.id)
         }
         (Body::Errand(errand), None) if peer.own => {
             errands::run(tx, &errand)?;
+            let list = content.heads.map(|heads| heads.ours.sequence);
+            errands::pass_on(tx, content.id, errand, list)?;
             receipts::owe(tx, &peer.id, device, &content.id)
         }
         (Body::Sas(sas), Some(contact)) => {
@@ -160,10 +167,10 @@ fn filled(
 fn copied(
     tx: &mut Transaction<'_>,
     copy: Copy,
-    id: LetterId,
-    sent_at: Timestamp,
+    (id, sent_at): (LetterId, Timestamp),
+    list: Option<u64>,
 ) -> Result<(), EngineError> {
-    if letters::load(tx, &id)?.is_some() || contacts::load(tx, &copy.contact)?.is_none() {
+    if letters::load(tx, &id)?.is_some() {
         return Ok(());
     }
     let (direction, state) = if copy.sent {
@@ -177,16 +184,39 @@ fn copied(
         state,
         ..filled(tx, id, sent_at, copy.letter)?
     };
-    if copy.sent {
+    letter.deliveries = sending::missed(tx, list)?;
+    if contacts::load(tx, &copy.contact)?.is_none() {
+        // The log of a contact that another device of ours added is still on its way.
+        letters::keep_orphan(tx, &letter);
+        return Ok(());
+    }
+    file_copy(tx, letter)
+}
+
+/// Copies that came before their contact have a place now.
+pub(crate) fn file_orphans(
+    tx: &mut Transaction<'_>,
+    contact: &AccountId,
+) -> Result<(), EngineError> {
+    for letter in letters::take_orphans(tx, contact)? {
+        file_copy(tx, letter)?;
+    }
+    Ok(())
+}
+
+fn file_copy(tx: &mut Transaction<'_>, mut letter: Letter) -> Result<(), EngineError> {
+    let (contact, id) = (letter.contact, letter.id);
+    if letter.direction == Direction::Sent {
         letters::set_expiry(tx, &mut letter);
     }
     letters::file(tx, &letter);
-    if !copy.sent {
+    if letter.direction == Direction::Received {
         tx.event(Event::LetterReceived {
-            contact: copy.contact,
+            contact,
             letter: id,
         });
     }
+    sending::dispatch(tx, &id)?;
     letters::catch_up(tx, &id)
 }
 

@@ -125,6 +125,14 @@ impl World {
             .unwrap_or_else(|| panic!("{name} has no account"))
     }
 
+    /// Hands a program something that has no outcome.
+    ///
+    /// # Errors
+    /// The engine cannot take it.
+    pub fn try_input(&mut self, name: &str, input: Input) -> Result<(), engine::EngineError> {
+        self.feed(name, input)
+    }
+
     /// Whether a home has an account.
     #[must_use]
     pub fn has_account(&self, name: &str) -> bool {

@@ -16,6 +16,8 @@ mod certificates;
 mod custody;
 #[path = "story/days.rs"]
 mod days;
+#[path = "story/device_days.rs"]
+mod device_days;
 #[path = "story/device_lists.rs"]
 mod device_lists;
 #[path = "story/devices.rs"]

@@ -2,7 +2,8 @@
 
 use engine::{CommandOutcome, EngineError, Event, Snapshot as _, Store as _, Table, Write};
 use keys::DeviceId;
-use letterlock_testkit::{CrashPoint, World};
+use letterlock_testkit::{Chance, CrashPoint, World};
+use wire::{Reply, Request};
 
 /// Alice and bob know each other and have exchanged letters.
 pub(crate) fn friends(seed: u64) -> World {
@@ -381,4 +382,82 @@ fn broken_promise_ends_the_link() {
     assert!(world.pairing_code("alice").is_none());
     assert!(ended_with(&world, "tablet", &EngineError::LinkStopped));
     came_to_nothing(&mut world);
+}
+
+#[test]
+fn relay_swaps_the_log_of_a_link() {
+    let mut world = friends(420);
+    world.join("mallory");
+    let (alice, mallory) = (world.account("alice"), world.account("mallory"));
+    let swapped = world.relay().store().log(&mallory).unwrap();
+    world.new_home("tablet");
+    let code = world.offer_link("alice").unwrap();
+    world
+        .relay()
+        .twist(move |request, reply| match (request, reply) {
+            (Request::FetchLog(wire::FetchLog::ByAccount(asked)), Reply::Log(mut shown))
+                if *asked == alice =>
+            {
+                shown.log.clone_from(&swapped);
+                Reply::Log(shown)
+            }
+            (_, reply) => reply,
+        });
+    world.knock("tablet", &code);
+    world.settle();
+    let ended = |event: &Event| matches!(event, Event::LinkEnded { .. });
+    assert!(world.was_told("tablet", ended));
+    assert!(world.pairing_code("tablet").is_none());
+    assert!(world.is_empty_home("tablet"));
+    world.relay().repent();
+    came_to_nothing(&mut world);
+}
+
+#[test]
+fn hostile_relay_between_two_devices_that_link() {
+    let mut linked = 0;
+    for seed in 430..438 {
+        let mut world = friends(seed);
+        world.new_home("tablet");
+        let code = world.offer_link("alice").unwrap();
+        let mut chance = Chance::new(seed);
+        let mut kept: Vec<wire::Deliver> = Vec::new();
+        world.relay().distort(move |deliver| {
+            let mut out = vec![deliver.clone()];
+            if chance.per_mille(400) {
+                out.push(deliver.clone());
+            }
+            if let Some(old) = kept.last() {
+                // Another body in this queue, before the true one.
+                let mut swapped = deliver.clone();
+                swapped.body = old.body.clone();
+                out.insert(0, swapped);
+            }
+            let mut flipped = deliver.body.to_vec();
+            flipped[40] ^= 1;
+            let mut changed = deliver.clone();
+            changed.body = wire::Body::new(flipped).unwrap();
+            out.insert(0, changed);
+            kept.push(deliver);
+            if chance.per_mille(60) {
+                Vec::new()
+            } else {
+                out
+            }
+        });
+        world.knock("tablet", &code);
+        world.settle();
+        if world.pairing_code("tablet").is_some() {
+            assert_eq!(world.pairing_code("alice"), world.pairing_code("tablet"));
+            let _ended = world.try_confirm_link("alice", true);
+            let _ended = world.try_confirm_link("tablet", true);
+        }
+        world.settle();
+        world.relay().repent();
+        world.run(700);
+        world.settle();
+        linked += u32::from(world.has_account("tablet"));
+        nothing_is_half(&mut world);
+    }
+    assert!(linked > 0);
 }

@@ -1,0 +1,312 @@
+//! Days of people with several devices: each shows everything once.
+
+use crate::from;
+use crate::linking::{friends, letters_flow};
+use engine::{CommandOutcome, Input, VerificationMeans};
+use letterlock_testkit::World;
+
+const ALICE: [&str; 3] = ["alice", "tablet", "phone"];
+
+/// Alice has three devices, bob two, carol one.
+fn family(seed: u64) -> World {
+    let mut world = friends(seed);
+    world.join("carol");
+    world.befriend("alice", "carol");
+    world.befriend("bob", "carol");
+    world.link("alice", "tablet");
+    world.link("alice", "phone");
+    world.link("bob", "laptop");
+    world.settle();
+    world
+}
+
+/// The texts of a conversation that begin with a mark.
+fn marked(world: &World, name: &str, petname: &str, mark: &str) -> Vec<String> {
+    let texts = world.texts(name, petname).into_iter();
+    texts.filter(|text| text.starts_with(mark)).collect()
+}
+
+#[test]
+fn letters_go_in_every_direction_and_show_once_in_one_order() {
+    let mut world = family(601);
+    let mut written = Vec::new();
+    for round in 0..2 {
+        for (who, to) in [
+            ("alice", "bob"),
+            ("bob", "alice"),
+            ("tablet", "bob"),
+            ("laptop", "alice"),
+            ("phone", "bob"),
+        ] {
+            let text = format!("x {round} {who}");
+            world.send(who, to, &text);
+            world.settle();
+            written.push(text);
+        }
+    }
+    for device in ALICE {
+        assert_eq!(marked(&world, device, "bob", "x"), written, "{device}");
+    }
+    for device in ["bob", "laptop"] {
+        assert_eq!(marked(&world, device, "alice", "x"), written, "{device}");
+    }
+    // All at once: any order, but each once.
+    let mut written = Vec::new();
+    for who in ALICE {
+        let text = format!("y {who}");
+        world.send(who, "bob", &text);
+        written.push(text);
+    }
+    for who in ["bob", "laptop"] {
+        let text = format!("y {who}");
+        world.send(who, "alice", &text);
+        written.push(text);
+    }
+    world.settle();
+    written.sort();
+    let sorted = |mut texts: Vec<String>| {
+        texts.sort();
+        texts
+    };
+    for device in ALICE {
+        assert_eq!(
+            sorted(marked(&world, device, "bob", "y")),
+            written,
+            "{device}"
+        );
+    }
+    for device in ["bob", "laptop"] {
+        assert_eq!(
+            sorted(marked(&world, device, "alice", "y")),
+            written,
+            "{device}"
+        );
+    }
+}
+
+#[test]
+fn what_one_device_does_shows_on_the_others() {
+    let mut world = family(602);
+    let letter = world.send("bob", "alice", "x");
+    world.send("carol", "alice", "y");
+    world.settle();
+    assert_eq!(world.read("tablet").len(), 2);
+    world.settle();
+    assert!(world.read("alice").is_empty() && world.read("phone").is_empty());
+    let letters = vec![letter];
+    assert!(
+        world
+            .try_input("phone", Input::DeleteLetters { letters })
+            .is_ok()
+    );
+    world.settle();
+    let bob = world.person("alice").contact("bob").unwrap().id;
+    for device in ALICE {
+        assert!(marked(&world, device, "bob", "x").is_empty(), "{device}");
+    }
+    let means = VerificationMeans::SafetyNumber;
+    let verified = world.command("phone", |command| Input::MarkVerified {
+        command,
+        contact: bob,
+        means,
+    });
+    assert!(matches!(verified, CommandOutcome::Done));
+    world.settle();
+    for blocked in [true, false] {
+        let done = world.command("tablet", |command| Input::Block {
+            command,
+            contact: bob,
+            blocked,
+        });
+        assert!(matches!(done, CommandOutcome::Done));
+        world.settle();
+        for device in ALICE {
+            let contact = world.person(device).contact("bob").unwrap();
+            assert_eq!(contact.blocked, blocked, "{device}");
+            assert!(contact.trust == engine::records::Trust::BySafetyNumber);
+        }
+    }
+    letters_flow(&mut world, &ALICE, "after");
+}
+
+#[test]
+fn a_contact_of_one_device_is_a_contact_of_all() {
+    for by_name in [true, false] {
+        let mut world = family(603);
+        world.join("dave");
+        if by_name {
+            world.add_by_name("tablet", "dave").unwrap();
+        } else {
+            let invite = world.invite("dave");
+            world.add_by_invite("tablet", &invite).unwrap();
+        }
+        // At once, before the others have the log of the contact.
+        world.send("tablet", "dave", "x one");
+        world.settle();
+        world.add_by_name("dave", "alice").unwrap();
+        world.send("dave", "alice", "x two");
+        world.settle();
+        world.send("phone", "dave", "x three");
+        world.settle();
+        let all = ["x one", "x two", "x three"];
+        for device in ALICE {
+            assert_eq!(marked(&world, device, "dave", "x"), all, "{device}");
+            let contact = world.person(device).contact("dave").unwrap();
+            assert!(!contact.request, "{device}");
+        }
+        assert_eq!(marked(&world, "dave", "alice", "x"), all);
+    }
+}
+
+#[test]
+fn an_invite_of_one_device_is_an_invite_of_all() {
+    let mut world = family(604);
+    world.join("dave");
+    let invite = world.invite("tablet");
+    world.add_by_invite("dave", &invite).unwrap();
+    world.send("dave", "alice", "x");
+    world.settle();
+    for device in ALICE {
+        let contact = world.person(device).contact("dave").unwrap();
+        assert!(!contact.request, "{device}");
+        assert_eq!(marked(&world, device, "dave", "x"), ["x"], "{device}");
+    }
+}
+
+#[test]
+fn a_device_that_was_away_catches_up() {
+    let mut world = family(605);
+    world.stop("phone");
+    world.send("bob", "alice", "x one");
+    world.send("tablet", "bob", "x two");
+    world.settle();
+    world.read("alice");
+    world.sleep(26 * 3600);
+    world.start("phone");
+    world.run(90);
+    world.settle();
+    // They lay in two queues: any order.
+    let mut texts = marked(&world, "phone", "bob", "x");
+    texts.sort();
+    assert_eq!(texts, ["x one", "x two"]);
+    assert!(world.read("phone").is_empty(), "it was read on alice's");
+}
+
+#[test]
+fn letters_of_those_who_know_an_older_list_reach_the_new_device() {
+    let mut world = friends(606);
+    world.link("alice", "tablet");
+    world.send("tablet", "bob", "x zero");
+    world.send("bob", "alice", "x one");
+    world.settle();
+    // Bob and the tablet asked a moment ago, and write before they ask again.
+    world.link("alice", "phone");
+    world.send("bob", "alice", "x two");
+    world.send("tablet", "bob", "x three");
+    world.read("tablet");
+    world.settle();
+    world.run(90);
+    let sorted = |name: &str| {
+        let mut texts = marked(&world, name, "bob", "x");
+        texts.sort();
+        texts
+    };
+    assert_eq!(sorted("phone"), ["x one", "x three", "x two", "x zero"]);
+    assert_eq!(sorted("alice"), sorted("phone"));
+    assert_eq!(sorted("tablet"), sorted("phone"));
+}
+
+#[test]
+fn rotation_of_a_device_loses_no_letter() {
+    for who in ["alice", "bob"] {
+        let mut world = friends(607);
+        world.link("alice", "tablet");
+        let mut count = 0;
+        for round in 0..3 {
+            for (from, to) in [("bob", "alice"), ("alice", "bob"), ("tablet", "bob")] {
+                world.send(from, to, &format!("x {round} {from}"));
+                count += 1;
+            }
+            let rotated = world.begin(who, |command| Input::RotateDevice { command });
+            for (from, to) in [("bob", "alice"), ("alice", "bob"), ("tablet", "bob")] {
+                world.send(from, to, &format!("x {round} {from} again"));
+                count += 1;
+            }
+            world.settle();
+            assert!(matches!(
+                world.outcome(who, rotated),
+                Some(CommandOutcome::Done)
+            ));
+        }
+        world.run(90);
+        world.settle();
+        for (device, petname) in [("alice", "bob"), ("tablet", "bob"), ("bob", "alice")] {
+            let mut texts = marked(&world, device, petname, "x");
+            texts.sort();
+            texts.dedup();
+            assert_eq!(texts.len(), count, "{who} rotates: {device}");
+            assert_eq!(marked(&world, device, petname, "x").len(), count);
+        }
+    }
+}
+
+#[test]
+fn a_new_root_key_stops_nobody() {
+    let mut world = family(608);
+    let before = world.own_log("alice").root_key().as_bytes().to_vec();
+    let rotated = world.command("alice", |command| Input::RotateRoot { command });
+    assert!(matches!(rotated, CommandOutcome::Done), "{rotated:?}");
+    letters_flow(&mut world, &ALICE, "after");
+    assert_ne!(world.own_log("alice").root_key().as_bytes(), before);
+}
+
+/// An account whose log is longer than what a letter holds.
+fn with_long_log(seed: u64) -> World {
+    let mut world = friends(seed);
+    for _ in 0..20 {
+        let rotated = world.command("alice", |command| Input::RotateDevice { command });
+        assert!(matches!(rotated, CommandOutcome::Done));
+    }
+    world.settle();
+    let log = world.own_log("alice").bytes().len();
+    assert!(log > engine::limits::LOG_IN_ENVELOPE_BYTES);
+    assert!(log > wire::limits::LOG_PART_BYTES);
+    world
+}
+
+#[test]
+fn a_long_log_links() {
+    let mut world = with_long_log(609);
+    world.link("alice", "tablet");
+    world.run(90);
+    letters_flow(&mut world, &["alice", "tablet"], "after");
+}
+
+#[test]
+fn who_has_a_long_log_is_added_and_writes_to_strangers() {
+    let mut world = with_long_log(610);
+    for name in ["carol", "dave", "erin"] {
+        world.join(name);
+    }
+    world.add_by_name("carol", "alice").unwrap();
+    let invite = world.invite("alice");
+    world.add_by_invite("dave", &invite).unwrap();
+    world.send("carol", "alice", "hello from carol");
+    world.send("dave", "alice", "hello from dave");
+    world.add_by_name("alice", "erin").unwrap();
+    // Erin does not know alice: the log is fetched before the letter opens.
+    world.send("alice", "erin", "to a stranger");
+    world.send("alice", "erin", "and again");
+    world.settle();
+    let both = ["to a stranger", "and again"];
+    assert_eq!(world.read("erin"), from("alice", &both));
+    assert_eq!(world.texts("alice", "carol"), ["hello from carol"]);
+    assert_eq!(world.texts("alice", "dave"), ["hello from dave"]);
+    world.send("erin", "alice", "an answer");
+    world.settle();
+    assert!(
+        world
+            .texts("alice", "erin")
+            .contains(&"an answer".to_owned())
+    );
+}
