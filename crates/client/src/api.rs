@@ -3,7 +3,7 @@
 //! A [`Request`] runs in the process that holds the profile's lock; another process sends it over the agent
 //! socket in the home. Both ways answer with the same stream of [`Answer`]s.
 
-use crate::{insight, view};
+use crate::{insight, inventory, view};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -146,6 +146,8 @@ pub enum Request {
         /// `account`, a contact, the id of a letter, LETTER/N for its Nth file, or the id of a blob.
         item: String,
     },
+    /// List algorithms and keys, their states, ages and due dates.
+    Inventory,
     /// Send a letter.
     Send {
         /// The contact.
@@ -223,6 +225,12 @@ pub enum Answer {
     Letter(view::Letter),
     /// A key that opens something, and who holds it.
     Holder(insight::Holder),
+    /// Whose inventory follows.
+    Inventory(inventory::Inventory),
+    /// An algorithm in use.
+    Algorithm(inventory::Algorithm),
+    /// A key, and how it stands.
+    Key(inventory::Key),
     /// How far a long transfer is.
     Progress(view::Progress),
     /// Something to tell on standard error: a notice, never a result.

@@ -228,7 +228,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    fn device(&self, id: &DeviceId) -> String {
+    pub(crate) fn device(&self, id: &DeviceId) -> String {
         let called = self.devices.iter().find(|(device, _)| device == id);
         let name = called.map_or_else(|| render::short(&id.to_string()), |(_, name)| name.clone());
         match *id == self.this {
@@ -237,7 +237,7 @@ impl Names {
         }
     }
 
-    fn contact(&self, id: &AccountId) -> Option<&str> {
+    pub(crate) fn contact(&self, id: &AccountId) -> Option<&str> {
         let called = self.contacts.iter().find(|(contact, _)| contact == id);
         called.map(|(_, name)| name.as_str())
     }

@@ -3,7 +3,7 @@
 //! | file | for |
 //! |---|---|
 //! | `api.rs`, `view.rs` | what faces ask, hear and show |
-//! | `insight.rs` | keys and their holders, evidence, as people see them |
+//! | `insight.rs`, `inventory.rs` | keys, their holders and ages, evidence, as people see them |
 //! | `client.rs` | a home, opened here or through the process that has it open |
 //! | `lock.rs`, `agent.rs` | one process at a time, and how it serves the others |
 //! | `driver/` | the loop around the engine |
@@ -19,6 +19,7 @@ mod client;
 mod driver;
 mod failure;
 pub mod insight;
+pub mod inventory;
 mod limits;
 mod lock;
 mod names;

@@ -127,6 +127,13 @@ pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
+/// When a file was written last, if it is there.
+pub(crate) fn modified(path: &Path) -> Option<Timestamp> {
+    let written = path.metadata().ok()?.modified().ok()?;
+    let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_secs(since.as_secs()))
+}
+
 /// Removes a file if it is there.
 pub(crate) fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);

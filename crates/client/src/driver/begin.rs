@@ -48,6 +48,7 @@ impl Loop {
             } => self.account_create(answers, name, relay, invite),
             Request::AccountShow => self.account_show().map(Some),
             Request::AccountLog => self.account_log().map(Some),
+            Request::Inventory => self.inventory().map(Some),
             Request::Custody { item } => self.custody(&item).map(Some),
             Request::AccountEvidence { save } => self.own_evidence(save.as_deref()).map(Some),
             Request::Invite { valid_for_seconds } => self.invite(answers, valid_for_seconds),
@@ -135,6 +136,7 @@ impl Loop {
                 | Request::AccountLog
                 | Request::AccountEvidence { .. }
                 | Request::Custody { .. }
+                | Request::Inventory
                 | Request::ContactList
                 | Request::SafetyNumber { .. }
                 | Request::ContactEvidence { .. }

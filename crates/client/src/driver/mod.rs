@@ -16,6 +16,7 @@ mod custody;
 mod devices;
 mod evidence;
 mod files;
+mod inventory;
 mod link;
 mod notices;
 mod receive;

@@ -12,7 +12,7 @@ use super::key_file::{self, Passphrase};
 use super::{Files, OpenError};
 use crate::os;
 use engine::{Snapshot, Store, StoreError, Table, Write};
-use keys::Secret;
+use keys::{ArgonParams, Secret, Timestamp};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params,
 };
@@ -86,6 +86,20 @@ impl ProfileStore {
         };
         let key = key_file::open(&key_file, passphrase)?;
         Self::open_with(&files, &key)
+    }
+
+    /// What the passphrase of this profile is stretched by, and when its key file was written.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(crate) fn cost(&self) -> Result<Option<(ArgonParams, Option<Timestamp>)>, OpenError> {
+        let Some(home) = self.db.path().and_then(|path| Path::new(path).parent()) else {
+            return Ok(None);
+        };
+        let file = Files::of(home).key;
+        let bytes = os::read(&file, key_file::LENGTH as u64).map_err(too_long)?;
+        let cost = bytes.as_deref().and_then(key_file::cost);
+        Ok(cost.map(|cost| (cost, os::modified(&file))))
     }
 
     fn open_with(files: &Files, key: &Secret<32>) -> Result<Self, OpenError> {

@@ -38,6 +38,19 @@ pub(super) fn new(passphrase: &Passphrase) -> Result<(Vec<u8>, Secret<32>), Open
     Ok((file, key))
 }
 
+/// What the passphrase is stretched by.
+pub(super) fn cost(file: &[u8]) -> Option<ArgonParams> {
+    let number = |at: usize| {
+        let bytes = file.get(at..at.saturating_add(4))?;
+        Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    };
+    Some(ArgonParams {
+        memory_kib: number(9)?,
+        passes: number(13)?,
+        lanes: number(17)?,
+    })
+}
+
 /// Opens the file's key.
 ///
 /// The checksum stands before the passphrase, so that a damaged file is never called a wrong passphrase.
@@ -60,15 +73,7 @@ pub(super) fn open(file: &[u8], passphrase: &Passphrase) -> Result<Secret<32>, O
         return Err(damaged());
     }
     let (header, sealed) = body.split_at_checked(HEADER).ok_or_else(damaged)?;
-    let number = |at: usize| {
-        let bytes = header.get(at..at.saturating_add(4))?;
-        Some(u32::from_be_bytes(bytes.try_into().ok()?))
-    };
-    let cost = ArgonParams {
-        memory_kib: number(9).ok_or_else(damaged)?,
-        passes: number(13).ok_or_else(damaged)?,
-        lanes: number(17).ok_or_else(damaged)?,
-    };
+    let cost = cost(header).ok_or_else(damaged)?;
     let salt: [u8; 16] = header
         .get(21..)
         .and_then(|salt| salt.try_into().ok())
