@@ -5,7 +5,8 @@
 )]
 
 use std::ffi::OsString;
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -56,6 +57,61 @@ pub(crate) fn line_of_standard_input() -> io::Result<Zeroizing<String>> {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
     Ok(line)
+}
+
+/// Reads a text that is no longer than a passphrase.
+///
+/// *Errors*: `UnexpectedEof` where there is none, `InvalidData` for what is not UTF-8.
+pub(crate) fn short_text(from: &mut dyn io::Read) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    from.take(PASSPHRASE_BYTES).read_to_string(&mut text)?;
+    if text.trim().is_empty() {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+    }
+    Ok(text)
+}
+
+/// Reads such a text from a file.
+pub(crate) fn short_file(path: &Path) -> io::Result<Zeroizing<String>> {
+    short_text(&mut std::fs::File::open(path)?)
+}
+
+/// Whether a person can be asked: standard input and standard error are terminals.
+pub(crate) fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Whether something is at a path.
+pub(crate) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// Writes a new file for the owner's eyes alone.
+///
+/// *Errors*: `AlreadyExists`; what was not written whole is not there.
+pub(crate) fn write_new_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        remove_file(path);
+    }
+    written
+}
+
+/// Removes a file if it is there.
+pub(crate) fn remove_file(path: &Path) {
+    let _ = std::fs::remove_file(path);
+}
+
+/// Reads the clock on the wall, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 /// Reads the text of a letter from standard input; one line break at its end is not part of it.

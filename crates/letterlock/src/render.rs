@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{insight, text, time};
+use crate::{insight, recovery, text, time};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -32,6 +32,9 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Device(device) => Shown::Result(self::device(device)),
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::Saved(saved) => Shown::Result(self::saved(saved)),
+        Answer::Sheet(sheet) => Shown::Result(format!("{}\n", text::line(sheet.sheet.as_str()))),
+        Answer::Restored(restored) => Shown::Result(recovery::restored(restored)),
+        Answer::Recovery(line) => Shown::Result(recovery::recovery(line)),
         Answer::Notice(notice) => Shown::Talk(format!("note: {}\n", text::line(&notice.message))),
         _ => Shown::Nothing,
     }

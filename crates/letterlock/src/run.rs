@@ -5,7 +5,7 @@ use crate::cli::device::Revocation;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, evidence, link, qr, question, serve, signal, text, tour};
+use crate::{ask, evidence, link, qr, question, recovery, serve, signal, text, tour};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -83,6 +83,19 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             .await
         }
         Job::VerifyEvidence(file) => evidence::verify(&file, screen),
+        Job::NewSheet(profile, wish) => {
+            ask::with_client(&profile, false, async |client| {
+                recovery::draw(client, wish, screen).await
+            })
+            .await
+        }
+        Job::Restore(profile, wish) => {
+            let sheet = recovery::sheet_of(&wish, screen).await?;
+            ask::with_client(&profile, true, async |client| {
+                recovery::restore(client, wish, sheet, screen).await
+            })
+            .await
+        }
         Job::Completions(shell) => completions(shell, screen),
     }
 }

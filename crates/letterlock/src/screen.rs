@@ -124,7 +124,7 @@ impl Screen {
             text::line(&progress.what),
             text::line(&progress.name)
         );
-        let parts = progress.what == "link";
+        let parts = matches!(progress.what.as_str(), "link" | "backup" | "restore");
         let unknown = parts && progress.total == 0;
         if progress.done >= progress.total && !unknown {
             if let Some(bar) = self.files.remove(&of) {

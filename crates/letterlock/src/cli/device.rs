@@ -1,10 +1,11 @@
 //! `letterlock device link|accept|list|revoke|rotate|rename`
 
-use super::{Job, Profile};
+use super::{Job, Profile, recovery};
 use crate::{duration, failure, os};
 use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
 use client::view::{Failure, HiddenText, RevokeReason};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Link, list, revoke and renew the devices of this account
@@ -79,6 +80,9 @@ Examples:
         /// The account gets a new root key instead
         #[arg(long)]
         root: bool,
+        /// The recovery sheet, from standard input or a file: its backup keeps the root key
+        #[arg(long, value_name = "-|FILE", requires = "root")]
+        sheet: Option<PathBuf>,
     },
     /// Call a device otherwise, on all devices
     Rename {
@@ -152,7 +156,12 @@ impl DeviceArgs {
                 };
                 return Ok(Job::Revoke(profile, revocation));
             }
-            DeviceCommand::Rotate { root } => Request::DeviceRotate { root },
+            DeviceCommand::Rotate { root, sheet } => match sheet {
+                Some(from) => Request::DeviceRotateRoot {
+                    sheet: recovery::read(&from, false)?,
+                },
+                None => Request::DeviceRotate { root },
+            },
             DeviceCommand::Rename { name, new } => Request::DeviceRename {
                 device: name,
                 name: new,

@@ -9,6 +9,7 @@ pub(crate) mod device;
 pub(crate) mod invite;
 pub(crate) mod read;
 pub(crate) mod receive;
+pub(crate) mod recovery;
 pub(crate) mod relay;
 pub(crate) mod search;
 pub(crate) mod send;
@@ -75,6 +76,7 @@ enum Command {
     Relay(relay::RelayArgs),
     Account(account::AccountArgs),
     Device(device::DeviceArgs),
+    Recovery(recovery::RecoveryArgs),
     Invite(invite::InviteArgs),
     Contact(contact::ContactArgs),
     Send(send::SendArgs),
@@ -117,6 +119,10 @@ pub(crate) enum Job {
     Revoke(Profile, device::Revocation),
     /// Check a file of evidence.
     VerifyEvidence(PathBuf),
+    /// Draw a recovery sheet and have it retyped.
+    NewSheet(Profile, recovery::NewSheet),
+    /// Bring an account back from a sheet.
+    Restore(Profile, recovery::Restoration),
     /// Print completions.
     Completions(clap_complete::Shell),
 }
@@ -140,6 +146,7 @@ impl LowArgs {
             Command::Read(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Search(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Device(args) => args.into_job(self.globals.profile()?),
+            Command::Recovery(args) => args.into_job(self.globals.profile()?),
             Command::Delete(args) => Ok(args.into_job(self.globals.profile()?)),
         }
     }

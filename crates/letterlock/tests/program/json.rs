@@ -17,6 +17,9 @@ fn shape(object: &Value) -> String {
 const ACCOUNT: &str =
     "account: account_id address device_id log_head log_length name registered relay suite";
 const CONTACT: &str = "contact: account_id address blocked devices name request trust";
+const SHEET: &str = "sheet: sheet";
+const RESTORED: &str = "restored: backup_at complete contacts letters";
+const RECOVERY: &str = "recovery: backup_at backup_complete lost message name outcome this";
 const LETTER: &str =
     "letter: conversation direction enclosures expires_at from id reply_to sent_at state text";
 
@@ -127,6 +130,29 @@ const STORED: [&str; 5] = [
 ];
 
 #[test]
+fn recovery_has_stable_fields() {
+    let town = Town::new();
+    let (alice, new) = (town.person("alice"), town.stranger("new"));
+    let drawn = alice.json(&["recovery", "sheet", "--yes"]);
+    assert_eq!(shape(&drawn[0]), SHEET);
+    let sheet = town.path("sheet");
+    std::fs::write(&sheet, drawn[0]["sheet"].as_str().unwrap()).unwrap();
+    for line in alice.json(&["recovery", "status"]) {
+        assert_eq!(shape(&line), RECOVERY);
+    }
+    let sheet = sheet.to_str().unwrap();
+    let back = new.json(&[
+        "recovery",
+        "restore",
+        "--relay",
+        town.url(),
+        "--sheet",
+        sheet,
+    ]);
+    assert_eq!([shape(&back[0]), shape(&back[1])], [ACCOUNT, RESTORED]);
+}
+
+#[test]
 fn notices_and_failures_go_to_standard_error_as_json() {
     let mut town = Town::new();
     let (alice, _bob) = town.pair("alice", "bob");
@@ -154,6 +180,9 @@ fn the_guide_lists_every_field() {
         "link: expires_at link relay words",
         "deleted: id",
         "pairing_code: code",
+        SHEET,
+        RESTORED,
+        RECOVERY,
         "failed: hint kind message",
         "notice: message notice",
         "listening: url",

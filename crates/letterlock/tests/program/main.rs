@@ -21,6 +21,7 @@ mod identity;
 mod interrupts;
 mod json;
 mod kill;
+mod recovery;
 mod refusals;
 mod story;
 mod support;
