@@ -12,6 +12,7 @@ use crate::limits;
 use crate::records::{
     Contact, Direction, Letter, LetterState, Part, PartPurpose, Record as _, Way,
 };
+use crate::standby;
 use crate::step::Outgoing;
 use crate::store::Table;
 use crate::transaction::Transaction;
@@ -26,6 +27,7 @@ const DELETED: u8 = 4;
 const SHARE: u8 = 5;
 const GUARDIANS: u8 = 6;
 const NO_SHARE: u8 = 7;
+const BACKUPS: u8 = 8;
 
 /// Where a part lies and what opens it.
 pub(crate) struct PartRef {
@@ -102,6 +104,9 @@ pub(crate) fn next_part(
         }
         if cursor.after.is_none() {
             add_guardians(tx, &mut part)?;
+            if let Some(told) = standby::record(tx)? {
+                add(&mut part, BACKUPS, &told);
+            }
             for (_, share) in tx.scan(Table::Share, &[], None, limits::SHARES)? {
                 add(&mut part, SHARE, &share);
             }
@@ -249,6 +254,7 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
             SHARE => guardians::keep_share(tx, record)?,
             NO_SHARE => tx.delete(Table::Share, record.to_vec()),
             GUARDIANS => guardians::keep(tx, record)?,
+            BACKUPS if standby::is_one(record) => standby::keep(tx, record),
             _ => {} // Of a later version.
         }
     }
@@ -359,6 +365,7 @@ pub(crate) fn forget_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         })?;
     }
     guardians::forget(tx);
+    standby::forget(tx);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use crate::records::{
     Backup, BackupMethod, Direction, GuardianPurpose, Letter, PartPurpose, Purpose, Record as _,
     key,
 };
+use crate::standby;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::account_log::{Method, Pin, RecoverySecrets, VerifiedLog};
@@ -114,6 +115,29 @@ pub(crate) fn begin(
     secrets: &RecoverySecrets,
     version: u64,
 ) -> Result<(), EngineError> {
+    begin_with(tx, command, (secrets, version), Vec::new())
+}
+
+/// As [`begin`], in a home that was restored: what other methods need came with the history, and goes on too.
+pub(crate) fn begin_again(
+    tx: &mut Transaction<'_>,
+    secrets: &RecoverySecrets,
+    version: u64,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let log = account::log_of(&own)?;
+    let mut others = standby::take(tx)?;
+    others.retain(|method| method.method != secrets.method() && is_in_force(&log, method));
+    let command = crate::input::CommandId::default();
+    begin_with(tx, command, (secrets, version), others)
+}
+
+fn begin_with(
+    tx: &mut Transaction<'_>,
+    command: crate::input::CommandId,
+    (secrets, version): (&RecoverySecrets, u64),
+    others: Vec<BackupMethod>,
+) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let mut backup = load(tx)?.unwrap_or_else(|| Backup {
         methods: Vec::new(),
@@ -133,6 +157,7 @@ pub(crate) fn begin(
         Some(root) => seal_root(tx, secrets.envelope().public(), &own.id, root)?,
         None => Vec::new(),
     };
+    backup.methods.extend(others);
     backup.methods.push(BackupMethod {
         method: secrets.method(),
         head_key: secrets.head_key().duplicate(),
@@ -147,7 +172,7 @@ pub(crate) fn begin(
     backup.packed.clear();
     store(tx, &backup);
     tx.next_number(CHANGES)?;
-    tell_standby(tx)?;
+    standby::tell(tx)?;
     run(tx)
 }
 
@@ -162,7 +187,7 @@ pub(crate) fn end_method(tx: &mut Transaction<'_>, method: Method) -> Result<(),
         return forget_marks(tx);
     }
     store(tx, &backup);
-    tell_standby(tx)
+    standby::tell(tx)
 }
 
 fn drop_method(
@@ -175,12 +200,21 @@ fn drop_method(
         .partition(|known| known.method == method);
     backup.methods = kept;
     let gone: Vec<BackupMethod> = gone;
-    for method in gone.iter().filter(|method| method.version > 0) {
+    for method in gone {
+        // A head that is on its way is there before the deletion.
+        let version = if method.sending {
+            method.highest.saturating_add(1)
+        } else {
+            method.version
+        };
+        if version == 0 {
+            continue;
+        }
         let public_key = keys::ed25519::public(&method.head_key);
-        let message = wire::delete_head_message(&public_key, method.version);
+        let message = wire::delete_head_message(&public_key, version);
         let request = wire::Request::DeleteHead(wire::DeleteHead {
             public_key,
-            version: method.version,
+            version,
             signature: keys::ed25519::sign(&method.head_key, &message),
         });
         outbox::add_own(tx, Purpose::Guardians(GuardianPurpose::Delete), request)?;
@@ -196,83 +230,6 @@ pub(crate) fn has_root(snapshot: &dyn Snapshot, method: Method) -> Result<bool, 
     let backup = Backup::decode(&bytes)?;
     let mut methods = backup.methods.iter();
     Ok(methods.any(|known| known.method == method && !known.sealed_root.is_empty()))
-}
-
-/// Who writes backups, and with what: for the day on which that device is gone.
-pub(crate) const STANDBY: &[u8] = b"backup-standby";
-
-/// Tells the other devices how to write backups in place of this one.
-pub(crate) fn tell_standby(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let Some(backup) = load(tx)? else {
-        return Ok(());
-    };
-    let own = account::own(tx)?;
-    let mut out = Writer::new();
-    out.array(own.device.as_bytes());
-    out.u8(u8::try_from(backup.methods.len()).unwrap_or(u8::MAX));
-    for method in &backup.methods {
-        out.u8(method.method as u8);
-        out.array(method.head_key.expose_secret());
-        out.u64(method.highest);
-        out.bytes(&method.sealed_root);
-    }
-    crate::errands::tell_backup(tx, &out.finish())
-}
-
-/// Another device of ours told how it writes backups.
-pub(crate) fn keep_standby(tx: &mut Transaction<'_>, told: &[u8]) {
-    tx.put(Table::Meta, STANDBY.to_vec(), Zeroizing::new(told.to_vec()));
-}
-
-/// The own devices changed: where the one that writes backups is gone, the oldest of those left goes on.
-pub(crate) fn take_over(tx: &mut Transaction<'_>, log: &VerifiedLog) -> Result<(), EngineError> {
-    let (Some(told), None) = (tx.get(Table::Meta, STANDBY)?, load(tx)?) else {
-        return Ok(());
-    };
-    let damaged = |_| StoreError::Damaged { what: "backup" };
-    let (writer, methods) = read_standby(&told).map_err(damaged)?;
-    let own = account::own(tx)?;
-    let oldest = log.devices().first().map(|device| *device.id());
-    if log.device(&writer).is_some() || oldest != Some(own.device) {
-        return Ok(());
-    }
-    tx.delete(Table::Meta, STANDBY.to_vec());
-    let backup = Backup {
-        methods,
-        parts: Vec::new(),
-        packing: Some(archive::Cursor::default()),
-        packed: Vec::new(),
-        storing: false,
-        covered: 0,
-        at: Timestamp::from_secs(0),
-        refused_at: Timestamp::from_secs(0),
-        packed_at: Timestamp::from_secs(0),
-        command: crate::input::CommandId::default(),
-    };
-    store(tx, &backup);
-    run(tx)
-}
-
-fn read_standby(told: &[u8]) -> Result<(keys::DeviceId, Vec<BackupMethod>), DecodeError> {
-    let mut input = Reader::new(told);
-    let writer = keys::DeviceId::from_bytes(input.array()?);
-    let mut methods = Vec::new();
-    for _ in 0..input.u8()? {
-        let method = input.u8()?;
-        let method = Method::ALL.into_iter().find(|known| *known as u8 == method);
-        let head_key = Zeroizing::new(input.array::<32>()?);
-        let highest = input.u64()?;
-        methods.push(BackupMethod {
-            method: method.ok_or(DecodeError::Invalid)?,
-            head_key: keys::Secret::from_slice(&*head_key).ok_or(DecodeError::Invalid)?,
-            version: highest,
-            highest,
-            sealed_root: input.bytes(4096)?.to_vec(),
-            sending: false,
-        });
-    }
-    input.finish()?;
-    Ok((writer, methods))
 }
 
 fn seal_root(
@@ -476,11 +433,6 @@ pub(crate) fn is_bundle(bytes: &[u8]) -> bool {
     Bundle::decode(bytes).is_ok()
 }
 
-/// Whether bytes are what another device tells of backups.
-pub(crate) fn is_standby(bytes: &[u8]) -> bool {
-    read_standby(bytes).is_ok()
-}
-
 /// What a head says.
 pub(crate) struct Bundle {
     pub(crate) account: AccountId,
@@ -564,7 +516,7 @@ fn put_heads(tx: &mut Transaction<'_>, mut backup: Backup, tail: &[u8]) -> Resul
 }
 
 /// Whether the log still names the head of a method.
-fn is_in_force(log: &VerifiedLog, method: &BackupMethod) -> bool {
+pub(crate) fn is_in_force(log: &VerifiedLog, method: &BackupMethod) -> bool {
     let id = wire::head_id(&keys::ed25519::public(&method.head_key));
     let record = log.recovery(method.method);
     record.is_some_and(|record| *record.head_id() == id)

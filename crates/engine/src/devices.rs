@@ -1,7 +1,6 @@
 //! Devices that come, go or change their keys, of contacts and of our own account.
 
 use crate::account;
-use crate::backup;
 use crate::certificates;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
@@ -16,6 +15,7 @@ use crate::records::key;
 use crate::routes;
 use crate::sending;
 use crate::sessions;
+use crate::standby;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::waiting;
@@ -36,7 +36,7 @@ pub(crate) fn changed(
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     if before.own {
-        backup::take_over(tx, log)?;
+        standby::take_over(tx, log)?;
         certificates::list_changed(tx)?;
         guardians::own_log_changed(tx, before, log)?;
     } else {

@@ -3,7 +3,6 @@
 //! An errand is a letter that is never shown: it waits for sessions, is sealed again and confirmed as letters are.
 
 use crate::account;
-use crate::backup;
 use crate::certificates;
 use crate::contacts;
 use crate::devices;
@@ -13,6 +12,7 @@ use crate::letters;
 use crate::limits;
 use crate::records::{Contact, Delivery, Direction, Letter, LetterState};
 use crate::sending;
+use crate::standby;
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, DeviceId, LetterId, QueueId};
@@ -201,7 +201,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
         Ok(Errand::Share(share)) => guardians::keep_share(tx, &share),
         Ok(Errand::NoShare(contact, set)) => guardians::forgotten_elsewhere(tx, &contact, &set),
         Ok(Errand::Backup(told)) => {
-            backup::keep_standby(tx, &told);
+            standby::keep(tx, &told);
             Ok(())
         }
         Err(_) => Ok(()),

@@ -51,6 +51,7 @@ mod sas_message;
 mod scanning;
 mod sending;
 mod sessions;
+mod standby;
 mod step;
 mod store;
 mod together;

@@ -468,7 +468,7 @@ fn installed(tx: &mut Transaction<'_>, offer: &Offer) -> Result<(), EngineError>
     if let Some(device) = offer.device {
         tx.event(Event::DeviceLinked { device });
         crate::errands::tell_name(tx, &device, &offer.name)?;
-        crate::backup::tell_standby(tx)?;
+        crate::standby::tell(tx)?;
         tx.outcome(offer.command, CommandOutcome::Linked(device));
     }
     Ok(())

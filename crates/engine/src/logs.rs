@@ -46,6 +46,8 @@ const TOLD: &[u8] = b"log-told/";
 const SHOWN: &[u8] = b"log-shown/";
 /// When our own log is to be asked for without a reason: BE8 seconds.
 const OWN_DUE: &[u8] = b"log-own-due";
+/// How far a contact saw our log, further than we: BE8 sequence.
+const SEEN: &[u8] = b"log-own-seen";
 /// What a device of the account says of its own log: BE8 sequence, hash.
 const CLAIMED: &[u8] = b"log-claimed/";
 
@@ -172,6 +174,13 @@ fn nothing_newer(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineErro
     let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
     tx.put(Table::Meta, place(CHECKED, account), now);
     if peer.own {
+        // SECURITY: a contact saw more of our log than the relay shows us: a request for recovery, perhaps;
+        // `a_hidden_request_shows_with_the_next_letter` notices.
+        let seen = tx.get(Table::Meta, SEEN)?;
+        tx.delete(Table::Meta, SEEN.to_vec());
+        if seen.is_some_and(|seen| seen.as_slice() > &peer.log.head().sequence.to_be_bytes()[..]) {
+            tx.event(Event::LogWithheld { account: *account });
+        }
         devices::own_log_confirmed(tx)?;
     }
     held::release(tx, account, None)?;
@@ -305,6 +314,8 @@ pub(crate) fn compare(
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
     if heads.yours.sequence > log.head().sequence {
+        let seen = Zeroizing::new(heads.yours.sequence.to_be_bytes().to_vec());
+        tx.put(Table::Meta, SEEN.to_vec(), seen);
         check(tx, &own.id)?;
     } else if !fits(&log, &heads.yours) {
         // SECURITY: the contact was shown another history of ours; `forked_log_is_noticed_by_the_next_letter`.

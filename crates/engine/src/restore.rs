@@ -377,7 +377,7 @@ fn install(tx: &mut Transaction<'_>, restore: Restore) -> Result<(), EngineError
         },
     )?;
     backup::note_restored(tx, restore.version)?;
-    backup::begin(tx, CommandId::default(), &secrets, restore.version)?;
+    backup::begin_again(tx, &secrets, restore.version)?;
     guardians::restored(tx)?;
     tx.event(Event::Restored { at: restore.at });
     tx.outcome(restore.command, CommandOutcome::Linked(device));

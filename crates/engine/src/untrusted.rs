@@ -11,6 +11,7 @@ use crate::records::{
     Approval, Ask, CodeCheck, Comparison, Contact, ContactState, GuardianPlan, KeptShare, Letter,
     OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record, RouteRecord, Upload,
 };
+use crate::standby;
 
 /// Reads bytes as one of the forms that come from outside or from a disk; the first byte chooses. Says whether
 /// they were of that form.
@@ -35,7 +36,7 @@ pub fn read(bytes: &[u8]) -> bool {
         5 => envelope::is_together(bytes),
         6 => LinkMessage::decode(bytes).is_ok(),
         7 => backup::is_bundle(bytes),
-        8 => backup::is_standby(bytes),
+        8 => standby::is_one(bytes),
         9 => ContactState::read(bytes).is_ok(),
         10 => record::<Contact>(bytes),
         11 => record::<Letter>(bytes),

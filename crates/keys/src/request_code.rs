@@ -1,4 +1,4 @@
-//! What somebody who lost every device tells its guardians by voice or on paper (docs/spec/recovery.md, section 4).
+//! What somebody who lost every device tells its guardians by voice or on paper (docs/spec/recovery.md, section 6).
 //!
 //! A code names one request of one account log, and holds what opens the way to whoever asked.
 

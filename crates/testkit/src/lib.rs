@@ -18,6 +18,7 @@ mod chance;
 mod devices;
 mod driver;
 mod guard;
+mod guardians;
 mod network;
 mod person;
 mod relay_model;
@@ -27,6 +28,7 @@ mod world;
 
 pub use chance::Chance;
 pub use guard::{Logged, Secrets};
+pub use guardians::DELAY_SECONDS;
 pub use network::Weather;
 pub use person::{CrashPoint, Person};
 pub use relay_model::RelayModel;

@@ -12,6 +12,8 @@
 mod bad_days;
 #[path = "story/certificates.rs"]
 mod certificates;
+#[path = "story/conspiracies.rs"]
+mod conspiracies;
 #[path = "story/custody.rs"]
 mod custody;
 #[path = "story/days.rs"]
@@ -22,6 +24,8 @@ mod device_days;
 mod device_lists;
 #[path = "story/devices.rs"]
 mod devices;
+#[path = "story/guardians.rs"]
+mod guardians;
 #[path = "story/hostile_relay.rs"]
 mod hostile_relay;
 #[path = "story/linking.rs"]

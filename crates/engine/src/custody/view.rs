@@ -40,7 +40,9 @@ impl View {
             own,
             log,
             backup: row.map(|row| Backup::decode(&row)).transpose()?,
-            standby: snapshot.get(Table::Meta, backup::STANDBY)?.is_some(),
+            standby: snapshot
+                .get(Table::Meta, crate::standby::STANDBY)?
+                .is_some(),
             complete: state.map(|state| state.methods).unwrap_or_default(),
         })
     }

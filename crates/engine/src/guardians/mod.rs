@@ -1,4 +1,4 @@
-//! Recovery by guardians (docs/spec/recovery.md, sections 3 to 6).
+//! Recovery by guardians (docs/spec/recovery.md, sections 5 to 8).
 //!
 //! ```text
 //!   owner:     plan ─► PutLock ─► entry in the log ─► shares to the contacts, first backup

@@ -1,5 +1,5 @@
-//! What an account tells its guardians, and how a share travels to whoever asked (docs/spec/recovery.md, sections 3
-//! and 5).
+//! What an account tells its guardians, and how a share travels to whoever asked (docs/spec/recovery.md, sections 5
+//! and 7).
 
 use crate::envelope;
 use crate::error::EngineError;

@@ -288,7 +288,9 @@ fn queues(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, En
 
 fn backup_keys(snapshot: &dyn Snapshot) -> Result<Vec<KeyEntry>, EngineError> {
     let Some(row) = snapshot.get(Table::Meta, backup::BACKUP)? else {
-        let standby = snapshot.get(Table::Meta, backup::STANDBY)?.is_some();
+        let standby = snapshot
+            .get(Table::Meta, crate::standby::STANDBY)?
+            .is_some();
         let waiting = entry(KeyKind::BackupHead, KeyState::PreActivation);
         return Ok(standby.then_some(waiting).into_iter().collect());
     };

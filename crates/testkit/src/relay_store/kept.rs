@@ -32,6 +32,15 @@ impl RelayStore {
         self.heads.get(id).and_then(|known| known.head.clone())
     }
 
+    /// How many heads there are.
+    #[must_use]
+    pub fn heads(&self) -> usize {
+        self.heads
+            .values()
+            .filter(|known| known.head.is_some())
+            .count()
+    }
+
     /// Puts a head back to what it was, or forgets it: a relay that lies.
     pub fn set_head(&mut self, id: [u8; 32], head: Option<Head>) {
         match head {
@@ -90,6 +99,19 @@ impl RelayStore {
             }
             None => Reply::Done,
         }
+    }
+
+    /// Somebody with the tokens begins to open every lock, unseen in any log.
+    pub fn begin_to_open_locks(&mut self, now: Timestamp) {
+        for lock in self.locks.values_mut() {
+            let at = now.saturating_add(lock.delay_seconds);
+            lock.opens_at.get_or_insert(at);
+        }
+    }
+
+    /// The locks, as (key, when it opens).
+    pub fn locks(&self) -> impl Iterator<Item = (LockKey, Option<Timestamp>)> {
+        self.locks.values().map(|lock| (lock.key, lock.opens_at))
     }
 
     pub(crate) fn put_lock(&mut self, request: &wire::PutLock) -> Reply {
