@@ -1,6 +1,7 @@
 //! End-to-end encryption as one system: the program `letterlock`.
 
 mod ask;
+mod cbom;
 mod cli;
 mod duration;
 mod evidence;

@@ -5,7 +5,7 @@ use crate::cli::device::Revocation;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, evidence, link, qr, question, recovery, serve, signal, text, tour};
+use crate::{ask, evidence, insight, link, qr, question, recovery, serve, signal, text, tour};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -79,6 +79,12 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             question::can_be_answered(revocation.yes)?;
             ask::with_client(&profile, false, async |client| {
                 revoke(client, revocation, screen).await
+            })
+            .await
+        }
+        Job::Inventory(profile, cbom) => {
+            ask::with_client(&profile, false, async |client| {
+                insight::inventory(client, cbom.as_deref(), screen).await
             })
             .await
         }

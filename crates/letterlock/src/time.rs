@@ -8,6 +8,18 @@ pub(crate) fn local(unix_seconds: u64) -> String {
     shown(unix_seconds, TimeZone::system())
 }
 
+/// Seconds since 1970 by RFC 3339, in UTC; nothing for what lies outside of all calendars.
+pub(crate) fn utc(unix_seconds: u64) -> Option<String> {
+    let seconds = i64::try_from(unix_seconds).ok()?;
+    let time = Timestamp::from_second(seconds).ok()?;
+    Some(time.to_string())
+}
+
+/// Seconds since 1970 as a day, in the zone of this machine.
+pub(crate) fn day(unix_seconds: u64) -> String {
+    local(unix_seconds).chars().take(10).collect()
+}
+
 fn shown(unix_seconds: u64, zone: TimeZone) -> String {
     i64::try_from(unix_seconds)
         .ok()

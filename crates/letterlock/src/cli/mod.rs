@@ -6,6 +6,7 @@ pub(crate) mod contact;
 pub(crate) mod custody;
 pub(crate) mod delete;
 pub(crate) mod device;
+pub(crate) mod inventory;
 pub(crate) mod invite;
 pub(crate) mod read;
 pub(crate) mod receive;
@@ -85,6 +86,7 @@ enum Command {
     Search(search::SearchArgs),
     Delete(delete::DeleteArgs),
     Custody(custody::CustodyArgs),
+    Inventory(inventory::InventoryArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -117,6 +119,8 @@ pub(crate) enum Job {
     Link(Profile, device::Wish),
     /// Revoke a device once the person means it.
     Revoke(Profile, device::Revocation),
+    /// List algorithms and keys, and write a bill of materials.
+    Inventory(Profile, Option<PathBuf>),
     /// Check a file of evidence.
     VerifyEvidence(PathBuf),
     /// Draw a recovery sheet and have it retyped.
@@ -135,6 +139,7 @@ impl LowArgs {
         match self.command {
             Command::Tour(_) => Ok(Job::Tour),
             Command::Relay(args) => args.into_job(),
+            Command::Inventory(args) => args.into_job(self.globals.profile()?),
             Command::Custody(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::VerifyEvidence(args) => Ok(args.into_job()),
             Command::Completions(args) => Ok(Job::Completions(args.shell)),
