@@ -162,7 +162,7 @@ fn certificate_properties(held: &Key) -> Value {
     set("signatureAlgorithmRef", Some(reference(&held.algorithm)));
     set(
         "certificateFormat",
-        Some("letterlock/v1/device-certificate".to_owned()),
+        Some("letterlock device certificate 1".to_owned()),
     );
     json!({"assetType": "certificate", "certificateProperties": properties})
 }
