@@ -27,6 +27,8 @@ const LAST_RESORT: u8 = 4;
 const CURRENT: &[u8] = b"pre-keys";
 /// The relay refused what was published.
 const REFUSED: &[u8] = b"pre-keys-refused";
+/// The signed and last-resort keys that were replaced at a time, BE8: BE4(signed id) ‖ BE4(last-resort id).
+const REPLACED: &[u8] = b"pre-keys-replaced/";
 /// A signed pre-key is replaced after a week.
 pub(crate) const ROTATE_SECONDS: u64 = 7 * 24 * 3600;
 
@@ -131,14 +133,39 @@ pub(crate) fn counted(
     }
 }
 
-/// Replaces the signed and the last-resort key once a week.
+/// Replaces the signed and the last-resort key once a week, and destroys those that were replaced long ago.
 pub(crate) fn rotate(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let (_, _, made) = current(tx)?;
+    let (signed, last_resort, made) = current(tx)?;
     if tx.now.since(made) < ROTATE_SECONDS {
         return Ok(());
     }
+    let replaced = key(&[REPLACED, &tx.now.as_secs().to_be_bytes()]);
+    let ids = key(&[&signed.to_be_bytes(), &last_resort.to_be_bytes()]);
+    tx.put(Table::Meta, replaced, Zeroizing::new(ids));
+    destroy_replaced(tx)?;
     make_current(tx)?;
     publish(tx, 0, 0, false)
+}
+
+/// First letters may lie at the relay as long as it keeps them; after that nobody needs a replaced key.
+fn destroy_replaced(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for (when, ids) in tx.scan(Table::Meta, REPLACED, None, limits::PAGE)? {
+        let at = when
+            .last_chunk::<8>()
+            .copied()
+            .map_or(0, u64::from_be_bytes);
+        if tx.now.since(Timestamp::from_secs(at)) < limits::SENT_KEPT_SECONDS {
+            continue;
+        }
+        let mut input = Reader::new(&ids);
+        let damaged = |_| StoreError::Damaged { what: "pre-keys" };
+        let signed = input.u32().map_err(damaged)?;
+        let last_resort = input.u32().map_err(damaged)?;
+        tx.delete(Table::PreKey, place(SIGNED, signed));
+        tx.delete(Table::PreKey, place(LAST_RESORT, last_resort));
+        tx.delete(Table::Meta, when);
+    }
+    Ok(())
 }
 
 /// Asks how many keys are left, after one was used.

@@ -2,7 +2,7 @@
 
 use crate::from;
 use engine::records::{LetterState, Trust};
-use engine::{CommandOutcome, Draft, EngineError, Event, Input, VerificationMeans};
+use engine::{CommandOutcome, Draft, EngineError, Event, Input, Table, VerificationMeans};
 use letterlock_testkit::World;
 
 #[test]
@@ -284,4 +284,24 @@ fn text(text: &str) -> Draft {
         text: text.to_owned(),
         ..Draft::default()
     }
+}
+
+#[test]
+fn replaced_pre_keys_are_destroyed() {
+    let mut world = World::new(71);
+    world.join("alice");
+    world.join("bob");
+    let kept = |world: &World| world.person("alice").store.count(Table::PreKey);
+    let at_first = kept(&world);
+    for _ in 0..12 {
+        world.sleep(7 * 24 * 3600 + 60);
+        world.run(5);
+        world.settle();
+    }
+    // Two keys a week, for as long as a first letter may lie at the relay.
+    assert!(kept(&world) <= at_first + 2 * 5, "{}", kept(&world));
+    world.befriend("alice", "bob");
+    world.send("bob", "alice", "still reachable");
+    world.settle();
+    assert_eq!(world.read("alice"), from("bob", &["still reachable"]));
 }
