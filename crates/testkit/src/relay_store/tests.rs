@@ -10,7 +10,7 @@ use super::RelayStore;
 use keys::account_log::{
     Authority, DeviceSecrets, Reason, RootSecret, UnverifiedLog, VerifiedLog, genesis,
 };
-use keys::{DeviceId, QueueId, Secret, Timestamp, ed25519};
+use keys::{DeviceId, QueueId, Secret, Timestamp, ed25519, label};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use wire::{RawLog, RefusalKind, Reply};
@@ -21,6 +21,7 @@ struct House {
     store: RelayStore,
     rng: ChaCha20Rng,
     first: DeviceSecrets,
+    others: Vec<DeviceSecrets>,
     log: VerifiedLog,
 }
 
@@ -41,6 +42,7 @@ impl House {
             store,
             rng,
             first,
+            others: Vec::new(),
             log,
         }
     }
@@ -49,7 +51,9 @@ impl House {
         let device = DeviceSecrets::generate(&mut self.rng).unwrap();
         let by = Authority::Device(&self.first);
         self.log = self.log.add_device(by, &device, false, now).unwrap();
-        *device.device_id()
+        let id = *device.device_id();
+        self.others.push(device);
+        id
     }
 
     /// What the relay has not yet, at most one part.
@@ -63,7 +67,7 @@ impl House {
     }
 
     fn publish(&mut self, device: DeviceId) -> Reply {
-        self.store.publish(&wire::PublishPreKeys {
+        let mut request = wire::PublishPreKeys {
             account: *self.log.account_id(),
             device,
             identity: vec![1],
@@ -76,8 +80,14 @@ impl House {
                 token: wire::SendToken::from_bytes([5; 32]),
             },
             replace_one_time: false,
-            signature: vec![6],
-        })
+            signature: Vec::new(),
+        };
+        let mut all = self.others.iter().chain([&self.first]);
+        let secrets = all.find(|secrets| *secrets.device_id() == device).unwrap();
+        let message = wire::publish_message(&request);
+        let signature = secrets.signing().sign(label::PUBLISH, &message).unwrap();
+        request.signature = signature.as_bytes().to_vec();
+        self.store.publish(&request)
     }
 }
 
