@@ -330,6 +330,11 @@ mod tests {
         );
         refused(
             "letterlock-client",
+            foreign("aes-gcm"),
+            "called in `keys` alone",
+        );
+        refused(
+            "letterlock-engine",
             dev(foreign("aes-gcm")),
             "called in `keys` alone",
         );
