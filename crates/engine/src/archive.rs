@@ -86,12 +86,17 @@ impl Cursor {
     }
 }
 
+/// Room for a whole part: growth would leave copies of what it holds behind.
+pub(crate) fn empty_part() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(limits::PART_BYTES.saturating_mul(2)))
+}
+
 /// Writes the next part, or nothing where all is written.
 pub(crate) fn next_part(
     tx: &mut Transaction<'_>,
     cursor: &mut Cursor,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, EngineError> {
-    let mut part = Zeroizing::new(Vec::new());
+    let mut part = empty_part();
     if !cursor.letters {
         if cursor.after.is_none() {
             for (device, name) in devices::names(tx.snapshot())? {

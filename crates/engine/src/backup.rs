@@ -395,7 +395,7 @@ type Marks = Vec<Vec<u8>>;
 
 /// What is marked, as records, up to a part's worth; and the marks.
 fn tail(tx: &Transaction<'_>) -> Result<(Zeroizing<Vec<u8>>, Marks), EngineError> {
-    let mut tail = Zeroizing::new(Vec::new());
+    let mut tail = archive::empty_part();
     let mut marks = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     while tail.len() < limits::PART_BYTES {

@@ -4,7 +4,7 @@ use crate::limits;
 use keys::account_log::Pin;
 use keys::{AccountId, BlobId, LetterId, QueueId, Secret, Timestamp};
 use prost::Message as _;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The plaintext of one ratchet message.
 pub(crate) struct Content {
@@ -34,10 +34,10 @@ pub(crate) enum Body {
     Copy(Copy),
     /// An account log as the sender knows it, because the two do not agree.
     Log(Vec<u8>),
-    /// Something else that another device of the account tells.
-    Errand(Vec<u8>),
-    /// Something between an account and its guardians.
-    Guardian(Vec<u8>),
+    /// Something else that another device of the account tells; it may hold keys.
+    Errand(Zeroizing<Vec<u8>>),
+    /// Something between an account and its guardians; it may hold keys.
+    Guardian(Zeroizing<Vec<u8>>),
     /// A word of a comparison of short codes.
     Sas(Sas),
     /// Of a later version; ignored but for its route.
@@ -283,7 +283,7 @@ impl Content {
     }
 
     /// Encodes the content as protobuf.
-    pub(crate) fn encode(&self) -> zeroize::Zeroizing<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut message = schema::Content {
             id: self.id.as_bytes().to_vec(),
             sent_at: self.sent_at.as_secs(),
@@ -305,8 +305,8 @@ impl Content {
                     letter: Some(copy.letter.to_schema()),
                 })),
                 Body::Log(log) => Some(schema::Body::Log(log.clone())),
-                Body::Errand(errand) => Some(schema::Body::Errand(errand.clone())),
-                Body::Guardian(word) => Some(schema::Body::Guardian(word.clone())),
+                Body::Errand(errand) => Some(schema::Body::Errand(errand.to_vec())),
+                Body::Guardian(word) => Some(schema::Body::Guardian(word.to_vec())),
                 Body::Sas(sas) => Some(schema::Body::Sas(sas.to_schema())),
                 Body::Unknown => None,
             },
@@ -316,7 +316,7 @@ impl Content {
             backup: self.heads.map_or(0, |heads| heads.backup),
             your_backup: self.heads.map_or(0, |heads| heads.your_backup),
         };
-        let bytes = zeroize::Zeroizing::new(message.encode_to_vec());
+        let bytes = Zeroizing::new(message.encode_to_vec());
         wipe(&mut message);
         bytes
     }
@@ -355,8 +355,8 @@ impl Content {
                 Some(schema::Body::Repair(_)) => Body::Repair,
                 Some(schema::Body::Copy(copy)) => Body::Copy(Copy::from_schema(copy)?),
                 Some(schema::Body::Log(log)) => Body::Log(log.clone()),
-                Some(schema::Body::Errand(errand)) => Body::Errand(errand.clone()),
-                Some(schema::Body::Guardian(word)) => Body::Guardian(word.clone()),
+                Some(schema::Body::Errand(errand)) => Body::Errand(Zeroizing::new(errand.clone())),
+                Some(schema::Body::Guardian(word)) => Body::Guardian(Zeroizing::new(word.clone())),
                 Some(schema::Body::Sas(sas)) => Body::Sas(Sas::from_schema(sas)?),
                 None => Body::Unknown,
             },
@@ -523,6 +523,10 @@ fn wipe(message: &mut schema::Content) {
     let letter = match &mut message.body {
         Some(schema::Body::Letter(letter)) => Some(letter),
         Some(schema::Body::Copy(copy)) => copy.letter.as_mut(),
+        Some(schema::Body::Errand(words) | schema::Body::Guardian(words)) => {
+            words.zeroize();
+            None
+        }
         _ => None,
     };
     if let Some(letter) = letter {

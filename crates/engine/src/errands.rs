@@ -16,6 +16,7 @@ use crate::standby;
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, DeviceId, LetterId, QueueId};
+use zeroize::Zeroizing;
 
 const READ: u8 = 1;
 const DELETED: u8 = 2;
@@ -31,14 +32,14 @@ const NO_SHARE: u8 = 10;
 fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
     let deliveries = sending::deliveries(tx, None)?;
     let id = LetterId::random(tx.rng);
-    send(tx, id, errand, deliveries)
+    send(tx, id, Zeroizing::new(errand), deliveries)
 }
 
 /// Passes an errand on to devices of ours that its sender did not know yet.
 pub(crate) fn pass_on(
     tx: &mut Transaction<'_>,
     id: LetterId,
-    errand: Vec<u8>,
+    errand: Zeroizing<Vec<u8>>,
     list: Option<u64>,
 ) -> Result<(), EngineError> {
     let deliveries = sending::missed(tx, list)?;
@@ -48,7 +49,7 @@ pub(crate) fn pass_on(
 fn send(
     tx: &mut Transaction<'_>,
     id: LetterId,
-    errand: Vec<u8>,
+    errand: Zeroizing<Vec<u8>>,
     deliveries: Vec<Delivery>,
 ) -> Result<(), EngineError> {
     if deliveries.is_empty() {
@@ -218,10 +219,10 @@ enum Errand {
     Deleted(Vec<LetterId>),
     Contact(Vec<u8>),
     Name(DeviceId, String),
-    Backup(Vec<u8>),
+    Backup(Zeroizing<Vec<u8>>),
     Certificate(Vec<u8>),
-    Guardians(Vec<u8>),
-    Share(Vec<u8>),
+    Guardians(Zeroizing<Vec<u8>>),
+    Share(Zeroizing<Vec<u8>>),
     NoShare(AccountId, [u8; 16]),
     Queues(DeviceId, Vec<(QueueId, [u8; 64])>),
 }
@@ -250,15 +251,20 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
             }
             Errand::Queues(device, queues)
         }
-        GUARDIANS => Errand::Guardians(input.bytes(8192)?.to_vec()),
-        SHARE => Errand::Share(input.bytes(8192)?.to_vec()),
+        GUARDIANS => Errand::Guardians(secret(&mut input)?),
+        SHARE => Errand::Share(secret(&mut input)?),
         NO_SHARE => Errand::NoShare(AccountId::from_bytes(input.array()?), input.array()?),
         CERTIFICATE => Errand::Certificate(input.bytes(8192)?.to_vec()),
-        BACKUP => Errand::Backup(input.bytes(8192)?.to_vec()),
+        BACKUP => Errand::Backup(secret(&mut input)?),
         _ => return Err(DecodeError::Invalid),
     };
     input.finish()?;
     Ok(errand)
+}
+
+/// Words that hold keys.
+fn secret(input: &mut Reader<'_>) -> Result<Zeroizing<Vec<u8>>, DecodeError> {
+    Ok(Zeroizing::new(input.bytes(8192)?.to_vec()))
 }
 
 fn ids(input: &mut Reader<'_>) -> Result<Vec<LetterId>, DecodeError> {

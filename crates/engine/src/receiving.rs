@@ -159,7 +159,7 @@ fn filled(
         expires_at: None,
         enclosures: enclosures.collect(),
         deliveries: Vec::new(),
-        errand: Vec::new(),
+        errand: zeroize::Zeroizing::default(),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::records::{Direction, Letter, LetterState};
 use crate::sending;
 use crate::transaction::Transaction;
 use keys::{AccountId, DeviceId, LetterId};
+use zeroize::Zeroizing;
 
 const BEGIN: u32 = 1;
 const ANSWER: u32 = 2;
@@ -129,7 +130,7 @@ pub(crate) fn say(
         expires_at: None,
         enclosures: Vec::new(),
         deliveries,
-        errand: to_errand(&message.to_content(id)),
+        errand: Zeroizing::new(to_errand(&message.to_content(id))),
     };
     letters::set_expiry(tx, &mut letter);
     letters::store(tx, &letter);

@@ -24,6 +24,7 @@ use crate::uploads;
 use crate::waiting;
 use keys::account_log::VerifiedLog;
 use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId};
+use zeroize::Zeroizing;
 
 /// Takes a letter into the profile and starts it on its way.
 pub(crate) fn send(
@@ -58,7 +59,7 @@ pub(crate) fn send(
         expires_at: None,
         enclosures: Vec::new(),
         deliveries: deliveries(tx, Some(&log))?,
-        errand: Vec::new(),
+        errand: Zeroizing::default(),
     };
     for attachment in draft.attachments {
         let enclosure = uploads::begin(tx, &letter.id, attachment)?;

@@ -37,7 +37,7 @@ impl Writer {
 
     /// One byte.
     pub fn u8(&mut self, value: u8) {
-        self.0.push(value);
+        self.array(&[value]);
     }
 
     /// Two bytes, big-endian.

@@ -21,6 +21,7 @@ use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::account_log::{MAX_GUARDIANS, Method, RecoverySecrets, VerifiedLog};
 use keys::{AccountId, LetterId, Secret, ed25519, shamir};
+use zeroize::Zeroizing;
 
 /// The guardians in force, as far as this device knows them.
 const GUARDIANS: &[u8] = b"guardians";
@@ -296,7 +297,7 @@ fn say(tx: &mut Transaction<'_>, contact: &Contact, word: &Word) -> Result<Lette
         expires_at: None,
         enclosures: Vec::new(),
         deliveries,
-        errand: word.encode(),
+        errand: Zeroizing::new(word.encode()),
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)?;

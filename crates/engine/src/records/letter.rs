@@ -3,6 +3,7 @@
 use super::Record;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, BlobId, DeviceId, LetterId, MessageId, Secret, Timestamp};
+use zeroize::Zeroizing;
 
 /// Which way a letter went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub struct Letter {
     /// One a device that is to have it from here: those of the recipient, and our own others.
     pub deliveries: Vec<Delivery>,
     /// What an errand says (docs/spec/letters.md, section 4); empty for others.
-    pub errand: Vec<u8>,
+    pub errand: Zeroizing<Vec<u8>>,
 }
 
 impl Record for Letter {
@@ -172,8 +173,8 @@ impl Record for Letter {
             enclosures: super::list(input, 1024, Enclosure::read)?,
             deliveries: super::list(input, 4096, Delivery::read)?,
             errand: match input.remaining() {
-                0 => Vec::new(),
-                _ => input.bytes(1 << 20)?.to_vec(),
+                0 => Zeroizing::default(),
+                _ => Zeroizing::new(input.bytes(1 << 20)?.to_vec()),
             },
         })
     }
