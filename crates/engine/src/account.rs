@@ -162,7 +162,7 @@ pub(crate) fn create(
     let account = match load(tx)? {
         Some(account) if account.registered => return Err(EngineError::AccountExists),
         Some(account) => {
-            outbox::forget_registrations(tx)?;
+            outbox::forget(tx, |purpose| matches!(purpose, Purpose::Register(_)))?;
             OwnAccount {
                 name: registration.name,
                 relay: registration.relay,

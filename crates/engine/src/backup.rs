@@ -16,6 +16,7 @@ use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
 use crate::limits;
 use crate::outbox;
+use crate::own_log;
 use crate::records::{
     Backup, BackupMethod, Direction, GuardianPurpose, Letter, PartPurpose, Purpose, Record as _,
     key,
@@ -622,8 +623,8 @@ pub(crate) fn head_stored(tx: &mut Transaction<'_>, method: Method) -> Result<()
         .iter()
         .all(|known| !known.sealed_root.is_empty());
     store(tx, &backup);
-    if done && all_sealed {
-        // The root key lives in the bundle alone.
+    // The root key lives in the bundle alone; a change that needs it and is under way keeps it here.
+    if done && all_sealed && !own_log::is_busy(tx)? {
         account::drop_root(tx)?;
     }
     Ok(())

@@ -449,6 +449,7 @@ fn end(tx: &mut Transaction<'_>, join: &Join) -> Result<(), EngineError> {
         queues::close(tx, &queue)?;
     }
     tx.delete(Table::Meta, JOIN.to_vec());
+    outbox::forget(tx, |purpose| matches!(purpose, Purpose::LogOfLink))?;
     if join.stage == JoinStage::Importing {
         if let Some(part) = join.parts.first() {
             archive::forget(tx, &part.blob);

@@ -474,10 +474,13 @@ fn reply_to_one(tx: &mut Transaction<'_>, id: u64, reply: wire::Reply) -> Result
     }
 }
 
-/// Drops registrations without answer, because another one takes their place.
-pub(crate) fn forget_registrations(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+/// Drops requests without answer, because others take their place.
+pub(crate) fn forget(
+    tx: &mut Transaction<'_>,
+    which: impl Fn(&Purpose) -> bool,
+) -> Result<(), EngineError> {
     tx.each(Table::Outbox, &[], |tx, number, bytes| {
-        if matches!(OutboxEntry::decode(bytes)?.purpose, Purpose::Register(_)) {
+        if which(&OutboxEntry::decode(bytes)?.purpose) {
             tx.delete(Table::Outbox, number.to_vec());
         }
         Ok(())

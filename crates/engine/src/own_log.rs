@@ -64,6 +64,11 @@ pub(crate) enum Wish {
     CancelRecovery,
 }
 
+/// Whether a change is wished for that the relay has not taken yet.
+pub(crate) fn is_busy(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    Ok(!tx.scan(Table::Meta, WISH, None, 1)?.is_empty())
+}
+
 /// Puts a wish at the end of the line.
 pub(crate) fn wish(
     tx: &mut Transaction<'_>,

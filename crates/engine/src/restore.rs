@@ -428,6 +428,13 @@ fn fail(
 
 fn end(tx: &mut Transaction<'_>, restore: &Restore) -> Result<(), EngineError> {
     tx.delete(Table::Meta, RESTORE.to_vec());
+    // Late answers must not be taken for those of the next attempt.
+    outbox::forget(tx, |purpose| {
+        matches!(
+            purpose,
+            Purpose::RestoreHead | Purpose::RestoreLog | Purpose::RestoreAppend
+        )
+    })?;
     if restore.stage == RestoreStage::Importing {
         if let Some(part) = restore.parts.first() {
             archive::forget(tx, &part.blob);

@@ -316,3 +316,60 @@ fn another_device_goes_on_with_the_backup() {
     );
     assert_eq!(texts(&world, "new", "bob"), ["written on the tablet"]);
 }
+
+#[test]
+fn the_answer_to_another_sheet_is_not_taken_for_ours() {
+    let mut world = World::new(430);
+    world.join("alice");
+    let old = world.make_sheet("alice");
+    let right = world.make_sheet("alice");
+    world.stop("alice");
+    world.new_home("new");
+    world.set_online("new", false);
+    let relay = world.relay_url().to_owned();
+    let ask = |world: &mut World, text: &str| {
+        let sheet = Hidden(SheetSecret::from_text(text).unwrap());
+        let relay = relay.clone();
+        world.begin("new", |command| Input::RestoreBySheet {
+            command,
+            sheet,
+            relay,
+            name: "new".to_owned(),
+        })
+    };
+    ask(&mut world, &old);
+    let command = ask(&mut world, &right);
+    world.set_online("new", true);
+    world.settle();
+    let restored = world.outcome("new", command);
+    assert!(
+        matches!(restored, Some(CommandOutcome::Linked(_))),
+        "{restored:?}"
+    );
+}
+
+#[test]
+fn a_backup_under_way_does_not_take_the_root_key_from_a_change() {
+    let mut world = World::new(431);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let text = world.make_sheet("alice");
+    for number in 0..4 {
+        // A head is written again and again while the root is unlocked and replaced.
+        world.send("alice", "bob", &format!("letter {number}"));
+        world.run(number);
+        let sheet = Hidden(SheetSecret::from_text(&text).unwrap());
+        world.begin("alice", |command| Input::UnlockRoot { command, sheet });
+        let rotated = world.command("alice", |command| Input::RotateRoot { command });
+        assert!(matches!(rotated, CommandOutcome::Done), "{rotated:?}");
+    }
+    world.settle();
+    world.run(20);
+    world.stop("alice");
+    let restored = world.restore("new", &text);
+    assert!(
+        matches!(restored, CommandOutcome::Linked(_)),
+        "{restored:?}"
+    );
+}
