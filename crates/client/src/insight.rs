@@ -85,7 +85,9 @@ type Subjects = (Option<u64>, Option<String>, Option<String>);
 fn subjects(finding: &engine::Finding) -> Subjects {
     use engine::Finding as F;
     match finding {
-        F::Fork { sequence } | F::LogNotSigned { sequence, .. } => (Some(*sequence), None, None),
+        F::Fork { sequence } | F::LogNotSigned { sequence, .. } | F::RootReplaced { sequence } => {
+            (Some(*sequence), None, None)
+        }
         F::AgainstRules {
             sequence, signer, ..
         } => {
@@ -133,6 +135,13 @@ fn message(finding: &engine::Finding) -> String {
             "{} signed entry {sequence}, which it may not: {error}",
             who(signer)
         ),
+        F::RootReplaced { sequence } => format!(
+            "entry {sequence} gave the account a new root key, and the old one signed it; the owner did that, or \
+             somebody who had the root key"
+        ),
+        F::OtherRoot => "the code that was scanned names another root key than the known log; codes are not signed, \
+                         so this is the word of who kept the evidence"
+            .to_owned(),
         F::OtherAccount { shown } => format!(
             "the log of another account was shown, {shown}; names are not signed, so who showed it under this one \
              is the word of who kept the evidence"

@@ -15,7 +15,7 @@ use crate::outbox;
 use crate::peers;
 use crate::queues;
 use crate::receiving;
-use crate::records::{Contact, ContactState, Purpose, Record as _, Trust};
+use crate::records::{Contact, ContactState, Decision, Purpose, Record as _, Trust};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{Pin, UnverifiedLog, VerifiedLog};
@@ -129,9 +129,7 @@ pub(crate) fn log_of_invite(
         None => new_contact(tx, &verified, &invite.name, &invite.relay, petname)?,
     };
     adopt(tx, &mut contact, &verified)?;
-    contact.trust = Trust::ByInvite;
-    contact.changed = false;
-    contact.request = false;
+    contact.decide(Trust::ByInvite, tx.now);
     contact.invite_ticket = Some(invite.ticket);
     retire_namesakes(tx, &contact)?;
     store(tx, &contact);
@@ -327,9 +325,7 @@ pub(crate) fn mark(
     mut contact: Contact,
     trust: Trust,
 ) -> Result<(), EngineError> {
-    contact.trust = trust;
-    contact.changed = false;
-    contact.request = false;
+    contact.decide(trust, tx.now);
     store(tx, &contact);
     errands::tell_contact(tx, &contact)?;
     outbox::offer_to(tx, &contact.id)?;
@@ -356,8 +352,15 @@ pub(crate) fn synced(tx: &mut Transaction<'_>, state: &[u8]) -> Result<(), Engin
     if told.petname != contact.petname {
         contact.petname = unused_petname(tx, &told.petname)?;
     }
-    contact.trust = told.trust;
-    contact.changed = told.changed;
+    // SECURITY: a stop ends when a person decides, not when another device says something else of the contact;
+    // `a_stop_outlives_other_news_of_a_contact` notices.
+    if told.decision.at > contact.decision.at {
+        contact.trust = told.trust;
+        contact.changed = told.changed;
+        contact.decision = told.decision;
+    } else {
+        contact.changed |= told.changed;
+    }
     contact.blocked = told.blocked;
     contact.request = told.request;
     store(tx, &contact);
@@ -431,6 +434,37 @@ pub(crate) fn stop(
     }
 }
 
+/// The log of a contact went on as its rules say.
+pub(crate) fn went_on(
+    tx: &mut Transaction<'_>,
+    mut contact: Contact,
+    before: &VerifiedLog,
+    log: &VerifiedLog,
+) -> Result<(), EngineError> {
+    contact.pin = log.head();
+    contact.log = log.bytes().to_vec();
+    // SECURITY: a new root key is a hard stop although the old one signed it: a thief of that could have, and the
+    // safety number that people compared is another one. `a_new_root_key_is_a_hard_stop` notices. Whoever
+    // decided on another device of ours had seen it.
+    let replaced =
+        log.root_key() != before.root_key() && log.root_entry() > contact.decision.sequence;
+    if replaced {
+        contact.changed = true;
+        let shown = Shown::Log(log.bytes().to_vec());
+        evidence::keep(tx, &contact.id, before.bytes(), shown)?;
+        tx.event(Event::RootReplaced {
+            contact: contact.id,
+        });
+    }
+    store(tx, &contact);
+    if before.device_list_hash() != log.device_list_hash() {
+        tx.event(Event::DevicesChanged {
+            contact: contact.id,
+        });
+    }
+    Ok(())
+}
+
 /// Takes over the log of a contact that is about to be stored.
 fn adopt(
     tx: &mut Transaction<'_>,
@@ -445,6 +479,7 @@ fn adopt(
     let taken = existing(tx, &contact.id)?;
     contact.log = taken.log;
     contact.pin = taken.pin;
+    contact.changed = taken.changed;
     Ok(())
 }
 
@@ -498,6 +533,7 @@ fn new_contact(
         pin: log.head(),
         backup: 0,
         invite_ticket: None,
+        decision: Decision::default(),
     })
 }
 

@@ -79,6 +79,11 @@ pub enum Event {
         /// Who.
         contact: AccountId,
     },
+    /// A contact's root key named another one. Sending to the contact stops; evidence is kept.
+    RootReplaced {
+        /// Who.
+        contact: AccountId,
+    },
     /// A contact wants to compare short codes. A person answers with
     /// [`Input::StartSas`](crate::Input::StartSas).
     SasRequested {

@@ -158,6 +158,11 @@ pub enum Finding {
         /// Which device.
         device: DeviceId,
     },
+    /// The account's root key named another one.
+    RootReplaced {
+        /// The first entry that did.
+        sequence: u64,
+    },
     /// Two people at one place, whose devices know two root keys of the account.
     OtherRoot,
     /// Entries were held back.
@@ -186,6 +191,7 @@ impl Finding {
             Self::PreKeysExpired { .. } => "pre_keys_expired",
             Self::RevokedDeviceWrote { .. } => "revoked_device_wrote",
             Self::NotVouchedFor { .. } => "not_vouched_for",
+            Self::RootReplaced { .. } => "root_replaced",
             Self::OtherRoot => "other_root",
             Self::Withheld { .. } => "withheld",
         }
@@ -195,7 +201,10 @@ impl Finding {
     /// kept the evidence.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        matches!(self, Self::Fork { .. } | Self::AgainstRules { .. })
+        matches!(
+            self,
+            Self::Fork { .. } | Self::AgainstRules { .. } | Self::RootReplaced { .. }
+        )
     }
 
     /// Whether what was shown contradicts what was known.
@@ -424,6 +433,7 @@ fn log_shown(known: &VerifiedLog, shown: &[u8]) -> Finding {
     match known.contradiction(shown) {
         Contradiction::None => Finding::Nothing,
         Contradiction::OtherAccount { shown } => Finding::OtherAccount { shown },
+        Contradiction::RootReplaced { sequence } => Finding::RootReplaced { sequence },
         Contradiction::RolledBack { shown, known } => Finding::RolledBack { shown, known },
         Contradiction::Fork { sequence } => Finding::Fork { sequence },
         Contradiction::AgainstRules {

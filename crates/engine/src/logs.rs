@@ -263,15 +263,8 @@ fn continued(
 fn adopted(tx: &mut Transaction<'_>, before: &Peer, log: &VerifiedLog) -> Result<(), EngineError> {
     if before.own {
         account::adopt(tx, log)?;
-    } else if let Some(mut contact) = contacts::load(tx, &before.id)? {
-        contact.pin = log.head();
-        contact.log = log.bytes().to_vec();
-        contacts::store(tx, &contact);
-        if before.log.device_list_hash() != log.device_list_hash() {
-            tx.event(Event::DevicesChanged {
-                contact: contact.id,
-            });
-        }
+    } else if let Some(contact) = contacts::load(tx, &before.id)? {
+        contacts::went_on(tx, contact, &before.log, log)?;
     }
     let claimed = place(CLAIMED, &before.id);
     if let Some(claim) = tx.get(Table::Meta, &claimed)? {

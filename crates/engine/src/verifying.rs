@@ -223,7 +223,7 @@ pub(crate) fn confirm(
         return give_up(tx, &comparison, SasError::LogsChanged);
     }
     comparison.before = contact.trust;
-    contact.trust = Trust::BySas;
+    contact.decide(Trust::BySas, tx.now);
     contacts::store(tx, &contact);
     errands::tell_contact(tx, &contact)?;
     comparison.stage = Stage::Confirmed;
@@ -336,7 +336,7 @@ pub(crate) fn end(
 fn take_back(tx: &mut Transaction<'_>, comparison: &Comparison) -> Result<(), EngineError> {
     let mut contact = contacts::existing(tx, &comparison.contact)?;
     if contact.trust == Trust::BySas {
-        contact.trust = comparison.before;
+        contact.decide(comparison.before, tx.now);
         contacts::store(tx, &contact);
         errands::tell_contact(tx, &contact)?;
     }

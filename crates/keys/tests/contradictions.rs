@@ -42,6 +42,23 @@ fn what_goes_on_contradicts_nothing() {
 }
 
 #[test]
+fn a_new_root_key_is_told() {
+    let (person, _) = person();
+    let once = person
+        .log
+        .rotate_root(&person.root, &root(60), later(DAY))
+        .unwrap();
+    let twice = once.rotate_root(&root(60), &root(61), later(DAY)).unwrap();
+    for log in [&once, &twice] {
+        let replaced = Contradiction::RootReplaced { sequence: 2 };
+        assert_eq!(shown(&person.log, log.bytes()), replaced);
+    }
+    assert_eq!((once.root_entry(), twice.root_entry()), (2, 3));
+    assert_eq!(person.log.root_entry(), 0);
+    assert_eq!(shown(&once, once.bytes()), Contradiction::None);
+}
+
+#[test]
 fn a_log_that_ends_early_was_rolled_back() {
     let (person, _) = person();
     let before = Person::new().log;

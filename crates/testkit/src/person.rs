@@ -3,7 +3,7 @@
 use crate::relay_model::LineId;
 use crate::store::MemoryStore;
 use engine::records::{Contact, Direction, Letter, LetterState};
-use engine::{CommandId, CommandOutcome, Engine, Event};
+use engine::{CommandId, CommandOutcome, Engine, Event, Evidence, Snapshot as _, Table};
 use keys::{AccountId, QueueId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +90,15 @@ impl Person {
         self.contacts()
             .into_iter()
             .find(|contact| contact.petname == petname)
+    }
+
+    /// All evidence that is kept.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<Evidence> {
+        let rows = self.store.scan(Table::Evidence, &[], None, usize::MAX);
+        let rows = rows.unwrap_or_default().into_iter();
+        rows.filter_map(|(_, bytes)| Evidence::decode(&bytes).ok())
+            .collect()
     }
 
     /// All contacts.

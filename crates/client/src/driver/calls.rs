@@ -282,6 +282,23 @@ impl Loop {
         }
     }
 
+    /// A contact was stopped: its letters wait in the outbox for a person, and nobody waits for them here.
+    pub(super) fn contact_stopped(&mut self, contact: AccountId) {
+        let letters = self.calls.open.values();
+        let letters = letters.filter_map(|pending| match &pending.kind {
+            Kind::Send(sending) => Some(sending.letter),
+            _ => None,
+        });
+        for id in letters.collect::<Vec<_>>() {
+            let letter = self.engine.letter(&self.store, &id);
+            if letter.is_ok_and(|letter| letter.is_some_and(|letter| letter.contact == contact)) {
+                for call in self.senders_of(&id) {
+                    self.fail(call, EngineError::IdentityChanged { contact }.into());
+                }
+            }
+        }
+    }
+
     /// The requests that wait for a letter to leave.
     pub(super) fn senders_of(&self, id: &LetterId) -> Vec<u64> {
         let waits = |pending: &Pending| matches!(&pending.kind, Kind::Send(sending) if sending.letter == *id);

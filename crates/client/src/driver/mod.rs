@@ -355,6 +355,10 @@ impl Loop {
             event => {
                 self.history_missing(&event);
                 self.notice(&event);
+                if let Event::IdentityChanged { contact } | Event::RootReplaced { contact } = event
+                {
+                    self.contact_stopped(contact);
+                }
             }
         }
     }

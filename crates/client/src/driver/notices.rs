@@ -32,6 +32,14 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
+            Event::RootReplaced { contact } => (
+                "root_replaced",
+                format!(
+                    "{0} has a new root key, and the safety number of before counts no more; nothing is sent until you \
+                     compare the new one: letterlock contact verify {0} --number",
+                    self.name_of(contact)
+                ),
+            ),
             Event::RelayRolledBack { relay } => {
                 let relay = crate::relay_url::authority_of(relay);
                 (

@@ -1,9 +1,9 @@
 //! Contacts.
 
 use super::Record;
-use keys::AccountId;
 use keys::account_log::Pin;
 use keys::codec::{DecodeError, Reader, Writer};
+use keys::{AccountId, Timestamp};
 
 /// How sure one may be of a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,17 @@ pub struct Contact {
     pub(crate) backup: u64,
     /// The secret of the invite by which this contact was added; shown to the contact once.
     pub(crate) invite_ticket: Option<[u8; 16]>,
+    /// The newest decision of a person about who this is.
+    pub(crate) decision: Decision,
+}
+
+/// A person decided who a contact is: of two devices of the account, the later decision counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// When, by the clock of the device.
+    pub(crate) at: Timestamp,
+    /// The newest entry of the contact's log that was known then.
+    pub(crate) sequence: u64,
 }
 
 /// What a person decided about a contact, as the account's devices tell each other.
@@ -61,9 +72,36 @@ pub(crate) struct ContactState {
     pub(crate) blocked: bool,
     pub(crate) request: bool,
     pub(crate) pin: Pin,
+    pub(crate) decision: Decision,
+}
+
+impl Decision {
+    fn write(&self, out: &mut Writer) {
+        out.u64(self.at.as_secs());
+        out.u64(self.sequence);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            at: Timestamp::from_secs(input.u64()?),
+            sequence: input.u64()?,
+        })
+    }
 }
 
 impl Contact {
+    /// A person made sure who this is; it ends a hard stop.
+    pub(crate) fn decide(&mut self, trust: Trust, now: Timestamp) {
+        self.trust = trust;
+        self.changed = false;
+        self.request = false;
+        self.decision = Decision {
+            // Later than the one before, whatever the clock says.
+            at: now.max(self.decision.at.saturating_add(1)),
+            sequence: self.pin.sequence,
+        };
+    }
+
     /// What the account's other devices are told of it.
     pub(crate) fn state(&self) -> Vec<u8> {
         let mut out = Writer::new();
@@ -75,6 +113,7 @@ impl Contact {
         out.u8(self.flags());
         out.u64(self.pin.sequence);
         out.array(&self.pin.hash);
+        self.decision.write(&mut out);
         out.finish()
     }
 
@@ -97,6 +136,7 @@ impl ContactState {
             sequence: input.u64()?,
             hash: input.array()?,
         };
+        let decision = Decision::read(&mut input)?;
         input.finish()?;
         Ok(Self {
             id,
@@ -108,6 +148,7 @@ impl ContactState {
             blocked: flags & 2 != 0,
             request: flags & 4 != 0,
             pin,
+            decision,
         })
     }
 }
@@ -141,6 +182,7 @@ impl Record for Contact {
                 .map_or(&[][..], |ticket| &ticket[..]),
         );
         out.u64(self.backup);
+        self.decision.write(out);
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -175,6 +217,10 @@ impl Record for Contact {
             backup: match input.remaining() {
                 0 => 0,
                 _ => input.u64()?,
+            },
+            decision: match input.remaining() {
+                0 => Decision::default(),
+                _ => Decision::read(input)?,
             },
         })
     }

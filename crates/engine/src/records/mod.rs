@@ -18,8 +18,8 @@ mod upload;
 pub use account::OwnAccount;
 pub(crate) use backup::{Backup, BackupMethod, Restore, RestoreStage};
 pub(crate) use comparison::{CodeCheck, Comparison, ComparisonStage};
-pub(crate) use contact::ContactState;
 pub use contact::{Contact, Trust};
+pub(crate) use contact::{ContactState, Decision};
 pub use guardians::Lost;
 pub(crate) use guardians::{
     APPROVALS, Approval, Approving, Ask, AskStage, Guardian, GuardianPlan, GuardianPurpose,

@@ -24,6 +24,11 @@ pub enum Contradiction {
         /// Whose.
         shown: AccountId,
     },
+    /// It goes on from the known one, and the old root key named another.
+    RootReplaced {
+        /// The first entry that did.
+        sequence: u64,
+    },
     /// It ends before the known one.
     RolledBack {
         /// Its newest entry.
@@ -90,6 +95,7 @@ impl VerifiedLog {
             Ok(chain) => chain,
             Err(error) => return not_signed(common, error),
         };
+        let mut replaced = None;
         for (place, entry) in shown.entries.iter().enumerate().skip(common) {
             let before = chain.clone();
             let signed = chain
@@ -101,6 +107,9 @@ impl VerifiedLog {
                         sequence: place as u64,
                     };
                 }
+                Ok(()) if replaced.is_none() && chain.state.root != before.state.root => {
+                    replaced = Some(place as u64);
+                }
                 Ok(()) => {}
                 Err(error) => return refused(&before, entry, error),
             }
@@ -111,7 +120,10 @@ impl VerifiedLog {
                 known: self.head().sequence,
             };
         }
-        Contradiction::None
+        match replaced {
+            Some(sequence) => Contradiction::RootReplaced { sequence },
+            None => Contradiction::None,
+        }
     }
 
     /// The account after so many entries.

@@ -1,5 +1,6 @@
 //! The whole log: read, verified, pinned.
 
+use super::body::EntryKind;
 use super::chain::{Chain, Depth, EntrySummary, Pin};
 use super::device::DeviceRecord;
 use super::entry::Entry;
@@ -244,6 +245,14 @@ impl VerifiedLog {
     #[must_use]
     pub fn root_key(&self) -> &VerifyingKey {
         &self.chain.state.root
+    }
+
+    /// The newest entry that named the root key.
+    #[must_use]
+    pub fn root_entry(&self) -> u64 {
+        let names_root = |entry: &&EntrySummary| entry.kind == EntryKind::RotateRoot;
+        let newest = self.entries().iter().rev().find(names_root);
+        newest.map_or(0, |entry| entry.sequence)
     }
 
     /// The devices in force, in the order in which they came.

@@ -125,7 +125,6 @@ fn new_keys_interrupt_no_conversation() {
     let (alice, bob) = town.pair("alice", "bob");
     let tablet = link(&town, &alice, "tablet");
     alice.ok(&["device", "rotate"]);
-    alice.ok(&["device", "rotate", "--root"]);
     tablet.fails(3, &["device", "rotate", "--root"]);
     tablet.receive();
     bob.ok(&["send", "alice", "to new keys", "--wait"]);
@@ -135,6 +134,28 @@ fn new_keys_interrupt_no_conversation() {
     alice.ok(&["send", "bob", "with new keys", "--wait"]);
     assert_eq!(bob.receive(), ["with new keys"]);
     assert_eq!(bob.contact("alice").unwrap()["trust"], "verified");
+}
+
+#[test]
+fn a_new_root_key_waits_for_people() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    alice.ok(&["device", "rotate", "--root"]);
+    // It is learnt while the letter waits to leave, and known the second time.
+    for _ in 0..2 {
+        let stopped = bob.fails(3, &["send", "alice", "to whom?", "--wait"]);
+        let hint = text(&stopped, "hint");
+        assert!(hint.contains("contact verify"), "{hint}");
+    }
+    assert_eq!(bob.contact("alice").unwrap()["trust"], "changed");
+    let evidence = bob.ok(&["contact", "evidence", "alice", "--json"]);
+    assert!(
+        evidence.stdout.contains("\"root_replaced\""),
+        "{evidence:?}"
+    );
+    bob.ok(&["contact", "verify", "alice", "--number", "--yes"]);
+    bob.ok(&["send", "alice", "to you", "--wait"]);
+    assert_eq!(alice.receive(), ["to whom?", "to you"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::from;
 use crate::linking::{friends, letters_flow};
-use engine::{CommandOutcome, Input, VerificationMeans};
+use engine::{CommandOutcome, EngineError, Event, Finding, Input, VerificationMeans};
 use letterlock_testkit::World;
 
 const ALICE: [&str; 3] = ["alice", "tablet", "phone"];
@@ -250,14 +250,106 @@ fn rotation_of_a_device_loses_no_letter() {
     }
 }
 
-#[test]
-fn a_new_root_key_stops_nobody() {
-    let mut world = family(608);
-    let before = world.own_log("alice").root_key().as_bytes().to_vec();
+/// Alice gives her account a new root key, and everybody learns it.
+fn new_root(world: &mut World) {
     let rotated = world.command("alice", |command| Input::RotateRoot { command });
     assert!(matches!(rotated, CommandOutcome::Done), "{rotated:?}");
-    letters_flow(&mut world, &ALICE, "after");
+    for contact in ["bob", "carol"] {
+        world.send("alice", contact, "there is a new root key");
+    }
+    world.settle();
+}
+
+/// A family whose devices have all heard of each other.
+fn acquainted(seed: u64) -> World {
+    let mut world = family(seed);
+    letters_flow(&mut world, &ALICE, "before");
+    world.send("laptop", "alice", "from the laptop");
+    world.settle();
+    world
+}
+
+/// Someone compares safety numbers with alice.
+fn compare(world: &mut World, who: &str) {
+    let contact = world.account("alice");
+    let means = VerificationMeans::SafetyNumber;
+    let verified = world.command(who, |command| Input::MarkVerified {
+        command,
+        contact,
+        means,
+    });
+    assert!(matches!(verified, CommandOutcome::Done), "{verified:?}");
+    world.settle();
+}
+
+fn stopped(world: &World, who: &str) -> bool {
+    world.person(who).contact("alice").unwrap().changed
+}
+
+#[test]
+fn a_new_root_key_is_a_hard_stop() {
+    let mut world = acquainted(608);
+    let before = world.own_log("alice").root_key().as_bytes().to_vec();
+    new_root(&mut world);
     assert_ne!(world.own_log("alice").root_key().as_bytes(), before);
+    let alice = world.account("alice");
+    for who in ["bob", "laptop", "carol"] {
+        assert!(stopped(&world, who), "{who}");
+        let told =
+            |event: &Event| matches!(event, Event::RootReplaced { contact } if *contact == alice);
+        let told = world.person(who).events.iter().filter(|event| told(event));
+        assert_eq!(told.count(), 1, "{who}");
+        let draft = engine::Draft {
+            text: "to whom?".to_owned(),
+            ..engine::Draft::default()
+        };
+        let refused = world.send_draft(who, "alice", draft);
+        let changed = EngineError::IdentityChanged { contact: alice };
+        assert_eq!(refused, Err(changed), "{who}");
+        let kept = world.person(who).evidence();
+        let findings: Vec<_> = kept.iter().map(|kept| kept.verify().unwrap()).collect();
+        assert_eq!(findings, [Finding::RootReplaced { sequence: 3 }], "{who}");
+        assert!(findings[0].is_signed());
+    }
+    // Alice's own devices know that it was she.
+    assert!(world.person("tablet").evidence().is_empty());
+    compare(&mut world, "bob");
+    assert!(!stopped(&world, "laptop"), "a person decided for both");
+    assert!(stopped(&world, "carol"));
+    letters_flow(&mut world, &ALICE, "after");
+}
+
+#[test]
+fn who_decided_about_a_root_key_decided_for_the_device_that_learns_of_it_later() {
+    let mut world = acquainted(617);
+    world.set_online("laptop", false);
+    new_root(&mut world);
+    compare(&mut world, "bob");
+    world.set_online("laptop", true);
+    world.settle();
+    assert!(!stopped(&world, "bob") && !stopped(&world, "laptop"));
+    // The next one is another question.
+    new_root(&mut world);
+    assert!(stopped(&world, "bob") && stopped(&world, "laptop"));
+}
+
+#[test]
+fn a_stop_outlives_other_news_of_a_contact() {
+    let mut world = acquainted(618);
+    world.set_online("laptop", false);
+    // The laptop has not heard of the new root key when it says something else of alice.
+    let contact = world.account("alice");
+    for blocked in [true, false] {
+        let _ = world.begin("laptop", |command| Input::Block {
+            command,
+            contact,
+            blocked,
+        });
+    }
+    new_root(&mut world);
+    world.set_online("laptop", true);
+    world.settle();
+    assert!(stopped(&world, "bob") && stopped(&world, "laptop"));
 }
 
 /// An account whose log is longer than what a letter holds.

@@ -343,7 +343,7 @@ fn a_log_that_changes_ends_it() {
     start(&mut world, "bob", "alice");
     world.settle();
     both(&world, "alice", "bob");
-    let rotated = world.command("bob", |command| Input::RotateRoot { command });
+    let rotated = world.command("bob", |command| Input::RotateDevice { command });
     assert!(matches!(rotated, CommandOutcome::Done), "{rotated:?}");
     world.settle();
     assert_eq!(failed(&world, "bob"), [SasError::LogsChanged]);
