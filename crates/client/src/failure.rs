@@ -144,7 +144,10 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::InvalidRelay => {
             "an address looks like https://HOST:PORT#sha256=PIN or http://127.0.0.1:PORT"
         }
-        EngineError::NameTaken => "choose another name",
+        EngineError::NameTaken => {
+            "choose another name; if it was yours and every key is lost, the relay's operator can free it: \
+             letterlock relay release NAME"
+        }
         EngineError::RegistrationCodeNeeded | EngineError::RegistrationCodeUnknown => {
             "ask the relay's operator or a member for an invite, then add `--invite CODE`"
         }

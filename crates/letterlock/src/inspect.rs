@@ -19,6 +19,10 @@ enum Line<'r> {
         one_time_pre_keys: u64,
         tickets: u64,
     },
+    Released {
+        name: &'r str,
+        now: &'r str,
+    },
     StoredAccount(&'r relay::Account),
     StoredQueue(&'r relay::Queue),
     StoredLetter(&'r relay::LetterRow),
@@ -44,6 +48,11 @@ pub(crate) fn for_programs(report: &InspectReport) -> Vec<String> {
         .chain(report.blobs.iter().map(Line::StoredBlob))
         .map(|line| render::json(&line))
         .collect()
+}
+
+/// A name that is free, and what its account is called now, as a line of JSON.
+pub(crate) fn released(name: &str, now: &str) -> String {
+    render::json(&Line::Released { name, now })
 }
 
 /// The report for people: a table each of accounts, queues, letters and blobs.

@@ -54,6 +54,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
         Job::Tour => Ok(()),
         Job::Serve(config) => serve::serve(*config, screen).await,
         Job::Inspect(data) => serve::inspect(&data, screen),
+        Job::Release(data, name) => serve::release(&data, &name, screen),
         Job::Ask(profile, request) => ask_profile(&profile, request, screen).await,
         Job::InviteAsQr(profile, request) => {
             ask::with_client(&profile, false, async |client| {

@@ -64,15 +64,30 @@ pub(crate) fn inspect(data: &Path, screen: &mut Screen) -> Result<(), Stop> {
 
 /// Looks at what a relay stores.
 pub(crate) fn report(data: &Path) -> Result<relay::InspectReport, Failure> {
-    relay::inspect(data).map_err(|error| {
-        let kind = match error {
-            relay::InspectError::NoStore(_) => FailureKind::NotFound,
-            _ => FailureKind::Failed,
-        };
-        failure::new(
-            kind,
-            error.to_string(),
-            "name the relay's folder with --data DIR",
-        )
-    })
+    relay::inspect(data).map_err(|error| not_there(&error))
+}
+
+fn not_there(error: &relay::InspectError) -> Failure {
+    let hint = match error {
+        relay::InspectError::NoName(_) => "see the names: letterlock relay inspect",
+        _ => "name the relay's folder with --data DIR",
+    };
+    let kind = match error {
+        relay::InspectError::NoStore(_) | relay::InspectError::NoName(_) => FailureKind::NotFound,
+        _ => FailureKind::Failed,
+    };
+    failure::new(kind, error.to_string(), hint)
+}
+
+/// Frees a name.
+pub(crate) fn release(data: &Path, name: &str, screen: &mut Screen) -> Result<(), Stop> {
+    let other = relay::release_name(data, name).map_err(|error| not_there(&error))?;
+    if screen.json() {
+        return screen.result(&inspect::released(name, &other));
+    }
+    screen.result(&format!("{other}\n"))?;
+    screen.talk(&format!(
+        "{name} is free; whoever asks next gets it, so tell the person to type now: letterlock account create {name}"
+    ));
+    Ok(())
 }

@@ -95,6 +95,9 @@ pub enum InspectError {
     /// No relay ever ran there.
     #[error("there is no relay's store in {}", .0.display())]
     NoStore(PathBuf),
+    /// Nobody has this name.
+    #[error("nobody has the name {0:?} here")]
+    NoName(String),
     /// The database cannot be read or written.
     #[error("the store cannot be opened: {0}")]
     Store(#[source] rusqlite::Error),
@@ -109,6 +112,21 @@ pub fn inspect(data: &Path) -> Result<InspectReport, InspectError> {
         return Err(InspectError::NoStore(data.to_owned()));
     }
     store::inspect(data).map_err(InspectError::Store)
+}
+
+/// Frees a name, also while a relay runs: the last way out for somebody who lost every key and begins anew. The account
+/// that had it goes on under the name that is given back. Contacts of that account are stopped when the name is
+/// somebody else's.
+///
+/// # Errors
+/// [`InspectError`].
+pub fn release_name(data: &Path, name: &str) -> Result<String, InspectError> {
+    if !store::exists(data) {
+        return Err(InspectError::NoStore(data.to_owned()));
+    }
+    store::release(data, name)
+        .map_err(InspectError::Store)?
+        .ok_or_else(|| InspectError::NoName(name.to_owned()))
 }
 
 /// Makes a registration code that counts once within so many seconds, also while a relay runs. The relay keeps

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use letterlock_relay::{
     Config, InspectReport, Relay, check_blobs, check_store, check_wake, inspect,
-    make_registration_code,
+    make_registration_code, release_name,
 };
 use std::error::Error;
 use std::io::Write as _;
@@ -26,6 +26,7 @@ enum Command {
     /// Show what is stored
     Inspect(Inspect),
     Code(Code),
+    Release(Release),
 }
 
 /// Run the relay until it is interrupted
@@ -74,11 +75,26 @@ struct Code {
     days: u32,
 }
 
+/// Free the name of somebody who lost every key
+///
+/// The last way out, where no device, sheet or guardian is left. The account that had the name goes on under another
+/// one; whoever asks next gets the name, with new keys. Contacts are stopped until they compare safety numbers. Make
+/// sure who asks.
+#[derive(Debug, Args)]
+struct Release {
+    /// The name, without `@RELAY`
+    name: String,
+    /// The relay's folder
+    #[arg(long, value_name = "DIR", default_value = "letterlock-relay")]
+    data: PathBuf,
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(wish) => serve(wish),
         Command::Inspect(wish) => show(&wish),
         Command::Code(wish) => code(&wish),
+        Command::Release(wish) => release(&wish),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -186,6 +202,12 @@ fn rows(report: &InspectReport) -> Vec<String> {
 fn utc(hour: u64) -> String {
     let second = i64::try_from(hour).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(second).map_or_else(|_| hour.to_string(), |time| time.to_string())
+}
+
+fn release(wish: &Release) -> Result<(), Box<dyn Error>> {
+    let other = release_name(&wish.data, &wish.name)?;
+    writeln!(std::io::stdout(), "{other}")?;
+    Ok(())
 }
 
 fn code(wish: &Code) -> Result<(), Box<dyn Error>> {

@@ -109,6 +109,8 @@ pub(crate) enum Job {
     Serve(Box<::relay::Config>),
     /// Show what a relay stores.
     Inspect(PathBuf),
+    /// Free a name at a relay.
+    Release(PathBuf, String),
     /// Ask the profile for one thing and show its answers.
     Ask(Profile, Request),
     /// Make an invite and draw it.

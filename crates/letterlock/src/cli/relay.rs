@@ -7,7 +7,7 @@ use client::view::Failure;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Run a relay, or look at what one stores
+/// Run a relay, look at what one stores, or free a name there
 #[derive(Debug, Args)]
 pub(crate) struct RelayArgs {
     #[command(subcommand)]
@@ -19,6 +19,20 @@ enum RelayCommand {
     Serve(ServeArgs),
     /// Show what is stored, as the operator sees it
     Inspect(DataArgs),
+    Release(ReleaseArgs),
+}
+
+/// Free the name of somebody who lost every key
+///
+/// The last way out, where no device, sheet or guardian is left. The account that had the name goes on under another
+/// one, which is printed; whoever asks next gets the name, with new keys. Contacts are stopped until they compare safety
+/// numbers or take a new invite. Make sure who asks.
+#[derive(Debug, Args)]
+struct ReleaseArgs {
+    /// The name, without `@RELAY`
+    name: String,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 /// Run a relay until interrupted
@@ -63,6 +77,7 @@ impl RelayArgs {
         match self.command {
             RelayCommand::Serve(args) => Ok(Job::Serve(Box::new(args.settings()?))),
             RelayCommand::Inspect(data) => Ok(Job::Inspect(data.folder()?)),
+            RelayCommand::Release(wish) => Ok(Job::Release(wish.data.folder()?, wish.name)),
         }
     }
 }

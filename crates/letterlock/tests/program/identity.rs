@@ -105,6 +105,50 @@ fn a_contact_who_begins_anew_is_taken_up_by_an_invite() {
 }
 
 #[test]
+fn who_lost_every_key_begins_anew_and_contacts_are_stopped() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    // Neither device nor sheet nor guardians are left.
+    std::fs::remove_dir_all(&bob.home).unwrap();
+    let again = town.stranger("bob");
+    let create = ["account", "create", "bob", "--relay", town.url()];
+    let taken = again.fails(1, &create);
+    assert!(
+        taken["hint"].as_str().unwrap().contains("relay release"),
+        "{taken}"
+    );
+    let data = town.relay_data();
+    let release = |name| ["relay", "release", name, "--data", data.to_str().unwrap()];
+    again.fails(5, &release("nobody"));
+    let freed = again.json(&release("bob"));
+    assert_eq!(freed[0]["answer"], "released");
+    assert_eq!(freed[0]["now"], "bob.old-1");
+    again.ok(&create);
+
+    // He writes to alice, who is told and stopped, with evidence.
+    let address = format!("alice@{}", town.authority());
+    again.ok(&["contact", "add", &address]);
+    again.ok(&["send", "alice", "it is me, truly", "--wait"]);
+    let told = alice.ok(&["receive", "--timeout", "2s"]);
+    assert!(
+        told.stderr
+            .contains("the identity of bob is not the one known here"),
+        "{told:?}"
+    );
+    assert_eq!(alice.contact("bob").unwrap()["trust"], "changed");
+    alice.fails(3, &["send", "bob", "to whom?"]);
+    let evidence = alice.json(&["contact", "evidence", "bob"]);
+    assert_eq!(evidence[0]["finding"], "other_account");
+    // They meet, and go on.
+    let invite = again.ok(&["invite"]).line();
+    let added = &alice.json(&["contact", "add", &invite])[0];
+    assert_eq!(added["trust"], "verified");
+    let name = added["name"].as_str().unwrap().to_owned();
+    alice.ok(&["send", &name, "it is you", "--wait"]);
+    assert_eq!(again.receive(), ["it is you"]);
+}
+
+#[test]
 fn an_invite_is_worth_more_than_what_a_relay_says() {
     let mut town = Town::new();
     let [alice, bob, mallory] = ["alice", "bob", "mallory"].map(|name| town.person(name));

@@ -5,5 +5,5 @@ mod embedded;
 pub(crate) use embedded::{
     BlobRecord, Closing, Created, HeadPut, Job, Letter, LockPut, LogRecord, Noted, Opening,
     Published, Registered, Sent, Store, Threads, Ticket, Tx, acknowledge, exists, inspect, letters,
-    make_code, send,
+    make_code, release, send,
 };

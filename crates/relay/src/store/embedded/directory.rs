@@ -4,7 +4,7 @@ use super::counts::Table;
 use super::prekeys;
 use super::writer::Tx;
 use keys::{AccountId, DeviceId, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 /// A registered account.
 #[derive(Debug, Clone)]
@@ -137,6 +137,28 @@ pub(crate) fn append(
 pub(super) fn has_log(sql: &Connection, account: &AccountId, log: &[u8]) -> rusqlite::Result<bool> {
     sql.prepare_cached("SELECT 1 FROM accounts WHERE account = ?1 AND log = ?2")?
         .exists(params![account.as_bytes(), log])
+}
+
+/// Frees a name: its account goes on under another one, which is given back; nothing if nobody has the name.
+pub(super) fn release(sql: &mut Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let tx = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let Some(holder) = by_name(&tx, name)? else {
+        return Ok(None);
+    };
+    let mut number = 1_u32;
+    let other = loop {
+        let end = format!(".old-{number}");
+        let room = wire::limits::NAME_BYTES.saturating_sub(end.len());
+        let other = format!("{}{end}", name.get(..room).unwrap_or(name));
+        if by_name(&tx, &other)?.is_none() {
+            break other;
+        }
+        number = number.saturating_add(1);
+    };
+    tx.prepare_cached("UPDATE accounts SET name = ?2 WHERE account = ?1")?
+        .execute(params![holder.account.as_bytes(), other])?;
+    tx.commit()?;
+    Ok(Some(other))
 }
 
 /// Stores a code of the operator.

@@ -99,6 +99,13 @@ fn blobs(sql: &Connection) -> rusqlite::Result<Vec<BlobRow>> {
     rows.collect()
 }
 
+/// Frees a name, also while a relay runs.
+pub(crate) fn release(data: &Path, name: &str) -> rusqlite::Result<Option<String>> {
+    let mut sql = schema::open(data, 0)?;
+    sql.busy_timeout(std::time::Duration::from_secs(10))?;
+    directory::release(&mut sql, name)
+}
+
 /// Stores a registration code, also while a relay runs.
 pub(crate) fn make_code(data: &Path, hash: &[u8; 32], expires: Timestamp) -> rusqlite::Result<()> {
     let sql = schema::open(data, 0)?;

@@ -15,7 +15,7 @@ mod writer;
 pub(crate) use blobs::BlobRecord;
 pub(crate) use directory::{LogRecord, Registered};
 pub(crate) use heads::HeadPut;
-pub(crate) use inspect::{inspect, make_code};
+pub(crate) use inspect::{inspect, make_code, release};
 pub(crate) use locks::{Closing, LockPut, Opening};
 pub(crate) use prekeys::{BundleParts, Published};
 pub(crate) use queues::{Created, Letter, QueueRecord, Sent};
