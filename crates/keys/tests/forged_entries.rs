@@ -32,14 +32,15 @@ fn accepted(entry: &Forged) -> VerifiedLog {
     verify(&entry.log()).unwrap()
 }
 
-/// An account with a senior admin device, a young admin device, a device that is no admin, a revoked one, a sheet
-/// and guardians who were asked.
+/// An account with a senior admin device, a young admin device, a device that is no admin, a revoked one, a suspended
+/// one, a sheet and guardians who were asked.
 struct Scene {
     root: RootSecret,
     old: DeviceSecrets,
     young: DeviceSecrets,
     plain: DeviceSecrets,
     gone: DeviceSecrets,
+    away: DeviceSecrets,
     sheet: RecoverySecrets,
     guardians: RecoverySecrets,
     asking: DeviceSecrets,
@@ -52,6 +53,7 @@ struct Scene {
 fn scene() -> Scene {
     let mut person = Person::new();
     let (young, plain, gone) = (device(3), device(4), device(5));
+    let away = device(8);
     let sheet = recovery(Method::Sheet, 5);
     let guardians = recovery(Method::Guardians, 6);
     let asking = device(6);
@@ -63,6 +65,11 @@ fn scene() -> Scene {
         .log
         .revoke(by, gone.device_id(), Reason::Stolen, later(HOUR));
     person.log = log.unwrap();
+    person.add(&away, false, later(HOUR));
+    let log = person
+        .log
+        .suspend(person.authority(), away.device_id(), later(HOUR));
+    person.log = log.unwrap();
     person.set_sheet(&sheet, later(HOUR));
     person.set_guardians(&guardians, later(HOUR));
     person.log = person.log.request_recovery(&asking, later(HOUR)).unwrap();
@@ -73,6 +80,7 @@ fn scene() -> Scene {
         young,
         plain,
         gone,
+        away,
         sheet,
         guardians,
         asking,
@@ -98,6 +106,21 @@ impl Scene {
 
     fn revoke_by(&self, device: &DeviceSecrets, by: By) -> Forged {
         Forged::revoke(&self.log, device, NOW, vec![by])
+    }
+
+    fn suspend_by(&self, device: &DeviceSecrets, by: By) -> Forged {
+        let id = device.device_id().as_bytes();
+        let mut entry = Forged::after(&self.log, 11, NOW, id, vec![by]);
+        entry.devices.retain(|device| device.id != *id);
+        entry
+    }
+
+    fn resume_by(&self, by: By) -> Forged {
+        let id = self.away.device_id().as_bytes();
+        let mut entry = Forged::after(&self.log, 12, NOW, id, vec![by]);
+        let back = Record::of(&self.away, false, BORN + HOUR);
+        entry.devices.push(back);
+        entry
     }
 
     fn rotation(&self, change: impl FnOnce(&mut Record)) -> Forged {
@@ -161,6 +184,10 @@ impl Scene {
             self.end_by(By::recovery(&self.sheet)),
             self.request(),
             self.cancel_by(By::device(&self.plain)),
+            self.suspend_by(&self.young, By::device(&self.old)),
+            self.suspend_by(&self.plain, By::recovery(&self.sheet)),
+            self.resume_by(By::device(&self.old)),
+            self.resume_by(By::recovery(&self.sheet)),
         ]
     }
 
@@ -197,9 +224,11 @@ fn entries_written_after_the_specification_verify() {
         log.tombstone(&scene.root, at),
         log.request_recovery(&scene.new, at),
         log.cancel_recovery(&scene.plain, at),
+        log.suspend(old, scene.young.device_id(), at),
+        log.resume(old, scene.away.device_id(), at),
     ];
     let every = scene.every_kind();
-    for (ours, place) in ours.into_iter().zip([0, 3, 6, 7, 8, 9, 10, 12, 13]) {
+    for (ours, place) in ours.into_iter().zip([0, 3, 6, 7, 8, 9, 10, 12, 13, 14, 16]) {
         assert_eq!(body(&ours.unwrap()), every[place].body(), "{place}");
     }
 }
@@ -849,7 +878,7 @@ fn numbers_that_mean_nothing_are_refused() {
     };
     assert_eq!(set_sheet(&RecoveryTerms::sheet()), None);
     assert_eq!(set_sheet(&terms()), Some(INVALID));
-    for kind in (0..=255).filter(|kind| !(1..=6).contains(kind) && !(8..=10).contains(kind)) {
+    for kind in (0..=255).filter(|kind| !(1..=6).contains(kind) && !(8..=12).contains(kind)) {
         let mut entry = scene.cancel_by(By::device(&scene.old));
         entry.kind = kind;
         assert_eq!(error(&entry), INVALID, "kind {kind}");

@@ -113,6 +113,89 @@ fn a_device_is_revoked_with_a_reason() {
 }
 
 #[test]
+fn a_device_is_suspended_and_resumed_as_it_was() {
+    let mut person = Person::new();
+    let (laptop, phone) = (device(3), device(4));
+    person.add(&laptop, true, later(HOUR));
+    person.add(&phone, true, later(HOUR));
+    let before = person.log.clone();
+    let by = person.authority();
+    let id = laptop.device_id();
+    let away = before.suspend(by, id, later(2 * HOUR)).unwrap();
+    check_readers(&away, &before);
+    assert_eq!(ids(&away), [*person.first.device_id(), *phone.device_id()]);
+    assert_ne!(away.device_list_hash(), before.device_list_hash());
+    let suspended = &away.suspended()[0];
+    assert_eq!(suspended.record.id(), id);
+    assert_eq!((suspended.at, suspended.sequence), (later(2 * HOUR), 3));
+    let entry = &away.entries()[3];
+    assert_eq!(
+        (entry.kind, entry.subject),
+        (EntryKind::SuspendDevice, Some(*id))
+    );
+    assert!(away.suspend(by, id, later(2 * HOUR)).is_err());
+    assert!(before.resume(by, id, later(2 * HOUR)).is_err());
+
+    let back = away.resume(by, id, later(3 * HOUR)).unwrap();
+    check_readers(&back, &away);
+    assert_eq!(ids(&back), ids(&before), "the order of age");
+    assert_eq!(back.device_list_hash(), before.device_list_hash());
+    assert!(back.suspended().is_empty());
+    let gone = away.revoke(by, id, Reason::Lost, later(3 * HOUR)).unwrap();
+    check_readers(&gone, &away);
+    assert!(gone.suspended().is_empty());
+    assert_eq!(gone.revoked()[0].record.id(), id);
+    assert!(gone.resume(by, id, later(4 * HOUR)).is_err());
+}
+
+#[test]
+fn suspended_devices_sign_nothing() {
+    let mut person = Person::new();
+    let (laptop, phone) = (device(3), device(4));
+    person.add(&laptop, true, later(HOUR));
+    person.add(&phone, true, later(HOUR));
+    let now = later(100 * HOUR);
+    let id = laptop.device_id();
+    let away = person.log.suspend(person.authority(), id, now).unwrap();
+    let by = Authority::Device(&laptop);
+    let refused = Some(LogError::NotInForce { sequence: 4 });
+    assert_eq!(away.resume(by, id, now).err(), refused);
+    assert_eq!(away.revoke(by, id, Reason::Retired, now).err(), refused);
+    assert_eq!(away.suspend(by, phone.device_id(), now).err(), refused);
+    assert_eq!(away.add_device(by, &device(5), true, now).err(), refused);
+    let new = people::renewed(&laptop, 9);
+    assert_eq!(away.rotate_device(&laptop, &new, now).err(), refused);
+}
+
+#[test]
+fn young_devices_resume_nothing() {
+    let mut person = Person::new();
+    let (laptop, young, younger) = (device(3), device(4), device(5));
+    person.add(&laptop, true, later(HOUR));
+    person.add(&young, true, later(HOUR));
+    person.add(&younger, true, later(HOUR));
+    let now = later(2 * HOUR);
+    let by = Authority::Device(&young);
+    let sequence = person.log.head().sequence + 1;
+    let refused = |sequence| Some(LogError::NotSenior { sequence });
+    let older = person.log.suspend(by, laptop.device_id(), now);
+    assert_eq!(older.err(), refused(sequence));
+    let away = person.log.suspend(by, younger.device_id(), now).unwrap();
+    let back = away.resume(by, younger.device_id(), now);
+    assert_eq!(back.err(), refused(sequence + 1));
+    assert!(
+        away.resume(person.authority(), younger.device_id(), now)
+            .is_ok()
+    );
+    // Nobody is left who could resume.
+    let alone = Person::new();
+    let own = alone
+        .log
+        .suspend(alone.authority(), alone.first.device_id(), now);
+    assert_eq!(own.err(), Some(LogError::NoAdminLeft { sequence: 1 }));
+}
+
+#[test]
 fn any_device_retires_itself() {
     let mut person = Person::new();
     let (tablet, phone) = (device(3), device(4));

@@ -10,6 +10,7 @@
 
 mod people;
 
+use letterlock_keys::DeviceId;
 use letterlock_keys::account_log::{
     Authority, DeviceSecrets, EntryKind, LogError, Method, Reason, RecoverySecrets, RecoveryTerms,
     SENIORITY_SECONDS, Signer, UnverifiedLog, VerifiedLog, genesis,
@@ -42,6 +43,8 @@ enum Who {
 enum Step {
     Add(Who, usize, bool),
     Revoke(Who, usize),
+    Suspend(Who, usize),
+    Resume(Who, usize),
     Rotate(usize),
     SetSheet(usize),
     SetGuardians(usize),
@@ -56,6 +59,7 @@ enum Step {
 #[derive(Debug, Clone, Default)]
 struct Model {
     devices: Vec<InForce>,
+    suspended: Vec<InForce>,
     ever: Vec<usize>,
     sheet: bool,
     guardians: bool,
@@ -90,7 +94,13 @@ impl Model {
         }
         match step {
             Step::Add(by, who, admin) => self.add(by, who, admin),
-            Step::Revoke(by, who) => self.revoke(by, who),
+            Step::Revoke(by, who) => self.against(by, who, true).is_some(),
+            Step::Suspend(by, who) => {
+                let gone = self.against(by, who, false);
+                self.suspended.extend(gone);
+                gone.is_some()
+            }
+            Step::Resume(by, who) => self.resume(by, who),
             Step::Rotate(who) => self.place(who).is_some(),
             Step::SetSheet(by) => {
                 let may = self.is_senior_admin(by);
@@ -160,29 +170,61 @@ impl Model {
         true
     }
 
-    fn revoke(&mut self, by: Who, who: usize) -> bool {
-        let Some(place) = self.place(who) else {
-            return false;
-        };
+    fn age(&self, who: usize) -> usize {
+        self.ever.iter().position(|ever| *ever == who).unwrap()
+    }
+
+    /// Puts a device out of force, for ever or not.
+    fn against(&mut self, by: Who, who: usize, for_ever: bool) -> Option<InForce> {
+        let in_force = self.place(who);
+        let suspended = self.suspended.iter().position(|gone| gone.who == who);
+        let suspended = suspended.filter(|_| for_ever);
+        if in_force.is_none() && suspended.is_none() {
+            return None;
+        }
         let may = match by {
-            Who::Device(by) if by == who => true,
+            Who::Device(by) if by == who => in_force.is_some(),
             Who::Device(by) => {
-                let older = self.place(by).is_some_and(|own| own < place);
+                let older = self.place(by).is_some() && self.age(by) < self.age(who);
                 self.is_senior_admin(by) || self.is_admin(by) && older
             }
             Who::Sheet => self.sheet,
             Who::Guardians => self.guardians && self.guardians_used,
         };
         let mut left = self.devices.clone();
-        left.remove(place);
+        let gone = match (in_force, suspended) {
+            (Some(place), _) => left.remove(place),
+            (None, place) => self.suspended[place?],
+        };
         let enough = match by {
             Who::Device(_) => left.iter().any(|device| device.admin),
             _ => !left.is_empty(),
         };
-        if may && enough {
-            self.devices = left;
+        if !(may && enough) {
+            return None;
         }
-        may && enough
+        self.devices = left;
+        self.suspended.retain(|gone| gone.who != who);
+        Some(gone)
+    }
+
+    fn resume(&mut self, by: Who, who: usize) -> bool {
+        let may = match by {
+            Who::Device(by) => self.is_senior_admin(by),
+            Who::Sheet => self.sheet,
+            Who::Guardians => self.guardians && self.guardians_used,
+        };
+        let Some(place) = self.suspended.iter().position(|gone| gone.who == who) else {
+            return false;
+        };
+        if may {
+            let back = self.suspended.remove(place);
+            let age = self.age(who);
+            let older = |device: &&InForce| self.age(device.who) < age;
+            let place = self.devices.iter().filter(older).count();
+            self.devices.insert(place, back);
+        }
+        may
     }
 }
 
@@ -216,6 +258,14 @@ impl Real {
             Step::Revoke(by, who) => {
                 let id = self.secrets[who].device_id();
                 log.revoke(self.authority(by), id, Reason::Lost, now)?
+            }
+            Step::Suspend(by, who) => {
+                let id = self.secrets[who].device_id();
+                log.suspend(self.authority(by), id, now)?
+            }
+            Step::Resume(by, who) => {
+                let id = self.secrets[who].device_id();
+                log.resume(self.authority(by), id, now)?
             }
             Step::Rotate(who) => {
                 let new = renewed(&self.secrets[who], 1000 + self.fresh);
@@ -251,17 +301,18 @@ impl Real {
         Ok(())
     }
 
+    fn number(&self, id: &DeviceId) -> usize {
+        let same = |secrets: &DeviceSecrets| secrets.device_id() == id;
+        self.secrets.iter().position(same).unwrap()
+    }
+
     /// What the model knows of it.
     fn seen(&self) -> Vec<(usize, bool, u64)> {
-        let number = |id| {
-            let same = |secrets: &DeviceSecrets| secrets.device_id() == id;
-            self.secrets.iter().position(same).unwrap()
-        };
         let devices = self.log.devices().iter();
         devices
             .map(|device| {
                 let added = device.added().since(later(0));
-                (number(device.id()), device.is_admin(), added)
+                (self.number(device.id()), device.is_admin(), added)
             })
             .collect()
     }
@@ -278,6 +329,14 @@ fn random_step(rng: &mut ChaCha20Rng, model: &Model) -> Step {
     if model.guardians_used && below(6) == 0 {
         return Step::Revoke(Who::Guardians, two);
     }
+    if !model.suspended.is_empty() && below(5) == 0 {
+        let sheet = model.sheet && below(3) == 0;
+        let by = if sheet { Who::Sheet } else { by };
+        return Step::Resume(by, model.suspended[0].who);
+    }
+    if model.sheet && below(25) == 0 {
+        return Step::Suspend(Who::Sheet, two);
+    }
     if model.asked.is_some() && below(8) == 0 {
         return Step::Cancel(one);
     }
@@ -288,7 +347,8 @@ fn random_step(rng: &mut ChaCha20Rng, model: &Model) -> Step {
     };
     match below(40) {
         0..=13 => Step::Add(by, new, below(3) > 0),
-        14..=20 => Step::Revoke(by, two),
+        14..=18 => Step::Revoke(by, two),
+        19 | 20 => Step::Suspend(by, two),
         21..=23 => Step::Rotate(two),
         24..=26 => Step::SetSheet(one),
         27 | 28 => Step::SetGuardians(one),
@@ -297,7 +357,7 @@ fn random_step(rng: &mut ChaCha20Rng, model: &Model) -> Step {
         29 | 33..=35 => Step::Ask(two),
         32 | 36 => Step::Cancel(one),
         37 | 38 => Step::RotateRoot,
-        _ if one == 0 => Step::End(Method::ALL[two % 2]),
+        _ if one < 2 => Step::End(Method::ALL[two % 2]),
         _ => Step::Rotate(one),
     }
 }
@@ -343,6 +403,12 @@ fn run(seed: u64) -> (Vec<(EntryKind, Kind)>, usize) {
             .map(|device| (device.who, device.admin, device.added))
             .collect();
         assert_eq!(real.seen(), expected, "seed {seed}, step {count}");
+        let suspended = real.log.suspended().iter();
+        let suspended: Vec<_> = suspended
+            .map(|gone| real.number(gone.record.id()))
+            .collect();
+        let expected: Vec<_> = model.suspended.iter().map(|gone| gone.who).collect();
+        assert_eq!(suspended, expected, "seed {seed}, step {count}");
         let log = &real.log;
         assert_eq!(log.is_tombstoned(), model.ended);
         assert_eq!(log.recovery(Method::Sheet).is_some(), model.sheet);
@@ -359,6 +425,7 @@ fn run(seed: u64) -> (Vec<(EntryKind, Kind)>, usize) {
     assert_eq!(stranger.entries(), log.entries());
     assert_eq!(stranger.devices(), log.devices());
     assert_eq!(stranger.revoked(), log.revoked());
+    assert_eq!(stranger.suspended(), log.suspended());
     let done = log.entries().iter();
     let done = done.map(|entry| (entry.kind, kind(&entry.signers[0])));
     (done.collect(), refused)
@@ -394,6 +461,10 @@ fn run_many(seeds: std::ops::Range<u64>) {
     for kind in [Kind::Device, Kind::Sheet, Kind::Guardians] {
         assert!(all.contains(&(EntryKind::AddDevice, kind)), "{kind:?}");
         assert!(all.contains(&(EntryKind::RevokeDevice, kind)), "{kind:?}");
+    }
+    for kind in [Kind::Device, Kind::Sheet] {
+        assert!(all.contains(&(EntryKind::SuspendDevice, kind)), "{kind:?}");
+        assert!(all.contains(&(EntryKind::ResumeDevice, kind)), "{kind:?}");
     }
     for kind in [
         EntryKind::RotateDevice,

@@ -33,6 +33,10 @@ pub enum EntryKind {
     RequestRecovery = 9,
     /// A device refuses what was asked.
     CancelRecovery = 10,
+    /// A device is out of force for a while.
+    SuspendDevice = 11,
+    /// A suspended device is in force again.
+    ResumeDevice = 12,
 }
 
 impl EntryKind {
@@ -49,6 +53,8 @@ impl EntryKind {
             Self::Tombstone => "tombstone",
             Self::RequestRecovery => "request-recovery",
             Self::CancelRecovery => "cancel-recovery",
+            Self::SuspendDevice => "suspend-device",
+            Self::ResumeDevice => "resume-device",
         }
     }
 }
@@ -113,6 +119,8 @@ pub(super) enum Payload {
     Tombstone,
     RequestRecovery(Box<DeviceRecord>),
     CancelRecovery,
+    SuspendDevice(DeviceId),
+    ResumeDevice(DeviceId),
 }
 
 /// The signed part of an entry.
@@ -141,6 +149,8 @@ impl Payload {
             Self::Tombstone => EntryKind::Tombstone,
             Self::RequestRecovery(_) => EntryKind::RequestRecovery,
             Self::CancelRecovery => EntryKind::CancelRecovery,
+            Self::SuspendDevice(_) => EntryKind::SuspendDevice,
+            Self::ResumeDevice(_) => EntryKind::ResumeDevice,
         }
     }
 
@@ -158,7 +168,9 @@ impl Payload {
     /// The device that the entry is about.
     pub(super) fn subject(&self) -> Option<DeviceId> {
         match self {
-            Self::RevokeDevice(device, _) => Some(*device),
+            Self::RevokeDevice(device, _)
+            | Self::SuspendDevice(device)
+            | Self::ResumeDevice(device) => Some(*device),
             _ => self.record().map(|record| record.id),
         }
     }
@@ -181,6 +193,9 @@ impl Payload {
             Self::RevokeDevice(device, reason) => {
                 out.array(device.as_bytes());
                 out.u8(*reason as u8);
+            }
+            Self::SuspendDevice(device) | Self::ResumeDevice(device) => {
+                out.array(device.as_bytes());
             }
             Self::RotateRoot(root) => out.array(root.as_bytes()),
             Self::SetRecovery(method, record) => {
@@ -229,6 +244,8 @@ impl Payload {
             8 => Self::Tombstone,
             9 => Self::RequestRecovery(record(input)?),
             10 => Self::CancelRecovery,
+            11 => Self::SuspendDevice(DeviceId::from_bytes(input.array()?)),
+            12 => Self::ResumeDevice(DeviceId::from_bytes(input.array()?)),
             _ => return Err(DecodeError::Invalid),
         };
         // A clock to the second would tell more about its owner than anybody needs.

@@ -118,7 +118,10 @@ impl Chain {
         // SECURITY: a full log would keep a stolen device in force; `room_is_kept_for_revocations` notices.
         let urgent = matches!(
             body.payload,
-            Payload::RevokeDevice(..) | Payload::CancelRecovery | Payload::Tombstone
+            Payload::RevokeDevice(..)
+                | Payload::SuspendDevice(_)
+                | Payload::CancelRecovery
+                | Payload::Tombstone
         );
         let reserved = if urgent { 0 } else { RESERVED_LOG_BYTES };
         if self.length > MAX_LOG_BYTES.saturating_sub(reserved) {

@@ -125,6 +125,32 @@ impl VerifiedLog {
         self.with(now, payload, &[by.signer()])
     }
 
+    /// Puts a device out of force for a while.
+    ///
+    /// # Errors
+    /// [`LogError`]: the authority may not.
+    pub fn suspend(
+        &self,
+        by: Authority<'_>,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<Self, LogError> {
+        self.with(now, Payload::SuspendDevice(*device), &[by.signer()])
+    }
+
+    /// Puts a suspended device in force again.
+    ///
+    /// # Errors
+    /// [`LogError`]: the authority may not, or the device is not suspended.
+    pub fn resume(
+        &self,
+        by: Authority<'_>,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<Self, LogError> {
+        self.with(now, Payload::ResumeDevice(*device), &[by.signer()])
+    }
+
     /// Gives a device new keys: `new` is [`DeviceSecrets::renewed`] of `old`.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::error::LogError;
 use super::recovery::{Method, RecoveryRecord, RecoveryRequest};
 use super::signatures::{self, Claim};
-use super::state::Revocation;
+use super::state::{Revocation, Suspension};
 use super::{MAX_CLOCK_SKEW_SECONDS, MAX_ENTRIES, MAX_LOG_BYTES};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::secret::ct_eq;
@@ -265,6 +265,12 @@ impl VerifiedLog {
     #[must_use]
     pub fn device(&self, id: &DeviceId) -> Option<&DeviceRecord> {
         self.chain.state.device(id)
+    }
+
+    /// The devices that are suspended, in the order in which they were.
+    #[must_use]
+    pub fn suspended(&self) -> &[Suspension] {
+        &self.chain.state.suspended
     }
 
     /// The devices that were in force once, in the order in which they went.

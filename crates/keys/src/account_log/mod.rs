@@ -68,7 +68,7 @@ pub use recovery::{
     MAX_GUARDIANS, MIN_GUARDIANS, Method, RecoveryRecord, RecoveryRequest, RecoverySecrets,
     RecoveryTerms,
 };
-pub use state::Revocation;
+pub use state::{Revocation, Suspension};
 
 /// Seconds until a device may add or revoke older ones: the default policy, 72 hours.
 pub const SENIORITY_SECONDS: u64 = 72 * 3600;

@@ -6,7 +6,7 @@ use super::device::DeviceRecord;
 use super::entry::Signer;
 use super::error::LogError;
 use super::recovery::{Method, RecoveryRecord, RecoveryRequest};
-use super::state::{Revocation, Standing, State, WayBack};
+use super::state::{Revocation, Standing, State, Suspension, WayBack};
 use crate::sign::VerifyingKey;
 use crate::{DeviceId, Timestamp};
 
@@ -76,6 +76,8 @@ impl State {
             Payload::Tombstone => self.end(step),
             Payload::RequestRecovery(record) => self.request(step, record),
             Payload::CancelRecovery => self.cancel(step),
+            Payload::SuspendDevice(device) => self.suspend(step, device),
+            Payload::ResumeDevice(device) => self.resume(step, device),
         }?;
         self.at = body.at;
         Ok(keys)
@@ -107,7 +109,7 @@ impl State {
         if record.added != added {
             return Err(LogError::WrongRecord { sequence });
         }
-        if self.devices.len() >= MAX_DEVICES {
+        if self.devices.len().saturating_add(self.suspended.len()) >= MAX_DEVICES {
             return Err(LogError::TooManyDevices { sequence });
         }
         if let Authority::Recovery(method) = authority
@@ -127,50 +129,136 @@ impl State {
     }
 
     fn revoke(&mut self, step: &Step<'_>, id: &DeviceId, reason: Reason) -> Result<Keys, LogError> {
+        let (record, standing) = self.present(step, id)?;
+        let (key, by_recovery) = self.against(step, id, standing)?;
+        self.take(id);
+        self.somebody_stays(step, by_recovery)?;
+        self.revoked.push(Revocation {
+            record,
+            reason,
+            at: step.at,
+            sequence: step.sequence,
+        });
+        Ok(vec![key])
+    }
+
+    fn suspend(&mut self, step: &Step<'_>, id: &DeviceId) -> Result<Keys, LogError> {
+        let sequence = step.sequence;
+        if self.device(id).is_none() {
+            return Err(LogError::NotInForce { sequence });
+        }
+        let (record, standing) = self.present(step, id)?;
+        let (key, by_recovery) = self.against(step, id, standing)?;
+        self.take(id);
+        self.somebody_stays(step, by_recovery)?;
+        self.suspended.push(Suspension {
+            record,
+            at: step.at,
+            sequence,
+            standing,
+        });
+        Ok(vec![key])
+    }
+
+    fn resume(&mut self, step: &Step<'_>, id: &DeviceId) -> Result<Keys, LogError> {
         let sequence = step.sequence;
         let [by] = step.signers else {
             return Err(step.bad_signature());
         };
-        let (Some(record), Some(standing)) = (self.device(id).cloned(), self.standing(id)) else {
-            return Err(LogError::NotInForce { sequence });
+        let place = self.suspended.iter().position(|gone| gone.record.id == *id);
+        let place = place.ok_or(LogError::NotInForce { sequence })?;
+        let (authority, key) = self.authority(step, by)?;
+        match authority {
+            Authority::Senior | Authority::Recovery(Method::Sheet) => {}
+            // SECURITY: a stolen device brings no accomplice back; `young_devices_resume_nothing` notices.
+            Authority::Young(_) => return Err(LogError::NotSenior { sequence }),
+            Authority::Recovery(method) => self.check_used(step, method)?,
+        }
+        let back = self.suspended.remove(place);
+        // Its age is what it was.
+        let older = |device: &DeviceRecord| {
+            let standing = self.standings.get(&device.id);
+            standing.is_some_and(|standing| standing.place < back.standing.place)
         };
-        let mut by_recovery = false;
-        let key = if *by == Signer::Device(*id) {
-            record.verifying.clone()
-        } else {
-            let (authority, key) = self.authority(step, by)?;
-            match authority {
-                Authority::Senior => {}
-                // SECURITY: a stolen device locks no older one out; `young_devices_revoke_no_older_ones` notices.
-                Authority::Young(own) if own.place > standing.place => {
-                    return Err(LogError::NotSenior { sequence });
-                }
-                Authority::Young(_) => {}
-                Authority::Recovery(method) => {
-                    self.check_used(step, method)?;
-                    by_recovery = true;
-                }
+        let place = self
+            .devices
+            .iter()
+            .take_while(|device| older(device))
+            .count();
+        self.devices.insert(place, back.record);
+        self.standings.insert(*id, back.standing);
+        Ok(vec![key])
+    }
+
+    /// A device that is in force or suspended, and since when it is there.
+    fn present(
+        &self,
+        step: &Step<'_>,
+        id: &DeviceId,
+    ) -> Result<(DeviceRecord, Standing), LogError> {
+        if let (Some(record), Some(standing)) = (self.device(id), self.standing(id)) {
+            return Ok((record.clone(), standing));
+        }
+        let mut suspended = self.suspended.iter();
+        suspended
+            .find(|gone| gone.record.id == *id)
+            .map(|gone| (gone.record.clone(), gone.standing))
+            .ok_or(LogError::NotInForce {
+                sequence: step.sequence,
+            })
+    }
+
+    /// Whether the signer may put a device out of force: its key, and whether it is one of recovery.
+    fn against(
+        &self,
+        step: &Step<'_>,
+        id: &DeviceId,
+        standing: Standing,
+    ) -> Result<(VerifyingKey, bool), LogError> {
+        let sequence = step.sequence;
+        let [by] = step.signers else {
+            return Err(step.bad_signature());
+        };
+        if *by == Signer::Device(*id) {
+            // SECURITY: the word of a suspended device counts for nothing; `suspended_devices_sign_nothing` notices.
+            let own = self.device(id).ok_or(LogError::NotInForce { sequence })?;
+            return Ok((own.verifying.clone(), false));
+        }
+        let (authority, key) = self.authority(step, by)?;
+        match authority {
+            Authority::Senior => Ok((key, false)),
+            // SECURITY: a stolen device locks no older one out; `young_devices_revoke_no_older_ones` notices.
+            Authority::Young(own) if own.place > standing.place => {
+                Err(LogError::NotSenior { sequence })
             }
-            key
-        };
+            Authority::Young(_) => Ok((key, false)),
+            Authority::Recovery(method) => {
+                self.check_used(step, method)?;
+                Ok((key, true))
+            }
+        }
+    }
+
+    fn take(&mut self, id: &DeviceId) {
         self.devices.retain(|device| device.id != *id);
+        self.suspended.retain(|gone| gone.record.id != *id);
         self.standings.remove(id);
+    }
+
+    fn somebody_stays(&self, step: &Step<'_>, by_recovery: bool) -> Result<(), LogError> {
         // SECURITY: somebody must be left who can act; `the_last_admin_stays` notices.
         let enough = if by_recovery {
             !self.devices.is_empty()
         } else {
             self.devices.iter().any(|device| device.admin)
         };
-        if !enough {
-            return Err(LogError::NoAdminLeft { sequence });
+        if enough {
+            Ok(())
+        } else {
+            Err(LogError::NoAdminLeft {
+                sequence: step.sequence,
+            })
         }
-        self.revoked.push(Revocation {
-            record,
-            reason,
-            at: step.at,
-            sequence,
-        });
-        Ok(vec![key])
     }
 
     fn rotate(&mut self, step: &Step<'_>, new: &DeviceRecord) -> Result<Keys, LogError> {

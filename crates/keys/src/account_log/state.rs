@@ -20,6 +20,18 @@ pub struct Revocation {
     pub sequence: u64,
 }
 
+/// A device that is out of force until it is resumed or revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspension {
+    /// The device.
+    pub record: DeviceRecord,
+    /// Since when, by the clock of who suspended it.
+    pub at: Timestamp,
+    /// The entry.
+    pub sequence: u64,
+    pub(super) standing: Standing,
+}
+
 /// How a device came to be in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {
@@ -47,6 +59,7 @@ pub(super) struct State {
     /// In the order in which they came.
     pub(super) devices: Vec<DeviceRecord>,
     pub(super) standings: BTreeMap<DeviceId, Standing>,
+    pub(super) suspended: Vec<Suspension>,
     pub(super) revoked: Vec<Revocation>,
     pub(super) ways_back: BTreeMap<Method, WayBack>,
     pub(super) request: Option<RecoveryRequest>,
@@ -71,6 +84,7 @@ impl State {
             seniority_seconds: genesis.seniority_seconds,
             devices: vec![record.clone()],
             standings: BTreeMap::from([(record.id, standing)]),
+            suspended: Vec::new(),
             revoked: Vec::new(),
             ways_back: BTreeMap::new(),
             request: None,
