@@ -96,6 +96,13 @@ pub enum Request {
         /// Why.
         reason: view::RevokeReason,
     },
+    /// Put a device of the own account out of force until it is resumed.
+    DeviceSuspend {
+        /// Its name or id.
+        device: String,
+        /// Put it in force again instead.
+        resume: bool,
+    },
     /// Give this device new keys, or the account a new root key.
     DeviceRotate {
         /// The root key.

@@ -124,6 +124,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::LinkExpired
         | EngineError::LinkStopped
         | EngineError::DeviceRevoked
+        | EngineError::DeviceSuspended
         | EngineError::BadArchive
         | EngineError::BadBackup
         | EngineError::RecoveryNotInForce
@@ -199,6 +200,9 @@ fn hint_for_devices(error: &EngineError) -> Option<&'static str> {
         }
         EngineError::DeviceRevoked => {
             "what is stored here can still be read; to come back, link a new home with `letterlock device accept`"
+        }
+        EngineError::DeviceSuspended => {
+            "type on another device: letterlock device resume NAME; then here: letterlock receive"
         }
         EngineError::UnknownDevice => "see `letterlock device list`",
         error => return hint_for_recovery(error),

@@ -326,6 +326,7 @@ fn holder_message(holder: &engine::Holder) -> String {
             Remark::UnderWay => "the sealed letter is on its way; used once, then destroyed",
             Remark::History => "joined later, may have got it with the history",
             Remark::Revoked => "revoked; keeps what it had",
+            Remark::Suspended => "suspended; keeps what it had",
             Remark::BackupBehind => "the backup may not hold it",
             Remark::Senior => "adds and revokes devices",
             Remark::Young => "too young to add devices or revoke older ones",

@@ -140,7 +140,7 @@ pub(crate) fn petname(wished: Option<String>) -> Result<Option<String>, Failure>
 /// # Errors
 /// None, or more than one.
 pub(crate) fn find_device(devices: &[(DeviceId, Device)], who: &str) -> Result<DeviceId, Failure> {
-    let in_force = |(_, device): &&(DeviceId, Device)| device.state == DeviceState::InForce;
+    let there = |(_, device): &&(DeviceId, Device)| device.state != DeviceState::Revoked;
     let by_name = |device: &Device| device.name == who;
     let by_id = |device: &Device| {
         let typed = who.to_ascii_lowercase();
@@ -150,7 +150,7 @@ pub(crate) fn find_device(devices: &[(DeviceId, Device)], who: &str) -> Result<D
     let ways: [&dyn Fn(&Device) -> bool; 3] = [&by_name, &by_id, &by_any_case];
     let hint = Some("see `letterlock device list`");
     for way in ways {
-        let meant = |found: &&(DeviceId, Device)| in_force(found) && way(&found.1);
+        let meant = |found: &&(DeviceId, Device)| there(found) && way(&found.1);
         let mut found = devices.iter().filter(meant);
         match (found.next(), found.next()) {
             (None, _) => {}

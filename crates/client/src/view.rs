@@ -114,6 +114,8 @@ pub struct PairingCode {
 pub enum DeviceState {
     /// It does.
     InForce,
+    /// Not until it is resumed.
+    Suspended,
     /// It was revoked.
     Revoked,
 }

@@ -191,6 +191,15 @@ pub(crate) fn end_method(tx: &mut Transaction<'_>, method: Method) -> Result<(),
     standby::tell(tx)
 }
 
+/// This device is suspended: another one goes on with the backup, and tells how when this one is back.
+pub(crate) fn hand_over(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if load(tx)?.is_some() {
+        tx.delete(Table::Meta, BACKUP.to_vec());
+        forget_marks(tx)?;
+    }
+    Ok(())
+}
+
 fn drop_method(
     tx: &mut Transaction<'_>,
     backup: &mut Backup,

@@ -1,7 +1,9 @@
 //! Devices that come, go or change their keys, of contacts and of our own account.
 
 use crate::account;
+use crate::backup;
 use crate::certificates;
+use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::evidence::{self, Shown};
@@ -27,6 +29,8 @@ use zeroize::Zeroizing;
 const NAME: &[u8] = b"device-name/";
 /// This device was revoked.
 const REVOKED: &[u8] = b"revoked";
+/// This device is suspended.
+const SUSPENDED: &[u8] = b"suspended";
 
 /// A newer log was taken over: what belongs to devices that are gone, or have other keys, goes.
 pub(crate) fn changed(
@@ -37,6 +41,7 @@ pub(crate) fn changed(
     let own = account::own(tx)?;
     if before.own {
         standby::take_over(tx, log)?;
+        own_standing(tx, &own.device, log)?;
         certificates::list_changed(tx)?;
         guardians::own_log_changed(tx, before, log)?;
     } else {
@@ -50,12 +55,18 @@ pub(crate) fn changed(
         sending::include(tx, &before.id, &came)?;
     } else if !came.is_empty() {
         queues::tell_all(tx)?;
+        standby::tell(tx)?;
+    }
+    if before.own {
+        for gone in before.log.suspended() {
+            let id = gone.record.id();
+            if *id != own.device && is_gone(log, id) {
+                close_queues(tx, id)?;
+            }
+        }
     }
     for device in before.log.devices() {
         if before.own && *device.id() == own.device {
-            if log.device(device.id()).is_none() {
-                revoked(tx)?;
-            }
             continue;
         }
         match log.device(device.id()) {
@@ -64,7 +75,7 @@ pub(crate) fn changed(
             None => {
                 sending::forget_device(tx, &before.id, device.id())?;
                 forget(tx, &before.id, device.id());
-                if before.own {
+                if before.own && is_gone(log, device.id()) {
                     close_queues(tx, device.id())?;
                 }
             }
@@ -73,6 +84,58 @@ pub(crate) fn changed(
                 sending::send_again(tx, &before.id, device.id())?;
                 waiting::ask_anew(tx, &before.id, device.id())?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a device was revoked.
+fn is_gone(log: &VerifiedLog, device: &DeviceId) -> bool {
+    log.revoked().iter().any(|gone| gone.record.id() == device)
+}
+
+/// What a newer log says of this very device.
+fn own_standing(
+    tx: &mut Transaction<'_>,
+    device: &DeviceId,
+    log: &VerifiedLog,
+) -> Result<(), EngineError> {
+    let waits = is_suspended(tx)?;
+    if log.device(device).is_some() {
+        if waits {
+            tx.delete(Table::Meta, SUSPENDED.to_vec());
+            tx.event(Event::DeviceResumed);
+            begin_anew(tx, device, log)?;
+        }
+    } else if is_gone(log, device) {
+        tx.delete(Table::Meta, SUSPENDED.to_vec());
+        revoked(tx)?;
+    } else if !waits {
+        tx.put(Table::Meta, SUSPENDED.to_vec(), Zeroizing::new(vec![1]));
+        tx.event(Event::DeviceSuspended);
+        backup::hand_over(tx)?;
+    }
+    Ok(())
+}
+
+/// Nobody has a session with this device any more, and the relay dropped its pre-keys; what waits here goes out by new
+/// ones.
+fn begin_anew(
+    tx: &mut Transaction<'_>,
+    this: &DeviceId,
+    log: &VerifiedLog,
+) -> Result<(), EngineError> {
+    pre_keys::begin_anew(tx)?;
+    let mut logs = vec![log.clone()];
+    for contact in contacts::all(tx)? {
+        logs.push(contacts::log_of(&contact)?);
+    }
+    for log in logs {
+        let devices = log.devices().iter().map(|device| device.id());
+        for device in devices.filter(|device| *device != this) {
+            forget(tx, log.account_id(), device);
+            sending::send_again(tx, log.account_id(), device)?;
+            waiting::ask_anew(tx, log.account_id(), device)?;
         }
     }
     Ok(())
@@ -128,6 +191,27 @@ pub(crate) fn is_revoked(tx: &Transaction<'_>) -> Result<bool, EngineError> {
     Ok(tx.get(Table::Meta, REVOKED)?.is_some())
 }
 
+/// Whether this device is suspended.
+pub(crate) fn is_suspended(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    Ok(tx.get(Table::Meta, SUSPENDED)?.is_some())
+}
+
+/// Refuses what a device that is not in force may not do.
+pub(crate) fn may_act(tx: &Transaction<'_>) -> Result<(), EngineError> {
+    if is_revoked(tx)? {
+        return Err(EngineError::DeviceRevoked);
+    }
+    if is_suspended(tx)? {
+        return Err(EngineError::DeviceSuspended);
+    }
+    Ok(())
+}
+
+/// Whether this device is suspended, seen from outside a step.
+pub(crate) fn suspended_here(snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
+    Ok(snapshot.get(Table::Meta, SUSPENDED)?.is_some())
+}
+
 /// Whether this device was revoked, seen from outside a step.
 pub(crate) fn revoked_here(snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
     Ok(snapshot.get(Table::Meta, REVOKED)?.is_some())
@@ -152,8 +236,12 @@ pub(crate) fn unknown(
 /// The own log is as new as the relay has it: changes of ours that lost a race go on.
 pub(crate) fn own_log_confirmed(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     guardians::log_confirmed(tx)?;
-    if !is_revoked(tx)? {
-        pre_keys::publish_refused(tx)?;
+    match may_act(tx) {
+        Ok(()) => pre_keys::publish_refused(tx)?,
+        // Somebody waits to hear whether it was resumed.
+        Err(EngineError::DeviceSuspended) => tx.event(Event::DeviceSuspended),
+        Err(EngineError::DeviceRevoked) => {}
+        Err(error) => return Err(error),
     }
     own_log::resume(tx)
 }

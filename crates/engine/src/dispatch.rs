@@ -117,6 +117,14 @@ impl Engine {
         devices::revoked_here(snapshot)
     }
 
+    /// Whether this device is suspended.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn is_suspended(&self, snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
+        devices::suspended_here(snapshot)
+    }
+
     /// What the devices of the own account are called.
     ///
     /// # Errors
@@ -372,6 +380,12 @@ fn of_devices(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError>
             device,
             reason,
         } => own_log::wish(tx, command, &Wish::Revoke { device, reason }),
+        Input::SuspendDevice { command, device } => {
+            own_log::wish(tx, command, &Wish::Suspend { device })
+        }
+        Input::ResumeDevice { command, device } => {
+            own_log::wish(tx, command, &Wish::Resume { device })
+        }
         Input::RotateDevice { command } => own_log::rotate_device(tx, command),
         Input::RotateRoot { command } => own_log::rotate_root(tx, command),
         Input::MakeSheet { command } => recovery::make_sheet(tx, command),
@@ -460,6 +474,9 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     guardians::tick_asking(tx)?;
     if account::exists(tx)? && !devices::is_revoked(tx)? {
         logs::ask_again(tx)?;
+        if devices::is_suspended(tx)? {
+            return Ok(()); // It waits to be resumed, and does nothing else.
+        }
         backup::tick(tx)?;
         certificates::tick(tx)?;
         guardians::tick_lock(tx)?;
@@ -490,6 +507,8 @@ impl Input {
             | Self::OfferLink { command }
             | Self::AcceptLink { command, .. }
             | Self::RevokeDevice { command, .. }
+            | Self::SuspendDevice { command, .. }
+            | Self::ResumeDevice { command, .. }
             | Self::RotateDevice { command }
             | Self::RotateRoot { command }
             | Self::MakeSheet { command }

@@ -206,6 +206,9 @@ pub enum EngineError {
     /// This device was revoked.
     #[error("this device was revoked")]
     DeviceRevoked,
+    /// This device is suspended until another one resumes it.
+    #[error("this device is suspended")]
+    DeviceSuspended,
     /// A relay's answer contradicts a signature or a pin. Evidence is kept.
     #[error("the relay's answer does not fit the contact's keys")]
     BadKeys {

@@ -228,6 +228,10 @@ pub enum Event {
     },
     /// This device is not in force any more.
     DeviceRevoked,
+    /// This device is suspended: it does nothing until another one resumes it.
+    DeviceSuspended,
+    /// This device is in force again.
+    DeviceResumed,
     /// The relay shows an older state than before; what it may have lost is sent again.
     RelayRolledBack {
         /// Which.

@@ -146,11 +146,11 @@ pub enum Finding {
         /// Which device.
         device: DeviceId,
     },
-    /// A revoked device wrote letters.
+    /// A device wrote letters while it was revoked or suspended.
     RevokedDeviceWrote {
         /// Which device.
         device: DeviceId,
-        /// The entry that revoked it.
+        /// The entry that revoked or suspended it.
         sequence: u64,
     },
     /// No other device vouched any more for the one that wrote.
@@ -398,11 +398,14 @@ impl Evidence {
             Shown::Log(shown) => log_shown(&log, shown),
             Shown::PreKeys(keys) => keys.check(&log, self.at),
             Shown::LetterOfRevoked(device) => {
-                let mut gone = log.revoked().iter();
-                match gone.find(|gone| gone.record.id() == device) {
-                    Some(gone) => Finding::RevokedDeviceWrote {
+                let revoked = log.revoked().iter();
+                let revoked = revoked.map(|gone| (gone.record.id(), gone.sequence));
+                let suspended = log.suspended().iter();
+                let suspended = suspended.map(|gone| (gone.record.id(), gone.sequence));
+                match revoked.chain(suspended).find(|(id, _)| *id == device) {
+                    Some((_, sequence)) => Finding::RevokedDeviceWrote {
                         device: *device,
-                        sequence: gone.sequence,
+                        sequence,
                     },
                     None => Finding::Nothing,
                 }

@@ -188,7 +188,21 @@ pub enum Input {
         /// Whether they are equal.
         same: bool,
     },
-    /// Revokes a device of the own account.
+    /// Puts a device of the own account out of force until it is resumed.
+    SuspendDevice {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        device: keys::DeviceId,
+    },
+    /// Puts a suspended device in force again.
+    ResumeDevice {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        device: keys::DeviceId,
+    },
+    /// Revokes a device of this account.
     RevokeDevice {
         /// Who waits.
         command: CommandId,

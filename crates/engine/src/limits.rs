@@ -36,8 +36,11 @@ pub const RECEIPT_JITTER_SECONDS: u64 = 2;
 pub const INVITE_SECONDS: u64 = 30 * 24 * 3600;
 /// Letters of unknown senders kept in all.
 pub const CONTACT_REQUESTS: usize = 1_000;
-/// Seconds for which a confirmed account log lets letters leave; each connection begins anew.
-pub const LOG_CHECKED_SECONDS: u64 = 600;
+/// Seconds for which a confirmed account log lets letters leave; each connection begins anew. So long, at most, does
+/// somebody encrypt to a device that was just revoked.
+pub const LOG_CHECKED_SECONDS: u64 = 10;
+/// Seconds between questions for the own log that nothing else brings up.
+pub const OWN_LOG_SECONDS: u64 = 60;
 /// A part of an archive is closed when it has so many bytes.
 pub const PART_BYTES: usize = 1 << 20;
 /// Seconds for which the secret of a link counts.

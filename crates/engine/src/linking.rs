@@ -72,9 +72,7 @@ pub(crate) fn relay(tx: &Transaction<'_>) -> Result<Option<String>, EngineError>
 pub(crate) fn offer(tx: &mut Transaction<'_>, command: CommandId) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let log = account::log_of(&own)?;
-    if devices::is_revoked(tx)? {
-        return Err(EngineError::DeviceRevoked);
-    }
+    devices::may_act(tx)?;
     if !log.is_senior(&own.device, tx.now) {
         return Err(EngineError::NotSenior);
     }

@@ -428,7 +428,7 @@ pub(crate) fn ask_later(tx: &mut Transaction<'_>, account: &AccountId) {
 fn check_own(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     let due = tx.get(Table::Meta, OWN_DUE)?;
     let due = due.and_then(|due| due.as_slice().try_into().ok().map(u64::from_be_bytes));
-    let next = tx.now.saturating_add(limits::LOG_CHECKED_SECONDS).as_secs();
+    let next = tx.now.saturating_add(limits::OWN_LOG_SECONDS).as_secs();
     // A clock that was set back must not put it off.
     if due.is_some_and(|due| tx.now.as_secs() < due && due <= next) {
         return Ok(());

@@ -2,6 +2,7 @@
 
 use crate::account;
 use crate::answers;
+use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::input::CommandId;
@@ -146,6 +147,9 @@ fn may_leave(tx: &mut Transaction<'_>, purpose: &Purpose) -> Result<bool, Engine
     else {
         return Ok(true);
     };
+    if devices::is_suspended(tx)? {
+        return Ok(false); // Nobody listens to it now.
+    }
     // SECURITY: what was sealed before a hard stop waits for a person too; `a_stop_holds_what_is_sealed` notices.
     // The logs that differ are shown to the other side all the same: they are signed, and no secret.
     let stopped = peers::load(tx, account)?.is_none_or(|peer| peer.stopped);

@@ -45,6 +45,10 @@ pub(crate) enum Wish {
     Add { proposal: Vec<u8> },
     /// A device goes.
     Revoke { device: DeviceId, reason: Reason },
+    /// A device is out of force until it is resumed.
+    Suspend { device: DeviceId },
+    /// A suspended device is in force again.
+    Resume { device: DeviceId },
     /// This device gets new keys.
     RotateDevice { secrets: SecretBytes },
     /// The root key is replaced.
@@ -86,6 +90,7 @@ pub(crate) fn wish(
 
 /// Whether a wish can be signed now.
 pub(crate) fn check(tx: &Transaction<'_>, wish: &Wish) -> Result<(), EngineError> {
+    devices::may_act(tx)?;
     let own = account::own(tx)?;
     sign(tx, &own, &account::log_of(&own)?, wish).map(drop)
 }
@@ -117,16 +122,10 @@ pub(crate) fn resume(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if tx.get(Table::Meta, PROPOSED)?.is_some() {
         return Ok(());
     }
-    let revoked = devices::is_revoked(tx)?;
     while let Some((place, command, wish)) = first(tx)? {
         let own = account::own(tx)?;
         let log = account::log_of(&own)?;
-        let signed = if revoked {
-            Err(EngineError::DeviceRevoked)
-        } else {
-            sign(tx, &own, &log, &wish)
-        };
-        match signed {
+        match devices::may_act(tx).and_then(|()| sign(tx, &own, &log, &wish)) {
             Ok(signed) => return propose(tx, command, &log, &signed),
             Err(error) => {
                 // What another device did meanwhile forbids it, or has done it.
@@ -149,6 +148,11 @@ fn is_done(log: &VerifiedLog, wish: &Wish) -> bool {
             let mut revoked = log.revoked().iter();
             revoked.any(|revoked| revoked.record.id() == device)
         }
+        Wish::Suspend { device } => {
+            let mut suspended = log.suspended().iter();
+            suspended.any(|suspended| suspended.record.id() == device)
+        }
+        Wish::Resume { device } => log.device(device).is_some(),
         _ => false,
     }
 }
@@ -176,6 +180,8 @@ fn sign(
             Proposal::decode(proposal).and_then(|proposal| log.accept_add(by, &proposal, tx.now))
         }
         Wish::Revoke { device, reason } => log.revoke(by, device, *reason, tx.now),
+        Wish::Suspend { device } => log.suspend(by, device, tx.now),
+        Wish::Resume { device } => log.resume(by, device, tx.now),
         Wish::RotateDevice { secrets } => DeviceSecrets::decode(secrets.expose_secret())
             .map_err(LogError::from)
             .and_then(|new| log.rotate_device(&own.secrets, &new, tx.now)),
@@ -283,7 +289,7 @@ fn done(
 ) -> Result<(), EngineError> {
     match wish {
         Wish::Add { .. } => return linking::added(tx, log),
-        Wish::Revoke { .. } => {}
+        Wish::Revoke { .. } | Wish::Suspend { .. } | Wish::Resume { .. } => {}
         Wish::RotateDevice { secrets } => {
             let mut own = account::own(tx)?;
             own.secrets = DeviceSecrets::decode(secrets.expose_secret()).map_err(|_| {
@@ -399,6 +405,14 @@ impl Wish {
                 out.u8(*method as u8);
             }
             Self::CancelRecovery => out.u8(8),
+            Self::Suspend { device } => {
+                out.u8(9);
+                out.array(device.as_bytes());
+            }
+            Self::Resume { device } => {
+                out.u8(10);
+                out.array(device.as_bytes());
+            }
         }
         Zeroizing::new(out.finish())
     }
@@ -448,6 +462,12 @@ impl Wish {
                 }
             }
             8 => Self::CancelRecovery,
+            9 => Self::Suspend {
+                device: DeviceId::from_bytes(input.array()?),
+            },
+            10 => Self::Resume {
+                device: DeviceId::from_bytes(input.array()?),
+            },
             _ => return Err(DecodeError::Invalid),
         };
         input.finish()?;

@@ -80,9 +80,7 @@ pub(crate) fn start(
     id: &AccountId,
 ) -> Result<(), EngineError> {
     let mut contact = sending::sendable(tx, id)?;
-    if devices::is_revoked(tx)? {
-        return Err(EngineError::DeviceRevoked);
-    }
+    devices::may_act(tx)?;
     if contact.request {
         contact.request = false; // Who compares with somebody has answered.
         contacts::store(tx, &contact);

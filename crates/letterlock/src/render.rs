@@ -155,6 +155,7 @@ pub(crate) fn trust(trust: view::Trust) -> &'static str {
 fn device(device: &view::Device) -> String {
     let mut words = vec![match (device.state, device.reason) {
         (view::DeviceState::InForce, _) => "in force".to_owned(),
+        (view::DeviceState::Suspended, _) => "suspended".to_owned(),
         (view::DeviceState::Revoked, Some(reason)) => format!("revoked, {}", self::reason(reason)),
         (view::DeviceState::Revoked, None) => "revoked".to_owned(),
     }];

@@ -221,6 +221,16 @@ impl World {
         })
     }
 
+    /// Suspends a device from another one.
+    pub fn suspend(&mut self, by: &str, device: DeviceId) -> CommandOutcome {
+        self.command(by, |command| Input::SuspendDevice { command, device })
+    }
+
+    /// Resumes a device from another one.
+    pub fn resume(&mut self, by: &str, device: DeviceId) -> CommandOutcome {
+        self.command(by, |command| Input::ResumeDevice { command, device })
+    }
+
     /// Makes a recovery sheet and retypes it.
     pub fn make_sheet(&mut self, name: &str) -> String {
         self.command(name, |command| Input::MakeSheet { command });

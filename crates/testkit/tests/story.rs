@@ -32,6 +32,8 @@ mod hostile_relay;
 mod linking;
 #[path = "story/recovery.rs"]
 mod recovery;
+#[path = "story/suspension.rs"]
+mod suspension;
 #[path = "story/verifying.rs"]
 mod verifying;
 

@@ -121,6 +121,9 @@ impl Loop {
                 self.device_revoke(answers, &device, reason)
             }
             Request::DeviceRotate { root } => self.device_rotate(answers, root),
+            Request::DeviceSuspend { device, resume } => {
+                self.device_suspend(answers, &device, resume)
+            }
             Request::DeviceRename { device, name } => self.device_rename(answers, &device, &name),
             Request::Delete { letters } => self.delete(answers, &letters),
             Request::DeviceList => self.device_list().map(Some),
@@ -128,7 +131,7 @@ impl Loop {
         }
     }
 
-    /// A device that was revoked shows what it has, and does nothing more.
+    /// A device that was revoked or is suspended shows what it has, and does nothing more.
     fn refuse_revoked(&self, request: &Request) -> Result<(), Failure> {
         let looks = matches!(
             request,
@@ -147,6 +150,11 @@ impl Loop {
         );
         if !looks && self.engine.is_revoked(&self.store)? {
             return Err(engine::EngineError::DeviceRevoked.into());
+        }
+        // Whoever receives learns whether it was resumed.
+        let hears = looks || matches!(request, Request::Receive { .. });
+        if !hears && self.engine.is_suspended(&self.store)? {
+            return Err(engine::EngineError::DeviceSuspended.into());
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::os;
 use crate::render;
 use crate::view::{Deleted, Device, DeviceState, Failure, FailureKind, RevokeReason};
 use engine::{EngineError, Input};
-use keys::account_log::Reason;
+use keys::account_log::{DeviceRecord, Reason};
 use keys::{DeviceId, LetterId};
 use tokio::sync::mpsc;
 
@@ -24,24 +24,26 @@ impl Loop {
             None => render::short(&id.to_string()),
         };
         let now = os::now();
-        let view = |record: &keys::account_log::DeviceRecord, reason: Option<Reason>| Device {
-            name: called(record.id()),
-            id: record.id().to_string(),
-            this: *record.id() == own.device,
-            admin: record.is_admin(),
-            added: record.added().as_secs(),
-            senior: reason.is_none() && log.is_senior(record.id(), now),
-            state: match reason {
-                None => DeviceState::InForce,
-                Some(_) => DeviceState::Revoked,
-            },
-            reason: reason.map(shown_reason),
+        let view = |record: &DeviceRecord, state: DeviceState, reason: Option<Reason>| {
+            let device = Device {
+                name: called(record.id()),
+                id: record.id().to_string(),
+                this: *record.id() == own.device,
+                admin: record.is_admin(),
+                added: record.added().as_secs(),
+                senior: log.is_senior(record.id(), now),
+                state,
+                reason: reason.map(shown_reason),
+            };
+            (*record.id(), device)
         };
         let in_force = log.devices().iter();
+        let suspended = log.suspended().iter();
         let revoked = log.revoked().iter();
         Ok(in_force
-            .map(|record| (*record.id(), view(record, None)))
-            .chain(revoked.map(|gone| (*gone.record.id(), view(&gone.record, Some(gone.reason)))))
+            .map(|record| view(record, DeviceState::InForce, None))
+            .chain(suspended.map(|away| view(&away.record, DeviceState::Suspended, None)))
+            .chain(revoked.map(|gone| view(&gone.record, DeviceState::Revoked, Some(gone.reason))))
             .collect())
     }
 
@@ -73,6 +75,25 @@ impl Loop {
             command,
             device,
             reason,
+        })
+    }
+
+    /// Suspends a device, or puts it in force again.
+    pub(super) fn device_suspend(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        who: &str,
+        resume: bool,
+    ) -> Begun {
+        let device = names::find_device(&self.devices()?, who)?;
+        let mut pending = Pending::new(answers, Kind::Command);
+        pending.about = Some(About::Device(device));
+        self.command(pending, |command| {
+            if resume {
+                Input::ResumeDevice { command, device }
+            } else {
+                Input::SuspendDevice { command, device }
+            }
         })
     }
 

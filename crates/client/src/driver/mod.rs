@@ -119,7 +119,7 @@ impl Driver {
             unread: Unread::default(),
             own_relay: None,
             abandoned: false,
-            revoked: false,
+            out_of_force: None,
             inbox: inbox.downgrade(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -195,8 +195,8 @@ struct Loop {
     own_relay: Option<String>,
     /// A link ended here, and left no account.
     abandoned: bool,
-    /// This device was revoked; what waits ends.
-    revoked: bool,
+    /// This device was revoked or suspended; what waits ends.
+    out_of_force: Option<EngineError>,
     inbox: mpsc::WeakSender<Message>,
     runtime: tokio::runtime::Handle,
 }
@@ -316,8 +316,8 @@ impl Loop {
             self.event(event);
         }
         // After all events: the command that revoked this very device may still end well.
-        if std::mem::take(&mut self.revoked) {
-            self.end_all(&EngineError::DeviceRevoked);
+        if let Some(error) = self.out_of_force.take() {
+            self.end_all(&error);
         }
         Ok(())
     }
@@ -351,7 +351,8 @@ impl Loop {
             }
             Event::Restored { at } => self.restored_from(at),
             Event::LinkEnded { .. } => self.link_ended(),
-            Event::DeviceRevoked => self.revoked = true,
+            Event::DeviceRevoked => self.out_of_force = Some(EngineError::DeviceRevoked),
+            Event::DeviceSuspended => self.out_of_force = Some(EngineError::DeviceSuspended),
             event => {
                 self.history_missing(&event);
                 self.notice(&event);

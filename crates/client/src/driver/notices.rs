@@ -32,6 +32,11 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
+            Event::DeviceResumed => (
+                "device_resumed",
+                "this device is in force again; what was written meanwhile is on the other devices alone"
+                    .to_owned(),
+            ),
             Event::RootReplaced { contact } => (
                 "root_replaced",
                 format!(

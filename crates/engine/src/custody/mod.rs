@@ -97,6 +97,8 @@ pub enum Remark {
     History,
     /// The device was revoked; it keeps what it had.
     Revoked,
+    /// The device is suspended; it keeps what it had.
+    Suspended,
     /// The backup may not hold it yet, or not any more.
     BackupBehind,
     /// An admin device that is senior: adds and revokes devices.
@@ -190,6 +192,7 @@ impl Remark {
             Self::UnderWay => "under_way",
             Self::History => "history",
             Self::Revoked => "revoked",
+            Self::Suspended => "suspended",
             Self::BackupBehind => "backup_behind",
             Self::Senior => "senior",
             Self::Young => "young",

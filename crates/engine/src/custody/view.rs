@@ -11,7 +11,7 @@ use crate::records::{
     Record as _,
 };
 use crate::store::{Snapshot, Table};
-use keys::account_log::{DeviceRecord, Method, VerifiedLog};
+use keys::account_log::{DeviceRecord, EntryKind, Method, VerifiedLog};
 use keys::{AccountId, DeviceId, LetterId, Timestamp};
 
 /// How long a relay keeps a blob, in seconds.
@@ -182,6 +182,7 @@ impl View {
             let delivery = delivery_to(letter, device.id(), true);
             let sent_here = letter.deliveries.iter().any(|delivery| !delivery.own);
             let addressed = device.added() <= letter.sent_at
+                && !was_away(&self.log, device.id(), letter.sent_at)
                 && !(letter.direction == Direction::Sent && sent_here);
             holders.extend(match delivery {
                 Some(delivery) => delivered(holder, delivery),
@@ -189,10 +190,10 @@ impl View {
                 None => Some(with_history(holder)),
             });
         }
-        for gone in self.log.revoked() {
-            let holder = self.own_device(&gone.record, HeldKey::Profile);
-            let delivery = delivery_to(letter, gone.record.id(), true);
-            holders.extend(was_there(holder, delivery, letter, gone.at));
+        for (record, at, remark) in out_of_force(&self.log) {
+            let holder = self.own_device(record, HeldKey::Profile);
+            let delivery = delivery_to(letter, record.id(), true);
+            holders.extend(was_there(holder, delivery, letter, (at, remark)));
         }
         holders
     }
@@ -380,7 +381,8 @@ fn devices_of(view: &View, letter: &Letter, log: &VerifiedLog) -> Vec<Holder> {
     let known = letter.deliveries.iter().any(|delivery| !delivery.own);
     for device in log.devices() {
         let holder = contact_device(view, log, device, HeldKey::Profile);
-        let there = device.added() <= letter.sent_at;
+        let away = was_away(log, device.id(), letter.sent_at);
+        let there = device.added() <= letter.sent_at && !away;
         holders.extend(match delivery_to(letter, device.id(), false) {
             Some(delivery) => delivered(holder, delivery),
             None if sent && !known && there => Some(Holder {
@@ -391,10 +393,10 @@ fn devices_of(view: &View, letter: &Letter, log: &VerifiedLog) -> Vec<Holder> {
             None => Some(with_history(holder)),
         });
     }
-    for gone in log.revoked() {
-        let holder = contact_device(view, log, &gone.record, HeldKey::Profile);
-        let delivery = delivery_to(letter, gone.record.id(), false);
-        holders.extend(was_there(holder, delivery, letter, gone.at));
+    for (record, at, remark) in out_of_force(log) {
+        let holder = contact_device(view, log, record, HeldKey::Profile);
+        let delivery = delivery_to(letter, record.id(), false);
+        holders.extend(was_there(holder, delivery, letter, (at, remark)));
     }
     let reached = |holder: &Holder| holder.certain || holder.remark != Some(Remark::History);
     // What reached no device, none of them can have handed on.
@@ -432,20 +434,45 @@ fn with_history(holder: Holder) -> Holder {
     }
 }
 
-/// A device that was revoked after a letter was written.
+/// Devices that are revoked or suspended, and since when.
+fn out_of_force(log: &VerifiedLog) -> impl Iterator<Item = (&DeviceRecord, Timestamp, Remark)> {
+    let revoked = log.revoked().iter();
+    let revoked = revoked.map(|gone| (&gone.record, gone.at, Remark::Revoked));
+    let suspended = log.suspended().iter();
+    revoked.chain(suspended.map(|gone| (&gone.record, gone.at, Remark::Suspended)))
+}
+
+/// Whether a device that is in force may have been suspended when a letter was written.
+fn was_away(log: &VerifiedLog, device: &DeviceId, at: Timestamp) -> bool {
+    let mut since = None;
+    for entry in log.entries() {
+        match entry.kind {
+            _ if entry.subject.as_ref() != Some(device) => {}
+            EntryKind::SuspendDevice => since = Some(entry.at),
+            // Logs know the hour alone.
+            EntryKind::ResumeDevice if at <= entry.at.saturating_add(3600) => {
+                return since.is_some_and(|since| since <= at);
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A device that was put out of force after a letter was written.
 fn was_there(
     holder: Holder,
     delivery: Option<&Delivery>,
     letter: &Letter,
-    revoked: Timestamp,
+    (gone, remark): (Timestamp, Remark),
 ) -> Option<Holder> {
     let delivered = delivery.is_some_and(|delivery| delivery.state == DeliveryState::Delivered);
     // Logs know the hour alone.
-    let end = revoked.saturating_add(3600);
+    let end = gone.saturating_add(3600);
     let there = holder.since.is_some_and(|since| since <= letter.sent_at) && letter.sent_at <= end;
     (delivered || there).then_some(Holder {
         certain: delivered,
-        remark: Some(Remark::Revoked),
+        remark: Some(remark),
         ..holder
     })
 }

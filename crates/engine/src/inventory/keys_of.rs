@@ -25,6 +25,7 @@ pub(crate) fn read(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Vec<KeyEnt
     for device in log.devices() {
         keys.extend(device_keys(device, &log, own.device));
     }
+    keys.extend(away(&own, &log));
     keys.extend(gone(&own, &log));
     keys.extend(ways_back(snapshot, &log)?);
     keys.extend(pre_keys(snapshot, &own)?);
@@ -121,6 +122,22 @@ fn device_keys(device: &DeviceRecord, log: &VerifiedLog, this: DeviceId) -> Vec<
         }));
     }
     keys
+}
+
+/// Keys of devices that are suspended.
+fn away(own: &OwnAccount, log: &VerifiedLog) -> Vec<KeyEntry> {
+    let away = log.suspended().iter().flat_map(|away| {
+        let keys = device_keys(&away.record, log, own.device).into_iter();
+        keys.map(|key| match key.state {
+            KeyState::Active => KeyEntry {
+                state: KeyState::Suspended,
+                changed: Some(away.at),
+                ..key
+            },
+            _ => key,
+        })
+    });
+    away.collect()
 }
 
 /// Keys of devices that were revoked.

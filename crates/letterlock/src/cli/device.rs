@@ -75,6 +75,19 @@ Examples:
         #[arg(long)]
         yes: bool,
     },
+    /// Put a device out of force for a while: nobody encrypts to it until it is resumed
+    ///
+    /// For a device that is at the repairer's, or cannot be found just now. What is written meanwhile does not reach
+    /// it, not even later; link it anew for the whole history.
+    Suspend {
+        /// The device
+        name: String,
+    },
+    /// Put a suspended device in force again
+    Resume {
+        /// The device
+        name: String,
+    },
     /// Give this device new keys
     Rotate {
         /// The account gets a new root key instead
@@ -156,6 +169,14 @@ impl DeviceArgs {
                 };
                 return Ok(Job::Revoke(profile, revocation));
             }
+            DeviceCommand::Suspend { name } => Request::DeviceSuspend {
+                device: name,
+                resume: false,
+            },
+            DeviceCommand::Resume { name } => Request::DeviceSuspend {
+                device: name,
+                resume: true,
+            },
             DeviceCommand::Rotate { root, sheet } => match sheet {
                 Some(from) => Request::DeviceRotateRoot {
                     sheet: recovery::read(&from, false)?,

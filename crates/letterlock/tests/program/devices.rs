@@ -137,6 +137,34 @@ fn new_keys_interrupt_no_conversation() {
 }
 
 #[test]
+fn a_suspended_device_waits_until_it_is_resumed() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let tablet = link(&town, &alice, "tablet");
+    let suspended = alice.json(&["device", "suspend", "tablet"]);
+    assert_eq!(text(&suspended[0], "state"), "suspended");
+    bob.ok(&["send", "alice", "while it is away", "--wait"]);
+    assert_eq!(alice.receive(), ["while it is away"]);
+    let stopped = tablet.fails(3, &["receive", "--timeout", "10s"]);
+    assert_eq!(text(&stopped, "message"), "this device is suspended");
+    tablet.fails(3, &["send", "bob", "hello?"]);
+    tablet.fails(3, &["device", "resume", "tablet"]);
+    assert!(!tablet.read("bob").contains(&"while it is away".to_owned()));
+    let state = |who: &Person, place: usize| text(&who.json(&["device", "list"])[place], "state");
+    assert_eq!(state(&alice, 1), "suspended");
+    assert_eq!(state(&tablet, 1), "suspended");
+
+    let resumed = alice.json(&["device", "resume", "tablet"]);
+    assert_eq!(text(&resumed[0], "state"), "in_force");
+    let back = tablet.ok(&["receive", "--timeout", "2s"]);
+    assert!(back.stderr.contains("in force again"), "{back:?}");
+    bob.ok(&["send", "alice", "welcome back", "--wait"]);
+    assert_eq!(tablet.receive(), ["welcome back"]);
+    tablet.ok(&["send", "bob", "thank you", "--wait"]);
+    assert_eq!(bob.receive(), ["thank you"]);
+}
+
+#[test]
 fn a_new_root_key_waits_for_people() {
     let town = Town::new();
     let (alice, bob) = town.pair("alice", "bob");

@@ -435,8 +435,19 @@ fn a_letter_and_its_file_open_for_whom_custody_lists() {
     let laptop = listed.iter().find(of_laptop).unwrap();
     assert_eq!(laptop.remark, Some(Remark::History));
 
-    // One that is revoked keeps what it had.
+    // One that is suspended keeps what it had; what is written meanwhile it cannot open.
     let tablet = scene.world.device("tablet");
+    scene.world.suspend("alice", tablet);
+    scene.world.settle();
+    let tried = scene.tried();
+    let opened = scene.can_open_letter(&tried);
+    assert!(opened.contains(&("tablet".to_owned(), Profile)));
+    scene.assert_exact("alice", words, &opened);
+    let listed = scene.listed("alice", words);
+    let away = listed.iter().find(|holder| holder.device == Some(tablet));
+    assert_eq!(away.unwrap().remark, Some(Remark::Suspended));
+
+    // One that is revoked keeps what it had.
     scene.world.revoke("alice", tablet, Reason::Retired);
     scene.world.settle();
     let tried = scene.tried();

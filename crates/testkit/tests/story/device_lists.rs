@@ -246,7 +246,7 @@ fn revoke(world: &mut World, device: keys::DeviceId) {
 }
 
 /// Lets the relay say that it knows no newer entries of a log.
-fn withhold(world: &mut World, account: AccountId) {
+pub(crate) fn withhold(world: &mut World, account: AccountId) {
     world.relay().twist(move |request, reply| match request {
         Request::CheckLog(check) if check.account == account => Reply::Done,
         _ => reply,
