@@ -54,6 +54,32 @@ pub enum Request {
         /// The contact.
         contact: String,
     },
+    /// Compare short codes with a contact who is there. Ends when the contact is verified.
+    SasStart {
+        /// The contact.
+        contact: String,
+        /// How long to wait for the other side, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Tell what a person said about the short codes under way.
+    SasCompared {
+        /// The contact, as in [`Request::SasStart`].
+        contact: String,
+        /// Whether both sides show the same.
+        same: bool,
+    },
+    /// Show the code that a contact scans.
+    CodeShow {
+        /// The contact.
+        contact: String,
+    },
+    /// Compare with the code that a contact shows. Ends when the contact is verified.
+    CodeScanned {
+        /// The contact.
+        contact: String,
+        /// The code.
+        code: String,
+    },
     /// Block or unblock a contact.
     ContactBlock {
         /// The contact.
@@ -190,6 +216,34 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether it says what a person thinks of something under way, and is no request of its own.
+    pub(crate) fn is_word(&self) -> bool {
+        matches!(self, Self::LinkCompared { .. } | Self::SasCompared { .. })
+    }
+
+    /// Whether a person will say something about it.
+    pub(crate) fn awaits_word(&self) -> bool {
+        matches!(
+            self,
+            Self::DeviceLink { .. } | Self::DeviceAccept { .. } | Self::SasStart { .. }
+        )
+    }
+
+    /// Whether it is what a person says about `other`.
+    pub(crate) fn is_word_on(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::LinkCompared { .. }, Self::DeviceLink { .. } | Self::DeviceAccept { .. }) => {
+                true
+            }
+            (Self::SasCompared { contact, .. }, Self::SasStart { contact: with, .. }) => {
+                contact == with
+            }
+            _ => false,
+        }
+    }
+}
+
 /// One thing a face hears. A stream of them ends with [`Answer::Done`] or [`Answer::Failed`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -205,6 +259,10 @@ pub enum Answer {
     Contact(view::Contact),
     /// A safety number.
     SafetyNumber(view::SafetyNumber),
+    /// What both sides show. [`Request::SasCompared`] tells what a person said.
+    Sas(view::Sas),
+    /// The code that a contact scans.
+    VerificationCode(view::VerificationCode),
     /// What was shown instead of a contact's identity.
     Evidence(view::Evidence),
     /// The one-time secret of a link.

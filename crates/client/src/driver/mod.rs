@@ -25,6 +25,7 @@ mod recovery_status;
 mod relays;
 mod settle;
 mod show;
+mod verify;
 
 use crate::agent::Call;
 use crate::blobs::FileEvent;
@@ -352,6 +353,11 @@ impl Loop {
             Event::Restored { at } => self.restored_from(at),
             Event::LinkEnded { .. } => self.link_ended(),
             Event::DeviceRevoked => self.revoked = true,
+            Event::SasReady {
+                contact,
+                emoji,
+                digits,
+            } => self.sas_ready(&contact, &emoji, digits),
             event => {
                 self.history_missing(&event);
                 self.notice(&event);
