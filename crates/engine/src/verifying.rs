@@ -73,6 +73,16 @@ pub(crate) fn new(tx: &Transaction<'_>, contact: &Contact, stage: Stage) -> Comp
     }
 }
 
+/// The wish of a person here, where the contact has taken back its own.
+pub(crate) fn without_request(comparison: Comparison) -> Comparison {
+    Comparison {
+        id: [0; 16],
+        device: None,
+        commitment: [0; 32],
+        ..comparison
+    }
+}
+
 /// A person wants to compare with a contact, or to go on with it.
 pub(crate) fn start(
     tx: &mut Transaction<'_>,

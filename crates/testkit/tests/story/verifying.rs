@@ -246,6 +246,28 @@ fn either_side_may_stop_and_begin_anew() {
 }
 
 #[test]
+fn who_comes_too_late_begins_anew() {
+    let mut world = pair(551);
+    world.stop("bob");
+    start(&mut world, "alice", "bob");
+    world.settle();
+    let bob = contact(&world, "alice", "bob");
+    world.begin("alice", |_| Input::StopSas { contact: bob });
+    world.settle();
+    // What Alice began and what she called off lie at the relay.
+    world.start("bob");
+    let waits = start(&mut world, "bob", "alice");
+    world.settle();
+    assert!(world.outcome("bob", waits).is_none() && failed(&world, "bob").is_empty());
+    assert_eq!(requested(&world, "alice"), 1);
+    start(&mut world, "alice", "bob");
+    world.settle();
+    both(&world, "alice", "bob");
+    both_say_same(&mut world);
+    assert_eq!(trust(&world, "bob", "alice"), Trust::BySas);
+}
+
+#[test]
 fn after_ten_minutes_it_is_over() {
     let mut world = pair(560);
     let alice = start(&mut world, "alice", "bob");
