@@ -68,6 +68,11 @@ pub enum Request {
         /// Whether both sides show the same.
         same: bool,
     },
+    /// End the comparison of short codes under way, on both sides; [`Request::SasStart`] ends once the relay has it.
+    SasStop {
+        /// The contact, as in [`Request::SasStart`].
+        contact: String,
+    },
     /// Show the code that a contact scans.
     CodeShow {
         /// The contact.
@@ -219,7 +224,10 @@ pub enum Request {
 impl Request {
     /// Whether it says what a person thinks of something under way, and is no request of its own.
     pub(crate) fn is_word(&self) -> bool {
-        matches!(self, Self::LinkCompared { .. } | Self::SasCompared { .. })
+        matches!(
+            self,
+            Self::LinkCompared { .. } | Self::SasCompared { .. } | Self::SasStop { .. }
+        )
     }
 
     /// Whether a person will say something about it.
@@ -236,9 +244,10 @@ impl Request {
             (Self::LinkCompared { .. }, Self::DeviceLink { .. } | Self::DeviceAccept { .. }) => {
                 true
             }
-            (Self::SasCompared { contact, .. }, Self::SasStart { contact: with, .. }) => {
-                contact == with
-            }
+            (
+                Self::SasCompared { contact, .. } | Self::SasStop { contact },
+                Self::SasStart { contact: with, .. },
+            ) => contact == with,
             _ => false,
         }
     }

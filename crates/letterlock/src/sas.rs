@@ -4,9 +4,9 @@ use crate::cli::contact::Sas as Wish;
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{question, signal, text};
-use client::Client;
 use client::api::{Answer, Request};
 use client::view::{Emoji, Sas};
+use client::{Answers, Client};
 use std::fmt::Write as _;
 use tokio::sync::oneshot;
 
@@ -29,14 +29,19 @@ pub(crate) async fn compare(client: &Client, wish: Wish, screen: &mut Screen) ->
     let mut question: Option<oneshot::Receiver<bool>> = None;
     let mut equal = false;
     screen.talk(&format!(
-        "waiting for {contact}, who types with your name: letterlock contact verify NAME --sas"
+        "waiting for {contact} to type, with your name: letterlock contact verify NAME --sas"
     ));
     loop {
         let heard = tokio::select! {
             answer = answers.recv() => Heard::Answer(Box::new(answer)),
             said = answer_to(&mut question) => Heard::Said(said),
             () = signal::stop_asked() => {
-                screen.talk(stopped(equal));
+                if equal {
+                    screen.talk("\nverified on this side; the other side has not said yet that the codes are equal");
+                } else {
+                    stop(client, wish.contact, answers).await;
+                    screen.talk("\nstopped on both sides; nobody was verified");
+                }
                 return Err(Stop::Interrupted);
             }
         };
@@ -96,6 +101,19 @@ async fn tell(client: &Client, contact: &str, same: bool, screen: &Screen) {
     while told.recv().await.is_some() {}
 }
 
+/// Ends it on the other side too; who interrupts twice does not wait for that.
+async fn stop(client: &Client, contact: String, mut answers: Answers) {
+    let mut told = client.call(Request::SasStop { contact });
+    let ended = async {
+        while told.recv().await.is_some() {}
+        while answers.recv().await.is_some() {}
+    };
+    tokio::select! {
+        () = ended => {}
+        () = signal::stop_asked() => {}
+    }
+}
+
 /// The pictures in rows, each with its name, and the digits.
 pub(crate) fn pictures(sas: &Sas) -> String {
     let mut shown = String::from("\n");
@@ -116,14 +134,6 @@ fn digits(digits: &str) -> String {
     match digits.split_at_checked(4) {
         Some((left, right)) => format!("{left} {right}"),
         None => digits,
-    }
-}
-
-fn stopped(equal: bool) -> &'static str {
-    if equal {
-        "\nverified on this side; the other side has not said yet that the codes are equal"
-    } else {
-        "\nstopped on both sides; nobody was verified"
     }
 }
 

@@ -373,6 +373,7 @@ impl Loop {
             Vec::new()
         };
         self.load_unread()?;
+        self.load_wishes()?;
         let patience = timeout_ms.map(Duration::from_millis);
         let to_save = VecDeque::from(to_save);
         let receiving = Receiving {

@@ -200,10 +200,10 @@ impl Loop {
             }
             CommandOutcome::LetterQueued(letter) => self.letter_left(&letter),
             CommandOutcome::Failed(error) => {
-                let failure = match self.sas_was_late(call) {
-                    Some(failure) => failure,
-                    None => self.recovery_failure(call, error),
+                let Some(error) = self.sas_failed(call, error) else {
+                    return;
                 };
+                let failure = self.recovery_failure(call, error);
                 self.fail(call, failure);
             }
             CommandOutcome::VerificationCode(code) => self.code_made(call, code),

@@ -43,6 +43,7 @@ use relays::Relays;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use verify::Wishes;
 
 /// What comes in.
 pub(crate) enum Message {
@@ -118,6 +119,7 @@ impl Driver {
             files: Files::new(inbox.downgrade()),
             calls: Calls::default(),
             unread: Unread::default(),
+            wishes: Wishes::default(),
             own_relay: None,
             abandoned: false,
             revoked: false,
@@ -192,6 +194,7 @@ struct Loop {
     files: Files,
     calls: Calls,
     unread: Unread,
+    wishes: Wishes,
     /// Our own relay, once there is an account or one is being joined.
     own_relay: Option<String>,
     /// A link ended here, and left no account.
@@ -220,6 +223,7 @@ impl Loop {
                     closing = Some(Closing::new(done));
                 }
             }
+            self.tell_wishes();
             self.serve_readers();
             self.settle();
             self.look_at_deadlines();
@@ -353,6 +357,7 @@ impl Loop {
             Event::Restored { at } => self.restored_from(at),
             Event::LinkEnded { .. } => self.link_ended(),
             Event::DeviceRevoked => self.revoked = true,
+            Event::SasRequested { contact } => self.wishes.came(contact),
             Event::SasReady {
                 contact,
                 emoji,

@@ -25,13 +25,6 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
-            Event::SasRequested { contact } => {
-                let name = self.name_of(contact);
-                let message = format!(
-                    "{name} wants to compare codes with you now; to join: letterlock contact verify {name} --sas"
-                );
-                ("sas_requested", message)
-            }
             // Whoever waits here hears it as the end of the own command.
             Event::SasFailed {
                 contact,

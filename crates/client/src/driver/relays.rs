@@ -369,7 +369,7 @@ impl Loop {
         let own = self.own_relay.as_deref() == Some(relay);
         let waits = |kind: &Kind| match kind {
             Kind::Command | Kind::Announce(_) | Kind::Knock(_) => true,
-            Kind::Settle(Settling::Told(_)) => true,
+            Kind::Settle(Settling::Told(_) | Settling::Failed(_)) => true,
             Kind::Link(linking) => linking.needs_relay(),
             Kind::Sas(comparing) => comparing.needs_relay(),
             Kind::Sheet(_) | Kind::Restore(_) => true,

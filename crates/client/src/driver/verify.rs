@@ -16,6 +16,7 @@ use crate::os;
 use crate::view::{Emoji, Failure, Notice, Sas, VerificationCode};
 use engine::{EngineError, Input, SasError, VerificationMeans};
 use keys::AccountId;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -25,6 +26,22 @@ pub(super) struct Comparing {
     stage: Stage,
     /// How long to wait for the other side.
     patience: Duration,
+}
+
+/// Contacts who want to compare short codes, and have not been answered.
+#[derive(Default)]
+pub(super) struct Wishes {
+    /// Nobody here was told yet.
+    new: BTreeSet<AccountId>,
+    told: BTreeSet<AccountId>,
+}
+
+impl Wishes {
+    /// A contact begins, or begins anew.
+    pub(super) fn came(&mut self, contact: AccountId) {
+        self.told.remove(&contact);
+        self.new.insert(contact);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +88,11 @@ impl Loop {
                 timeout_ms,
             } => self.sas_start(answers, &contact, Duration::from_millis(timeout_ms)),
             Request::SasCompared { contact, same } => self.sas_compared(&contact, same),
+            Request::SasStop { contact } => {
+                let contact = self.find(&contact)?.id;
+                self.feed(Input::StopSas { contact })?;
+                Ok(Some(Vec::new()))
+            }
             Request::CodeShow { contact } => {
                 let contact = self.find(&contact)?.id;
                 self.change(answers, contact, |command| Input::ShowCode {
@@ -169,6 +191,43 @@ impl Loop {
         }
     }
 
+    /// Finds the wishes that came before this process, for whoever listens now.
+    pub(super) fn load_wishes(&mut self) -> Result<(), Failure> {
+        let known = self.engine.sas_requests(&self.store, os::now())?;
+        let told = &self.wishes.told;
+        self.wishes
+            .new
+            .extend(known.into_iter().filter(|contact| !told.contains(contact)));
+        Ok(())
+    }
+
+    /// Tells everybody who wants to compare. Not before all that lay at our relay is here: the wish may have been
+    /// taken back.
+    pub(super) fn tell_wishes(&mut self) {
+        let all_here = |relay: &String| self.relays.caught_up(relay) && self.relays.answered(relay);
+        let nobody_listens = self.calls.open.is_empty();
+        if self.wishes.new.is_empty()
+            || nobody_listens
+            || !self.own_relay.as_ref().is_some_and(all_here)
+        {
+            return;
+        }
+        let new = std::mem::take(&mut self.wishes.new);
+        let known = self.engine.sas_requests(&self.store, os::now());
+        for contact in known.unwrap_or_default() {
+            if !new.contains(&contact) {
+                continue;
+            }
+            self.wishes.told.insert(contact);
+            let name = self.name_of(&contact);
+            let message = format!(
+                "{name} wants to compare codes with you now; to join: letterlock contact verify {name} --sas"
+            );
+            let notice = "sas_requested".to_owned();
+            self.calls.tell_all(&Notice { notice, message });
+        }
+    }
+
     /// Both sides show a code.
     pub(super) fn sas_ready(
         &mut self,
@@ -239,23 +298,33 @@ impl Loop {
         }
     }
 
-    /// Why a comparison that had waited long enough led to nothing.
-    pub(super) fn sas_was_late(&self, call: u64) -> Option<Failure> {
-        let pending = self.calls.open.get(&call)?;
-        let Kind::Sas(comparing) = &pending.kind else {
-            return None;
+    /// A command failed: ends it once the other side can hear why. Returns the error where the command was none of a
+    /// comparison.
+    pub(super) fn sas_failed(&mut self, call: u64, error: EngineError) -> Option<EngineError> {
+        let Some(Kind::Sas(comparing)) = self.calls.open.get(&call).map(|pending| &pending.kind)
+        else {
+            return Some(error);
         };
-        if comparing.stage != Stage::Late {
-            return None;
+        let failure = match comparing.stage {
+            Stage::Late => self.why_late(&comparing.contact),
+            _ => error.into(),
+        };
+        let relay = self.own_relay.as_ref();
+        if relay.is_some_and(|relay| self.relays.is_up(relay)) {
+            self.settle_call(call, Settling::Failed(failure));
+        } else {
+            self.fail(call, failure);
         }
-        let contact = self.engine.contact(&self.store, &comparing.contact);
-        let theirs = contact.ok().flatten().map(|contact| contact.relay);
-        let relays = [self.own_relay.clone(), theirs];
-        let why = relays
-            .into_iter()
-            .flatten()
-            .find_map(|relay| self.relays.failure(&relay));
-        Some(why.unwrap_or_else(|| EngineError::from(SasError::Expired).into()))
+        None
+    }
+
+    /// Why nobody answered.
+    fn why_late(&self, contact: &AccountId) -> Failure {
+        let contact = self.engine.contact(&self.store, contact).ok().flatten();
+        let relays = [self.own_relay.clone(), contact.map(|contact| contact.relay)];
+        let mut relays = relays.into_iter().flatten();
+        let why = relays.find_map(|relay| self.relays.failure(&relay));
+        why.unwrap_or_else(|| EngineError::from(SasError::Expired).into())
     }
 
     /// Ends comparisons whose people left before they had compared.

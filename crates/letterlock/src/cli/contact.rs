@@ -28,7 +28,6 @@ enum ContactCommand {
     },
     /// List contacts and how sure one may be of each
     List,
-    /// Make sure that a contact is the person you mean, and that nobody stands between you
     Verify(VerifyArgs),
     /// Show what was kept when the identity of a contact was not the one known here
     ///

@@ -152,6 +152,8 @@ fn nobody_answers_or_nobody_may() {
     let mut town = Town::new();
     let (alice, bob) = town.pair("alice", "bob");
     let late = alice.fails(1, &sas("bob", &["--yes", "--timeout", "2s"]));
+    let ran = bob.run(&["receive", "--json"]);
+    assert!(said(&ran, "notice").is_empty(), "it is over: {ran:?}");
     let text = |failure: &Value, field: &str| failure[field].as_str().unwrap().to_owned();
     assert!(text(&late, "message").contains("did not answer in time"));
     assert!(text(&late, "hint").contains("letterlock contact verify NAME --sas"));
@@ -179,8 +181,9 @@ fn nobody_answers_or_nobody_may() {
 fn whoever_says_equal_first_need_not_wait_for_ever() {
     let town = Town::new();
     let (alice, bob) = strangers(&town);
-    let one = alice.start(&sas("bob", &["--yes", "--timeout", "10s", "--json"]));
     let mut other = Terminal::open(&mut bob.command(&sas("alice", &[])));
+    other.wait_for("waiting for alice", "\r");
+    let one = alice.start(&sas("bob", &["--yes", "--timeout", "8s", "--json"]));
     shown_at(&mut other, "alice");
     let one = verified(one);
     assert_eq!(said(&one, "notice")[0]["notice"], "sas_one_sided");
