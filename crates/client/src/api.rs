@@ -309,3 +309,31 @@ pub enum Answer {
     /// The end, badly.
     Failed(view::Failure),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_about_what_is_under_way_with_the_same_contact() {
+        let start = |contact: &str| Request::SasStart {
+            contact: contact.to_owned(),
+            timeout_ms: 1,
+        };
+        let word = Request::SasCompared {
+            contact: "bob".to_owned(),
+            same: true,
+        };
+        let stop = Request::SasStop {
+            contact: "bob".to_owned(),
+        };
+        for word in [&word, &stop] {
+            assert!(word.is_word() && word.is_word_on(&start("bob")));
+            assert!(!word.is_word_on(&start("carol")));
+            assert!(!word.is_word_on(&Request::DeviceLink { timeout_ms: 1 }));
+        }
+        let linked = Request::LinkCompared { same: true };
+        assert!(linked.is_word_on(&Request::DeviceLink { timeout_ms: 1 }));
+        assert!(!linked.is_word_on(&start("bob")) && !start("bob").is_word());
+    }
+}
