@@ -3,7 +3,8 @@
 //! ```text
 //! HOME/agent.sock, a Unix stream socket; one JSON object a line
 //!   to the agent:    {"id": BASE32 of 16 bytes, "request": "...", ...}      an api::Request and its id; while a link
-//!                                                                           is under way also `link_compared`
+//!                                                                           or a comparison is under way also
+//!                                                                           `link_compared`, `sas_compared`
 //!   from the agent:  {"answer": "...", ...}                                 api::Answers; `done` or `failed` ends them
 //!                    {"moved": true}                                        the agent ends: take the lock, ask again
 //! ```
@@ -25,7 +26,7 @@ use tokio::io::{
 };
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// A request on its way to whoever holds the lock.
@@ -96,12 +97,12 @@ pub(crate) async fn connect(home: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Passes a call to the agent and its answers back. What a person says about a link that the call is for goes the
-/// same way: an agent that is about to end takes no other connection.
+/// Passes a call to the agent and its answers back. What a person says about the link or comparison that the call is
+/// for goes the same way: an agent that is about to end takes no other connection.
 pub(crate) async fn ask(
     stream: UnixStream,
     call: &Call,
-    said: Option<broadcast::Receiver<bool>>,
+    said: Option<mpsc::Receiver<Request>>,
 ) -> Asked {
     let (reader, mut writer) = stream.into_split();
     let question = Question {
@@ -152,14 +153,12 @@ pub(crate) async fn ask(
 async fn pass_words(
     mut writer: OwnedWriteHalf,
     id: LetterId,
-    said: Option<broadcast::Receiver<bool>>,
+    said: Option<mpsc::Receiver<Request>>,
 ) {
     if let Some(mut said) = said {
-        while let Ok(same) = said.recv().await {
-            let question = Question {
-                id: id.to_string(),
-                request: Request::LinkCompared { same },
-            };
+        while let Some(request) = said.recv().await {
+            let id = id.to_string();
+            let question = Question { id, request };
             if write_line(&mut writer, &question).await.is_err() {
                 return;
             }
@@ -321,7 +320,7 @@ async fn pass_on(
     }
 }
 
-/// Passes on what a person says about the link under way; false for anything else.
+/// Passes on what a person says about what is under way; false for anything else.
 async fn pass_word(reader: &mut BufReader<OwnedReadHalf>, calls: &mpsc::Sender<Call>) -> bool {
     let Ok(Some(line)) = read_line(reader).await else {
         return false;
@@ -329,10 +328,10 @@ async fn pass_word(reader: &mut BufReader<OwnedReadHalf>, calls: &mpsc::Sender<C
     let Ok(Question { id, request }) = serde_json::from_slice(&line) else {
         return false;
     };
-    let (Some(id), Request::LinkCompared { .. }) = (LetterId::from_text(&id), &request) else {
+    let (Some(id), true) = (LetterId::from_text(&id), request.is_word()) else {
         return false;
     };
-    // What becomes of it the link's own answers say.
+    // What becomes of it the answers to the request under way say.
     let (answers, _) = mpsc::channel(1);
     let call = Call {
         id,
@@ -475,7 +474,7 @@ mod tests {
     async fn the_word_on_a_link_reaches_an_agent_that_is_about_to_end() {
         let (home, agent, mut ids) = served();
         let (linking, mut heard) = call(Request::DeviceLink { timeout_ms: 1 });
-        let (say, said) = broadcast::channel(1);
+        let (say, said) = mpsc::channel(1);
         let stream = connect(home.path()).await.unwrap();
         let asked = tokio::spawn(async move { ask(stream, &linking, Some(said)).await });
         ids.recv().await.unwrap();
@@ -483,7 +482,7 @@ mod tests {
         while connect(home.path()).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        say.send(true).unwrap();
+        say.try_send(Request::LinkCompared { same: true }).unwrap();
         assert!(ids.recv().await.is_some());
         assert!(matches!(heard.recv().await, Some(Answer::Done)));
         assert!(matches!(asked.await.unwrap(), Asked::Ended));

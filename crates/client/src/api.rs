@@ -54,6 +54,37 @@ pub enum Request {
         /// The contact.
         contact: String,
     },
+    /// Compare short codes with a contact who is there. Ends when the contact is verified.
+    SasStart {
+        /// The contact.
+        contact: String,
+        /// How long to wait for the other side, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Tell what a person said about the short codes under way.
+    SasCompared {
+        /// The contact, as in [`Request::SasStart`].
+        contact: String,
+        /// Whether both sides show the same.
+        same: bool,
+    },
+    /// End the comparison of short codes under way, on both sides; [`Request::SasStart`] ends once the relay has it.
+    SasStop {
+        /// The contact, as in [`Request::SasStart`].
+        contact: String,
+    },
+    /// Show the code that a contact scans.
+    CodeShow {
+        /// The contact.
+        contact: String,
+    },
+    /// Compare with the code that a contact shows. Ends when the contact is verified.
+    CodeScanned {
+        /// The contact.
+        contact: String,
+        /// The code.
+        code: String,
+    },
     /// Block or unblock a contact.
     ContactBlock {
         /// The contact.
@@ -197,6 +228,38 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether it says what a person thinks of something under way, and is no request of its own.
+    pub(crate) fn is_word(&self) -> bool {
+        matches!(
+            self,
+            Self::LinkCompared { .. } | Self::SasCompared { .. } | Self::SasStop { .. }
+        )
+    }
+
+    /// Whether a person will say something about it.
+    pub(crate) fn awaits_word(&self) -> bool {
+        matches!(
+            self,
+            Self::DeviceLink { .. } | Self::DeviceAccept { .. } | Self::SasStart { .. }
+        )
+    }
+
+    /// Whether it is what a person says about `other`.
+    pub(crate) fn is_word_on(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::LinkCompared { .. }, Self::DeviceLink { .. } | Self::DeviceAccept { .. }) => {
+                true
+            }
+            (
+                Self::SasCompared { contact, .. } | Self::SasStop { contact },
+                Self::SasStart { contact: with, .. },
+            ) => contact == with,
+            _ => false,
+        }
+    }
+}
+
 /// One thing a face hears. A stream of them ends with [`Answer::Done`] or [`Answer::Failed`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -212,6 +275,10 @@ pub enum Answer {
     Contact(view::Contact),
     /// A safety number.
     SafetyNumber(view::SafetyNumber),
+    /// What both sides show. [`Request::SasCompared`] tells what a person said.
+    Sas(view::Sas),
+    /// The code that a contact scans.
+    VerificationCode(view::VerificationCode),
     /// What was shown instead of a contact's identity.
     Evidence(view::Evidence),
     /// The one-time secret of a link.
@@ -248,4 +315,32 @@ pub enum Answer {
     Done,
     /// The end, badly.
     Failed(view::Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_about_what_is_under_way_with_the_same_contact() {
+        let start = |contact: &str| Request::SasStart {
+            contact: contact.to_owned(),
+            timeout_ms: 1,
+        };
+        let word = Request::SasCompared {
+            contact: "bob".to_owned(),
+            same: true,
+        };
+        let stop = Request::SasStop {
+            contact: "bob".to_owned(),
+        };
+        for word in [&word, &stop] {
+            assert!(word.is_word() && word.is_word_on(&start("bob")));
+            assert!(!word.is_word_on(&start("carol")));
+            assert!(!word.is_word_on(&Request::DeviceLink { timeout_ms: 1 }));
+        }
+        let linked = Request::LinkCompared { same: true };
+        assert!(linked.is_word_on(&Request::DeviceLink { timeout_ms: 1 }));
+        assert!(!linked.is_word_on(&start("bob")) && !start("bob").is_word());
+    }
 }

@@ -21,7 +21,7 @@ use crate::store::{self, Passphrase, ProfileStore};
 use crate::view::{Failure, FailureKind};
 use keys::{LetterId, SecretBytes};
 use std::path::{Path, PathBuf};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// An open home. Dropping it stops everything; [`Client::close`] also lets the last acknowledgements leave.
 pub struct Client {
@@ -68,7 +68,7 @@ impl Client {
             passphrase,
             wishes: wishes.downgrade(),
             access: Access::Closed,
-            say: broadcast::Sender::new(1),
+            asked: Vec::new(),
         };
         if store::is_profile(&door.home) {
             door.enter().await?;
@@ -134,8 +134,8 @@ struct Door {
     passphrase: Passphrase,
     wishes: mpsc::WeakSender<Wish>,
     access: Access,
-    /// What a person says about a link that another process sees to.
-    say: broadcast::Sender<bool>,
+    /// What another process sees to, and how it hears what a person says about it.
+    asked: Vec<(Request, mpsc::Sender<Request>)>,
 }
 
 impl Door {
@@ -189,21 +189,35 @@ impl Door {
         match &self.access {
             Access::Local(local) => local.driver.call(call).await,
             Access::Remote | Access::Closed => {
-                if let Request::LinkCompared { same } = call.request
-                    && self.say.send(same).is_ok()
-                {
+                if call.request.is_word() && self.pass_word(&call.request) {
                     let _ = call.answers.send(Answer::Done).await;
                     return;
                 }
-                let links = matches!(
-                    call.request,
-                    Request::DeviceLink { .. } | Request::DeviceAccept { .. }
-                );
-                let said = links.then(|| self.say.subscribe());
+                let said = self.listen(&call.request);
                 let (home, wishes) = (self.home.clone(), self.wishes.clone());
                 tokio::spawn(ask(home, call, wishes, said));
             }
         }
+    }
+
+    /// Opens the way for what a person will say about a request that another process sees to.
+    fn listen(&mut self, request: &Request) -> Option<mpsc::Receiver<Request>> {
+        self.asked.retain(|(_, say)| !say.is_closed());
+        if !request.awaits_word() {
+            return None;
+        }
+        let (say, said) = mpsc::channel(1);
+        self.asked.push((request.clone(), say));
+        Some(said)
+    }
+
+    /// Passes on what a person says; false where nothing is under way that it could be about.
+    fn pass_word(&self, word: &Request) -> bool {
+        let mut about = self
+            .asked
+            .iter()
+            .filter(|(request, _)| word.is_word_on(request));
+        about.any(|(_, say)| say.try_send(word.clone()).is_ok())
     }
 
     /// Takes the lock, or finds the process that holds it.
@@ -289,7 +303,7 @@ async fn ask(
     home: PathBuf,
     call: Call,
     wishes: mpsc::WeakSender<Wish>,
-    said: Option<broadcast::Receiver<bool>>,
+    said: Option<mpsc::Receiver<Request>>,
 ) {
     let asked = match agent::connect(&home).await {
         Ok(stream) => agent::ask(stream, &call, said).await,

@@ -1,5 +1,7 @@
 //! Failures in the words of people: kind, message, and what to do next.
 
+mod verification;
+
 use crate::relay_url::RelayUrlError;
 use crate::store::OpenError;
 use crate::view::{Failure, FailureKind};
@@ -96,6 +98,8 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Store(error) => error.into(),
             EngineError::NoAccount => no_account(),
+            EngineError::Sas(error) => verification::sas(error),
+            EngineError::Code(error) => verification::code(error),
             error => failure(kind(&error), error.to_string(), hint(&error)),
         }
     }

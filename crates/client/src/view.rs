@@ -1,8 +1,10 @@
 //! What people see, as plain data. `--json` prints these field names; `docs/guide/json.md` lists them.
 
 mod recovery;
+mod verification;
 
 pub use recovery::{Lost, Recovery, Restored, Sheet};
+pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -189,17 +191,6 @@ pub struct Contact {
     pub request: bool,
     /// Number of devices.
     pub devices: u32,
-}
-
-/// A safety number.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SafetyNumber {
-    /// Whose.
-    pub contact: String,
-    /// Twelve groups of five digits, single spaces between.
-    pub number: String,
-    /// Whether it was compared before.
-    pub verified: bool,
 }
 
 /// Which way a letter went.

@@ -54,10 +54,17 @@ pub(crate) fn came(
             Stage::Begun => reason != SasError::Elsewhere || devices_of(&contact)? == 1,
             _ => takes_part,
         };
-        return if declines {
-            verifying::end(tx, &comparison, reason)
-        } else {
-            Ok(())
+        if !declines {
+            return Ok(());
+        }
+        return match (comparison.stage, reason) {
+            // What is called off waited at the relay before a person here came: that one's wish stands.
+            (Stage::Checking, SasError::Stopped | SasError::Expired) => {
+                let own = verifying::without_request(comparison);
+                verifying::store(tx, &own);
+                Ok(())
+            }
+            _ => verifying::end(tx, &comparison, reason),
         };
     }
     if let (SasMessage::Answer { .. }, true, Some(other)) =

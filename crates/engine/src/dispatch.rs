@@ -193,6 +193,18 @@ impl Engine {
         guardians::request(snapshot)
     }
 
+    /// The contacts who wait for an answer to [`Event::SasRequested`](crate::Event::SasRequested).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn sas_requests(
+        &self,
+        snapshot: &dyn Snapshot,
+        now: Timestamp,
+    ) -> Result<Vec<AccountId>, StoreError> {
+        verifying::requests(snapshot, now)
+    }
+
     /// Reads a part of an archive under way.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::account;
 use crate::contacts;
 use crate::devices;
 use crate::errands;
-use crate::error::{EngineError, SasError};
+use crate::error::{EngineError, SasError, StoreError};
 use crate::event::{CommandOutcome, Event};
 use crate::input::CommandId;
 use crate::limits;
@@ -20,10 +20,10 @@ use crate::logs;
 use crate::records::{Comparison, ComparisonStage as Stage, Contact, Record as _, Trust, key};
 use crate::sas_message::{SasMessage, To, say};
 use crate::sending;
-use crate::store::Table;
+use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
-use keys::AccountId;
 use keys::sas::{Party, Transcript};
+use keys::{AccountId, Timestamp};
 
 /// Comparisons under way, by account id.
 const SAS: &[u8] = b"sas/";
@@ -36,6 +36,26 @@ pub(crate) fn load(
         Some(bytes) => Ok(Some(Comparison::decode(&bytes)?)),
         None => Ok(None),
     }
+}
+
+/// The contacts who began, and whom nobody here has answered. A stranger is none of them.
+pub(crate) fn requests(
+    snapshot: &dyn Snapshot,
+    now: Timestamp,
+) -> Result<Vec<AccountId>, StoreError> {
+    let mut found = Vec::new();
+    for (_, bytes) in snapshot.scan(Table::Meta, SAS, None, usize::MAX)? {
+        let comparison = Comparison::decode(&bytes)?;
+        if comparison.stage != Stage::Requested || comparison.deadline < now {
+            continue;
+        }
+        let contact = snapshot.get(Table::Contact, comparison.contact.as_bytes())?;
+        let contact = contact.map(|bytes| Contact::decode(&bytes)).transpose()?;
+        if contact.is_some_and(|contact| !contact.request) {
+            found.push(comparison.contact);
+        }
+    }
+    Ok(found)
 }
 
 pub(crate) fn store(tx: &mut Transaction<'_>, comparison: &Comparison) {
@@ -70,6 +90,16 @@ pub(crate) fn new(tx: &Transaction<'_>, contact: &Contact, stage: Stage) -> Comp
         theirs_checked: false,
         theirs_same: false,
         before: contact.trust,
+    }
+}
+
+/// The wish of a person here, where the contact has taken back its own.
+pub(crate) fn without_request(comparison: Comparison) -> Comparison {
+    Comparison {
+        id: [0; 16],
+        device: None,
+        commitment: [0; 32],
+        ..comparison
     }
 }
 

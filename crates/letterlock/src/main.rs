@@ -17,6 +17,7 @@ mod question;
 mod recovery;
 mod render;
 mod run;
+mod sas;
 mod screen;
 mod serve;
 mod signal;

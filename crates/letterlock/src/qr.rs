@@ -1,4 +1,4 @@
-//! An invite as a QR code of half blocks, two modules a character.
+//! A text as a QR code of half blocks, two modules a character.
 
 use crate::failure;
 use client::view::Failure;
@@ -11,8 +11,8 @@ use qrcode::{EcLevel, QrCode};
 pub(crate) fn draw(text: &str) -> Result<String, Failure> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
         failure::failed(
-            "the invite is too long for a QR code",
-            "send it as text: letterlock invite",
+            "the text is too long for a QR code",
+            "take the text itself: type the command without --qr",
         )
     })?;
     Ok(code

@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{insight, recovery, text, time};
+use crate::{insight, recovery, sas, text, time};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -25,6 +25,8 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Invite(invite) => Shown::Result(format!("{}\n", text::line(&invite.invite))),
         Answer::Contact(contact) => Shown::Result(self::contact(contact)),
         Answer::SafetyNumber(number) => Shown::Result(format!("{}\n", text::line(&number.number))),
+        Answer::Sas(sas) => Shown::Talk(sas::pictures(sas)),
+        Answer::VerificationCode(code) => Shown::Result(format!("{}\n", text::line(&code.code))),
         Answer::Evidence(evidence) => Shown::Result(self::evidence(evidence)),
         Answer::Inventory(inventory) => Shown::Result(insight::heading(inventory)),
         Answer::Algorithm(algorithm) => Shown::Result(insight::algorithm(algorithm)),
@@ -46,7 +48,9 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
 /// Renders an answer for programs, as one line of JSON.
 pub(crate) fn for_programs(answer: &Answer) -> Shown {
     match answer {
-        Answer::Notice(_) | Answer::Failed(_) | Answer::PairingCode(_) => Shown::Talk(json(answer)),
+        Answer::Notice(_) | Answer::Failed(_) | Answer::PairingCode(_) | Answer::Sas(_) => {
+            Shown::Talk(json(answer))
+        }
         Answer::Progress(_) | Answer::Done => Shown::Nothing,
         _ => Shown::Result(json(answer)),
     }

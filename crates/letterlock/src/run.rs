@@ -5,7 +5,7 @@ use crate::cli::device::Revocation;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, evidence, insight, link, qr, question, recovery, serve, signal, text, tour};
+use crate::{ask, evidence, insight, link, qr, question, recovery, sas, serve, signal, text, tour};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -56,15 +56,22 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
         Job::Inspect(data) => serve::inspect(&data, screen),
         Job::Release(data, name) => serve::release(&data, &name, screen),
         Job::Ask(profile, request) => ask_profile(&profile, request, screen).await,
-        Job::InviteAsQr(profile, request) => {
+        Job::AskAsQr(profile, request) => {
             ask::with_client(&profile, false, async |client| {
-                invite_as_qr(client, request, screen).await
+                as_qr(client, request, screen).await
             })
             .await
         }
         Job::Verify(profile, wish) => {
             ask::with_client(&profile, false, async |client| {
                 verify(client, wish, screen).await
+            })
+            .await
+        }
+        Job::Sas(profile, wish) => {
+            question::can_be_answered(wish.yes)?;
+            ask::with_client(&profile, false, async |client| {
+                sas::compare(client, wish, screen).await
             })
             .await
         }
@@ -142,6 +149,12 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
             Some("no contacts yet; next: letterlock contact add INVITE"),
             None,
         ),
+        Request::CodeScanned { .. } => (
+            None,
+            Some(
+                "now the other way round, so that the other side is sure of you too: letterlock contact verify NAME --qr",
+            ),
+        ),
         Request::ContactEvidence { .. } => (
             Some("nothing is kept: the identity of this contact never changed"),
             None,
@@ -159,17 +172,24 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
     }
 }
 
-async fn invite_as_qr(client: &Client, request: Request, screen: &mut Screen) -> Result<(), Stop> {
-    let mut invite = None;
+async fn as_qr(client: &Client, request: Request, screen: &mut Screen) -> Result<(), Stop> {
+    let mut drawn = None;
     ask::hear(client, request, |answer| {
-        if let Answer::Invite(made) = &answer {
-            invite = Some(made.invite.clone());
+        match &answer {
+            Answer::Invite(made) => drawn = Some((qr::draw(&made.invite)?, None)),
+            Answer::VerificationCode(made) => {
+                let next =
+                    "on the other side, with your name: letterlock contact verify NAME --scan CODE";
+                drawn = Some((qr::draw(&made.code)?, Some(next)));
+            }
+            _ => {}
         }
         screen.show(&answer)
     })
     .await?;
-    if let Some(invite) = invite {
-        screen.talk(&qr::draw(&invite)?);
+    if let Some((drawn, next)) = drawn {
+        screen.talk(&drawn);
+        next.into_iter().for_each(|next| screen.talk(next));
     }
     Ok(())
 }

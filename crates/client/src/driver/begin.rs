@@ -9,7 +9,7 @@ use crate::names::{self, Newcomer};
 use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::view::{Failure, FailureKind};
-use engine::{Draft, Input, Registration, VerificationMeans};
+use engine::{Draft, Input, Registration};
 use keys::LetterId;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -54,16 +54,6 @@ impl Loop {
             Request::Invite { valid_for_seconds } => self.invite(answers, valid_for_seconds),
             Request::ContactAdd { who, petname } => self.contact_add(answers, &who, petname),
             Request::ContactList => self.contact_list().map(Some),
-            Request::SafetyNumber { contact } => self.safety_number(&contact).map(Some),
-            Request::ContactVerify { contact } => {
-                let contact = self.find(&contact)?.id;
-                let means = VerificationMeans::SafetyNumber;
-                self.change(answers, contact, |command| Input::MarkVerified {
-                    command,
-                    contact,
-                    means,
-                })
-            }
             Request::ContactBlock { contact, blocked } => {
                 let contact = self.find(&contact)?.id;
                 self.change(answers, contact, |command| Input::Block {
@@ -104,11 +94,15 @@ impl Loop {
                 limit,
             } => self.read(conversation.as_deref(), limit).map(Some),
             Request::Search { words, limit } => self.search(&words, limit).map(Some),
-            request => self.begin_for_devices(answers, request),
+            request => self.begin_for_verification(answers, request),
         }
     }
 
-    fn begin_for_devices(&mut self, answers: mpsc::Sender<Answer>, request: Request) -> Begun {
+    pub(super) fn begin_for_devices(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        request: Request,
+    ) -> Begun {
         match request {
             Request::DeviceLink { timeout_ms } => self.device_link(answers, timeout_ms),
             Request::DeviceAccept {
@@ -277,7 +271,7 @@ impl Loop {
         }
     }
 
-    fn change(
+    pub(super) fn change(
         &mut self,
         answers: mpsc::Sender<Answer>,
         contact: keys::AccountId,
@@ -387,6 +381,7 @@ impl Loop {
             Vec::new()
         };
         self.load_unread()?;
+        self.load_wishes()?;
         let patience = timeout_ms.map(Duration::from_millis);
         let to_save = VecDeque::from(to_save);
         let receiving = Receiving {

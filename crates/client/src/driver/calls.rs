@@ -4,6 +4,7 @@ use super::Loop;
 use super::link::{Knock, Linking};
 use super::recovery::{Making, Restoring};
 use super::settle::Settling;
+use super::verify::Comparing;
 use crate::api::Answer;
 use crate::failure::{failure, unreachable};
 use crate::limits;
@@ -34,6 +35,8 @@ pub(super) enum Kind {
     Sheet(Making),
     /// A restoration by a sheet.
     Restore(Box<Restoring>),
+    /// A comparison of short codes.
+    Sas(Comparing),
     /// A letter on its way.
     Send(Sending),
     /// Letters to come.
@@ -197,16 +200,20 @@ impl Loop {
             }
             CommandOutcome::LetterQueued(letter) => self.letter_left(&letter),
             CommandOutcome::Failed(error) => {
+                let Some(error) = self.sas_failed(call, error) else {
+                    return;
+                };
                 let failure = self.recovery_failure(call, error);
                 self.fail(call, failure);
             }
+            CommandOutcome::VerificationCode(code) => self.code_made(call, code),
             _ => self.finish(call, vec![Answer::Done]),
         }
     }
 
     /// A command that says no more than that: what it changed is shown.
     fn command_done(&mut self, call: u64) {
-        if self.sheet_goes_on(call) {
+        if self.sheet_goes_on(call) || self.sas_done(call) {
             return;
         }
         let about = self.calls.open.get(&call).and_then(|pending| pending.about);
@@ -313,6 +320,7 @@ impl Loop {
     /// Ends requests that have waited long enough, and those nobody listens to.
     pub(super) fn look_at_deadlines(&mut self) {
         self.stop_unwanted_link();
+        self.stop_unwanted_sas();
         self.calls.forget_gone();
         self.stop_unwanted_downloads();
         let now = os::instant();
@@ -361,6 +369,7 @@ impl Loop {
                 let (letter, wait) = (sending.letter, sending.wait);
                 self.left_to_the_outbox(call, &letter, wait);
             }
+            Kind::Sas(_) => self.sas_too_late(call),
             Kind::Receive(_) => self.heard_enough(call),
             Kind::Sheet(_) | Kind::Restore(_) => self.recovery_too_late(call),
             Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {

@@ -25,6 +25,7 @@ mod recovery_status;
 mod relays;
 mod settle;
 mod show;
+mod verify;
 
 use crate::agent::Call;
 use crate::blobs::FileEvent;
@@ -42,6 +43,7 @@ use relays::Relays;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use verify::Wishes;
 
 /// What comes in.
 pub(crate) enum Message {
@@ -117,6 +119,7 @@ impl Driver {
             files: Files::new(inbox.downgrade()),
             calls: Calls::default(),
             unread: Unread::default(),
+            wishes: Wishes::default(),
             own_relay: None,
             abandoned: false,
             out_of_force: None,
@@ -191,6 +194,7 @@ struct Loop {
     files: Files,
     calls: Calls,
     unread: Unread,
+    wishes: Wishes,
     /// Our own relay, once there is an account or one is being joined.
     own_relay: Option<String>,
     /// A link ended here, and left no account.
@@ -219,6 +223,7 @@ impl Loop {
                     closing = Some(Closing::new(done));
                 }
             }
+            self.tell_wishes();
             self.serve_readers();
             self.settle();
             self.look_at_deadlines();
@@ -353,6 +358,12 @@ impl Loop {
             Event::LinkEnded { .. } => self.link_ended(),
             Event::DeviceRevoked => self.out_of_force = Some(EngineError::DeviceRevoked),
             Event::DeviceSuspended => self.out_of_force = Some(EngineError::DeviceSuspended),
+            Event::SasRequested { contact } => self.wishes.came(contact),
+            Event::SasReady {
+                contact,
+                emoji,
+                digits,
+            } => self.sas_ready(&contact, &emoji, digits),
             event => {
                 self.history_missing(&event);
                 self.notice(&event);

@@ -2,7 +2,7 @@
 
 use super::Loop;
 use crate::view::Notice;
-use engine::Event;
+use engine::{Event, SasError};
 use keys::AccountId;
 
 impl Loop {
@@ -25,6 +25,17 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
+            // Whoever waits here hears it as the end of the own command.
+            Event::SasFailed {
+                contact,
+                error: SasError::Different,
+            } if self.comparing(contact).is_none() => {
+                let name = self.name_of(contact);
+                let message = format!(
+                    "{name} says that the codes differ: that they were equal here counts no more"
+                );
+                ("sas_taken_back", message)
+            }
             Event::IdentityChanged { contact } => (
                 "identity_changed",
                 format!(

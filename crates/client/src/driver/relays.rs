@@ -253,6 +253,7 @@ impl Loop {
             deaf: BTreeSet::new(),
         });
         if self.own_relay.is_some() {
+            self.sas_reaches(&relay);
             self.take(Input::Connected { relay, welcome });
         }
     }
@@ -368,8 +369,9 @@ impl Loop {
         let own = self.own_relay.as_deref() == Some(relay);
         let waits = |kind: &Kind| match kind {
             Kind::Command | Kind::Announce(_) | Kind::Knock(_) => true,
-            Kind::Settle(Settling::Told(_)) => true,
+            Kind::Settle(Settling::Told(_) | Settling::Failed(_)) => true,
             Kind::Link(linking) => linking.needs_relay(),
+            Kind::Sas(comparing) => comparing.needs_relay(),
             Kind::Sheet(_) | Kind::Restore(_) => true,
             Kind::Receive(receiving) => !receiving.follow && receiving.patience.is_none(),
             Kind::Settle(_) | Kind::Send(_) => false,
@@ -389,7 +391,10 @@ impl Loop {
             .collect();
         for call in stuck {
             match self.relays.failure(relay) {
-                Some(failure) if failure.kind == FailureKind::Refused => self.fail(call, failure),
+                Some(failure) if failure.kind == FailureKind::Refused => {
+                    self.sas_too_late(call);
+                    self.fail(call, failure);
+                }
                 _ => self.wait_until(call, limits::LAST_ATTEMPTS),
             }
         }

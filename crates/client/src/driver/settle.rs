@@ -18,6 +18,8 @@ pub(super) enum Settling {
     Restored(Restored),
     /// This, whatever became of the rest: the other devices learn it sooner or later.
     Told(Vec<Answer>),
+    /// Why it came to nothing; the other side is to hear of it.
+    Failed(Failure),
 }
 
 impl Loop {
@@ -80,6 +82,7 @@ impl Loop {
                     answers
                 })
             }
+            Settling::Failed(failure) => Err(failure.clone()),
             Settling::Told(answers) => {
                 let mut last = std::mem::take(answers);
                 if !told {

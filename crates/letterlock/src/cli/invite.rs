@@ -26,7 +26,7 @@ impl InviteArgs {
             valid_for_seconds: duration::seconds(self.expires),
         };
         if self.qr {
-            Job::InviteAsQr(profile, request)
+            Job::AskAsQr(profile, request)
         } else {
             Job::Ask(profile, request)
         }

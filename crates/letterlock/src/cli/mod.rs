@@ -113,10 +113,12 @@ pub(crate) enum Job {
     Release(PathBuf, String),
     /// Ask the profile for one thing and show its answers.
     Ask(Profile, Request),
-    /// Make an invite and draw it.
-    InviteAsQr(Profile, Request),
+    /// Ask the profile for an invite or a code, and draw it.
+    AskAsQr(Profile, Request),
     /// Show a safety number and note what the person says about it.
     Verify(Profile, contact::Verify),
+    /// Compare short codes with a contact who is there.
+    Sas(Profile, contact::Sas),
     /// See a link to its end, on either of its devices.
     Link(Profile, device::Wish),
     /// Revoke a device once the person means it.

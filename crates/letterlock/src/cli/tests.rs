@@ -12,7 +12,7 @@ fn parse(line: &str) -> Result<Job, Failure> {
 
 fn request(line: &str) -> (Profile, Request) {
     match parse(&format!("letterlock --home /home/of/alice {line}")).unwrap() {
-        Job::Ask(profile, request) | Job::InviteAsQr(profile, request) => (profile, request),
+        Job::Ask(profile, request) | Job::AskAsQr(profile, request) => (profile, request),
         job => panic!("{job:?} asks for nothing"),
     }
 }
@@ -105,6 +105,36 @@ fn contacts_are_verified_by_number() {
     }
     assert_eq!(fields("contact block bob")["blocked"], true);
     assert_eq!(fields("contact block bob --undo")["blocked"], false);
+}
+
+#[test]
+fn contacts_are_verified_in_one_way_at_a_time() {
+    let Job::Sas(_, sas) = parse("letterlock --home /h contact verify bob --sas --yes").unwrap()
+    else {
+        panic!("--sas compares");
+    };
+    assert_eq!(
+        (sas.contact.as_str(), sas.yes, sas.timeout_ms),
+        ("bob", true, 120_000)
+    );
+    let shown = fields("contact verify bob --qr");
+    assert_eq!(shown["request"], "code_show");
+    let scanned = fields("contact verify bob --scan letterlock-verify-1:AE");
+    assert_eq!(scanned["request"], "code_scanned");
+    assert_eq!(scanned["code"], "letterlock-verify-1:AE");
+    for flags in [
+        "--sas --qr",
+        "--number --sas",
+        "--qr --scan -",
+        "--scan",
+        "--qr --yes",
+        "--number --timeout 1s",
+        "--timeout 1s",
+    ] {
+        let line = format!("letterlock contact verify bob {flags}");
+        let error = LowArgs::try_parse_from(line.split(' ')).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
 }
 
 #[test]

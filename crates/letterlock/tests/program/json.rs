@@ -46,6 +46,9 @@ fn every_command_has_stable_fields() {
     let number = bob.json(&["contact", "verify", "alice", "--number"]);
     assert_eq!(shape(&number[0]), "safety_number: contact number verified");
 
+    let code = bob.json(&["contact", "verify", "alice", "--qr"]);
+    assert_eq!(shape(&code[0]), VERIFICATION_CODE);
+
     assert_eq!(
         shape(&bob.json(&["send", "alice", "hello", "--file", file, "--wait"])[0]),
         LETTER
@@ -73,6 +76,25 @@ fn every_command_has_stable_fields() {
     }
     let failed = bob.fails(5, &["read", "nobody"]);
     assert_eq!(shape(&failed), "failed: hint kind message");
+}
+
+const VERIFICATION_CODE: &str = "verification_code: code contact";
+const SAS: &str = "sas: contact digits emoji";
+
+#[test]
+fn comparisons_have_stable_fields() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let words = |with| ["contact", "verify", with, "--sas", "--yes", "--json"];
+    let both = [alice.start(&words("bob")), bob.start(&words("alice"))];
+    for ran in both.map(Process::wait) {
+        assert_eq!(shape(&ran.objects()[0]), CONTACT, "{ran:?}");
+        let said: Vec<Value> = ran.stderr.lines().map(object).collect();
+        let sas = said.iter().find(|object| object["answer"] == "sas");
+        assert_eq!(shape(sas.unwrap()), SAS);
+        let emoji = sas.unwrap()["emoji"][0].as_object().unwrap();
+        assert_eq!(emoji.keys().collect::<Vec<_>>(), ["name", "symbol"]);
+    }
 }
 
 const DEVICE: &str = "device: added admin id name reason senior state this";
@@ -174,6 +196,9 @@ fn the_guide_lists_every_field() {
         "log_entry: devices hash kind sequence",
         "invite: expires_at invite",
         "safety_number: contact number verified",
+        VERIFICATION_CODE,
+        SAS,
+        "name symbol",
         "saved: letter name path size",
         "evidence: account_id contact path seen_at shown_account_id",
         DEVICE,

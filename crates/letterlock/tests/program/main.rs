@@ -27,3 +27,4 @@ mod story;
 mod support;
 mod tls;
 mod tour;
+mod verify;

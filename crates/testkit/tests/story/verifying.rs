@@ -63,6 +63,12 @@ fn trust(world: &World, who: &str, of: &str) -> Trust {
     world.person(who).contact(of).unwrap().trust
 }
 
+/// Who waits for an answer of this person.
+fn waiting(world: &World, who: &str) -> Vec<keys::AccountId> {
+    let store = &world.person(who).store;
+    engine::Engine.sas_requests(store, world.now()).unwrap()
+}
+
 /// Whether nothing of a comparison is left on a disk.
 fn is_over(world: &World, who: &str) -> bool {
     let rows = engine::Snapshot::scan(&world.person(who).store, Table::Meta, b"sas/", None, 9);
@@ -90,6 +96,7 @@ fn two_people_compare_and_know_each_other() {
     let alice = start(&mut world, "alice", "bob");
     world.settle();
     assert_eq!((requested(&world, "bob"), code(&world, "bob")), (1, None));
+    assert_eq!(waiting(&world, "bob"), [contact(&world, "bob", "alice")]);
     let bob = start(&mut world, "bob", "alice");
     world.settle();
     both(&world, "alice", "bob");
@@ -121,6 +128,7 @@ fn whoever_was_only_claimed_is_verified_and_a_stranger_learns_nothing_before() {
     world.settle();
     assert_eq!(requested(&world, "bob"), 0);
     assert!(world.person("bob").contact("alice").unwrap().request);
+    assert!(waiting(&world, "bob").is_empty());
     start(&mut world, "bob", "alice");
     world.settle();
     both(&world, "alice", "bob");
@@ -243,6 +251,29 @@ fn either_side_may_stop_and_begin_anew() {
     assert_ne!(both(&world, "alice", "bob"), first, "a nonce counts once");
     both_say_same(&mut world);
     assert_eq!(trust(&world, "alice", "bob"), Trust::BySas);
+}
+
+#[test]
+fn who_comes_too_late_begins_anew() {
+    let mut world = pair(551);
+    world.stop("bob");
+    start(&mut world, "alice", "bob");
+    world.settle();
+    let bob = contact(&world, "alice", "bob");
+    world.begin("alice", |_| Input::StopSas { contact: bob });
+    world.settle();
+    // What Alice began and what she called off lie at the relay.
+    world.start("bob");
+    assert!(waiting(&world, "bob").is_empty());
+    let waits = start(&mut world, "bob", "alice");
+    world.settle();
+    assert!(world.outcome("bob", waits).is_none() && failed(&world, "bob").is_empty());
+    assert_eq!(requested(&world, "alice"), 1);
+    start(&mut world, "alice", "bob");
+    world.settle();
+    both(&world, "alice", "bob");
+    both_say_same(&mut world);
+    assert_eq!(trust(&world, "bob", "alice"), Trust::BySas);
 }
 
 #[test]
