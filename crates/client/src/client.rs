@@ -294,6 +294,13 @@ fn admit(home: &Path, request: &Request) -> Result<(), Failure> {
             RelayUrl::parse(relay)?;
             names::sheet(sheet).map(drop)
         }
+        Request::RecoveryRequest { account, relay, .. } => {
+            RelayUrl::parse(relay)?;
+            names::lost(account).map(drop)
+        }
+        Request::RecoveryContinue { .. } | Request::RecoveryAbandon => {
+            Err(engine::EngineError::NoRecoveryUnderWay.into())
+        }
         _ => Err(no_account()),
     }
 }

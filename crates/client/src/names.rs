@@ -4,10 +4,11 @@ use crate::failure::failure;
 use crate::relay_url::{RelayUrl, authority_of};
 use crate::render;
 use crate::view::{Device, DeviceState, Failure, FailureKind, HiddenText};
-use engine::records::Contact;
+use engine::records::{Contact, Lost};
 use keys::link::{LinkCode, LinkCodeError, LinkSecret, WordsError};
+use keys::request_code::{RequestCode, RequestCodeError};
 use keys::sheet::{SheetError, SheetSecret};
-use keys::{DeviceId, LetterId};
+use keys::{AccountId, DeviceId, LetterId};
 
 /// Letters of an account id that are enough to mean it.
 const ID_PREFIX: usize = 8;
@@ -249,6 +250,37 @@ pub(crate) fn sheet(text: &HiddenText) -> Result<SheetSecret, Failure> {
 /// It is none: which group cannot be right, and never how close the rest is.
 pub fn read_sheet(text: &HiddenText) -> Result<HiddenText, Failure> {
     sheet(text).map(|sheet| HiddenText::from(sheet.to_text().to_string()))
+}
+
+/// Reads the code that somebody who asks for recovery told.
+///
+/// # Errors
+/// It is none: which group cannot be right, and never how close the rest is.
+pub(crate) fn request_code(text: &HiddenText) -> Result<RequestCode, Failure> {
+    RequestCode::from_text(text.as_str()).map_err(|error| {
+        let hint = match error {
+            RequestCodeError::Character { .. } => "have that group told again",
+            RequestCodeError::Checksum => "have each of the 11 groups told again",
+            _ => "type all 11 groups of four characters",
+        };
+        let message = format!("the code cannot be read: {error}");
+        failure(FailureKind::Usage, message, Some(hint))
+    })
+}
+
+/// Reads whose account is to come back: its name at the relay, or its id.
+///
+/// # Errors
+/// Neither form.
+pub(crate) fn lost(account: &str) -> Result<Lost, Failure> {
+    let account = account.trim();
+    if let Some(id) = AccountId::from_text(account) {
+        return Ok(Lost::Account(id));
+    }
+    match wire::is_name(account) {
+        true => Ok(Lost::Name(account.to_owned())),
+        false => Err(engine::EngineError::InvalidName.into()),
+    }
 }
 
 fn not_words(error: &WordsError) -> Failure {

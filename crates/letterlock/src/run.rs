@@ -5,7 +5,9 @@ use crate::cli::device::Revocation;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, evidence, insight, link, qr, question, recovery, sas, serve, signal, text, tour};
+use crate::{
+    ask, evidence, guardians, insight, link, qr, question, recovery, sas, serve, signal, text, tour,
+};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -110,6 +112,38 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
+        Job::Guardians(profile, request) => {
+            ask::with_client(&profile, false, async |client| {
+                guardians::set_or_show(client, request, screen).await
+            })
+            .await
+        }
+        Job::Clear(profile, wish) => {
+            question::can_be_answered(wish.yes)?;
+            ask::with_client(&profile, false, async |client| {
+                guardians::clear(client, wish, screen).await
+            })
+            .await
+        }
+        Job::AskGuardians(profile, request) => {
+            ask::with_client(&profile, true, async |client| {
+                guardians::request(client, request, screen).await
+            })
+            .await
+        }
+        Job::ComeBack(profile, request) => {
+            ask::with_client(&profile, false, async |client| {
+                guardians::come_back(client, request, screen).await
+            })
+            .await
+        }
+        Job::Approve(profile, wish) => {
+            question::can_be_answered(wish.yes)?;
+            ask::with_client(&profile, false, async |client| {
+                guardians::approve(client, wish, screen).await
+            })
+            .await
+        }
         Job::Completions(shell) => completions(shell, screen),
     }
 }
@@ -163,6 +197,19 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
             Some(
                 "nothing is kept: everybody was shown the history of this account that is known here",
             ),
+            None,
+        ),
+        Request::RecoveryShares => (Some("you are nobody's guardian"), None),
+        Request::RecoveryCancel => (
+            None,
+            Some(
+                "refused: whoever asked does not come in, whatever the guardians do\n\
+                 if a share was given to somebody else, name new guardians: letterlock recovery guardians --need N \
+                 NAME...",
+            ),
+        ),
+        Request::RecoveryAbandon => (
+            Some("given up; a device of the account, if one is left, can still refuse the request"),
             None,
         ),
         Request::Receive { follow: false, .. } => (Some("no new letters"), None),
@@ -248,14 +295,9 @@ fn says_equal(contact: &str, screen: &Screen) -> Result<bool, Stop> {
 async fn revoke(client: &Client, wish: Revocation, screen: &mut Screen) -> Result<(), Stop> {
     if !wish.yes {
         let device = text::line(&wish.device);
-        let asked = question::begin(&format!(
-            "Revoke {device}? Letters no longer reach it, and it cannot come back."
-        ))?;
-        let meant = tokio::select! {
-            meant = asked => meant.unwrap_or(false),
-            () = signal::stop_asked() => return Err(Stop::Interrupted),
-        };
-        if !meant {
+        let asked =
+            format!("Revoke {device}? Letters no longer reach it, and it cannot come back.");
+        if !question::meant(&asked).await? {
             screen.talk("nothing was revoked");
             return Ok(());
         }

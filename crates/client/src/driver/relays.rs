@@ -238,6 +238,7 @@ impl Loop {
     fn up(&mut self, relay: String, welcome: Box<wire::Welcome>) {
         self.announce(&relay);
         self.knock(&relay);
+        self.ask_at(&relay);
         self.restore_at(&relay);
         let Some(known) = self.relays.open.get_mut(&relay) else {
             return;
@@ -372,7 +373,9 @@ impl Loop {
             Kind::Settle(Settling::Told(_) | Settling::Failed(_)) => true,
             Kind::Link(linking) => linking.needs_relay(),
             Kind::Sas(comparing) => comparing.needs_relay(),
-            Kind::Sheet(_) | Kind::Restore(_) => true,
+            Kind::Restore(restoring) => !restoring.waits(),
+            Kind::Sheet(_) | Kind::Ask(_) => true,
+            Kind::Settle(Settling::Cancel | Settling::Guardians) => true,
             Kind::Receive(receiving) => !receiving.follow && receiving.patience.is_none(),
             Kind::Settle(_) | Kind::Send(_) => false,
         };

@@ -304,6 +304,21 @@ fn any_device_of_a_guardian_can_say_yes() {
 }
 
 #[test]
+fn entries_that_come_twice_are_no_other_identity() {
+    let mut world = two(510);
+    world.stop("alice");
+    world.new_home("new");
+    let code = world.request_recovery("new", "alice").unwrap();
+    // Both ask for what is behind the same entry.
+    world.begin_approval("bob", "alice", &code);
+    world.approve("bob", "alice", &code).unwrap();
+    world.settle();
+    let changed = |event: &Event| matches!(event, Event::IdentityChanged { .. });
+    assert!(!told(&world, "bob", changed));
+    assert!(!world.person("bob").contact("alice").unwrap().changed);
+}
+
+#[test]
 fn replaced_and_cleared_guardians_keep_nothing() {
     let mut world = friends(509, &["bob", "carol", "dave"]);
     world.set_guardians("alice", 2, &["bob", "carol"]).unwrap();
