@@ -173,6 +173,8 @@ pub enum Request {
         guardians: Vec<String>,
         /// Seconds between a request and the earliest return; the usual ones without.
         delay_seconds: Option<u64>,
+        /// The recovery sheet, so that their backup holds the root key too.
+        sheet: Option<view::HiddenText>,
     },
     /// Show the guardians of the own account.
     GuardiansShow,

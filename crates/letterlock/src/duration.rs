@@ -56,16 +56,6 @@ pub(crate) fn seconds(span: Duration) -> u64 {
     span.as_secs().max(1)
 }
 
-/// Whole seconds as people read them, in the greatest unit that fits.
-pub(crate) fn shown(seconds: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
-    let fits = |(size, _): &&(u64, &str)| seconds >= size.saturating_mul(2) && seconds % size == 0;
-    match UNITS.iter().find(fits) {
-        Some((size, name)) => format!("{} {name}", seconds.checked_div(*size).unwrap_or(0)),
-        None => format!("{seconds} seconds"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use crate::ask;
 use crate::cli::recovery::{Approval, Clearing, Method};
 use crate::failure::Stop;
 use crate::screen::Screen;
-use crate::{duration, question, text, time};
+use crate::{question, text, time};
 use client::Client;
 use client::api::{Answer, Request};
 use client::view::{
@@ -42,7 +42,7 @@ pub(crate) async fn clear(
     let (method, asked, done) = match wish.method {
         Method::Sheet => (
             RecoveryMethod::Sheet,
-            "End the sheet? It brings nothing back any more.",
+            "End the sheet? It brings nothing back any more, and a root key that its backup alone holds is lost.",
             "the sheet is not in force any more",
         ),
         Method::Guardians => (
@@ -102,6 +102,7 @@ pub(crate) async fn come_back(
     done?;
     screen.talk(
         "next: letterlock device list, and for each device that is lost: letterlock device revoke NAME --reason lost\n\
+         if the sheet is lost too, draw a new one: letterlock recovery sheet\n\
          the shares are spent: name guardians anew, letterlock recovery guardians --need N NAME...",
     );
     Ok(())
@@ -143,7 +144,7 @@ pub(crate) fn state(state: &Guardians) -> String {
         "{} of {} guardians bring the account back, {} after they are asked{under_way}\n",
         state.need,
         state.count,
-        duration::shown(state.delay_seconds)
+        client::span(state.delay_seconds)
     );
     if state.guardians.is_empty() {
         shown.push_str("  who they are, the device on which they were named knows\n");

@@ -3,7 +3,7 @@
 use super::Loop;
 use super::begin::Begun;
 use super::calls::{About, Kind, Pending};
-use super::recovery::Making;
+use super::recovery::{Making, Next};
 use super::settle::Settling;
 use crate::api::{Answer, Request};
 use crate::failure::{failure, internal};
@@ -14,10 +14,29 @@ use crate::view::{
     Share,
 };
 use engine::records::{Contact, Trust};
-use engine::{EngineError, Hidden, Input};
+use engine::{CommandId, EngineError, Hidden, Input};
 use keys::account_log::Method;
 use keys::{AccountId, Timestamp};
 use tokio::sync::mpsc;
+
+/// Guardians to be.
+pub(super) struct NewGuardians {
+    need: u8,
+    guardians: Vec<AccountId>,
+    delay_seconds: u64,
+}
+
+impl NewGuardians {
+    /// Sets them.
+    pub(super) fn input(self, command: CommandId) -> Input {
+        Input::SetGuardians {
+            command,
+            need: self.need,
+            guardians: self.guardians,
+            delay_seconds: self.delay_seconds,
+        }
+    }
+}
 
 impl Loop {
     pub(super) fn begin_for_guardians(
@@ -30,7 +49,8 @@ impl Loop {
                 need,
                 guardians,
                 delay_seconds,
-            } => self.guardians_set(answers, need, &guardians, delay_seconds),
+                sheet,
+            } => self.guardians_set(answers, need, &guardians, delay_seconds, sheet.as_ref()),
             Request::GuardiansShow => {
                 self.own()?;
                 self.look(answers, Settling::Guardians);
@@ -52,6 +72,7 @@ impl Loop {
         need: u8,
         guardians: &[String],
         delay_seconds: Option<u64>,
+        sheet: Option<&HiddenText>,
     ) -> Begun {
         let found = guardians.iter().map(|who| self.find(who));
         let contacts: Vec<Contact> = found.collect::<Result<_, _>>()?;
@@ -59,16 +80,29 @@ impl Loop {
             return Err(failure);
         }
         let listener = answers.clone();
-        let mut pending = Pending::new(answers, Kind::Sheet(Making::Backup(0)));
-        pending.about = Some(About::Guardians);
-        let guardians = contacts.iter().map(|contact| contact.id).collect();
-        let delay_seconds = delay_seconds.unwrap_or(engine::limits::GUARDIAN_DELAY_SECONDS);
-        let begun = self.command(pending, |command| Input::SetGuardians {
-            command,
+        let new = NewGuardians {
             need,
-            guardians,
-            delay_seconds,
-        })?;
+            guardians: contacts.iter().map(|contact| contact.id).collect(),
+            delay_seconds: delay_seconds.unwrap_or(engine::limits::GUARDIAN_DELAY_SECONDS),
+        };
+        let has_root = self.own()?.0.has_root_key();
+        let begun = match sheet {
+            Some(sheet) if !has_root => self.unlock(answers, sheet, Next::Guardians(new)),
+            _ => {
+                let mut pending = Pending::new(answers, Kind::Sheet(Making::Backup(0)));
+                pending.about = Some(About::Guardians);
+                self.command(pending, |command| new.input(command))
+            }
+        }?;
+        let tell = |notice: &str, message: String| {
+            let notice = notice.to_owned();
+            let _ = listener.try_send(Answer::Notice(Notice { notice, message }));
+        };
+        if !has_root && sheet.is_none() {
+            let message = "the root key is not on this device, and the backup of these guardians will not hold it; if it is \
+                           in that of the sheet, type the command again with --sheet -";
+            tell("root_key_elsewhere", message.to_owned());
+        }
         let unknown = contacts.iter().filter(|one| one.trust == Trust::Claimed);
         let unknown: Vec<&str> = unknown.map(|contact| contact.petname.as_str()).collect();
         if !unknown.is_empty() {
@@ -77,8 +111,7 @@ impl Loop {
                  NAME tells",
                 unknown.join(", ")
             );
-            let notice = "guardian_unverified".to_owned();
-            let _ = listener.try_send(Answer::Notice(Notice { notice, message }));
+            tell("guardian_unverified", message);
         }
         Ok(begun)
     }

@@ -10,6 +10,7 @@
 use super::Loop;
 use super::begin::Begun;
 use super::calls::{About, Kind, Pending};
+use super::guardians::NewGuardians;
 use super::settle::Settling;
 use crate::api::{Answer, Request};
 use crate::failure::{failure, internal, unreachable};
@@ -42,6 +43,8 @@ pub(super) enum Next {
     Confirm(SheetSecret),
     /// The account gets a new root key.
     RotateRoot,
+    /// These become the guardians.
+    Guardians(NewGuardians),
 }
 
 /// A restoration that somebody waits for.
@@ -143,7 +146,12 @@ impl Loop {
         self.command(pending, |command| confirm(command, retyped))
     }
 
-    fn unlock(&mut self, answers: mpsc::Sender<Answer>, sheet: &HiddenText, next: Next) -> Begun {
+    pub(super) fn unlock(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        sheet: &HiddenText,
+        next: Next,
+    ) -> Begun {
         let sheet = Hidden(names::sheet(sheet)?);
         let pending = Pending::new(answers, Kind::Sheet(Making::Unlock(next)));
         self.command(pending, |command| Input::UnlockRoot { command, sheet })
@@ -179,14 +187,19 @@ impl Loop {
 
     fn unlocked(&mut self, call: u64, next: Next) {
         let command = self.calls.command(call);
+        let mut about = About::Account;
         let (kind, input) = match next {
             Next::Draw => (Kind::Sheet(Making::Draw), Input::MakeSheet { command }),
             Next::Confirm(sheet) => (Kind::Sheet(Making::Backup(0)), confirm(command, sheet)),
             Next::RotateRoot => (Kind::Command, Input::RotateRoot { command }),
+            Next::Guardians(new) => {
+                about = About::Guardians;
+                (Kind::Sheet(Making::Backup(0)), new.input(command))
+            }
         };
         if let Some(pending) = self.calls.open.get_mut(&call) {
             pending.kind = kind;
-            pending.about = Some(About::Account);
+            pending.about = Some(about);
         }
         if let Err(error) = self.feed(input) {
             self.fail(call, error.into());

@@ -81,6 +81,9 @@ Examples:
         /// How long your devices can refuse a request, 60s to 60d; the account log counts whole hours [default: 2d]
         #[arg(long, value_name = "TIME", requires = "names", value_parser = duration::parse)]
         delay: Option<Duration>,
+        /// The recovery sheet, from standard input or a file: the guardians' backup holds the root key too
+        #[arg(long, value_name = "-|FILE", requires = "names")]
+        sheet: Option<PathBuf>,
     },
     /// End a way back: the sheet or the guardians, and the backup that they open
     Clear {
@@ -213,12 +216,18 @@ impl RecoveryArgs {
                 Ok(Job::Restore(profile, restoration))
             }
             RecoveryCommand::Status => Ok(Job::Ask(profile, Request::RecoveryStatus)),
-            RecoveryCommand::Guardians { names, need, delay } => {
+            RecoveryCommand::Guardians {
+                names,
+                need,
+                delay,
+                sheet,
+            } => {
                 let request = match need {
                     Some(need) => Request::GuardiansSet {
                         need,
                         guardians: names,
                         delay_seconds: delay.map(duration::seconds),
+                        sheet: sheet.map(|from| read(&from, false)).transpose()?,
                     },
                     None => Request::GuardiansShow,
                 };

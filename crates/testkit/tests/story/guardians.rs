@@ -114,6 +114,10 @@ fn three_of_five_friends_bring_everything_back() {
     );
     world.set_guardians("new", 2, &["dave", "erin"]).unwrap();
     world.settle();
+    assert!(
+        world.guardians("new").unwrap().root_key,
+        "the root key goes over to them"
+    );
     assert!(world.shares("frank").is_empty());
     assert_eq!(world.shares("dave")[0].need, 2);
 }
@@ -331,6 +335,11 @@ fn replaced_and_cleared_guardians_keep_nothing() {
         .map(|name| world.shares(name).len())
         .into();
     assert_eq!(kept, [0, 1, 1]);
+    let state = world.guardians("alice").unwrap();
+    assert!(
+        state.root_key,
+        "no bundle but the last one has the root key"
+    );
     assert_eq!(world.relay().store().locks().count(), 1);
     assert_eq!(heads(&mut world), 1, "the old head opens nothing any more");
     let cleared = world.command("alice", |command| engine::Input::ClearRecovery {
