@@ -386,6 +386,33 @@ mod tests {
     }
 
     #[test]
+    fn an_account_is_lost_by_name_or_id() {
+        assert_eq!(lost(" ada\n").unwrap(), Lost::Name("ada".into()));
+        let id = AccountId::from_bytes([7; 32]);
+        let shouted = id.to_string().to_uppercase();
+        assert_eq!(lost(&shouted).unwrap(), Lost::Account(id));
+        for text in ["", "Ada Lovelace", "ada@relay", &shouted[1..]] {
+            assert_eq!(lost(text).unwrap_err().kind, FailureKind::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_code_says_where_it_is_wrong() {
+        let code = "000G-40R4-0M30-E209-185G-R38E-1ZRF-3WQK-YKTZ-DXZR-XJ5C";
+        let read = |text: &str| request_code(&HiddenText::from(text.to_owned()));
+        assert!(read(&code.to_lowercase().replace('-', " ")).is_ok());
+        for (text, word) in [
+            (code.replace("E209", "E2U9"), "group 4 "),
+            (code.replace("E209", "E208"), "checksum"),
+            (code.replace("-E209", ""), "40 characters"),
+        ] {
+            let failure = read(&text).err().unwrap();
+            assert_eq!(failure.kind, FailureKind::Usage);
+            assert!(failure.message.contains(word), "{}", failure.message);
+        }
+    }
+
+    #[test]
     fn a_device_is_meant_by_its_name_or_id_while_it_is_in_force() {
         let device = |name: &str, byte: u8, state| {
             let id = DeviceId::from_bytes([byte; 16]);

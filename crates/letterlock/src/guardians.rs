@@ -1,7 +1,8 @@
 //! Guardians: named and shown by the owner, asked on a bare machine, saying yes.
 
 use crate::ask;
-use crate::cli::recovery::{Approval, Clearing, Method};
+use crate::cli::Profile;
+use crate::cli::recovery::{Approval, ByGuardians, Clearing, Method};
 use crate::failure::Stop;
 use crate::screen::Screen;
 use crate::{question, text, time};
@@ -12,12 +13,31 @@ use client::view::{
 };
 use std::fmt::Write as _;
 
-/// Sets guardians, or shows who they are.
-pub(crate) async fn set_or_show(
-    client: &Client,
-    request: Request,
+/// Sees to it in a home that is open.
+pub(crate) async fn see_to(
+    profile: &Profile,
+    wish: ByGuardians,
     screen: &mut Screen,
 ) -> Result<(), Stop> {
+    match &wish {
+        ByGuardians::Clear(Clearing { yes, .. }) | ByGuardians::Approve(Approval { yes, .. }) => {
+            question::can_be_answered(*yes)?;
+        }
+        _ => {}
+    }
+    let creates = matches!(wish, ByGuardians::Ask(_));
+    ask::with_client(profile, creates, async |client| match wish {
+        ByGuardians::SetOrShow(wish) => set_or_show(client, wish, screen).await,
+        ByGuardians::Clear(wish) => clear(client, wish, screen).await,
+        ByGuardians::Ask(wish) => request(client, wish, screen).await,
+        ByGuardians::ComeBack(wish) => come_back(client, wish, screen).await,
+        ByGuardians::Approve(wish) => approve(client, wish, screen).await,
+    })
+    .await
+}
+
+/// Sets guardians, or shows who they are.
+async fn set_or_show(client: &Client, request: Request, screen: &mut Screen) -> Result<(), Stop> {
     let sets = matches!(request, Request::GuardiansSet { .. });
     ask::hear(client, request, |answer| screen.show(&answer)).await?;
     screen.clear_bars();
@@ -34,11 +54,7 @@ pub(crate) async fn set_or_show(
 }
 
 /// Ends a way back, once the person means it.
-pub(crate) async fn clear(
-    client: &Client,
-    wish: Clearing,
-    screen: &mut Screen,
-) -> Result<(), Stop> {
+async fn clear(client: &Client, wish: Clearing, screen: &mut Screen) -> Result<(), Stop> {
     let (method, asked, done) = match wish.method {
         Method::Sheet => (
             RecoveryMethod::Sheet,
@@ -62,11 +78,7 @@ pub(crate) async fn clear(
 }
 
 /// Asks the guardians of an account, and shows the code for them.
-pub(crate) async fn request(
-    client: &Client,
-    request: Request,
-    screen: &mut Screen,
-) -> Result<(), Stop> {
+async fn request(client: &Client, request: Request, screen: &mut Screen) -> Result<(), Stop> {
     let mut shown = None;
     ask::hear(client, request, |answer| {
         if let Answer::RecoveryRequest(request) = &answer {
@@ -89,11 +101,7 @@ pub(crate) async fn request(
 }
 
 /// Waits for guardians and the delay, until the account is back.
-pub(crate) async fn come_back(
-    client: &Client,
-    request: Request,
-    screen: &mut Screen,
-) -> Result<(), Stop> {
+async fn come_back(client: &Client, request: Request, screen: &mut Screen) -> Result<(), Stop> {
     let done = ask::hear(client, request, |answer| screen.show(&answer)).await;
     screen.clear_bars();
     if let Err(Stop::Interrupted) = done {
@@ -109,11 +117,7 @@ pub(crate) async fn come_back(
 }
 
 /// Gives a share, once the person means it.
-pub(crate) async fn approve(
-    client: &Client,
-    wish: Approval,
-    screen: &mut Screen,
-) -> Result<(), Stop> {
+async fn approve(client: &Client, wish: Approval, screen: &mut Screen) -> Result<(), Stop> {
     let name = text::line(&wish.name);
     let asked = format!(
         "Did {name} tell you this code by voice or at a meeting, and are you sure who it was? Your share goes to that \

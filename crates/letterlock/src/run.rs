@@ -112,38 +112,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
-        Job::Guardians(profile, request) => {
-            ask::with_client(&profile, false, async |client| {
-                guardians::set_or_show(client, request, screen).await
-            })
-            .await
-        }
-        Job::Clear(profile, wish) => {
-            question::can_be_answered(wish.yes)?;
-            ask::with_client(&profile, false, async |client| {
-                guardians::clear(client, wish, screen).await
-            })
-            .await
-        }
-        Job::AskGuardians(profile, request) => {
-            ask::with_client(&profile, true, async |client| {
-                guardians::request(client, request, screen).await
-            })
-            .await
-        }
-        Job::ComeBack(profile, request) => {
-            ask::with_client(&profile, false, async |client| {
-                guardians::come_back(client, request, screen).await
-            })
-            .await
-        }
-        Job::Approve(profile, wish) => {
-            question::can_be_answered(wish.yes)?;
-            ask::with_client(&profile, false, async |client| {
-                guardians::approve(client, wish, screen).await
-            })
-            .await
-        }
+        Job::Guardians(profile, wish) => guardians::see_to(&profile, wish, screen).await,
         Job::Completions(shell) => completions(shell, screen),
     }
 }

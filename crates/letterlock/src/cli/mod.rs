@@ -131,16 +131,8 @@ pub(crate) enum Job {
     NewSheet(Profile, recovery::NewSheet),
     /// Bring an account back from a sheet.
     Restore(Profile, recovery::Restoration),
-    /// Set guardians, or show who they are.
-    Guardians(Profile, Request),
-    /// End a way back once the person means it.
-    Clear(Profile, recovery::Clearing),
-    /// Ask the guardians of an account on a bare machine.
-    AskGuardians(Profile, Request),
-    /// Bring an account back through guardians.
-    ComeBack(Profile, Request),
-    /// Give a share once the person means it.
-    Approve(Profile, recovery::Approval),
+    /// Name guardians, ask them, or be one.
+    Guardians(Profile, recovery::ByGuardians),
     /// Print completions.
     Completions(clap_complete::Shell),
 }

@@ -153,6 +153,21 @@ pub(crate) enum Method {
     Guardians,
 }
 
+/// What is done around guardians.
+#[derive(Debug)]
+pub(crate) enum ByGuardians {
+    /// The owner names them, or asks who they are.
+    SetOrShow(Request),
+    /// The owner ends a way back.
+    Clear(Clearing),
+    /// A bare machine asks them.
+    Ask(Request),
+    /// A bare machine waits for them.
+    ComeBack(Request),
+    /// One of them says yes.
+    Approve(Approval),
+}
+
 /// A share to give.
 #[derive(Debug)]
 pub(crate) struct Approval {
@@ -231,10 +246,11 @@ impl RecoveryArgs {
                     },
                     None => Request::GuardiansShow,
                 };
-                Ok(Job::Guardians(profile, request))
+                Ok(Job::Guardians(profile, ByGuardians::SetOrShow(request)))
             }
             RecoveryCommand::Clear { method, yes } => {
-                Ok(Job::Clear(profile, Clearing { method, yes }))
+                let clearing = Clearing { method, yes };
+                Ok(Job::Guardians(profile, ByGuardians::Clear(clearing)))
             }
             RecoveryCommand::Request {
                 account,
@@ -246,17 +262,18 @@ impl RecoveryArgs {
                     relay,
                     name,
                 };
-                Ok(Job::AskGuardians(profile, request))
+                Ok(Job::Guardians(profile, ByGuardians::Ask(request)))
             }
             RecoveryCommand::Continue { timeout } => {
                 let timeout_ms = timeout.map(duration::millis);
                 let request = Request::RecoveryContinue { timeout_ms };
-                Ok(Job::ComeBack(profile, request))
+                Ok(Job::Guardians(profile, ByGuardians::ComeBack(request)))
             }
             RecoveryCommand::Abandon => Ok(Job::Ask(profile, Request::RecoveryAbandon)),
             RecoveryCommand::Approve { name, code, yes } => {
                 let code = told(&code)?;
-                Ok(Job::Approve(profile, Approval { name, code, yes }))
+                let approval = Approval { name, code, yes };
+                Ok(Job::Guardians(profile, ByGuardians::Approve(approval)))
             }
             RecoveryCommand::Shares => Ok(Job::Ask(profile, Request::RecoveryShares)),
             RecoveryCommand::Cancel => Ok(Job::Ask(profile, Request::RecoveryCancel)),
