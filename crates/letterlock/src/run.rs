@@ -178,7 +178,10 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
             ),
         ),
         Request::RecoveryAbandon => (
-            Some("given up; a device of the account, if one is left, can still refuse the request"),
+            Some(
+                "given up; the request stands in the account log until a device of the account refuses it, and keeps others \
+                 out until a day after its time",
+            ),
             None,
         ),
         Request::Receive { follow: false, .. } => (Some("no new letters"), None),

@@ -19,7 +19,8 @@ use crate::limits;
 use crate::names;
 use crate::os;
 use crate::relay_url::RelayUrl;
-use crate::view::{Failure, FailureKind, HiddenText, RecoveryProgress, RecoveryRequest};
+use crate::render::span;
+use crate::view::{Failure, FailureKind, HiddenText, Notice, RecoveryProgress, RecoveryRequest};
 use engine::records::Lost;
 use engine::{CommandId, EngineError, Input};
 use std::time::Duration;
@@ -122,6 +123,34 @@ impl Loop {
                 self.fail(call, error.into());
             }
             self.learn_own_relay();
+        }
+    }
+
+    /// The relay takes nothing for a while: another request may stand in the log.
+    pub(super) fn asked_to_wait(&mut self, message: &str, pause_ms: u64) {
+        let seconds = pause_ms.div_ceil(1000);
+        let unit = if seconds > 2 * 3600 { 3600 } else { 60 };
+        let rounded = seconds.div_ceil(unit).saturating_mul(unit);
+        let message = format!("the relay asks to wait {}: {message}", span(rounded));
+        let notice = Answer::Notice(Notice {
+            notice: "relay_asks_to_wait".to_owned(),
+            message: message.clone(),
+        });
+        let waits = |kind: &Kind| matches!(kind, Kind::Restore(restoring) if restoring.waits());
+        self.calls.tell(&notice, waits);
+        let asks = |pending: &Pending| matches!(pending.kind, Kind::Ask(_));
+        let open = self.calls.open.iter();
+        let asking: Vec<u64> = open
+            .filter(|(_, pending)| asks(pending))
+            .map(|(call, _)| *call)
+            .collect();
+        for call in asking {
+            let hint = "type the same command then; if somebody else asks, a device that is left refuses it at once: \
+                        letterlock recovery cancel";
+            self.fail(
+                call,
+                failure(FailureKind::Refused, message.clone(), Some(hint)),
+            );
         }
     }
 

@@ -157,7 +157,11 @@ impl Loop {
         let known = self.own().map(|(_, log)| log.open_request().is_some());
         match known {
             Ok(true) => {}
-            Ok(false) if told => return self.fail(call, EngineError::NoRecoveryRequest.into()),
+            Ok(false) if told => {
+                let hint = Some("see `letterlock recovery guardians`");
+                let why = failure(FailureKind::Refused, "nobody asks your guardians", hint);
+                return self.fail(call, why);
+            }
             Ok(false) => return self.recovery_too_late(call),
             Err(failure) => return self.fail(call, failure),
         }

@@ -200,7 +200,8 @@ impl Ways {
     fn by_guardians(&self, guarded: &Guarded) -> Outcome {
         if let Some(have) = guarded.too_few() {
             let message = format!(
-                "all is lost: {have} of {} guardians have their share, and {} are needed; letterlock receive hears of more",
+                "all is lost: {have} of {} guardians have said that they have their share, and {} are needed; letterlock \
+                 receive hears of more",
                 guarded.count, guarded.need
             );
             return ("guardians_incomplete", message);

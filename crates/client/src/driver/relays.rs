@@ -267,13 +267,17 @@ impl Loop {
         let Some(frame) = up.asked.remove(&id) else {
             return;
         };
-        if let Some(pause) = reply.try_again_after() {
+        let waits = reply.try_again_after();
+        if let Some(pause) = waits {
             let pause = Duration::from_millis(pause).clamp(limits::TICK, limits::RETRY_AFTER);
             up.asked.insert(id, frame);
             up.later.push((
                 os::instant().checked_add(pause).unwrap_or_else(os::instant),
                 id,
             ));
+        }
+        if let (Some(pause), wire::Reply::Refused(refused)) = (waits, &*reply) {
+            self.asked_to_wait(&refused.message, pause);
         }
         self.take(Input::Reply { id, reply });
     }

@@ -120,6 +120,9 @@ Example:
         timeout: Option<Duration>,
     },
     /// Give up what this machine asked for
+    ///
+    /// The request stands in the account log until a device of the account refuses it. Until a day after its time the
+    /// relay takes no other one.
     Abandon,
     /// Say yes, as a guardian: give your share to the machine whose code you were told
     ///

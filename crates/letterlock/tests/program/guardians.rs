@@ -188,6 +188,14 @@ fn a_device_that_is_left_is_warned_and_refuses() {
     );
     let state = &alice.json(&["recovery", "guardians"])[0];
     assert_eq!(state["request"]["device_id"], alarm["device_id"]);
+    let second = town.stranger("second");
+    let words = ["recovery", "request", "alice", "--relay", town.url()];
+    let waits = second.fails(3, &words);
+    assert!(
+        text(&waits, "message").contains("somebody asks for this account already"),
+        "{waits}"
+    );
+    assert!(text(&waits, "message").contains(" hours: "), "{waits}");
 
     let state = &alice.json(&["recovery", "cancel"])[0];
     assert_eq!(state["request"], Value::Null);
@@ -195,6 +203,9 @@ fn a_device_that_is_left_is_warned_and_refuses() {
     alice.fails(3, &["recovery", "cancel"]);
     let late = friends[0].fails(3, &["recovery", "approve", "alice", &code, "--yes"]);
     assert!(text(&late, "message").contains("nobody asks"), "{late}");
+    // What was refused makes room.
+    ask(&town, &second, "alice");
+    alice.ok(&["recovery", "cancel"]);
     town.pass_hours(3);
     let ended = thief.fails(3, &CONTINUE);
     assert!(text(&ended, "message").contains("cancelled"), "{ended}");

@@ -193,7 +193,8 @@ fn a_code_of_another_request_moves_no_share() {
     world.stop("alice");
     world.new_home("thief");
     let stolen = world.request_recovery("thief", "alice").unwrap();
-    // The newer request takes the place of the older one.
+    // A day after its time the relay lets a newer one take its place.
+    pass(&mut world, DELAY_SECONDS + 25 * HOUR);
     world.new_home("new");
     let code = world.request_recovery("new", "alice").unwrap();
     let refused = world.approve("bob", "alice", &stolen);
@@ -208,6 +209,39 @@ fn a_code_of_another_request_moves_no_share() {
         matches!(event, Event::RecoveryEnded { error: told } if *told == error)
     };
     assert!(told(&world, "thief", ended));
+}
+
+#[test]
+fn a_request_waits_for_the_one_that_stands() {
+    let mut world = two(511);
+    world.stop("alice");
+    world.new_home("thief");
+    world.request_recovery("thief", "alice").unwrap();
+    world.new_home("new");
+    let relay = world.relay_url().to_owned();
+    let asks = world.begin("new", |command| engine::Input::RequestRecovery {
+        command,
+        lost: engine::records::Lost::Name("alice".to_owned()),
+        relay,
+        name: "new".to_owned(),
+    });
+    pass(&mut world, DELAY_SECONDS);
+    assert!(world.outcome("new", asks).is_none());
+    // What was signed two days ago is signed again.
+    pass(&mut world, 25 * HOUR);
+    let outcome = world.outcome("new", asks);
+    assert!(
+        matches!(outcome, Some(CommandOutcome::RecoveryRequested)),
+        "{outcome:?}"
+    );
+    let code = world.recovery("new").and_then(|state| state.code).unwrap();
+    for friend in ["bob", "carol"] {
+        world.approve(friend, "alice", &code).unwrap();
+    }
+    pass(&mut world, DELAY_SECONDS - HOUR);
+    assert!(!is_back(&world, "new"), "its delay began when it was taken");
+    pass(&mut world, 3 * HOUR);
+    assert!(is_back(&world, "new"));
 }
 
 #[test]
