@@ -165,6 +165,51 @@ pub enum Request {
         /// What this device is to be called.
         name: Option<String>,
     },
+    /// Set guardians, in the place of earlier ones; ends when the first backup is at the relay.
+    GuardiansSet {
+        /// How many of them are needed.
+        need: u8,
+        /// Contacts.
+        guardians: Vec<String>,
+        /// Seconds between a request and the earliest return; the usual ones without.
+        delay_seconds: Option<u64>,
+        /// The recovery sheet, so that their backup holds the root key too.
+        sheet: Option<view::HiddenText>,
+    },
+    /// Show the guardians of the own account.
+    GuardiansShow,
+    /// End a way to recover.
+    RecoveryClear {
+        /// Which.
+        method: view::RecoveryMethod,
+    },
+    /// Refuse what somebody asked of the guardians.
+    RecoveryCancel,
+    /// Say yes, as a guardian, to whoever brought a code.
+    RecoveryApprove {
+        /// Whose account is to come back.
+        contact: String,
+        /// The code.
+        code: view::HiddenText,
+    },
+    /// List the shares that are kept here for contacts.
+    RecoveryShares,
+    /// Ask, in a bare home, to come back through guardians.
+    RecoveryRequest {
+        /// The account's name at the relay, or its id.
+        account: String,
+        /// The relay's URL with its pin.
+        relay: String,
+        /// What this device is to be called.
+        name: Option<String>,
+    },
+    /// Go on with what this home asked for, and wait for the end.
+    RecoveryContinue {
+        /// How long to wait, in milliseconds; without it until the end.
+        timeout_ms: Option<u64>,
+    },
+    /// Give up what this home asked for.
+    RecoveryAbandon,
     /// Tell what would happen today if each device, the sheet or the relay were lost.
     RecoveryStatus,
     /// Call a device of the own account otherwise.
@@ -293,6 +338,16 @@ pub enum Answer {
     Restored(view::Restored),
     /// What would happen if something were lost.
     Recovery(view::Recovery),
+    /// The guardians of the own account.
+    Guardians(view::Guardians),
+    /// What a bare machine asked the guardians of an account for.
+    RecoveryRequest(view::RecoveryRequest),
+    /// How far a recovery by guardians is; something to tell, never a result.
+    RecoveryProgress(view::RecoveryProgress),
+    /// Somebody asks the guardians of the own account to be let in; something to tell loudly, never a result.
+    RecoveryAlarm(view::OpenRequest),
+    /// A share that is kept for a contact.
+    Share(view::Share),
     /// A letter is deleted.
     Deleted(view::Deleted),
     /// A letter, sent or received.

@@ -294,6 +294,13 @@ fn admit(home: &Path, request: &Request) -> Result<(), Failure> {
             RelayUrl::parse(relay)?;
             names::sheet(sheet).map(drop)
         }
+        Request::RecoveryRequest { account, relay, .. } => {
+            RelayUrl::parse(relay)?;
+            names::lost(account).map(drop)
+        }
+        Request::RecoveryContinue { .. } | Request::RecoveryAbandon => {
+            Err(engine::EngineError::NoRecoveryUnderWay.into())
+        }
         _ => Err(no_account()),
     }
 }
@@ -312,8 +319,12 @@ async fn ask(
     let Asked::Gone { unanswered } = asked else {
         return;
     };
-    // A letter keeps its id and letters are shown once, so these may be asked again whatever came before.
-    let repeatable = matches!(call.request, Request::Send { .. } | Request::Receive { .. });
+    // A letter keeps its id, letters are shown once and a recovery goes on where it was, so these may be asked again
+    // whatever came before.
+    let repeatable = matches!(
+        call.request,
+        Request::Send { .. } | Request::Receive { .. } | Request::RecoveryContinue { .. }
+    );
     let Some(wishes) = wishes.upgrade().filter(|_| unanswered || repeatable) else {
         let hint = "try again";
         let message = "the process that had this home open ended before it answered";

@@ -112,6 +112,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::InvalidRelay
         | EngineError::InvalidInvite
         | EngineError::EmptyLetter
+        | EngineError::InvalidGuardians
         | EngineError::TextTooLong { .. }
         | EngineError::TooManyFiles { .. } => FailureKind::Usage,
         EngineError::IdentityChanged { .. }
@@ -132,12 +133,17 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::BadArchive
         | EngineError::BadBackup
         | EngineError::RecoveryNotInForce
-        | EngineError::SheetDiffers => FailureKind::Refused,
+        | EngineError::SheetDiffers
+        | EngineError::NoRecoveryRequest
+        | EngineError::RequestCodeDiffers
+        | EngineError::RecoveryCancelled => FailureKind::Refused,
         EngineError::UnknownName
         | EngineError::UnknownContact
         | EngineError::UnknownLetter
         | EngineError::UnknownDevice
-        | EngineError::NoBackup => FailureKind::NotFound,
+        | EngineError::NoBackup
+        | EngineError::NoShare
+        | EngineError::NoRecoveryUnderWay => FailureKind::NotFound,
         _ => FailureKind::Failed,
     }
 }
@@ -222,6 +228,25 @@ fn hint_for_recovery(error: &EngineError) -> Option<&'static str> {
         EngineError::RecoveryNotInForce => "take the account's newest sheet",
         EngineError::SheetDiffers => {
             "compare each group with the sheet, or draw a new one with `letterlock recovery sheet`"
+        }
+        EngineError::InvalidGuardians => {
+            "name 2 to 16 contacts, each once; need at least 2 of them; a delay is 60s to 60d"
+        }
+        EngineError::GuardiansUnderWay => {
+            "`letterlock receive` goes on with them; then see `letterlock recovery guardians`"
+        }
+        EngineError::NoShare => "see `letterlock recovery shares`",
+        EngineError::NoRecoveryRequest => {
+            "it may have been cancelled, or it is not at the relay yet: ask the person who told you"
+        }
+        EngineError::RequestCodeDiffers => {
+            "do not give your share to whoever sent this code; ask the person in another way"
+        }
+        EngineError::RecoveryCancelled => {
+            "a device of the account refused it, or somebody asked anew: `letterlock recovery request` asks again"
+        }
+        EngineError::NoRecoveryUnderWay => {
+            "ask first: `letterlock recovery request NAME --relay URL`"
         }
         _ => return None,
     })

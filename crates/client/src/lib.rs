@@ -37,3 +37,4 @@ pub mod view;
 pub use client::{Answers, Client, is_profile, is_served};
 pub use keys::SecretBytes;
 pub use names::read_sheet;
+pub use render::span;

@@ -4,10 +4,11 @@ use crate::failure::failure;
 use crate::relay_url::{RelayUrl, authority_of};
 use crate::render;
 use crate::view::{Device, DeviceState, Failure, FailureKind, HiddenText};
-use engine::records::Contact;
+use engine::records::{Contact, Lost};
 use keys::link::{LinkCode, LinkCodeError, LinkSecret, WordsError};
+use keys::request_code::{RequestCode, RequestCodeError};
 use keys::sheet::{SheetError, SheetSecret};
-use keys::{DeviceId, LetterId};
+use keys::{AccountId, DeviceId, LetterId};
 
 /// Letters of an account id that are enough to mean it.
 const ID_PREFIX: usize = 8;
@@ -251,6 +252,37 @@ pub fn read_sheet(text: &HiddenText) -> Result<HiddenText, Failure> {
     sheet(text).map(|sheet| HiddenText::from(sheet.to_text().to_string()))
 }
 
+/// Reads the code that somebody who asks for recovery told.
+///
+/// # Errors
+/// It is none: which group cannot be right, and never how close the rest is.
+pub(crate) fn request_code(text: &HiddenText) -> Result<RequestCode, Failure> {
+    RequestCode::from_text(text.as_str()).map_err(|error| {
+        let hint = match error {
+            RequestCodeError::Character { .. } => "have that group told again",
+            RequestCodeError::Checksum => "have each of the 11 groups told again",
+            _ => "type all 11 groups of four characters",
+        };
+        let message = format!("the code cannot be read: {error}");
+        failure(FailureKind::Usage, message, Some(hint))
+    })
+}
+
+/// Reads whose account is to come back: its name at the relay, or its id.
+///
+/// # Errors
+/// Neither form.
+pub(crate) fn lost(account: &str) -> Result<Lost, Failure> {
+    let account = account.trim();
+    if let Some(id) = AccountId::from_text(account) {
+        return Ok(Lost::Account(id));
+    }
+    match wire::is_name(account) {
+        true => Ok(Lost::Name(account.to_owned())),
+        false => Err(engine::EngineError::InvalidName.into()),
+    }
+}
+
 fn not_words(error: &WordsError) -> Failure {
     let hint = match error {
         WordsError::Unknown { .. } => "compare that word with what the other device shows",
@@ -350,6 +382,33 @@ mod tests {
         assert_eq!(failure.message, "word 8 is not in the list");
         for text in ["", "LL1-", "LL1-0000", "abandon"] {
             assert!(secret(text, Some(RELAY)).is_err_and(|f| f.kind == FailureKind::Usage));
+        }
+    }
+
+    #[test]
+    fn an_account_is_lost_by_name_or_id() {
+        assert_eq!(lost(" ada\n").unwrap(), Lost::Name("ada".into()));
+        let id = AccountId::from_bytes([7; 32]);
+        let shouted = id.to_string().to_uppercase();
+        assert_eq!(lost(&shouted).unwrap(), Lost::Account(id));
+        for text in ["", "Ada Lovelace", "ada@relay", &shouted[1..]] {
+            assert_eq!(lost(text).unwrap_err().kind, FailureKind::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_code_says_where_it_is_wrong() {
+        let code = "000G-40R4-0M30-E209-185G-R38E-1ZRF-3WQK-YKTZ-DXZR-XJ5C";
+        let read = |text: &str| request_code(&HiddenText::from(text.to_owned()));
+        assert!(read(&code.to_lowercase().replace('-', " ")).is_ok());
+        for (text, word) in [
+            (code.replace("E209", "E2U9"), "group 4 "),
+            (code.replace("E209", "E208"), "checksum"),
+            (code.replace("-E209", ""), "40 characters"),
+        ] {
+            let failure = read(&text).err().unwrap();
+            assert_eq!(failure.kind, FailureKind::Usage);
+            assert!(failure.message.contains(word), "{}", failure.message);
         }
     }
 

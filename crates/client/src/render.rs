@@ -103,3 +103,36 @@ pub(crate) fn base32(bytes: &[u8]) -> String {
         .encode(bytes)
         .to_ascii_lowercase()
 }
+
+/// Whole seconds as people read them, in the greatest unit that fits.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
+    let fits = |(size, _): &&(u64, &str)| {
+        seconds >= size.saturating_mul(2) && seconds.is_multiple_of(*size)
+    };
+    match UNITS.iter().find(fits) {
+        Some((size, name)) => format!("{} {name}", seconds.checked_div(*size).unwrap_or(0)),
+        None => format!("{seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn seconds_are_shown_in_the_greatest_unit_that_fits() {
+        let spans = [60, 90, 120, 3600, 7200, 86_400, 172_800];
+        let expected = [
+            "60 seconds",
+            "90 seconds",
+            "2 minutes",
+            "60 minutes",
+            "2 hours",
+            "24 hours",
+            "2 days",
+        ];
+        assert_eq!(spans.map(span), expected);
+    }
+}

@@ -3,7 +3,10 @@
 mod recovery;
 mod verification;
 
-pub use recovery::{Lost, Recovery, Restored, Sheet};
+pub use recovery::{
+    Guardian, Guardians, Lost, OpenRequest, Recovery, RecoveryMethod, RecoveryProgress,
+    RecoveryRequest, Restored, Share, Sheet,
+};
 pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -39,6 +39,8 @@ const SHARE: u8 = 3;
 const GUARDIANS: u8 = 4;
 /// Counts changes.
 const CHANGES: &str = "backup-changes";
+/// The root key waits on this device for guardians who take the place of spent ones.
+const ROOT_STAYS: &[u8] = b"root-stays";
 
 pub(crate) fn load(tx: &Transaction<'_>) -> Result<Option<Backup>, EngineError> {
     match tx.get(Table::Meta, BACKUP)? {
@@ -209,6 +211,9 @@ fn drop_method(
         .into_iter()
         .partition(|known| known.method == method);
     backup.methods = kept;
+    if method == Method::Guardians {
+        tx.delete(Table::Meta, ROOT_STAYS.to_vec());
+    }
     let gone: Vec<BackupMethod> = gone;
     for method in gone {
         // A head that is on its way is there before the deletion.
@@ -609,6 +614,12 @@ pub(crate) fn part_refused(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
     Ok(())
 }
 
+/// Guardians gave the account back, and others must be named: the root key waits here for their bundle, since nobody
+/// opens that of the spent ones again.
+pub(crate) fn keep_root(tx: &mut Transaction<'_>) {
+    tx.put(Table::Meta, ROOT_STAYS.to_vec(), Zeroizing::new(Vec::new()));
+}
+
 /// The relay has a head.
 pub(crate) fn head_stored(tx: &mut Transaction<'_>, method: Method) -> Result<(), EngineError> {
     let Some(mut backup) = load(tx)? else {
@@ -631,9 +642,12 @@ pub(crate) fn head_stored(tx: &mut Transaction<'_>, method: Method) -> Result<()
         .methods
         .iter()
         .all(|known| !known.sealed_root.is_empty());
+    // Who has no sheet cannot take it out again, not even for the bundle of other guardians.
+    let by_sheet = (backup.methods.iter()).any(|known| known.method == Method::Sheet);
     store(tx, &backup);
     // The root key lives in the bundle alone; a change that needs it and is under way keeps it here.
-    if done && all_sealed && !own_log::is_busy(tx)? {
+    let stays = tx.get(Table::Meta, ROOT_STAYS)?.is_some();
+    if done && all_sealed && by_sheet && !stays && !own_log::is_busy(tx)? {
         account::drop_root(tx)?;
     }
     Ok(())

@@ -436,6 +436,7 @@ fn of_guardians(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineErro
         Input::ClearRecovery { command, method } => {
             own_log::wish(tx, command, &Wish::ClearRecovery { method })
         }
+        Input::LookAtRecovery => guardians::look(tx),
         Input::CancelRecovery { command } => own_log::wish(tx, command, &Wish::CancelRecovery),
         Input::ApproveRecovery {
             command,
@@ -478,7 +479,8 @@ fn of_driver(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> 
 fn started(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     uploads::resume(tx)?;
     archive::resume(tx)?;
-    linking::resume(tx)
+    linking::resume(tx)?;
+    guardians::started_lock(tx)
 }
 
 fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {

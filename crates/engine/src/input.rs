@@ -270,6 +270,8 @@ pub enum Input {
         /// Which.
         method: keys::account_log::Method,
     },
+    /// Asks the relay for newer entries of the own log and for the state of the guardians' lock, now.
+    LookAtRecovery,
     /// Refuses what somebody asked of our guardians.
     CancelRecovery {
         /// Who waits.

@@ -79,6 +79,8 @@ pub const GUARDIAN_DELAY_SECONDS: u64 = 48 * 3600;
 pub const LOCK_LOOK_SECONDS: u64 = 3600;
 /// Seconds between two looks whether a request for recovery still stands.
 pub const RECOVERY_LOOK_SECONDS: u64 = 3600;
+/// Age in seconds from which no relay takes a request for recovery: it is signed again.
+pub const REQUEST_OLD_SECONDS: u64 = 2 * 3600;
 /// Seconds until a lock that should be open is asked again.
 pub const RECOVERY_AGAIN_SECONDS: u64 = 60;
 /// Accounts whose shares are kept.

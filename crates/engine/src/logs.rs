@@ -213,7 +213,7 @@ fn newer(
 }
 
 /// The log that a relay's entries make with the ones before them.
-fn behind(peer: &Peer, entries: &wire::Entries) -> Option<Vec<u8>> {
+pub(crate) fn behind(peer: &Peer, entries: &wire::Entries) -> Option<Vec<u8>> {
     let known = peer.log.bytes();
     let before = wire::RawLog::parse(known).ok()?;
     let before = before.until(entries.first.checked_sub(1)?).ok()?;

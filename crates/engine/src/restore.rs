@@ -378,6 +378,9 @@ fn install(tx: &mut Transaction<'_>, restore: Restore) -> Result<(), EngineError
     )?;
     backup::note_restored(tx, restore.version)?;
     backup::begin_again(tx, &secrets, restore.version)?;
+    if restore.method == Method::Guardians {
+        backup::keep_root(tx);
+    }
     guardians::restored(tx)?;
     tx.event(Event::Restored { at: restore.at });
     tx.outcome(restore.command, CommandOutcome::Linked(device));

@@ -1,6 +1,7 @@
 //! Questions to the person at the terminal that have yes or no for an answer.
 
 use crate::failure::{self, Stop};
+use crate::signal;
 use client::view::Failure;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use tokio::sync::oneshot;
@@ -37,4 +38,13 @@ pub(crate) fn begin(question: &str) -> Result<oneshot::Receiver<bool>, Stop> {
         .spawn(read)
         .map_err(|_| failure::failed("no thread to ask on", "answer it beforehand: --yes"))?;
     Ok(answered)
+}
+
+/// Asks, and waits for the answer or for the wish to stop.
+pub(crate) async fn meant(question: &str) -> Result<bool, Stop> {
+    let asked = begin(question)?;
+    tokio::select! {
+        meant = asked => Ok(meant.unwrap_or(false)),
+        () = signal::stop_asked() => Err(Stop::Interrupted),
+    }
 }

@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{insight, recovery, sas, text, time};
+use crate::{guardians, insight, recovery, sas, text, time};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -40,6 +40,13 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Sheet(sheet) => Shown::Result(format!("{}\n", text::line(sheet.sheet.as_str()))),
         Answer::Restored(restored) => Shown::Result(recovery::restored(restored)),
         Answer::Recovery(line) => Shown::Result(recovery::recovery(line)),
+        Answer::Guardians(state) => Shown::Result(guardians::state(state)),
+        Answer::Share(share) => Shown::Result(guardians::share(share)),
+        Answer::RecoveryRequest(request) => {
+            Shown::Result(format!("{}\n", text::line(request.code.as_str())))
+        }
+        Answer::RecoveryProgress(progress) => Shown::Talk(guardians::progress(progress)),
+        Answer::RecoveryAlarm(request) => Shown::Talk(guardians::alarm(request)),
         Answer::Notice(notice) => Shown::Talk(format!("note: {}\n", text::line(&notice.message))),
         _ => Shown::Nothing,
     }
@@ -48,9 +55,12 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
 /// Renders an answer for programs, as one line of JSON.
 pub(crate) fn for_programs(answer: &Answer) -> Shown {
     match answer {
-        Answer::Notice(_) | Answer::Failed(_) | Answer::PairingCode(_) | Answer::Sas(_) => {
-            Shown::Talk(json(answer))
-        }
+        Answer::Notice(_)
+        | Answer::Failed(_)
+        | Answer::PairingCode(_)
+        | Answer::Sas(_)
+        | Answer::RecoveryProgress(_)
+        | Answer::RecoveryAlarm(_) => Shown::Talk(json(answer)),
         Answer::Progress(_) | Answer::Done => Shown::Nothing,
         _ => Shown::Result(json(answer)),
     }

@@ -5,7 +5,9 @@ use crate::cli::device::Revocation;
 use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, evidence, insight, link, qr, question, recovery, sas, serve, signal, text, tour};
+use crate::{
+    ask, evidence, guardians, insight, link, qr, question, recovery, sas, serve, signal, text, tour,
+};
 use clap::CommandFactory as _;
 use client::Client;
 use client::api::{Answer, Request};
@@ -110,6 +112,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
+        Job::Guardians(profile, wish) => guardians::see_to(&profile, wish, screen).await,
         Job::Completions(shell) => completions(shell, screen),
     }
 }
@@ -162,6 +165,22 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
         Request::AccountEvidence { .. } => (
             Some(
                 "nothing is kept: everybody was shown the history of this account that is known here",
+            ),
+            None,
+        ),
+        Request::RecoveryShares => (Some("you are nobody's guardian"), None),
+        Request::RecoveryCancel => (
+            None,
+            Some(
+                "refused: whoever asked does not come in, whatever the guardians do\n\
+                 if a share was given to somebody else, name new guardians: letterlock recovery guardians --need N \
+                 NAME...",
+            ),
+        ),
+        Request::RecoveryAbandon => (
+            Some(
+                "given up; the request stands in the account log until a device of the account refuses it, and keeps others \
+                 out until a day after its time",
             ),
             None,
         ),
@@ -248,14 +267,9 @@ fn says_equal(contact: &str, screen: &Screen) -> Result<bool, Stop> {
 async fn revoke(client: &Client, wish: Revocation, screen: &mut Screen) -> Result<(), Stop> {
     if !wish.yes {
         let device = text::line(&wish.device);
-        let asked = question::begin(&format!(
-            "Revoke {device}? Letters no longer reach it, and it cannot come back."
-        ))?;
-        let meant = tokio::select! {
-            meant = asked => meant.unwrap_or(false),
-            () = signal::stop_asked() => return Err(Stop::Interrupted),
-        };
-        if !meant {
+        let asked =
+            format!("Revoke {device}? Letters no longer reach it, and it cannot come back.");
+        if !question::meant(&asked).await? {
             screen.talk("nothing was revoked");
             return Ok(());
         }

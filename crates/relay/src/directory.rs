@@ -4,6 +4,7 @@ use crate::config::Registration;
 use crate::limits;
 use crate::os;
 use crate::refusal;
+use crate::requests;
 use crate::state::State;
 use crate::store::{LogRecord, Registered};
 use keys::account_log::{DeviceRecord, LogError, UnverifiedLog, VerifiedLog};
@@ -131,15 +132,19 @@ async fn replace(state: &State, known: LogRecord, log: Vec<u8>) -> Option<Reply>
         let after = UnverifiedLog::decode(&log)?.verify_after(&before)?;
         // SECURITY: a device dated ahead were senior too soon; `an_entry_from_the_future_is_refused` notices.
         after.check_time(os::now())?;
-        Ok((gone(&before, &after), after))
+        Ok((before, after))
     };
-    let checked: Result<Result<(Vec<DeviceId>, VerifiedLog), LogError>, _> =
+    let checked: Result<Result<(VerifiedLog, VerifiedLog), LogError>, _> =
         tokio::task::spawn_blocking(check).await;
-    let (gone, after) = match checked {
+    let (before, after) = match checked {
         Ok(Ok(checked)) => checked,
         Ok(Err(_)) => return Some(bad_log()),
         Err(_) => return Some(refusal::storage()),
     };
+    if let Some(reply) = requests::judge(state, &before, &after) {
+        return Some(reply);
+    }
+    let gone = gone(&before, &after);
     let stored = state
         .store
         .append_log(known.account, known.log, after.bytes().to_vec(), gone);

@@ -23,6 +23,7 @@ mod queues;
 mod quota;
 mod refusal;
 mod relay;
+mod requests;
 mod state;
 mod store;
 mod tickets;

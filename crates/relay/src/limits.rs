@@ -73,6 +73,16 @@ pub(crate) const BLOB_UNFINISHED_SECONDS: u64 = 2 * 24 * 3600;
 pub(crate) const REMEMBERED_PEERS: usize = 100_000;
 /// Devices whose pre-key rates are remembered.
 pub(crate) const REMEMBERED_DEVICES: usize = 100_000;
+/// Accounts whose rates of requests for recovery are remembered.
+pub(crate) const REMEMBERED_REQUESTS: usize = 100_000;
+/// Requests for recovery of one account at once.
+pub(crate) const REQUESTS_AT_ONCE: u64 = 3;
+/// Thousandths of a request for recovery that come back each second.
+pub(crate) const REQUESTS_MILLI_PER_SECOND: u64 = 1;
+/// Seconds for which a request for recovery, whose delay is over, keeps others out: whoever asked comes back.
+pub(crate) const REQUEST_STANDS_SECONDS: u64 = 24 * 3600;
+/// Seconds a request for recovery may be dated back: entries tell the hour.
+pub(crate) const REQUEST_DATED_SECONDS: u64 = 2 * 3600;
 /// Milliseconds after which a client may ask again when a limit of the store is reached.
 pub(crate) const QUOTA_RETRY_MS: u64 = 60_000;
 /// Milliseconds after which a client may ask again when the store failed.

@@ -27,6 +27,7 @@ pub(crate) struct State {
     connections: AtomicU64,
     peers: Mutex<Peers>,
     devices: Mutex<Buckets<(AccountId, DeviceId)>>,
+    requests: Mutex<Buckets<AccountId>>,
 }
 
 struct Peers {
@@ -92,6 +93,13 @@ impl State {
             },
             limits::REMEMBERED_DEVICES,
         );
+        let requests = Buckets::new(
+            Rate {
+                milli_per_second: limits::REQUESTS_MILLI_PER_SECOND,
+                burst: limits::REQUESTS_AT_ONCE,
+            },
+            limits::REMEMBERED_REQUESTS,
+        );
         Self {
             config,
             store,
@@ -102,6 +110,7 @@ impl State {
             connections: AtomicU64::new(1),
             peers: Mutex::new(peers),
             devices: Mutex::new(devices),
+            requests: Mutex::new(requests),
         }
     }
 
@@ -136,6 +145,12 @@ impl State {
     pub(crate) fn charge_device(&self, account: AccountId, device: DeviceId) -> Result<(), u64> {
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         devices.take((account, device), os::ticks())
+    }
+
+    /// Takes one request for recovery from the account's rate, or says how many milliseconds to wait.
+    pub(crate) fn charge_request(&self, account: AccountId) -> Result<(), u64> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.take(account, os::ticks())
     }
 
     fn is_limited(&self, peer: IpAddr) -> bool {

@@ -40,6 +40,7 @@ impl Loop {
             answers,
         } = call;
         self.refuse_revoked(&request)?;
+        self.warn(&answers, &request);
         match request {
             Request::AccountCreate {
                 name,
@@ -139,6 +140,7 @@ impl Loop {
                 | Request::ContactEvidence { .. }
                 | Request::DeviceList
                 | Request::RecoveryStatus
+                | Request::RecoveryShares
                 | Request::Read { .. }
                 | Request::Search { .. }
         );

@@ -1,6 +1,7 @@
 //! Requests under way: who waits for what, and until when.
 
 use super::Loop;
+use super::asking::Asking;
 use super::link::{Knock, Linking};
 use super::recovery::{Making, Restoring};
 use super::settle::Settling;
@@ -33,7 +34,9 @@ pub(super) enum Kind {
     Link(Linking),
     /// A recovery sheet, or what it unlocks.
     Sheet(Making),
-    /// A restoration by a sheet.
+    /// A wish to come back through guardians, on its way into the account log.
+    Ask(Box<Asking>),
+    /// A restoration by a sheet or by guardians.
     Restore(Box<Restoring>),
     /// A comparison of short codes.
     Sas(Comparing),
@@ -52,6 +55,10 @@ pub(super) enum About {
     Contact(AccountId),
     /// A device of the own account.
     Device(DeviceId),
+    /// The guardians.
+    Guardians,
+    /// The share that is kept for a contact.
+    Share(AccountId),
 }
 
 /// A letter on its way.
@@ -146,6 +153,13 @@ impl Calls {
         }
     }
 
+    /// Says such a thing to those whose kind of request it is for.
+    pub(super) fn tell(&self, answer: &Answer, whom: impl Fn(&Kind) -> bool) {
+        for pending in self.open.values().filter(|pending| whom(&pending.kind)) {
+            let _ = pending.answers.try_send(answer.clone());
+        }
+    }
+
     /// Drops requests whose listeners are gone.
     pub(super) fn forget_gone(&mut self) {
         self.open.retain(|_, pending| !pending.answers.is_closed());
@@ -194,6 +208,7 @@ impl Loop {
             CommandOutcome::Done => self.command_done(call),
             CommandOutcome::AccountCreated => self.settle_call(call, Settling::Account),
             CommandOutcome::Linked(device) => self.linked(call, device),
+            CommandOutcome::RecoveryRequested => self.requested(call),
             CommandOutcome::Invite(invite) => self.invited(call, invite),
             CommandOutcome::ContactAdded(contact) => {
                 self.show_about(call, About::Contact(contact));
@@ -371,7 +386,7 @@ impl Loop {
             }
             Kind::Sas(_) => self.sas_too_late(call),
             Kind::Receive(_) => self.heard_enough(call),
-            Kind::Sheet(_) | Kind::Restore(_) => self.recovery_too_late(call),
+            Kind::Sheet(_) | Kind::Ask(_) | Kind::Restore(_) => self.recovery_too_late(call),
             Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
                 let failure = relay.and_then(|relay| self.relays.failure(&relay));

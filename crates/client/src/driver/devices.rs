@@ -162,6 +162,8 @@ impl Loop {
         match about {
             About::Account => self.account_show(),
             About::Device(device) => Ok(vec![Answer::Device(self.device(&device)?)]),
+            About::Guardians => self.guardians_show(),
+            About::Share(contact) => self.share_show(&contact),
             About::Contact(contact) => match self.engine.contact(&self.store, &contact)? {
                 Some(contact) => Ok(vec![self.view_contact(&contact)]),
                 None => Err(internal("a contact is gone")),

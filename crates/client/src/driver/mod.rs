@@ -10,12 +10,14 @@
 //!
 //! The thread owns the store. It never waits for the network or for whoever listens.
 
+mod asking;
 mod begin;
 mod calls;
 mod custody;
 mod devices;
 mod evidence;
 mod files;
+mod guardians;
 mod inventory;
 mod link;
 mod notices;
@@ -365,7 +367,7 @@ impl Loop {
                 digits,
             } => self.sas_ready(&contact, &emoji, digits),
             event => {
-                self.history_missing(&event);
+                self.recovery_event(&event);
                 self.notice(&event);
                 if let Event::IdentityChanged { contact } | Event::RootReplaced { contact } = event
                 {

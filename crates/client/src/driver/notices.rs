@@ -133,6 +133,51 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
+            event => return self.words_of_guardians(event),
+        })
+    }
+
+    fn words_of_guardians(&self, event: &Event) -> Option<(&'static str, String)> {
+        Some(match event {
+            Event::GuardianHasShare { guardian } => (
+                "guardian_has_share",
+                format!("{} has its share", self.name_of(guardian)),
+            ),
+            Event::ShareKept { contact } => (
+                "share_kept",
+                format!(
+                    "{0} made you a guardian: a share that helps to bring its account back is kept here; give it only if \
+                     {0} asks you in person",
+                    self.name_of(contact)
+                ),
+            ),
+            Event::ShareForgotten { contact } => (
+                "share_forgotten",
+                format!("you are not a guardian of {} any more", self.name_of(contact)),
+            ),
+            Event::RecoveryClosed => (
+                "recovery_closed",
+                "nobody asks your guardians any more".to_owned(),
+            ),
+            Event::LockClosed { key_is_out: false } => (
+                "lock_closed",
+                "guardians began to open the lock although nobody asks in the account log; it is closed again"
+                    .to_owned(),
+            ),
+            Event::LockClosed { key_is_out: true } => (
+                "lock_was_open",
+                "the lock of your guardians was open, and its key may be out: set them anew, letterlock recovery \
+                 guardians --need N NAME..."
+                    .to_owned(),
+            ),
+            Event::ShareUnusable { index } => (
+                "share_unusable",
+                format!("the share of guardian {index}, as they were named, is a false one; another one is needed"),
+            ),
+            Event::RecoveryDelayed { error } => (
+                "recovery_delayed",
+                format!("the recovery does not go on now: {error}; it is tried again"),
+            ),
             _ => return None,
         })
     }

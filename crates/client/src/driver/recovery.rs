@@ -10,6 +10,7 @@
 use super::Loop;
 use super::begin::Begun;
 use super::calls::{About, Kind, Pending};
+use super::guardians::NewGuardians;
 use super::settle::Settling;
 use crate::api::{Answer, Request};
 use crate::failure::{failure, internal, unreachable};
@@ -19,8 +20,9 @@ use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::view::{Failure, FailureKind, HiddenText, Notice, Progress, Restored, Sheet};
 use engine::{CommandId, EngineError, Event, Hidden, Input, Snapshot as _, StoreError, Table};
-use keys::account_log::Method;
+use keys::account_log::{LogError, Method};
 use keys::sheet::SheetSecret;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// A request for a sheet, or for what it unlocks.
@@ -41,16 +43,38 @@ pub(super) enum Next {
     Confirm(SheetSecret),
     /// The account gets a new root key.
     RotateRoot,
+    /// These become the guardians.
+    Guardians(NewGuardians),
 }
 
 /// A restoration that somebody waits for.
 pub(super) struct Restoring {
     /// The sheet, until the relay answers.
     sheet: Option<SheetSecret>,
+    /// Guardians and the delay are waited for, until then at the longest.
+    waits: Option<Option<Instant>>,
     name: String,
     /// When the backup was written, in seconds since 1970.
     backup_at: u64,
     complete: bool,
+}
+
+impl Restoring {
+    /// One that guardians allow, and that is waited for so long.
+    pub(super) fn by_guardians(until: Option<Instant>) -> Self {
+        Self {
+            sheet: None,
+            waits: Some(until),
+            name: String::new(),
+            backup_at: 0,
+            complete: true,
+        }
+    }
+
+    /// Whether it waits for people and time.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.is_some()
+    }
 }
 
 impl Loop {
@@ -71,7 +95,8 @@ impl Loop {
             Request::RecoveryRestore { sheet, relay, name } => {
                 self.recovery_restore(answers, &sheet, &relay, name.as_deref())
             }
-            _ => self.recovery_status().map(Some),
+            Request::RecoveryStatus => self.recovery_status().map(Some),
+            request => self.begin_for_guardians(answers, request),
         }
     }
 
@@ -121,7 +146,12 @@ impl Loop {
         self.command(pending, |command| confirm(command, retyped))
     }
 
-    fn unlock(&mut self, answers: mpsc::Sender<Answer>, sheet: &HiddenText, next: Next) -> Begun {
+    pub(super) fn unlock(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        sheet: &HiddenText,
+        next: Next,
+    ) -> Begun {
         let sheet = Hidden(names::sheet(sheet)?);
         let pending = Pending::new(answers, Kind::Sheet(Making::Unlock(next)));
         self.command(pending, |command| Input::UnlockRoot { command, sheet })
@@ -141,21 +171,35 @@ impl Loop {
                 Ok(sheet) => self.finish(call, vec![Answer::Sheet(sheet), Answer::Done]),
                 Err(failure) => self.fail(call, failure),
             },
-            Making::Backup(_) => self.finish(call, vec![Answer::Done]),
+            Making::Backup(_) => self.backed_up(call),
         }
         true
     }
 
+    /// The first backup is at the relay. Guardians are shown when the relay has their shares.
+    fn backed_up(&mut self, call: u64) {
+        let pending = self.calls.open.get(&call);
+        match pending.and_then(|pending| pending.about) {
+            Some(About::Guardians) => self.settle_call(call, Settling::Guardians),
+            _ => self.finish(call, vec![Answer::Done]),
+        }
+    }
+
     fn unlocked(&mut self, call: u64, next: Next) {
         let command = self.calls.command(call);
+        let mut about = About::Account;
         let (kind, input) = match next {
             Next::Draw => (Kind::Sheet(Making::Draw), Input::MakeSheet { command }),
             Next::Confirm(sheet) => (Kind::Sheet(Making::Backup(0)), confirm(command, sheet)),
             Next::RotateRoot => (Kind::Command, Input::RotateRoot { command }),
+            Next::Guardians(new) => {
+                about = About::Guardians;
+                (Kind::Sheet(Making::Backup(0)), new.input(command))
+            }
         };
         if let Some(pending) = self.calls.open.get_mut(&call) {
             pending.kind = kind;
-            pending.about = Some(About::Account);
+            pending.about = Some(about);
         }
         if let Err(error) = self.feed(input) {
             self.fail(call, error.into());
@@ -201,6 +245,7 @@ impl Loop {
         }
         let restoring = Restoring {
             sheet: Some(names::sheet(sheet)?),
+            waits: None,
             name: match name {
                 Some(name) => names::device_name(name)?,
                 None => os::host_name(),
@@ -226,7 +271,9 @@ impl Loop {
         let mut goes_on = Vec::new();
         for (call, pending) in &mut self.calls.open {
             match &mut pending.kind {
-                Kind::Restore(restoring) if pending.relay.as_deref() == Some(relay) => {
+                Kind::Restore(restoring)
+                    if !restoring.waits() && pending.relay.as_deref() == Some(relay) =>
+                {
                     match restoring.sheet.take() {
                         Some(sheet) => begins.push((*call, sheet, restoring.name.clone())),
                         None => goes_on.push(*call),
@@ -293,12 +340,24 @@ impl Loop {
     /// The backup says when it was written.
     pub(super) fn restored_from(&mut self, at: keys::Timestamp) {
         self.change_restorations(|restoring| restoring.backup_at = at.as_secs());
+        self.change_restorations(|restoring| restoring.waits = None);
+        for call in self.restorations() {
+            self.wait_until(call, limits::PART);
+        }
     }
 
-    /// A part of the history did not come.
-    pub(super) fn history_missing(&mut self, event: &Event) {
-        if matches!(event, Event::HistoryMissing) {
-            self.change_restorations(|restoring| restoring.complete = false);
+    /// A part of the history did not come, or a recovery moved on.
+    pub(super) fn recovery_event(&mut self, event: &Event) {
+        match event {
+            Event::HistoryMissing => {
+                self.change_restorations(|restoring| restoring.complete = false);
+            }
+            Event::RecoveryRequested { .. } => self.raise_alarm(),
+            Event::RecoveryApproved { .. } | Event::RecoveryOpens { .. } => {
+                self.recovery_progress();
+            }
+            Event::RecoveryEnded { .. } => self.recovery_ended(),
+            _ => {}
         }
     }
 
@@ -337,12 +396,20 @@ impl Loop {
     /// Why a command failed, in the words that fit what it was for.
     pub(super) fn recovery_failure(&mut self, call: u64, error: EngineError) -> Failure {
         let kind = self.calls.open.get(&call).map(|pending| &pending.kind);
-        if !matches!(kind, Some(Kind::Restore(_))) {
-            return error.into();
-        }
-        self.learn_own_relay();
-        self.abandoned = self.own_relay.is_none();
+        let asks = match kind {
+            Some(Kind::Ask(_)) => true,
+            Some(Kind::Restore(_)) => false,
+            _ => return error.into(),
+        };
+        self.recovery_ended();
         match error {
+            EngineError::LogRefuses {
+                error: LogError::NoRecovery { .. },
+            } if asks => {
+                let message = "this account has no guardians";
+                let hint = "if there is a recovery sheet: letterlock recovery restore";
+                failure(FailureKind::Refused, message, Some(hint))
+            }
             EngineError::LogRefuses { error } => {
                 let message =
                     format!("the relay's copy of the account log does not fit the backup: {error}");
@@ -358,6 +425,10 @@ impl Loop {
         let Some(pending) = self.calls.open.get(&call) else {
             return;
         };
+        if matches!(&pending.kind, Kind::Restore(restoring) if restoring.waits()) {
+            let failure = self.waited_in_vain();
+            return self.fail(call, failure);
+        }
         let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
         let why = relay.and_then(|relay| self.relays.failure(&relay));
         let mut why = why.unwrap_or_else(|| unreachable("the relay does not answer"));
@@ -366,6 +437,10 @@ impl Loop {
                 why.message = format!("{}; the first backup is not written yet", why.message);
                 let hint = "any later command of this home goes on, for example `letterlock receive`; then see \
                             `letterlock recovery status`";
+                why.hint = Some(hint.to_owned());
+            }
+            Kind::Ask(asking) if !asking.is_new() => {
+                let hint = "type the same command again: it goes on where it was";
                 why.hint = Some(hint.to_owned());
             }
             Kind::Restore(restoring) if restoring.sheet.is_none() => {

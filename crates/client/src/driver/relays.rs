@@ -238,6 +238,7 @@ impl Loop {
     fn up(&mut self, relay: String, welcome: Box<wire::Welcome>) {
         self.announce(&relay);
         self.knock(&relay);
+        self.ask_at(&relay);
         self.restore_at(&relay);
         let Some(known) = self.relays.open.get_mut(&relay) else {
             return;
@@ -266,13 +267,17 @@ impl Loop {
         let Some(frame) = up.asked.remove(&id) else {
             return;
         };
-        if let Some(pause) = reply.try_again_after() {
+        let waits = reply.try_again_after();
+        if let Some(pause) = waits {
             let pause = Duration::from_millis(pause).clamp(limits::TICK, limits::RETRY_AFTER);
             up.asked.insert(id, frame);
             up.later.push((
                 os::instant().checked_add(pause).unwrap_or_else(os::instant),
                 id,
             ));
+        }
+        if let (Some(pause), wire::Reply::Refused(refused)) = (waits, &*reply) {
+            self.asked_to_wait(&refused.message, pause);
         }
         self.take(Input::Reply { id, reply });
     }
@@ -372,7 +377,9 @@ impl Loop {
             Kind::Settle(Settling::Told(_) | Settling::Failed(_)) => true,
             Kind::Link(linking) => linking.needs_relay(),
             Kind::Sas(comparing) => comparing.needs_relay(),
-            Kind::Sheet(_) | Kind::Restore(_) => true,
+            Kind::Restore(restoring) => !restoring.waits(),
+            Kind::Sheet(_) | Kind::Ask(_) => true,
+            Kind::Settle(Settling::Cancel | Settling::Guardians) => true,
             Kind::Receive(receiving) => !receiving.follow && receiving.patience.is_none(),
             Kind::Settle(_) | Kind::Send(_) => false,
         };

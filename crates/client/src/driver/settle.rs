@@ -16,6 +16,12 @@ pub(super) enum Settling {
     Joined(DeviceId),
     /// The account, and what came back of it.
     Restored(Restored),
+    /// The guardians, as the relay knows them.
+    Guardians,
+    /// Nothing: now it is known whether there is a request to refuse.
+    Cancel,
+    /// Nothing: what this home asked for is given up.
+    Abandoned,
     /// This, whatever became of the rest: the other devices learn it sooner or later.
     Told(Vec<Answer>),
     /// Why it came to nothing; the other side is to hear of it.
@@ -69,7 +75,16 @@ impl Loop {
         let Kind::Settle(settling) = &mut pending.kind else {
             return;
         };
+        if matches!(settling, Settling::Cancel) {
+            return self.cancel_seen(call, told);
+        }
         let last = match settling {
+            Settling::Guardians => self.guardians_show(),
+            Settling::Cancel => Ok(Vec::new()),
+            Settling::Abandoned => {
+                self.recovery_ended();
+                Ok(Vec::new())
+            }
             Settling::Account => self.account_show(),
             Settling::Joined(device) => {
                 let device = *device;

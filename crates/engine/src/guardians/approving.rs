@@ -73,9 +73,8 @@ pub(super) fn newer(
     entries: &wire::Entries,
 ) -> Result<(), EngineError> {
     let peer = peers::existing(tx, account)?;
-    let log = wire::RawLog::parse(peer.log.bytes())
-        .and_then(|log| log.with(&entries.entries))
-        .map_err(|_| EngineError::Protocol)?;
+    // Another question may have brought the same entries meanwhile.
+    let log = logs::behind(&peer, entries).ok_or(EngineError::Protocol)?;
     logs::take_over(tx, &peer, &log)?;
     ask_log(tx, &peers::existing(tx, account)?)
 }

@@ -332,16 +332,15 @@ pub(super) fn refused(
     tx: &mut Transaction<'_>,
     kind: wire::RefusalKind,
 ) -> Result<(), EngineError> {
-    let Some(mut ask) = load(tx)? else {
+    let Some(ask) = load(tx)? else {
         return Ok(());
     };
     match (ask.stage, kind) {
         // Another entry was faster.
-        (AskStage::Appending, wire::RefusalKind::Conflict) => {
-            ask.stage = AskStage::Finding;
-            ask.log = Vec::new();
-            store(tx, &ask);
-            fetch_log(tx, &ask)
+        (AskStage::Appending, wire::RefusalKind::Conflict) => sign_again(tx, ask),
+        // It waited for another request, and is dated too far back now.
+        (AskStage::Appending, wire::RefusalKind::BadLog) if is_old(&ask, tx.now)? => {
+            sign_again(tx, ask)
         }
         (AskStage::Finding, wire::RefusalKind::NotFound) => {
             fail(tx, &ask, EngineError::UnknownName)
@@ -349,6 +348,19 @@ pub(super) fn refused(
         (AskStage::Waiting, kind) => later(tx, ask, EngineError::Refused { kind }),
         (_, kind) => fail(tx, &ask, EngineError::Refused { kind }),
     }
+}
+
+fn sign_again(tx: &mut Transaction<'_>, mut ask: Ask) -> Result<(), EngineError> {
+    ask.stage = AskStage::Finding;
+    ask.log = Vec::new();
+    store(tx, &ask);
+    fetch_log(tx, &ask)
+}
+
+fn is_old(ask: &Ask, now: Timestamp) -> Result<bool, EngineError> {
+    let log = verified(ask)?;
+    let request = log.open_request();
+    Ok(request.is_some_and(|open| open.at().saturating_add(limits::REQUEST_OLD_SECONDS) < now))
 }
 
 /// What came cannot be used.

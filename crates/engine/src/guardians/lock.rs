@@ -1,11 +1,12 @@
 //! The owner's eye on the lock: who opens it without a request in the log is stopped.
 //!
 //! ```text
-//!   every hour: LockStatus ─► opening ─► CheckLog ─► no open request ─► CancelLock
+//!   at the start and every hour: LockStatus ─► opening ─► CheckLog ─► no open request ─► CancelLock
 //!                                             └────► a request stands there: a person decides
 //! ```
 
 use crate::account;
+use crate::devices;
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::guardians::owner;
@@ -31,6 +32,14 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     look(tx)
+}
+
+/// The program starts: whoever runs it for a moment only, once a day, is not to learn of a request an hour later.
+pub(crate) fn started(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if account::exists(tx)? && !devices::is_revoked(tx)? {
+        look(tx)?;
+    }
+    Ok(())
 }
 
 /// Looks at the lock, and at the own log.

@@ -27,7 +27,7 @@ pub(crate) use asking::{
 pub(crate) use keeping::{
     contact_log_changed, forgotten_elsewhere, heard, is_word, keep as keep_share,
 };
-pub(crate) use lock::{log_confirmed, look, tick as tick_lock};
+pub(crate) use lock::{log_confirmed, look, started as started_lock, tick as tick_lock};
 pub(crate) use owner::{
     GuardianTerms, forget, in_force, keep, known, own_log_changed, plan, plan_failed, told,
 };

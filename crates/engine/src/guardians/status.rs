@@ -5,7 +5,7 @@ use crate::backup;
 use crate::error::{EngineError, StoreError};
 use crate::guardians::asking;
 use crate::guardians::owner;
-use crate::records::{KeptShare, OwnGuardians, Record as _};
+use crate::records::{KeptShare, Lost, OwnGuardians, Record as _};
 use crate::store::{Snapshot, Table};
 use keys::account_log::{Method, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, DeviceId, Timestamp};
@@ -68,6 +68,8 @@ pub struct ShareState {
 /// A request of this home.
 #[derive(Debug, Clone)]
 pub struct RequestState {
+    /// Whose account was asked for.
+    pub lost: Lost,
     /// What the guardians are to be told; nothing, until the request stands in the log.
     pub code: Option<Zeroizing<String>>,
     /// The account, once its log came.
@@ -164,6 +166,7 @@ pub(crate) fn request(snapshot: &dyn Snapshot) -> Result<Option<RequestState>, S
     let request = log.as_ref().and_then(VerifiedLog::open_request);
     let own = request.filter(|open| open.device().id() == ask.secrets.device_id());
     Ok(Some(RequestState {
+        lost: ask.lost.clone(),
         code: asking::code_of(&ask).map(|code| code.to_text()),
         account: log.as_ref().map(|log| *log.account_id()),
         got: u8::try_from(got).unwrap_or(u8::MAX),

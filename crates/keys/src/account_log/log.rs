@@ -299,6 +299,16 @@ impl VerifiedLog {
         self.chain.state.request.as_ref()
     }
 
+    /// How many requests for recovery end the log, of the entries behind a known one: nobody in force has signed
+    /// anything after them, and anybody may have made them.
+    #[must_use]
+    pub fn requests_at_end(&self, known: u64) -> usize {
+        let newest = self.entries().iter().rev();
+        newest
+            .take_while(|entry| entry.sequence > known && entry.kind == EntryKind::RequestRecovery)
+            .count()
+    }
+
     /// Whether the account has ended.
     #[must_use]
     pub fn is_tombstoned(&self) -> bool {

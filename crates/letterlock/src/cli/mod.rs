@@ -131,6 +131,8 @@ pub(crate) enum Job {
     NewSheet(Profile, recovery::NewSheet),
     /// Bring an account back from a sheet.
     Restore(Profile, recovery::Restoration),
+    /// Name guardians, ask them, or be one.
+    Guardians(Profile, recovery::ByGuardians),
     /// Print completions.
     Completions(clap_complete::Shell),
 }

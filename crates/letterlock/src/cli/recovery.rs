@@ -1,16 +1,20 @@
-//! `letterlock recovery sheet|restore|status`
+//! `letterlock recovery sheet|restore|status|guardians|clear|request|continue|abandon|approve|shares|cancel`
 
 use super::{Job, Profile, absolute};
-use crate::{failure, os};
-use clap::{Args, Subcommand};
+use crate::{duration, failure, os};
+use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
 use client::view::{Failure, HiddenText};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Come back after all devices are lost, and see what would happen then
 ///
-/// Nobody else keeps a key for you: without a device and without a sheet an account is lost.
+/// Nobody else keeps a key for you: without a device, without a sheet and without guardians an account is lost.
+///
+/// A sheet is paper that you keep. Guardians are contacts, of whom a few together give the account back to you, after
+/// a delay in which any device of yours can refuse.
 #[derive(Debug, Args)]
 pub(crate) struct RecoveryArgs {
     #[command(subcommand)]
@@ -56,8 +60,135 @@ Example:
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
-    /// Show what would happen today if each device, the sheet or the relay were lost
+    /// Show what would happen today if each device, the sheet, the guardians or the relay were lost
     Status,
+    /// Share the way back among contacts, or show who they are and who has a share
+    ///
+    /// Each guardian keeps an encrypted share that is worth nothing alone. So many of them as are needed, and the relay
+    /// after the delay, give the account back to whoever asks with `recovery request`. Guardians who are named replace
+    /// the earlier ones.
+    #[command(after_help = "\
+Examples:
+  letterlock recovery guardians --need 3 ann ben cem dina emil
+  letterlock recovery guardians")]
+    Guardians {
+        /// Contacts, two to sixteen
+        #[arg(value_name = "NAME", requires = "need")]
+        names: Vec<String>,
+        /// How many of them must say yes, at least two
+        #[arg(long, value_name = "NUMBER", requires = "names")]
+        need: Option<u8>,
+        /// How long your devices can refuse a request, 60s to 60d; the account log counts whole hours [default: 2d]
+        #[arg(long, value_name = "TIME", requires = "names", value_parser = duration::parse)]
+        delay: Option<Duration>,
+        /// The recovery sheet, from standard input or a file: the guardians' backup holds the root key too
+        #[arg(long, value_name = "-|FILE", requires = "names")]
+        sheet: Option<PathBuf>,
+    },
+    /// End a way back: the sheet or the guardians, and the backup that they open
+    Clear {
+        /// Which
+        method: Method,
+        /// End it without asking
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Ask, on a bare machine, to come back through guardians: print a code for them, alone on the first line
+    ///
+    /// Makes the home and asks for a new passphrase. Tell the code to each guardian by voice or at a meeting, so that
+    /// they know who asks; whoever has it can only say yes to this machine. Then type `recovery continue`. Typed
+    /// again, the command shows the code again.
+    #[command(after_help = "\
+Example:
+  letterlock recovery request alice --relay http://127.0.0.1:8440")]
+    Request {
+        /// The account: its name at the relay, or its id
+        account: String,
+        /// The relay of the account
+        #[arg(long, value_name = "URL")]
+        relay: String,
+        /// What to call this device [default: the name of this machine]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Go on with what this machine asked for: wait for guardians and the delay, then bring everything back
+    ///
+    /// It may be interrupted at any time and goes on where it was.
+    Continue {
+        /// How long to wait [default: until the account is back]
+        #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+        timeout: Option<Duration>,
+    },
+    /// Give up what this machine asked for
+    ///
+    /// The request stands in the account log until a device of the account refuses it. Until a day after its time the
+    /// relay takes no other one.
+    Abandon,
+    /// Say yes, as a guardian: give your share to the machine whose code you were told
+    ///
+    /// Only if the person told you the code by voice or at a meeting, and you know the voice or the face: a message
+    /// may be from somebody else.
+    #[command(after_help = "\
+Examples:
+  letterlock recovery approve alice 000G-40R4-0M30-...
+  letterlock recovery approve alice -")]
+    Approve {
+        /// The contact who asks
+        name: String,
+        /// The code, in one piece or several, or - for a line of standard input
+        #[arg(required = true)]
+        code: Vec<String>,
+        /// Say yes without asking
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the shares that are kept here for contacts
+    Shares,
+    /// Refuse what somebody asked of your guardians; any device of the account can
+    Cancel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    /// The recovery sheet
+    Sheet,
+    /// The guardians
+    Guardians,
+}
+
+/// What is done around guardians.
+#[derive(Debug)]
+pub(crate) enum ByGuardians {
+    /// The owner names them, or asks who they are.
+    SetOrShow(Request),
+    /// The owner ends a way back.
+    Clear(Clearing),
+    /// A bare machine asks them.
+    Ask(Request),
+    /// A bare machine waits for them.
+    ComeBack(Request),
+    /// One of them says yes.
+    Approve(Approval),
+}
+
+/// A share to give.
+#[derive(Debug)]
+pub(crate) struct Approval {
+    /// The contact who asks.
+    pub(crate) name: String,
+    /// The code that was told.
+    pub(crate) code: HiddenText,
+    /// Whether the person has said yes already.
+    pub(crate) yes: bool,
+}
+
+/// A way back to end.
+#[derive(Debug)]
+pub(crate) struct Clearing {
+    /// Which.
+    pub(crate) method: Method,
+    /// Whether the person has said yes already.
+    pub(crate) yes: bool,
 }
 
 /// A sheet to draw.
@@ -103,6 +234,52 @@ impl RecoveryArgs {
                 Ok(Job::Restore(profile, restoration))
             }
             RecoveryCommand::Status => Ok(Job::Ask(profile, Request::RecoveryStatus)),
+            RecoveryCommand::Guardians {
+                names,
+                need,
+                delay,
+                sheet,
+            } => {
+                let request = match need {
+                    Some(need) => Request::GuardiansSet {
+                        need,
+                        guardians: names,
+                        delay_seconds: delay.map(duration::seconds),
+                        sheet: sheet.map(|from| read(&from, false)).transpose()?,
+                    },
+                    None => Request::GuardiansShow,
+                };
+                Ok(Job::Guardians(profile, ByGuardians::SetOrShow(request)))
+            }
+            RecoveryCommand::Clear { method, yes } => {
+                let clearing = Clearing { method, yes };
+                Ok(Job::Guardians(profile, ByGuardians::Clear(clearing)))
+            }
+            RecoveryCommand::Request {
+                account,
+                relay,
+                name,
+            } => {
+                let request = Request::RecoveryRequest {
+                    account,
+                    relay,
+                    name,
+                };
+                Ok(Job::Guardians(profile, ByGuardians::Ask(request)))
+            }
+            RecoveryCommand::Continue { timeout } => {
+                let timeout_ms = timeout.map(duration::millis);
+                let request = Request::RecoveryContinue { timeout_ms };
+                Ok(Job::Guardians(profile, ByGuardians::ComeBack(request)))
+            }
+            RecoveryCommand::Abandon => Ok(Job::Ask(profile, Request::RecoveryAbandon)),
+            RecoveryCommand::Approve { name, code, yes } => {
+                let code = told(&code)?;
+                let approval = Approval { name, code, yes };
+                Ok(Job::Guardians(profile, ByGuardians::Approve(approval)))
+            }
+            RecoveryCommand::Shares => Ok(Job::Ask(profile, Request::RecoveryShares)),
+            RecoveryCommand::Cancel => Ok(Job::Ask(profile, Request::RecoveryCancel)),
         }
     }
 }
@@ -124,4 +301,20 @@ pub(super) fn read(from: &Path, one_line: bool) -> Result<HiddenText, Failure> {
         false => failure::file("the sheet's file", from, &error),
     })?;
     client::read_sheet(&HiddenText::from(typed.to_string()))
+}
+
+/// The code as typed, or a line of standard input.
+fn told(words: &[String]) -> Result<HiddenText, Failure> {
+    if let [dash] = words
+        && dash == "-"
+    {
+        let line = os::line_of_standard_input().map_err(|_| {
+            failure::usage(
+                "standard input has no line with a code",
+                "pipe the 11 groups of the code into it",
+            )
+        })?;
+        return Ok(HiddenText::from(line.to_string()));
+    }
+    Ok(HiddenText::from(words.join(" ")))
 }

@@ -16,6 +16,7 @@ mod damage;
 mod devices;
 mod enclosures;
 mod full_disk;
+mod guardians;
 mod help;
 mod identity;
 mod interrupts;

@@ -23,6 +23,7 @@ mod logs;
 mod operator;
 mod prekeys;
 mod queues;
+mod requests;
 mod support;
 mod tickets;
 mod tls;

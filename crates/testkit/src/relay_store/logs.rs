@@ -96,6 +96,17 @@ impl RelayStore {
         let Some(log) = continued(&known.log, log).filter(|log| log.check_time(now).is_ok()) else {
             return no(RefusalKind::BadLog);
         };
+        if let Some(wait) = asked_too_soon(&known.log, &log, now) {
+            let message = "somebody asks for this account already";
+            return Reply::Refused(wire::Refused::for_now(
+                RefusalKind::RateLimited,
+                message,
+                wait,
+            ));
+        }
+        if dated_back(&known.log, &log, now) {
+            return no(RefusalKind::BadLog);
+        }
         for device in &known.devices {
             let stays = log.device(device.id()).is_some_and(|after| {
                 after.identity() == device.identity()
@@ -166,4 +177,24 @@ fn continued(before: &[u8], log: &[u8]) -> Option<VerifiedLog> {
         .ok()?;
     let log = UnverifiedLog::decode(log).ok()?;
     log.verify_after(&before).ok()
+}
+
+/// How many milliseconds a request for recovery has to wait for the one that stands: until a day after its delay.
+fn asked_too_soon(before: &[u8], after: &VerifiedLog, now: Timestamp) -> Option<u64> {
+    let before = UnverifiedLog::decode(before)
+        .ok()?
+        .verify(None, None)
+        .ok()?;
+    let open = before.open_request()?;
+    let until = open.ready().saturating_add(24 * 3600);
+    let asks = after.requests_at_end(before.head().sequence) > 0;
+    (asks && now < until).then(|| until.since(now).saturating_mul(1000))
+}
+
+/// Whether a new request for recovery is of another time.
+fn dated_back(before: &[u8], after: &VerifiedLog, now: Timestamp) -> bool {
+    let known = RawLog::parse(before).map_or(0, |log| log.head());
+    let old = |at: Timestamp| at.saturating_add(2 * 3600) < now;
+    let request = after.open_request();
+    after.requests_at_end(known) > 0 && request.is_some_and(|request| old(request.at()))
 }

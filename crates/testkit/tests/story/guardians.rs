@@ -114,6 +114,10 @@ fn three_of_five_friends_bring_everything_back() {
     );
     world.set_guardians("new", 2, &["dave", "erin"]).unwrap();
     world.settle();
+    assert!(
+        world.guardians("new").unwrap().root_key,
+        "the root key goes over to them"
+    );
     assert!(world.shares("frank").is_empty());
     assert_eq!(world.shares("dave")[0].need, 2);
 }
@@ -189,7 +193,8 @@ fn a_code_of_another_request_moves_no_share() {
     world.stop("alice");
     world.new_home("thief");
     let stolen = world.request_recovery("thief", "alice").unwrap();
-    // The newer request takes the place of the older one.
+    // A day after its time the relay lets a newer one take its place.
+    pass(&mut world, DELAY_SECONDS + 25 * HOUR);
     world.new_home("new");
     let code = world.request_recovery("new", "alice").unwrap();
     let refused = world.approve("bob", "alice", &stolen);
@@ -204,6 +209,39 @@ fn a_code_of_another_request_moves_no_share() {
         matches!(event, Event::RecoveryEnded { error: told } if *told == error)
     };
     assert!(told(&world, "thief", ended));
+}
+
+#[test]
+fn a_request_waits_for_the_one_that_stands() {
+    let mut world = two(511);
+    world.stop("alice");
+    world.new_home("thief");
+    world.request_recovery("thief", "alice").unwrap();
+    world.new_home("new");
+    let relay = world.relay_url().to_owned();
+    let asks = world.begin("new", |command| engine::Input::RequestRecovery {
+        command,
+        lost: engine::records::Lost::Name("alice".to_owned()),
+        relay,
+        name: "new".to_owned(),
+    });
+    pass(&mut world, DELAY_SECONDS);
+    assert!(world.outcome("new", asks).is_none());
+    // What was signed two days ago is signed again.
+    pass(&mut world, 25 * HOUR);
+    let outcome = world.outcome("new", asks);
+    assert!(
+        matches!(outcome, Some(CommandOutcome::RecoveryRequested)),
+        "{outcome:?}"
+    );
+    let code = world.recovery("new").and_then(|state| state.code).unwrap();
+    for friend in ["bob", "carol"] {
+        world.approve(friend, "alice", &code).unwrap();
+    }
+    pass(&mut world, DELAY_SECONDS - HOUR);
+    assert!(!is_back(&world, "new"), "its delay began when it was taken");
+    pass(&mut world, 3 * HOUR);
+    assert!(is_back(&world, "new"));
 }
 
 #[test]
@@ -304,6 +342,21 @@ fn any_device_of_a_guardian_can_say_yes() {
 }
 
 #[test]
+fn entries_that_come_twice_are_no_other_identity() {
+    let mut world = two(510);
+    world.stop("alice");
+    world.new_home("new");
+    let code = world.request_recovery("new", "alice").unwrap();
+    // Both ask for what is behind the same entry.
+    world.begin_approval("bob", "alice", &code);
+    world.approve("bob", "alice", &code).unwrap();
+    world.settle();
+    let changed = |event: &Event| matches!(event, Event::IdentityChanged { .. });
+    assert!(!told(&world, "bob", changed));
+    assert!(!world.person("bob").contact("alice").unwrap().changed);
+}
+
+#[test]
 fn replaced_and_cleared_guardians_keep_nothing() {
     let mut world = friends(509, &["bob", "carol", "dave"]);
     world.set_guardians("alice", 2, &["bob", "carol"]).unwrap();
@@ -316,6 +369,11 @@ fn replaced_and_cleared_guardians_keep_nothing() {
         .map(|name| world.shares(name).len())
         .into();
     assert_eq!(kept, [0, 1, 1]);
+    let state = world.guardians("alice").unwrap();
+    assert!(
+        state.root_key,
+        "no bundle but the last one has the root key"
+    );
     assert_eq!(world.relay().store().locks().count(), 1);
     assert_eq!(heads(&mut world), 1, "the old head opens nothing any more");
     let cleared = world.command("alice", |command| engine::Input::ClearRecovery {

@@ -1,5 +1,6 @@
 //! A town for a test: a folder, a relay in it, people with homes in it. All of it goes when the test ends.
 
+mod clock;
 pub(crate) mod process;
 mod small_disk;
 mod terminal;
@@ -24,6 +25,8 @@ pub(crate) struct Town {
     settings: Option<PathBuf>,
     url: String,
     data: PathBuf,
+    /// How far its clock is ahead.
+    ahead_seconds: u64,
     /// Beside which process the relay runs.
     beside: Option<Pid>,
     dir: TempDir,
@@ -58,6 +61,7 @@ impl Town {
             settings: None,
             url: String::new(),
             data: dir.path().join("relay"),
+            ahead_seconds: 0,
             beside: None,
             dir,
         }
@@ -100,6 +104,7 @@ impl Town {
         if let Some(settings) = &self.settings {
             command.arg("--config").arg(settings);
         }
+        clock::set(&mut command, self.dir.path());
         let mut relay = Process::spawn(&mut command);
         let line = relay.next_line().expect("the relay says where it listens");
         let url = line.strip_prefix("listening on ").expect("the one line");
@@ -108,6 +113,14 @@ impl Town {
         }
         assert_eq!(url, self.url, "the address stays: {}", relay.stderr());
         self.relay = Some(relay);
+    }
+
+    /// Lets hours pass, for the relay and for every process that starts from now on.
+    pub(crate) fn pass_hours(&mut self, hours: u64) {
+        self.stop_relay();
+        self.ahead_seconds += hours * 3600;
+        clock::put_ahead(self.dir.path(), self.ahead_seconds);
+        self.start_relay();
     }
 
     /// The most memory that the relay has used.
@@ -207,6 +220,7 @@ impl Person {
             .args(words)
             .env("LETTERLOCK_HOME", &self.home)
             .env("LETTERLOCK_PASSPHRASE", self.passphrase());
+        clock::set(&mut command, self.home.parent().unwrap());
         command
     }
 
