@@ -11,6 +11,7 @@ use crate::linking;
 use crate::outbox;
 use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
+use crate::retired;
 use crate::step::{Outgoing, Subscription};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -283,18 +284,15 @@ fn hand_in(
     match queue.purpose {
         QueuePurpose::Link => linking::received(tx, queue, body),
         QueuePurpose::Recovery => guardians::received(tx, queue, body),
-        QueuePurpose::FrontDoor => {
-            let own = crate::account::own(tx)?;
-            match envelope::open_front_door(own.secrets.envelope(), &queue.id, body) {
-                Ok((introduction, inner)) => {
-                    from_front_door(tx, (queue, body, attempt), &introduction, &inner)
-                }
-                Err(_) => {
-                    tx.event(Event::Undecryptable { contact: None });
-                    Ok(())
-                }
+        QueuePurpose::FrontDoor => match open_front_door(tx, queue, body)? {
+            Some((introduction, inner)) => {
+                from_front_door(tx, (queue, body, attempt), &introduction, &inner)
             }
-        }
+            None => {
+                tx.event(Event::Undecryptable { contact: None });
+                Ok(())
+            }
+        },
         QueuePurpose::Contact(account) => {
             match envelope::open_route(&queue.route_key, &queue.id, body) {
                 Ok((inner, content)) => {
@@ -310,6 +308,23 @@ fn hand_in(
             }
         }
     }
+}
+
+/// Opens a first letter, with the keys of this device or with those it had a while ago.
+fn open_front_door(
+    tx: &Transaction<'_>,
+    queue: &OwnQueue,
+    body: &[u8],
+) -> Result<Option<(Introduction, Inner)>, EngineError> {
+    let own = crate::account::own(tx)?;
+    if let Ok(opened) = envelope::open_front_door(own.secrets.envelope(), &queue.id, body) {
+        return Ok(Some(opened));
+    }
+    let mut replaced = retired::own(tx.snapshot())?.into_iter();
+    Ok(replaced.find_map(|keys| {
+        let envelope = keys.opening.envelope();
+        envelope::open_front_door(envelope, &queue.id, body).ok()
+    }))
 }
 
 type Came<'a> = (&'a OwnQueue, &'a [u8], Attempt<'a>);

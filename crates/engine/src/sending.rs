@@ -232,9 +232,9 @@ pub(crate) fn seal_for(
     let Some(delivery) = letter
         .deliveries
         .iter_mut()
-        .find(|delivery| delivery.device == *device)
+        .find(|delivery| delivery.device == *device && delivery.state == DeliveryState::Waiting)
     else {
-        return Ok(());
+        return Ok(()); // It may have waited twice.
     };
     delivery.state = DeliveryState::Sealed;
     let delivery = *delivery;
@@ -383,16 +383,33 @@ pub(crate) fn send_again(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<(), EngineError> {
+    let mut ids = outbox::take_unconfirmed(tx, account, device)?;
+    ids.extend(waiting::take(tx, account, device)?);
     let mut letters = Vec::new();
-    for id in outbox::take_unconfirmed(tx, account, device)? {
+    for id in ids {
         letters.extend(load(tx, &id)?);
     }
     letters.sort_by_key(|letter| letter.order);
+    letters.dedup_by_key(|letter| letter.id);
     for letter in letters {
         unseal(tx, &letter.id, device)?;
-        dispatch(tx, &letter.id)?;
+        dispatch_to(tx, (account, device), &letter.id)?;
     }
     Ok(())
+}
+
+/// Seals a letter for one device, or lets it wait for keys.
+fn dispatch_to(
+    tx: &mut Transaction<'_>,
+    (account, device): (&AccountId, &DeviceId),
+    id: &LetterId,
+) -> Result<(), EngineError> {
+    // Nothing overtakes a letter that waits.
+    if waiting::any(tx, account, device)? || !sessions::ready(tx, account, device)? {
+        waiting::wait(tx, account, device, id)
+    } else {
+        seal_for(tx, id, device)
+    }
 }
 
 /// An account has new devices: letters that none of its devices confirmed go there too.

@@ -133,10 +133,20 @@ pub(crate) fn repair(
     }
     let now = tx.now.as_secs().to_be_bytes().to_vec();
     tx.put(Table::Meta, place, Zeroizing::new(now));
-    let repairing = mark(REPAIRING, &peer.id, device);
-    tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
-    ask(tx, &peer.id, device)?;
+    renew(tx, &peer.id, device)?;
     Ok(true)
+}
+
+/// A session takes the place of one that is lost, or stands on keys that were replaced: what it carries asks the
+/// peer for what it sent and we did not confirm.
+pub(crate) fn renew(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let repairing = mark(REPAIRING, account, device);
+    tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
+    ask(tx, account, device)
 }
 
 /// Whether a letter waits for a device.
@@ -218,18 +228,6 @@ pub(crate) fn ask_doubted(
         if let Some(device) = device.and_then(DeviceId::from_slice) {
             ask(tx, account, &device)?;
         }
-    }
-    Ok(())
-}
-
-/// A device has other keys: what waits for it needs them.
-pub(crate) fn ask_anew(
-    tx: &mut Transaction<'_>,
-    account: &AccountId,
-    device: &DeviceId,
-) -> Result<(), EngineError> {
-    if any(tx, account, device)? {
-        ask(tx, account, device)?;
     }
     Ok(())
 }

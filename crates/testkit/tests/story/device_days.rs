@@ -2,8 +2,8 @@
 
 use crate::from;
 use crate::linking::{friends, letters_flow};
-use engine::{CommandOutcome, EngineError, Event, Finding, Input, VerificationMeans};
-use letterlock_testkit::World;
+use engine::{CommandOutcome, EngineError, Event, Finding, Input, Table, VerificationMeans};
+use letterlock_testkit::{Weather, World};
 
 const ALICE: [&str; 3] = ["alice", "tablet", "phone"];
 
@@ -401,4 +401,134 @@ fn who_has_a_long_log_is_added_and_writes_to_strangers() {
             .texts("alice", "erin")
             .contains(&"an answer".to_owned())
     );
+}
+
+const EVERYBODY: [(&str, &str); 5] = [
+    ("alice", "bob"),
+    ("bob", "alice"),
+    ("tablet", "bob"),
+    ("laptop", "alice"),
+    ("phone", "bob"),
+];
+
+/// How often a home was told that something did not open.
+fn unopened(world: &World, name: &str) -> usize {
+    let events = world.person(name).events.iter();
+    let unopened = events.filter(|event| matches!(event, Event::Undecryptable { .. }));
+    unopened.count()
+}
+
+/// Everybody writes while a device changes its keys again and again.
+fn cross(who: &str, weather: Weather) {
+    let mut world = family(611);
+    world.set_weather(weather);
+    let mut written = Vec::new();
+    for round in 0..3 {
+        let rotated = world.begin(who, |command| Input::RotateDevice { command });
+        for step in 0..3 {
+            for (from, to) in EVERYBODY {
+                let text = format!("x {round} {step} {from}");
+                world.send(from, to, &text);
+                written.push(text);
+            }
+            world.run(step);
+        }
+        world.run(5);
+        let rotated = world.outcome(who, rotated);
+        assert!(matches!(rotated, Some(CommandOutcome::Done)));
+    }
+    world.settle();
+    written.sort();
+    for (device, petname) in EVERYBODY {
+        let mut texts = marked(&world, device, petname, "x");
+        texts.sort();
+        assert_eq!(texts, written, "{device}");
+        assert_eq!(unopened(&world, device), 0, "{device}");
+    }
+}
+
+#[test]
+fn letters_that_cross_a_rotation_come_and_open() {
+    cross("alice", Weather::calm());
+    cross("bob", Weather::calm());
+}
+
+#[test]
+fn letters_that_cross_a_rotation_come_and_open_on_a_slow_network() {
+    let slow = Weather {
+        delay_ms: 700..=1_200,
+        ..Weather::calm()
+    };
+    cross("alice", slow.clone());
+    cross("bob", slow);
+}
+
+#[test]
+fn a_letter_to_keys_that_were_replaced_meanwhile_opens() {
+    let mut world = friends(612);
+    world.join("carol");
+    world.add_by_name("carol", "alice").unwrap();
+    world.send("carol", "alice", "x zero");
+    world.settle();
+    world.set_weather(Weather {
+        delay_ms: 950..=950,
+        ..Weather::calm()
+    });
+    let rotated = world.begin("alice", |command| Input::RotateDevice { command });
+    world.run(1);
+    // Both logs were confirmed a moment ago. Alice answered bob, but not carol: hers go to the front door.
+    world.send("bob", "alice", "x one");
+    world.send("carol", "alice", "x two");
+    world.run(1);
+    assert!(matches!(
+        world.outcome("alice", rotated),
+        Some(CommandOutcome::Done)
+    ));
+    assert_ne!(world.texts("alice", "bob").last().unwrap(), "x one");
+    // Neither of the two says anything more.
+    world.set_online("bob", false);
+    world.set_online("carol", false);
+    world.run(60);
+    assert_eq!(world.texts("alice", "bob").last().unwrap(), "x one");
+    assert_eq!(world.texts("alice", "carol"), ["x zero", "x two"]);
+    assert_eq!(unopened(&world, "alice"), 0);
+}
+
+#[test]
+fn old_keys_are_worth_nothing_in_the_end() {
+    let mut world = friends(613);
+    let thief = world.person("alice").store.clone();
+    let kept = |world: &World| {
+        let store = &world.person("alice").store;
+        (store.count(Table::Session), store.count(Table::PreKey))
+    };
+    let before = kept(&world);
+    let rotated = world.command("alice", |command| Input::RotateDevice { command });
+    assert!(matches!(rotated, CommandOutcome::Done));
+    world.settle();
+    assert_eq!(kept(&world).0, 2 * before.0, "sessions that end");
+    assert!(
+        kept(&world).1 > 2 * before.1 - 5,
+        "pre-keys of first letters"
+    );
+    letters_flow(&mut world, &["alice"], "before");
+    world.run(engine::limits::HEARD_ANEW_SECONDS);
+    assert_eq!(kept(&world).0, before.0);
+    // A copy of what alice's device was writes on in her sessions.
+    world.stop("alice");
+    world.new_home("thief");
+    world.person_mut("thief").store = thief;
+    world.start("thief");
+    world.send("thief", "bob", "x forged");
+    world.run(30);
+    assert!(unopened(&world, "bob") > 0);
+    assert!(marked(&world, "bob", "alice", "x").is_empty());
+    world.stop("thief");
+    world.start("alice");
+    world.sleep(engine::limits::REPLACED_KEPT_SECONDS);
+    world.run(5);
+    world.settle();
+    // But for those of the week before, and some that were fetched and not used.
+    assert!(kept(&world).1 < before.1 + 10, "{:?}", kept(&world));
+    letters_flow(&mut world, &["alice"], "after");
 }
