@@ -52,11 +52,15 @@ pub(crate) fn changed(
     let came = log.devices().iter();
     let came = came.filter(|device| !known.iter().any(|known| known.id() == device.id()));
     let came: Vec<DeviceId> = came.map(|device| *device.id()).collect();
-    if !before.own && !came.is_empty() {
-        sending::include(tx, &before.id, &came)?;
-    } else if !came.is_empty() {
-        queues::tell_all(tx)?;
-        standby::tell(tx)?;
+    for device in came.iter().filter(|device| **device != own.device) {
+        retired::came(tx, log, device)?;
+    }
+    if !came.is_empty() {
+        sending::include(tx, before, &came)?;
+        if before.own {
+            queues::tell_all(tx)?;
+            standby::tell(tx)?;
+        }
     }
     if before.own {
         for gone in before.log.suspended() {
@@ -83,7 +87,7 @@ pub(crate) fn changed(
             Some(_) => {
                 waiting::forget(tx, &before.id, device.id());
                 let sequence = before.log.head().sequence;
-                retired::set_aside(tx, &before.id, device.id(), sequence)?;
+                retired::replaced(tx, log, device.id(), sequence)?;
                 sending::send_again(tx, &before.id, device.id())?;
             }
         }

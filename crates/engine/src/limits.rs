@@ -36,6 +36,8 @@ pub const SWEEP_SECONDS: u64 = 3600;
 pub const RESEND_AFTER_SECONDS: u64 = 24 * 3600;
 /// Receipts wait up to so many seconds, so that they say less about when a letter was read.
 pub const RECEIPT_JITTER_SECONDS: u64 = 2;
+/// Seconds until a receipt that found no session is looked at again.
+pub const RECEIPT_AGAIN_SECONDS: u64 = 5;
 /// Longest life of an invite in seconds.
 pub const INVITE_SECONDS: u64 = 30 * 24 * 3600;
 /// Letters of unknown senders kept in all.

@@ -148,12 +148,46 @@ fn own_of(tx: &Transaction<'_>, pre_key: u32) -> Result<Option<OwnKeys>, EngineE
     Ok(all.find(|keys| pre_key <= keys.last_pre_key))
 }
 
-/// The sessions with a device are set aside: it has other keys after an entry of its log, or we have.
-pub(crate) fn set_aside(
+/// A device of a peer has other keys than it had after an entry of its log.
+pub(crate) fn replaced(
     tx: &mut Transaction<'_>,
-    account: &AccountId,
+    log: &VerifiedLog,
     device: &DeviceId,
     sequence: u64,
+) -> Result<(), EngineError> {
+    let entries = log.entries().iter().rev();
+    let mut rotations = entries.filter(|entry| {
+        entry.kind == EntryKind::RotateDevice && entry.subject.as_ref() == Some(device)
+    });
+    // The log knows hours.
+    let kept = limits::REPLACED_KEPT_SECONDS.saturating_add(3600);
+    let at = rotations.next().map_or(tx.now, |entry| entry.at);
+    let until = at.saturating_add(kept);
+    set_aside(tx, (log.account_id(), device), sequence, until)
+}
+
+/// A device of a peer is new here, and had other keys before that were replaced meanwhile.
+pub(crate) fn came(
+    tx: &mut Transaction<'_>,
+    log: &VerifiedLog,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let mut entries = log.entries().iter();
+    let first = entries.find(|entry| entry.devices.contains(device));
+    let rotated = entries.any(|entry| {
+        entry.kind == EntryKind::RotateDevice && entry.subject.as_ref() == Some(device)
+    });
+    match first {
+        Some(first) if rotated => replaced(tx, log, device, first.sequence),
+        _ => Ok(()),
+    }
+}
+
+fn set_aside(
+    tx: &mut Transaction<'_>,
+    (account, device): (&AccountId, &DeviceId),
+    sequence: u64,
+    until: Timestamp,
 ) -> Result<(), EngineError> {
     let place = key(&[account.as_bytes(), device.as_bytes()]);
     let record = match tx.get(Table::Session, &place)? {
@@ -164,11 +198,13 @@ pub(crate) fn set_aside(
     let retired = Retired {
         account: *account,
         device: *device,
-        until: tx.now.saturating_add(limits::REPLACED_KEPT_SECONDS),
+        until,
         sequence,
         number: tx.next_number("retired")?,
     };
-    retired.store(tx, record);
+    if until > tx.now {
+        retired.store(tx, record);
+    }
     sessions::end(tx, account, device);
     Ok(())
 }
@@ -186,9 +222,12 @@ pub(crate) fn set_all_aside(
         }
         Ok(())
     })?;
+    let until = tx.now.saturating_add(limits::REPLACED_KEPT_SECONDS);
     for (account, device) in &devices {
         match peers::load(tx, account)? {
-            Some(peer) => set_aside(tx, account, device, peer.log.head().sequence)?,
+            Some(peer) => {
+                set_aside(tx, (account, device), peer.log.head().sequence, until)?;
+            }
             None => sessions::end(tx, account, device),
         }
     }

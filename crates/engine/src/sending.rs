@@ -11,6 +11,7 @@ use crate::input::{CommandId, Draft};
 use crate::letters::{self, load, store};
 use crate::limits;
 use crate::outbox;
+use crate::peers::Peer;
 use crate::records::{
     Contact, Delivery, DeliveryState, Direction, Letter, LetterState, Purpose, Record as _,
     SentBody, key,
@@ -349,6 +350,16 @@ fn accepted(
     else {
         return Ok(());
     };
+    // The receipt may have come before the relay's answer to a body that was offered again.
+    let Some(known) = load(tx, &letter)? else {
+        return Ok(());
+    };
+    let confirmed = |delivery: &Delivery| {
+        delivery.device == device && delivery.state == DeliveryState::Delivered
+    };
+    if known.deliveries.iter().any(confirmed) {
+        return Ok(());
+    }
     let sent = SentBody {
         purpose,
         relay,
@@ -412,14 +423,16 @@ fn dispatch_to(
     }
 }
 
-/// An account has new devices: letters that none of its devices confirmed go there too.
+/// An account, or our own, has new devices: letters that not all of its devices confirmed go there too. Whoever linked
+/// them may be one that had not got the letter.
 pub(crate) fn include(
     tx: &mut Transaction<'_>,
-    account: &AccountId,
+    peer: &Peer,
     devices: &[DeviceId],
 ) -> Result<(), EngineError> {
-    let mut ids = outbox::under_way(tx, account)?;
-    ids.extend(waiting::all(tx, account)?);
+    let this = account::own(tx)?.device;
+    let mut ids = outbox::under_way(tx, &peer.id)?;
+    ids.extend(waiting::all(tx, &peer.id)?);
     ids.sort();
     ids.dedup();
     for id in ids {
@@ -427,9 +440,13 @@ pub(crate) fn include(
             continue;
         };
         for device in devices {
+            let mut known = letter.deliveries.iter();
+            if *device == this || known.any(|delivery| delivery.device == *device) {
+                continue;
+            }
             letter.deliveries.push(Delivery {
                 device: *device,
-                own: false,
+                own: peer.own,
                 message: MessageId::random(tx.rng),
                 state: DeliveryState::Waiting,
             });

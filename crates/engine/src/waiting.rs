@@ -18,8 +18,10 @@ const ASKED: &[u8] = b"bundle/";
 const AGAIN: &[u8] = b"bundle-again/";
 /// When a session with a device was last repaired.
 const REPAIRED: &[u8] = b"repaired/";
-/// A device's keys did not fit its log; they are asked for again when that is confirmed.
+/// A device's keys did not fit its log, a byte for each time; they are asked for again when that is confirmed.
 const DOUBTED: &[u8] = b"bundle-doubted/";
+/// So many times.
+const DOUBTS: usize = 2;
 /// The session that begins next is a repair.
 const REPAIRING: &[u8] = b"repairing/";
 
@@ -197,7 +199,7 @@ pub(crate) fn answered(
 }
 
 /// Keys of a device do not fit its log: what waits goes on waiting until the log is confirmed. False, where that
-/// was done before.
+/// was done before and its keys did not change since.
 pub(crate) fn doubt(
     tx: &mut Transaction<'_>,
     account: &AccountId,
@@ -205,11 +207,16 @@ pub(crate) fn doubt(
     repair: bool,
 ) -> Result<bool, EngineError> {
     let doubted = mark(DOUBTED, account, device);
-    if tx.get(Table::Meta, &doubted)?.is_some() {
+    // One answer may be older than the log that is known here, and one newer; a change of keys begins the count anew.
+    let before = tx
+        .get(Table::Meta, &doubted)?
+        .map_or(0, |times| times.len());
+    if before >= DOUBTS {
         tx.delete(Table::Meta, doubted);
         return Ok(false);
     }
-    tx.put(Table::Meta, doubted, Zeroizing::new(Vec::new()));
+    let times = vec![0; before.saturating_add(1)];
+    tx.put(Table::Meta, doubted, Zeroizing::new(times));
     if repair {
         let repairing = mark(REPAIRING, account, device);
         tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));

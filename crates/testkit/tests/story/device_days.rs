@@ -532,3 +532,74 @@ fn old_keys_are_worth_nothing_in_the_end() {
     assert!(kept(&world).1 < before.1 + 10, "{:?}", kept(&world));
     letters_flow(&mut world, &["alice"], "after");
 }
+
+#[test]
+fn a_deleted_letter_that_comes_again_stays_away() {
+    let mut world = friends(614);
+    world.link("alice", "tablet");
+    world.send("bob", "alice", "to both");
+    world.settle();
+    // The tablet does not confirm the letter, so that bob sends it to the phone too.
+    world.stop("tablet");
+    let letter = world.send("bob", "alice", "x one");
+    world.settle();
+    world.delete("alice", letter);
+    world.settle();
+    world.link("alice", "phone");
+    world.send("bob", "alice", "x two");
+    world.settle();
+    world.start("tablet");
+    world.run(90);
+    world.settle();
+    for device in ALICE {
+        assert_eq!(marked(&world, device, "bob", "x"), ["x two"], "{device}");
+    }
+}
+
+#[test]
+fn a_device_that_joins_gets_what_another_had_not_told_yet() {
+    let mut world = friends(615);
+    world.link("alice", "tablet");
+    world.set_online("tablet", false);
+    world.send("tablet", "bob", "x one");
+    // Alice, who has not got that, links a third device, and has new keys when the tablet comes back.
+    world.link("alice", "phone");
+    let rotated = world.command("alice", |command| Input::RotateDevice { command });
+    assert!(matches!(rotated, CommandOutcome::Done));
+    world.settle();
+    world.set_online("tablet", true);
+    world.run(90);
+    world.settle();
+    for device in ALICE {
+        assert_eq!(marked(&world, device, "bob", "x"), ["x one"], "{device}");
+    }
+}
+
+#[test]
+fn a_letter_that_was_handled_and_comes_again_is_no_news() {
+    let mut world = friends(617);
+    world.set_online("bob", false);
+    world.send("alice", "bob", "x one");
+    world.settle();
+    let rotated = world.command("alice", |command| Input::RotateDevice { command });
+    assert!(matches!(rotated, CommandOutcome::Done));
+    world.settle();
+    // Bob asks for her log as soon as he can, hears her under the new keys, and loses the line before the relay knows.
+    world.send("bob", "alice", "y");
+    world.set_weather(Weather {
+        delay_ms: 950..=950,
+        ..Weather::calm()
+    });
+    world.set_online("bob", true);
+    while marked(&world, "bob", "alice", "x").is_empty() {
+        world.run(1);
+    }
+    world.set_online("bob", false);
+    world.sleep(2 * engine::limits::HEARD_ANEW_SECONDS);
+    world.run(2);
+    world.set_online("bob", true);
+    world.run(60);
+    world.settle();
+    assert_eq!(marked(&world, "bob", "alice", "x"), ["x one"]);
+    assert_eq!(unopened(&world, "bob"), 0);
+}
