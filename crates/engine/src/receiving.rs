@@ -17,6 +17,7 @@ use crate::peers::{self, Peer};
 use crate::pre_keys;
 use crate::receipts;
 use crate::records::{Contact, Direction, Letter, LetterState};
+use crate::retired;
 use crate::routes;
 use crate::sending;
 use crate::sessions;
@@ -72,10 +73,12 @@ pub(crate) fn unopened(
     from: &AccountId,
     inner: &Inner,
 ) -> Result<(), EngineError> {
-    tx.event(Event::Undecryptable {
-        contact: Some(*from),
-    });
     let peer = peers::existing(tx, from)?;
+    if !retired::is_late(tx, &peer, inner)? {
+        tx.event(Event::Undecryptable {
+            contact: Some(*from),
+        });
+    }
     let unknown = contacts::load(tx, from)?.is_some_and(|contact| contact.request);
     if waiting::repair(tx, &peer, unknown, &inner.device)? && inner.kind == MessageKind::PreKey {
         // It may name a pre-key that is used up: a relay set back hands such keys out again.

@@ -396,6 +396,36 @@ fn open_first(
     Ok(Err(DecryptError::Refused))
 }
 
+/// Whether a body was to begin a session with keys that were replaced, ours or those of its device. Where those are gone,
+/// it was sealed before: its sender seals again what was not confirmed.
+pub(crate) fn is_late(
+    tx: &Transaction<'_>,
+    peer: &Peer,
+    inner: &Inner,
+) -> Result<bool, EngineError> {
+    if inner.kind != MessageKind::PreKey {
+        return Ok(false);
+    }
+    let Ok(incoming) = IncomingPreKeyMessage::decode(Profile::Letterlock, &inner.message) else {
+        return Ok(false);
+    };
+    let named = incoming.named();
+    if own_of(tx, named.signed_id)?.is_some() {
+        return Ok(true);
+    }
+    let current = peer.log.device(&inner.device);
+    if current.is_some_and(|device| device.identity() == named.identity) {
+        return Ok(false);
+    }
+    let mut entries = peer.log.entries().iter();
+    let first = entries.find(|entry| entry.devices.contains(&inner.device));
+    let Some(first) = first.map(|entry| entry.sequence) else {
+        return Ok(false);
+    };
+    let before = device_with(&peer.log, (first, &inner.device), named.identity)?;
+    Ok(before.is_some())
+}
+
 fn decoded(record: &[u8]) -> Result<ratchet::Record, EngineError> {
     ratchet::Record::decode(record).map_err(|_| StoreError::Damaged { what: "session" }.into())
 }
