@@ -387,8 +387,11 @@ fn receive(
     let last = matches!(attempt, Attempt::Last(None));
     match (receiving::receive(tx, from, sealed, last)?, attempt) {
         (receiving::Heard::Done, _) => Ok(()),
-        // What opened it may be gone by now.
-        (receiving::Heard::NewKeys | receiving::Heard::Unopened, Attempt::Again) => Ok(()),
+        // What opened it may be gone by now: nobody is told. A relay that was set back may have given its number to
+        // another body: then the repair brings that.
+        (receiving::Heard::NewKeys | receiving::Heard::Unopened, Attempt::Again) => {
+            receiving::repair(tx, from, sealed.0)
+        }
         (receiving::Heard::Unopened, _) => receiving::unopened(tx, from, sealed.0),
         // What came of a stranger may have been the beginning of a long log.
         (receiving::Heard::NewKeys, Attempt::First | Attempt::Last(Some(_))) => {

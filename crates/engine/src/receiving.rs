@@ -79,6 +79,16 @@ pub(crate) fn unopened(
             contact: Some(*from),
         });
     }
+    repair(tx, from, inner)
+}
+
+/// Begins a new session with a device of which something does not open.
+pub(crate) fn repair(
+    tx: &mut Transaction<'_>,
+    from: &AccountId,
+    inner: &Inner,
+) -> Result<(), EngineError> {
+    let peer = peers::existing(tx, from)?;
     let unknown = contacts::load(tx, from)?.is_some_and(|contact| contact.request);
     if waiting::repair(tx, &peer, unknown, &inner.device)? && inner.kind == MessageKind::PreKey {
         // It may name a pre-key that is used up: a relay set back hands such keys out again.

@@ -154,8 +154,7 @@ impl Life {
                 self.world.relay().set_capacity(bodies);
             }
             94..=95 => self.world.relay().set_capacity(10_000),
-            96..=98 => self.hours_pass(),
-            _ => self.root(),
+            _ => self.hours_pass(),
         }
     }
 
@@ -260,14 +259,6 @@ impl Life {
                 .try_command(&home, |command| Input::RotateDevice { command });
             rotated.unwrap();
         }
-    }
-
-    fn root(&mut self) {
-        let person = self.some(PEOPLE.len());
-        let rotated = self
-            .world
-            .try_command(PEOPLE[person], |command| Input::RotateRoot { command });
-        rotated.unwrap();
     }
 
     fn rename(&mut self) {

@@ -470,6 +470,9 @@ fn a_letter_to_keys_that_were_replaced_meanwhile_opens() {
     world.add_by_name("carol", "alice").unwrap();
     world.send("carol", "alice", "x zero");
     world.settle();
+    world.send("bob", "alice", "a moment ago");
+    world.send("carol", "alice", "x a moment ago");
+    world.run(2);
     world.set_weather(Weather {
         delay_ms: 950..=950,
         ..Weather::calm()
@@ -490,7 +493,10 @@ fn a_letter_to_keys_that_were_replaced_meanwhile_opens() {
     world.set_online("carol", false);
     world.run(60);
     assert_eq!(world.texts("alice", "bob").last().unwrap(), "x one");
-    assert_eq!(world.texts("alice", "carol"), ["x zero", "x two"]);
+    assert_eq!(
+        world.texts("alice", "carol"),
+        ["x zero", "x a moment ago", "x two"]
+    );
     assert_eq!(unopened(&world, "alice"), 0);
 }
 
