@@ -38,7 +38,7 @@ usage: cargo xtask COMMAND
   check-docs                documents and comments name things that exist
   vectors PATH...           replay Triple Ratchet vectors: files or folders
   bench [NAME...]           list the benchmarks, or run some; `all` runs every one
-  soak                      the long forms of tests: 200 kills, a file of 2 GiB
+  soak                      the long forms of tests: 200 kills, 400 worlds, a file of 2 GiB
   fuzz [--smoke] [TARGET]   list the fuzz targets, or run one; --smoke runs each for 20 seconds";
 
 fn main() -> ExitCode {

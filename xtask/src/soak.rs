@@ -9,6 +9,8 @@ use crate::tools;
 const SOAKS: &[&str] = &[
     // `kill -9` of relay and clients at random instants.
     "env LETTERLOCK_KILLS=200 cargo nextest run -p letterlock kill",
+    // Worlds of people with several devices, where anything happens in any order.
+    "env LETTERLOCK_SEEDS=400 LETTERLOCK_STEPS=120 cargo nextest run -p letterlock-testkit --test random_devices",
     // An enclosure beyond 32-bit lengths, with both sides killed on the way.
     "env LETTERLOCK_FILE_MIB=2048 cargo nextest run -p letterlock large_file",
 ];

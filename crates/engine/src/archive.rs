@@ -112,6 +112,9 @@ pub(crate) fn next_part(
             if let Some(told) = standby::record(tx)? {
                 add(&mut part, BACKUPS, &told);
             }
+            for id in letters::deleted(tx)? {
+                add(&mut part, DELETED, id.as_bytes());
+            }
             for (_, share) in tx.scan(Table::Share, &[], None, limits::SHARES)? {
                 add(&mut part, SHARE, &share);
             }
@@ -254,7 +257,7 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
             }
             DELETED => {
                 let id = LetterId::from_slice(record).ok_or(EngineError::BadArchive)?;
-                letters::remove(tx, &id)?;
+                letters::remove_for_good(tx, &id)?;
             }
             SHARE => guardians::keep_share(tx, record)?,
             NO_SHARE => tx.delete(Table::Share, record.to_vec()),
@@ -276,7 +279,7 @@ fn contact(tx: &mut Transaction<'_>, record: &[u8]) -> Result<(), EngineError> {
 
 fn letter(tx: &mut Transaction<'_>, record: &[u8]) -> Result<(), EngineError> {
     let letter = Letter::decode(record).map_err(|_| EngineError::BadArchive)?;
-    if letter.direction == Direction::Errand {
+    if letter.direction == Direction::Errand || letters::is_deleted(tx, &letter.id)? {
         return Ok(());
     }
     tx.raise_number("letters", letter.order)?;

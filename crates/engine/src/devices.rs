@@ -9,11 +9,12 @@ use crate::event::Event;
 use crate::evidence::{self, Shown};
 use crate::guardians;
 use crate::own_log;
-use crate::peers::Peer;
+use crate::peers::{self, Peer};
 use crate::pre_keys;
 use crate::queues;
 use crate::receiving::Heard;
 use crate::records::key;
+use crate::retired;
 use crate::routes;
 use crate::sending;
 use crate::sessions;
@@ -51,11 +52,15 @@ pub(crate) fn changed(
     let came = log.devices().iter();
     let came = came.filter(|device| !known.iter().any(|known| known.id() == device.id()));
     let came: Vec<DeviceId> = came.map(|device| *device.id()).collect();
-    if !before.own && !came.is_empty() {
-        sending::include(tx, &before.id, &came)?;
-    } else if !came.is_empty() {
-        queues::tell_all(tx)?;
-        standby::tell(tx)?;
+    for device in came.iter().filter(|device| **device != own.device) {
+        retired::came(tx, log, device)?;
+    }
+    if !came.is_empty() {
+        sending::include(tx, before, &came)?;
+        if before.own {
+            queues::tell_all(tx)?;
+            standby::tell(tx)?;
+        }
     }
     if before.own {
         for gone in before.log.suspended() {
@@ -74,15 +79,16 @@ pub(crate) fn changed(
             // SECURITY: nothing is sealed for a device that is gone; `revoked_device_gets_no_letter`.
             None => {
                 sending::forget_device(tx, &before.id, device.id())?;
-                forget(tx, &before.id, device.id());
+                forget(tx, &before.id, device.id())?;
                 if before.own && is_gone(log, device.id()) {
                     close_queues(tx, device.id())?;
                 }
             }
             Some(_) => {
-                forget(tx, &before.id, device.id());
+                waiting::forget(tx, &before.id, device.id());
+                let sequence = before.log.head().sequence;
+                retired::replaced(tx, log, device.id(), sequence)?;
                 sending::send_again(tx, &before.id, device.id())?;
-                waiting::ask_anew(tx, &before.id, device.id())?;
             }
         }
     }
@@ -125,6 +131,8 @@ fn begin_anew(
     this: &DeviceId,
     log: &VerifiedLog,
 ) -> Result<(), EngineError> {
+    let last = pre_keys::last(tx)?;
+    pre_keys::destroy_until(tx, last)?;
     pre_keys::begin_anew(tx)?;
     let mut logs = vec![log.clone()];
     for contact in contacts::all(tx)? {
@@ -133,19 +141,42 @@ fn begin_anew(
     for log in logs {
         let devices = log.devices().iter().map(|device| device.id());
         for device in devices.filter(|device| *device != this) {
-            forget(tx, log.account_id(), device);
+            forget(tx, log.account_id(), device)?;
             sending::send_again(tx, log.account_id(), device)?;
-            waiting::ask_anew(tx, log.account_id(), device)?;
         }
     }
     Ok(())
 }
 
 /// Sessions, routes and questions of a device go.
-fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
-    sessions::forget(tx, account, device);
+fn forget(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    sessions::end(tx, account, device);
+    retired::forget(tx, account, device)?;
     routes::forget(tx, account, device);
     waiting::forget(tx, account, device);
+    Ok(())
+}
+
+/// This device has new keys: new sessions take the place of all that stand on the old ones, and what nobody
+/// confirmed is sealed again, for a peer that knows the new keys may not open it any more.
+pub(crate) fn have_new_keys(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for (account, device) in retired::set_all_aside(tx)? {
+        let peer = peers::load(tx, &account)?;
+        if peer.is_none_or(|peer| peer.stopped || peer.log.device(&device).is_none()) {
+            continue;
+        }
+        sending::send_again(tx, &account, &device)?;
+        // A stranger learns nothing.
+        let contact = contacts::load(tx, &account)?;
+        if !contact.is_some_and(|contact| contact.request) {
+            waiting::renew(tx, &account, &device)?;
+        }
+    }
+    Ok(())
 }
 
 /// What closes the queues of another device of ours: device, queue.

@@ -25,6 +25,7 @@ use crate::receipts;
 use crate::records::{Contact, Letter, OwnAccount, Part, Record as _, Upload};
 use crate::recovery;
 use crate::restore;
+use crate::retired;
 use crate::scanning;
 use crate::sending;
 use crate::step::Step;
@@ -502,6 +503,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         outbox::offer_due(tx)?;
         waiting::ask_again(tx)?;
         pre_keys::rotate(tx)?;
+        retired::destroy(tx)?;
     }
     Ok(())
 }

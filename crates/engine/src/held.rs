@@ -1,5 +1,6 @@
 //! Bodies that came before the log that tells who sent them.
 
+use crate::account;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::limits;
@@ -9,9 +10,11 @@ use crate::queues;
 use crate::records::{Purpose, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::{AccountId, QueueId};
+use keys::{AccountId, DeviceId, QueueId};
 use zeroize::Zeroizing;
 
+/// Something of a device is held: what comes after it waits behind it.
+const DEVICE: &[u8] = b"held-of/";
 /// A question for the log of somebody unknown is open.
 const ASKED: &[u8] = b"stranger-asked/";
 
@@ -34,15 +37,71 @@ pub(crate) fn keep(
     Ok(())
 }
 
-/// Keeps a body of a known account and asks for newer entries of its log.
+/// Keeps a body of a known account and asks for newer entries of its log, and of our own: it may be sealed by a list of
+/// our devices that is not known here.
 pub(crate) fn keep_and_check(
     tx: &mut Transaction<'_>,
-    account: &AccountId,
+    (account, device): (&AccountId, &DeviceId),
     queue: &QueueId,
     body: &[u8],
 ) -> Result<(), EngineError> {
     keep(tx, account, queue, body)?;
+    let place = key(&[DEVICE, account.as_bytes(), device.as_bytes()]);
+    tx.put(Table::Meta, place, Zeroizing::new(Vec::new()));
+    let own = account::own(tx)?.id;
+    logs::check(tx, &own)?;
     logs::check(tx, account)
+}
+
+/// Whether what a device sent before is held, and there is room behind it: nothing overtakes it.
+pub(crate) fn is_behind(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let place = key(&[DEVICE, account.as_bytes(), device.as_bytes()]);
+    if tx.get(Table::Meta, &place)?.is_none() {
+        return Ok(false);
+    }
+    let rows = tx.scan(Table::Held, &[], None, limits::HELD_BODIES)?;
+    Ok(rows.len() < limits::HELD_BODIES)
+}
+
+/// A log goes further: what it lets open opens before what comes next. The account's, or everybody's where it is ours.
+pub(crate) fn retry(
+    tx: &mut Transaction<'_>,
+    account: Option<&AccountId>,
+) -> Result<(), EngineError> {
+    let prefix: &[u8] = account.map_or(&[], |account| account.as_bytes());
+    for (queue, body) in take(tx, prefix)? {
+        queues::hand_in_as_new(tx, &queue, &body)?;
+    }
+    Ok(())
+}
+
+/// The accounts of which something is held.
+pub(crate) fn accounts(tx: &Transaction<'_>) -> Result<Vec<AccountId>, EngineError> {
+    let rows = tx.scan(Table::Held, &[], None, limits::HELD_BODIES)?;
+    let ids = rows.iter().filter_map(|(place, _)| place.first_chunk());
+    let mut ids: Vec<AccountId> = ids.map(|id| AccountId::from_bytes(*id)).collect();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// What is held under a prefix, in the order in which it came; it is held no longer.
+fn take(tx: &mut Transaction<'_>, prefix: &[u8]) -> Result<Vec<(QueueId, Vec<u8>)>, EngineError> {
+    let mut bodies = Vec::new();
+    tx.each(Table::Meta, &key(&[DEVICE, prefix]), |tx, place, _| {
+        tx.delete(Table::Meta, place.to_vec());
+        Ok(())
+    })?;
+    for (place, value) in tx.scan(Table::Held, prefix, None, limits::HELD_BODIES)? {
+        tx.delete(Table::Held, place);
+        let damaged = StoreError::Damaged { what: "held body" };
+        let (queue, body) = value.split_first_chunk::<16>().ok_or(damaged)?;
+        bodies.push((QueueId::from_bytes(*queue), body.to_vec()));
+    }
+    Ok(bodies)
 }
 
 /// Keeps a body of an account that is not known yet and asks its relay for the log.
@@ -80,12 +139,8 @@ pub(crate) fn release(
     account: &AccountId,
     log: Option<&[u8]>,
 ) -> Result<(), EngineError> {
-    let rows = tx.scan(Table::Held, account.as_bytes(), None, limits::HELD_BODIES)?;
-    for (place, value) in rows {
-        tx.delete(Table::Held, place);
-        let damaged = StoreError::Damaged { what: "held body" };
-        let (queue, body) = value.split_first_chunk::<16>().ok_or(damaged)?;
-        queues::hand_in_again(tx, &QueueId::from_bytes(*queue), body, log)?;
+    for (queue, body) in take(tx, account.as_bytes())? {
+        queues::hand_in_again(tx, &queue, &body, log)?;
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ use crate::transaction::Transaction;
 use keys::{AccountId, LetterId, Secret, Timestamp};
 use zeroize::Zeroizing;
 
-/// What another device did with a letter before it came here: each queue is in order, all of them are not.
+/// What was done with a letter that is not here: by another device before it came, for each queue is in order and all of
+/// them are not; or deleted here, for it may come once more. What ‖ BE8(when).
 const AHEAD: &[u8] = b"letter-ahead/";
 const READ: u8 = 1;
 const DELETED: u8 = 2;
@@ -124,7 +125,7 @@ pub(crate) fn read_elsewhere(
 ) -> Result<(), EngineError> {
     mark(tx, letters)?;
     for id in letters {
-        if load(tx, id)?.is_none() {
+        if load(tx, id)?.is_none() && !is_deleted(tx, id)? {
             note_ahead(tx, id, READ);
         }
     }
@@ -137,7 +138,7 @@ pub(crate) fn read_elsewhere(
 /// Deletes letters here and on the account's other devices.
 pub(crate) fn delete(tx: &mut Transaction<'_>, letters: &[LetterId]) -> Result<(), EngineError> {
     for id in letters {
-        remove(tx, id)?;
+        remove_for_good(tx, id)?;
     }
     errands::tell_deleted(tx, letters)
 }
@@ -147,32 +148,59 @@ pub(crate) fn delete_all(
     tx: &mut Transaction<'_>,
     letters: &[LetterId],
 ) -> Result<(), EngineError> {
-    for id in letters {
-        if load(tx, id)?.is_none() {
-            note_ahead(tx, id, DELETED);
-        }
-        remove(tx, id)?;
-    }
-    Ok(())
+    letters.iter().try_for_each(|id| remove_for_good(tx, id))
+}
+
+/// A letter goes, and does not come again.
+pub(crate) fn remove_for_good(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
+    note_ahead(tx, id, DELETED);
+    remove(tx, id)
 }
 
 fn note_ahead(tx: &mut Transaction<'_>, id: &LetterId, what: u8) {
     let place = key(&[AHEAD, id.as_bytes()]);
-    tx.put(Table::Meta, place, Zeroizing::new(vec![what]));
+    let value = key(&[&[what], &tx.now.as_secs().to_be_bytes()]);
+    tx.put(Table::Meta, place, Zeroizing::new(value));
 }
 
-/// A letter came: what another device did with it before holds for it too.
+/// Whether a letter was deleted: what comes of it now is a copy that was sealed before.
+pub(crate) fn is_deleted(tx: &Transaction<'_>, id: &LetterId) -> Result<bool, EngineError> {
+    let what = tx.get(Table::Meta, &key(&[AHEAD, id.as_bytes()]))?;
+    Ok(what.is_some_and(|what| what.first() == Some(&DELETED)))
+}
+
+/// The letters that were deleted not long ago.
+pub(crate) fn deleted(tx: &Transaction<'_>) -> Result<Vec<LetterId>, EngineError> {
+    let rows = tx.scan(Table::Meta, AHEAD, None, usize::MAX)?;
+    let deleted = rows
+        .iter()
+        .filter(|(_, what)| what.first() == Some(&DELETED));
+    let ids = deleted.filter_map(|(place, _)| place.strip_prefix(AHEAD));
+    Ok(ids.filter_map(LetterId::from_slice).collect())
+}
+
+/// Forgets what was done with letters that no relay keeps any more.
+pub(crate) fn forget_ahead(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Meta, AHEAD, |tx, place, what| {
+        let at = what
+            .last_chunk::<8>()
+            .copied()
+            .map_or(0, u64::from_be_bytes);
+        if tx.now.since(Timestamp::from_secs(at)) >= limits::SENT_KEPT_SECONDS {
+            tx.delete(Table::Meta, place.to_vec());
+        }
+        Ok(())
+    })
+}
+
+/// A letter came that another device had read before.
 pub(crate) fn catch_up(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
     let place = key(&[AHEAD, id.as_bytes()]);
-    let Some(what) = tx.get(Table::Meta, &place)? else {
-        return Ok(());
-    };
-    tx.delete(Table::Meta, place);
-    match what.as_slice() {
-        [READ] => mark(tx, &[*id]).map(drop),
-        [DELETED] => remove(tx, id),
-        _ => Ok(()),
+    if tx.get(Table::Meta, &place)?.is_some() {
+        tx.delete(Table::Meta, place);
+        mark(tx, &[*id])?;
     }
+    Ok(())
 }
 
 /// Copies of letters whose contact is not known yet: by contact and letter.
@@ -238,7 +266,7 @@ pub(crate) fn expire(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             return Ok(());
         }
         if let Some(id) = LetterId::from_slice(id) {
-            remove(tx, &id)?;
+            remove_for_good(tx, &id)?;
         }
         tx.delete(Table::Expiry, place);
     }

@@ -46,6 +46,7 @@ pub mod records;
 mod recovery;
 mod reminding;
 mod restore;
+mod retired;
 mod routes;
 mod sas_message;
 mod scanning;

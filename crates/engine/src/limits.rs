@@ -26,12 +26,18 @@ pub const TOP_UP_BELOW: u32 = 10;
 pub const PRE_KEY_VALID_SECONDS: u64 = 90 * 24 * 3600;
 /// Seconds a sealed body is kept for sending again.
 pub const SENT_KEPT_SECONDS: u64 = 30 * 24 * 3600;
+/// Seconds for which keys that were replaced open what was sealed to them: as long as a letter may lie at a relay.
+pub const REPLACED_KEPT_SECONDS: u64 = SENT_KEPT_SECONDS;
+/// Seconds for which they open anything from a device once it was heard under the new keys.
+pub const HEARD_ANEW_SECONDS: u64 = 600;
 /// Seconds between two searches for bodies that were kept long enough.
 pub const SWEEP_SECONDS: u64 = 3600;
 /// Seconds until a letter without receipt is offered to the relay again when a connection begins.
 pub const RESEND_AFTER_SECONDS: u64 = 24 * 3600;
 /// Receipts wait up to so many seconds, so that they say less about when a letter was read.
 pub const RECEIPT_JITTER_SECONDS: u64 = 2;
+/// Seconds until a receipt that found no session is looked at again.
+pub const RECEIPT_AGAIN_SECONDS: u64 = 5;
 /// Longest life of an invite in seconds.
 pub const INVITE_SECONDS: u64 = 30 * 24 * 3600;
 /// Letters of unknown senders kept in all.

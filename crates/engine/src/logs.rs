@@ -183,11 +183,29 @@ fn nothing_newer(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineErro
         }
         devices::own_log_confirmed(tx)?;
     }
-    held::release(tx, account, None)?;
+    release_held(tx, peer)?;
     waiting::ask_doubted(tx, account)?;
     verifying::log_confirmed(tx, account)?;
     scanning::log_confirmed(tx, account)?;
     outbox::offer_to(tx, account)
+}
+
+/// What was held for want of a log is opened now or never, once neither its sender's nor ours is asked for any more.
+fn release_held(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineError> {
+    let own = account::own(tx)?.id;
+    if !peer.own {
+        return match tx.get(Table::Meta, &place(ASKED, &own))? {
+            Some(_) => Ok(()),
+            None => held::release(tx, &peer.id, None),
+        };
+    }
+    for account in held::accounts(tx)? {
+        let known = peers::load(tx, &account)?.is_some();
+        if known && tx.get(Table::Meta, &place(ASKED, &account))?.is_none() {
+            held::release(tx, &account, None)?;
+        }
+    }
+    Ok(())
 }
 
 /// The relay has newer entries.
@@ -203,6 +221,7 @@ fn newer(
     };
     take_over(tx, peer, &log)?;
     let peer = peers::existing(tx, &peer.id)?;
+    held::retry(tx, Some(&peer.id).filter(|_| !peer.own))?;
     if peer.own {
         reminding::has(tx, &peer.log, &log)?;
     }

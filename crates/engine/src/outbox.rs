@@ -344,6 +344,27 @@ pub(crate) fn expire_sent(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             tx.delete(Table::Sent, message.to_vec());
         }
         Ok(())
+    })?;
+    letters::forget_ahead(tx)
+}
+
+/// A device has a letter that is not here any more: its sealed body is forgotten.
+pub(crate) fn confirmed(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
+    tx.each(Table::Sent, &[], |tx, message, bytes| {
+        let is_it = matches!(
+            SentBody::decode(bytes)?.purpose,
+            Purpose::Send { account: to, device: at, letter: Some(id), .. }
+                if to == *account && at == *device && id == *letter
+        );
+        if is_it {
+            tx.delete(Table::Sent, message.to_vec());
+        }
+        Ok(())
     })
 }
 
@@ -370,6 +391,32 @@ pub(crate) fn under_way(
         Ok(())
     })?;
     Ok(letters)
+}
+
+/// Whether a letter is sealed for a device that no receipt covers.
+pub(crate) fn is_under_way(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let to_device = |purpose: &Purpose| {
+        matches!(
+            purpose,
+            Purpose::Send { account: to, device: at, letter: Some(_), .. }
+                if to == account && at == device
+        )
+    };
+    for (_, bytes) in tx.scan(Table::Sent, &[], None, usize::MAX)? {
+        if to_device(&SentBody::decode(&bytes)?.purpose) {
+            return Ok(true);
+        }
+    }
+    for (_, bytes) in tx.scan(Table::Outbox, &[], None, usize::MAX)? {
+        if to_device(&OutboxEntry::decode(&bytes)?.purpose) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The letters to a device that are sealed and that no receipt covers; their bodies are forgotten here.

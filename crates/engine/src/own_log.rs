@@ -23,7 +23,7 @@ use crate::peers;
 use crate::pre_keys;
 use crate::records::{OwnAccount, Purpose};
 use crate::recovery;
-use crate::sessions;
+use crate::retired;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{
@@ -292,15 +292,15 @@ fn done(
         Wish::Revoke { .. } | Wish::Suspend { .. } | Wish::Resume { .. } => {}
         Wish::RotateDevice { secrets } => {
             let mut own = account::own(tx)?;
+            retired::keep_own(tx, &own.secrets)?;
             own.secrets = DeviceSecrets::decode(secrets.expose_secret()).map_err(|_| {
                 StoreError::Damaged {
                     what: "device keys",
                 }
             })?;
             account::store(tx, &own);
-            // The sessions stand on the old keys; new ones begin on demand.
-            sessions::forget_all(tx)?;
             pre_keys::begin_anew(tx)?;
+            devices::have_new_keys(tx)?;
         }
         Wish::RotateRoot { root } => {
             let mut own = account::own(tx)?;

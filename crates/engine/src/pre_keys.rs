@@ -9,6 +9,7 @@ use crate::limits;
 use crate::outbox;
 use crate::queues;
 use crate::records::{Purpose, key};
+use crate::retired;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
@@ -25,6 +26,8 @@ const KEM: u8 = 3;
 const LAST_RESORT: u8 = 4;
 /// Which signed and last-resort key is published now: BE4(signed id) ‖ BE4(last-resort id) ‖ BE8(made).
 const CURRENT: &[u8] = b"pre-keys";
+/// Counts the pre-keys that were made.
+const NUMBER: &str = "pre-key";
 /// The relay refused what was published.
 const REFUSED: &[u8] = b"pre-keys-refused";
 /// The signed and last-resort keys that were replaced at a time, BE8: BE4(signed id) ‖ BE4(last-resort id).
@@ -42,10 +45,17 @@ pub(crate) enum Kind {
     LastResort = LAST_RESORT,
 }
 
-/// How many of a kind there are.
-pub(crate) fn count(snapshot: &dyn Snapshot, kind: Kind) -> Result<u64, StoreError> {
+/// How many of a kind there are: those of the device's keys, and those of keys that were replaced.
+pub(crate) fn count(snapshot: &dyn Snapshot, kind: Kind) -> Result<(u64, u64), StoreError> {
+    let replaced = retired::own(snapshot)?;
+    let last = replaced.iter().map(|keys| keys.last_pre_key).max();
     let rows = snapshot.scan(Table::PreKey, &[kind as u8], None, usize::MAX)?;
-    Ok(rows.len() as u64)
+    let is_old = |place: &[u8]| {
+        let number = place.last_chunk::<4>().copied().map(u32::from_be_bytes);
+        number <= last && last.is_some()
+    };
+    let old = rows.iter().filter(|(place, _)| is_old(place)).count();
+    Ok((rows.len().saturating_sub(old) as u64, old as u64))
 }
 
 /// When the signed and the last-resort key that are published now were made.
@@ -60,7 +70,7 @@ fn place(kind: u8, id: u32) -> Vec<u8> {
 }
 
 fn next_id(tx: &mut Transaction<'_>) -> Result<u32, EngineError> {
-    u32::try_from(tx.next_number("pre-key")?).map_err(|_| EngineError::Internal {
+    u32::try_from(tx.next_number(NUMBER)?).map_err(|_| EngineError::Internal {
         what: "pre-key ids",
     })
 }
@@ -78,12 +88,27 @@ pub(crate) fn publish_first(tx: &mut Transaction<'_>) -> Result<(), EngineError>
     )
 }
 
-/// The device has new keys: its pre-keys were signed by the old ones.
-pub(crate) fn begin_anew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+/// The number of the pre-key that was made last.
+pub(crate) fn last(tx: &Transaction<'_>) -> Result<u32, EngineError> {
+    let last = u32::try_from(tx.number(NUMBER)?);
+    last.map_err(|_| EngineError::Internal {
+        what: "pre-key ids",
+    })
+}
+
+/// Destroys the pre-keys up to a number.
+pub(crate) fn destroy_until(tx: &mut Transaction<'_>, last: u32) -> Result<(), EngineError> {
     tx.each(Table::PreKey, &[], |tx, place, _| {
-        tx.delete(Table::PreKey, place.to_vec());
+        let number = place.last_chunk::<4>().copied().map(u32::from_be_bytes);
+        if number.is_some_and(|number| number <= last) {
+            tx.delete(Table::PreKey, place.to_vec());
+        }
         Ok(())
-    })?;
+    })
+}
+
+/// The device has new keys: its pre-keys were signed by the old ones, and open for a while what was under way.
+pub(crate) fn begin_anew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     make_current(tx)?;
     publish_again(tx)
 }

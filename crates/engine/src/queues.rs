@@ -11,6 +11,7 @@ use crate::linking;
 use crate::outbox;
 use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
+use crate::retired;
 use crate::step::{Outgoing, Subscription};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -237,7 +238,11 @@ pub(crate) fn delivered(
         });
         return Ok(());
     };
-    hand_in(tx, &queue, body, Attempt::First)?;
+    let attempt = match seq > queue.last_seq {
+        true => Attempt::First,
+        false => Attempt::Again,
+    };
+    hand_in(tx, &queue, body, attempt)?;
     // The queue may have been closed by what came (a block), and its record may have changed.
     if let Some(current) = load(tx, id)? {
         queue = current;
@@ -257,8 +262,22 @@ pub(crate) fn delivered(
 enum Attempt<'a> {
     /// The body just came.
     First,
+    /// It was handled before, and the relay was not told; or a relay that was set back gave its number once more.
+    Again,
     /// The log was asked for; this is what came of somebody unknown.
     Last(Option<&'a [u8]>),
+}
+
+/// Hands a body in that was held, as if it came now.
+pub(crate) fn hand_in_as_new(
+    tx: &mut Transaction<'_>,
+    id: &QueueId,
+    body: &[u8],
+) -> Result<(), EngineError> {
+    match load(tx, id)? {
+        Some(queue) => hand_in(tx, &queue, body, Attempt::First),
+        None => Ok(()),
+    }
 }
 
 /// Hands a body in that waited for the log of its sender.
@@ -283,18 +302,15 @@ fn hand_in(
     match queue.purpose {
         QueuePurpose::Link => linking::received(tx, queue, body),
         QueuePurpose::Recovery => guardians::received(tx, queue, body),
-        QueuePurpose::FrontDoor => {
-            let own = crate::account::own(tx)?;
-            match envelope::open_front_door(own.secrets.envelope(), &queue.id, body) {
-                Ok((introduction, inner)) => {
-                    from_front_door(tx, (queue, body, attempt), &introduction, &inner)
-                }
-                Err(_) => {
-                    tx.event(Event::Undecryptable { contact: None });
-                    Ok(())
-                }
+        QueuePurpose::FrontDoor => match open_front_door(tx, queue, body)? {
+            Some((introduction, inner)) => {
+                from_front_door(tx, (queue, body, attempt), &introduction, &inner)
             }
-        }
+            None => {
+                tx.event(Event::Undecryptable { contact: None });
+                Ok(())
+            }
+        },
         QueuePurpose::Contact(account) => {
             match envelope::open_route(&queue.route_key, &queue.id, body) {
                 Ok((inner, content)) => {
@@ -312,6 +328,23 @@ fn hand_in(
     }
 }
 
+/// Opens a first letter, with the keys of this device or with those it had a while ago.
+fn open_front_door(
+    tx: &Transaction<'_>,
+    queue: &OwnQueue,
+    body: &[u8],
+) -> Result<Option<(Introduction, Inner)>, EngineError> {
+    let own = crate::account::own(tx)?;
+    if let Ok(opened) = envelope::open_front_door(own.secrets.envelope(), &queue.id, body) {
+        return Ok(Some(opened));
+    }
+    let mut replaced = retired::own(tx.snapshot())?.into_iter();
+    Ok(replaced.find_map(|keys| {
+        let envelope = keys.opening.envelope();
+        envelope::open_front_door(envelope, &queue.id, body).ok()
+    }))
+}
+
 type Came<'a> = (&'a OwnQueue, &'a [u8], Attempt<'a>);
 
 fn from_front_door(
@@ -322,14 +355,14 @@ fn from_front_door(
 ) -> Result<(), EngineError> {
     let (queue, body, attempt) = came;
     let fetched = match attempt {
-        Attempt::First => None,
+        Attempt::First | Attempt::Again => None,
         Attempt::Last(log) => log,
     };
     match contacts::meet(tx, introduction, fetched)? {
         contacts::Meeting::Known => receive(tx, came, &introduction.account, (inner, None)),
         contacts::Meeting::Refused => Ok(()),
         contacts::Meeting::Unknown => match attempt {
-            Attempt::First => {
+            Attempt::First | Attempt::Again => {
                 let (account, relay) = (&introduction.account, &introduction.relay);
                 held::keep_and_fetch(tx, account, relay, &queue.id, body)
             }
@@ -347,12 +380,22 @@ fn receive(
     from: &AccountId,
     sealed: (&Inner, Option<&SealedContent>),
 ) -> Result<(), EngineError> {
+    let device = &sealed.0.device;
+    if matches!(attempt, Attempt::First) && held::is_behind(tx, from, device)? {
+        return held::keep_and_check(tx, (from, device), &queue.id, body);
+    }
     let last = matches!(attempt, Attempt::Last(None));
     match (receiving::receive(tx, from, sealed, last)?, attempt) {
         (receiving::Heard::Done, _) => Ok(()),
+        // What opened it may be gone by now: nobody is told. A relay that was set back may have given its number to
+        // another body: then the repair brings that.
+        (receiving::Heard::NewKeys | receiving::Heard::Unopened, Attempt::Again) => {
+            receiving::repair(tx, from, sealed.0)
+        }
+        (receiving::Heard::Unopened, _) => receiving::unopened(tx, from, sealed.0),
         // What came of a stranger may have been the beginning of a long log.
         (receiving::Heard::NewKeys, Attempt::First | Attempt::Last(Some(_))) => {
-            held::keep_and_check(tx, from, &queue.id, body)
+            held::keep_and_check(tx, (from, device), &queue.id, body)
         }
         (receiving::Heard::NewKeys, Attempt::Last(None)) => {
             tx.event(Event::Undecryptable {

@@ -5,8 +5,10 @@ use crate::content::{Body, Content};
 use crate::error::{EngineError, StoreError};
 use crate::letters;
 use crate::limits;
+use crate::outbox;
 use crate::peers;
 use crate::records::{DeliveryState, key};
+use crate::routes;
 use crate::sending;
 use crate::sessions;
 use crate::store::Table;
@@ -27,38 +29,63 @@ pub(crate) fn owe(
         .checked_rem(limits::RECEIPT_JITTER_SECONDS)
         .unwrap_or(0);
     let due = tx.now.as_secs().saturating_add(wait);
-    let place = key(&[account.as_bytes(), device.as_bytes(), letter.as_bytes()]);
-    tx.put(
-        Table::Receipt,
-        place,
-        Zeroizing::new(due.to_be_bytes().to_vec()),
-    );
+    put(tx, (account, device, letter), due);
     Ok(())
+}
+
+fn place(account: &AccountId, device: &DeviceId, letter: &LetterId) -> Vec<u8> {
+    key(&[account.as_bytes(), device.as_bytes(), letter.as_bytes()])
+}
+
+fn put(
+    tx: &mut Transaction<'_>,
+    (account, device, letter): (&AccountId, &DeviceId, &LetterId),
+    due: u64,
+) {
+    let due = Zeroizing::new(due.to_be_bytes().to_vec());
+    tx.put(Table::Receipt, place(account, device, letter), due);
+}
+
+fn put_off(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId, letters: &[LetterId]) {
+    let due = tx.now.saturating_add(limits::RECEIPT_AGAIN_SECONDS);
+    for letter in letters {
+        put(tx, (account, device, letter), due.as_secs());
+    }
 }
 
 /// Sends the receipts that are due.
 pub(crate) fn send_due(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let rows = tx.scan(Table::Receipt, &[], None, limits::RECEIPT_LETTERS)?;
     let mut batches: Vec<(AccountId, DeviceId, Vec<LetterId>)> = Vec::new();
-    for (place, due) in rows {
-        let due = due
-            .as_slice()
-            .try_into()
-            .map(u64::from_be_bytes)
-            .unwrap_or(0);
+    tx.each(Table::Receipt, &[], |tx, place, due| {
+        let due = due.try_into().map(u64::from_be_bytes).unwrap_or(0);
         if due > tx.now.as_secs() {
-            continue;
+            return Ok(());
         }
-        let (account, device, letter) = receipt_key(&place)?;
-        tx.delete(Table::Receipt, place);
+        let (account, device, letter) = receipt_key(place)?;
         match batches.last_mut() {
-            Some(batch) if batch.0 == account && batch.1 == device => batch.2.push(letter),
+            Some(batch)
+                if batch.0 == account
+                    && batch.1 == device
+                    && batch.2.len() < limits::RECEIPT_LETTERS =>
+            {
+                batch.2.push(letter);
+            }
             _ => batches.push((account, device, vec![letter])),
         }
-    }
+        Ok(())
+    })?;
     for (account, device, letters) in batches {
-        let stopped = peers::load(tx, &account)?.is_none_or(|peer| peer.stopped);
-        if stopped || !sessions::ready(tx, &account, &device)? {
+        let peer = peers::load(tx, &account)?;
+        let heard = peer.is_some_and(|peer| !peer.stopped && peer.log.device(&device).is_some());
+        if heard && !sessions::ready(tx, &account, &device)? {
+            // One is about to begin. Sent again, the letter would be a duplicate to the ratchet and bring no receipt.
+            put_off(tx, &account, &device, &letters);
+            continue;
+        }
+        for letter in &letters {
+            tx.delete(Table::Receipt, place(&account, &device, letter));
+        }
+        if !heard {
             continue;
         }
         let id = LetterId::random(tx.rng);
@@ -90,6 +117,9 @@ pub(crate) fn came(
 ) -> Result<(), EngineError> {
     for id in letters {
         let Some(letter) = letters::load(tx, id)? else {
+            // It was deleted meanwhile, or told to enough devices.
+            outbox::confirmed(tx, from, device, id)?;
+            routes::confirmed(tx, from, device, id)?;
             continue;
         };
         // Only the word of a recipient's device counts, and one of our own other devices.
@@ -104,7 +134,8 @@ pub(crate) fn came(
         if !delivery.own {
             certificates::confirmed(tx, from, device, letter.sent_at)?;
         }
-        tx.delete(Table::Sent, sending::sent_place(&delivery.message, device));
+        outbox::confirmed(tx, from, device, id)?;
+        routes::confirmed(tx, from, device, id)?;
         sending::advance(tx, id, device, DeliveryState::Delivered)?;
     }
     Ok(())

@@ -17,6 +17,7 @@ use crate::peers::{self, Peer};
 use crate::pre_keys;
 use crate::receipts;
 use crate::records::{Contact, Direction, Letter, LetterState};
+use crate::retired;
 use crate::routes;
 use crate::sending;
 use crate::sessions;
@@ -31,6 +32,8 @@ pub(crate) enum Heard {
     /// It comes from a device that the account's log does not name, as far as it is known here, or begins a
     /// session with other keys than those that are known.
     NewKeys,
+    /// It does not open.
+    Unopened,
 }
 
 /// Opens what a device of a contact, or another device of ours, sent. `last`: a newer log was asked for already.
@@ -53,19 +56,7 @@ pub(crate) fn receive(
         sessions::Decrypted::Failed if inner.kind == MessageKind::PreKey && !last => {
             return Ok(Heard::NewKeys);
         }
-        sessions::Decrypted::Failed => {
-            tx.event(Event::Undecryptable {
-                contact: Some(*from),
-            });
-            let unknown = contact.is_some_and(|contact| contact.request);
-            if waiting::repair(tx, &peer, unknown, &inner.device)?
-                && inner.kind == MessageKind::PreKey
-            {
-                // It may name a pre-key that is used up: a relay set back hands such keys out again.
-                pre_keys::publish_again(tx)?;
-            }
-            return Ok(Heard::Done);
-        }
+        sessions::Decrypted::Failed => return Ok(Heard::Unopened),
     };
     match Content::decode(&plaintext) {
         Ok(content) => take_in(tx, &peer, contact.as_ref(), &inner.device, content)?,
@@ -74,6 +65,36 @@ pub(crate) fn receive(
         }),
     }
     Ok(Heard::Done)
+}
+
+/// Tells that a body does not open, and repairs the session.
+pub(crate) fn unopened(
+    tx: &mut Transaction<'_>,
+    from: &AccountId,
+    inner: &Inner,
+) -> Result<(), EngineError> {
+    let peer = peers::existing(tx, from)?;
+    if !retired::is_late(tx, &peer, inner)? {
+        tx.event(Event::Undecryptable {
+            contact: Some(*from),
+        });
+    }
+    repair(tx, from, inner)
+}
+
+/// Begins a new session with a device of which something does not open.
+pub(crate) fn repair(
+    tx: &mut Transaction<'_>,
+    from: &AccountId,
+    inner: &Inner,
+) -> Result<(), EngineError> {
+    let peer = peers::existing(tx, from)?;
+    let unknown = contacts::load(tx, from)?.is_some_and(|contact| contact.request);
+    if waiting::repair(tx, &peer, unknown, &inner.device)? && inner.kind == MessageKind::PreKey {
+        // It may name a pre-key that is used up: a relay set back hands such keys out again.
+        pre_keys::publish_again(tx)?;
+    }
+    Ok(())
 }
 
 fn take_in(
@@ -170,7 +191,7 @@ fn copied(
     (id, sent_at): (LetterId, Timestamp),
     list: Option<u64>,
 ) -> Result<(), EngineError> {
-    if letters::load(tx, &id)?.is_some() {
+    if letters::load(tx, &id)?.is_some() || letters::is_deleted(tx, &id)? {
         return Ok(());
     }
     let (direction, state) = if copy.sent {
@@ -206,6 +227,9 @@ pub(crate) fn file_orphans(
 
 fn file_copy(tx: &mut Transaction<'_>, mut letter: Letter) -> Result<(), EngineError> {
     let (contact, id) = (letter.contact, letter.id);
+    if letters::is_deleted(tx, &id)? {
+        return Ok(());
+    }
     if letter.direction == Direction::Sent {
         letters::set_expiry(tx, &mut letter);
     }
@@ -228,8 +252,8 @@ fn arrived(
     list: Option<u64>,
 ) -> Result<(), EngineError> {
     let id = letter.id;
-    // Sent again in a new session, or by a peer that reuses ids: the first one stays.
-    if letters::load(tx, &id)?.is_none() {
+    // Sent again in a new session, or by a peer that reuses ids: the first one stays, or stays away.
+    if letters::load(tx, &id)?.is_none() && !letters::is_deleted(tx, &id)? {
         letter.deliveries = sending::missed(tx, list)?;
         letters::file(tx, &letter);
         tx.event(Event::LetterReceived {

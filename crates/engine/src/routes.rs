@@ -161,6 +161,21 @@ pub(crate) fn note_front_door(
     tx.put(Table::Meta, at_front_door(account, device), value);
 }
 
+/// A device confirmed a letter: perhaps the last one at its front door.
+pub(crate) fn confirmed(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    letter: &LetterId,
+) -> Result<(), EngineError> {
+    let place = at_front_door(account, device);
+    let last = tx.get(Table::Meta, &place)?;
+    if last.is_some_and(|last| last.as_slice() == letter.as_bytes()) {
+        tx.delete(Table::Meta, place);
+    }
+    Ok(())
+}
+
 /// Whether no letter of ours may still lie at a device's front door.
 pub(crate) fn front_door_settled(
     tx: &Transaction<'_>,
@@ -172,7 +187,8 @@ pub(crate) fn front_door_settled(
         return Ok(true);
     };
     let Some(letter) = letters::load(tx, &last)? else {
-        return Ok(true);
+        // It was deleted before it was confirmed; all that is not confirmed went the same way.
+        return Ok(!outbox::is_under_way(tx, account, device)?);
     };
     let mut deliveries = letter.deliveries.iter();
     let delivered = deliveries.any(|delivery| {

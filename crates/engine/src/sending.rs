@@ -11,6 +11,7 @@ use crate::input::{CommandId, Draft};
 use crate::letters::{self, load, store};
 use crate::limits;
 use crate::outbox;
+use crate::peers::Peer;
 use crate::records::{
     Contact, Delivery, DeliveryState, Direction, Letter, LetterState, Purpose, Record as _,
     SentBody, key,
@@ -232,9 +233,9 @@ pub(crate) fn seal_for(
     let Some(delivery) = letter
         .deliveries
         .iter_mut()
-        .find(|delivery| delivery.device == *device)
+        .find(|delivery| delivery.device == *device && delivery.state == DeliveryState::Waiting)
     else {
-        return Ok(());
+        return Ok(()); // It may have waited twice.
     };
     delivery.state = DeliveryState::Sealed;
     let delivery = *delivery;
@@ -349,6 +350,16 @@ fn accepted(
     else {
         return Ok(());
     };
+    // The receipt may have come before the relay's answer to a body that was offered again.
+    let Some(known) = load(tx, &letter)? else {
+        return Ok(());
+    };
+    let confirmed = |delivery: &Delivery| {
+        delivery.device == device && delivery.state == DeliveryState::Delivered
+    };
+    if known.deliveries.iter().any(confirmed) {
+        return Ok(());
+    }
     let sent = SentBody {
         purpose,
         relay,
@@ -383,26 +394,45 @@ pub(crate) fn send_again(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<(), EngineError> {
+    let mut ids = outbox::take_unconfirmed(tx, account, device)?;
+    ids.extend(waiting::take(tx, account, device)?);
     let mut letters = Vec::new();
-    for id in outbox::take_unconfirmed(tx, account, device)? {
+    for id in ids {
         letters.extend(load(tx, &id)?);
     }
     letters.sort_by_key(|letter| letter.order);
+    letters.dedup_by_key(|letter| letter.id);
     for letter in letters {
         unseal(tx, &letter.id, device)?;
-        dispatch(tx, &letter.id)?;
+        dispatch_to(tx, (account, device), &letter.id)?;
     }
     Ok(())
 }
 
-/// An account has new devices: letters that none of its devices confirmed go there too.
+/// Seals a letter for one device, or lets it wait for keys.
+fn dispatch_to(
+    tx: &mut Transaction<'_>,
+    (account, device): (&AccountId, &DeviceId),
+    id: &LetterId,
+) -> Result<(), EngineError> {
+    // Nothing overtakes a letter that waits.
+    if waiting::any(tx, account, device)? || !sessions::ready(tx, account, device)? {
+        waiting::wait(tx, account, device, id)
+    } else {
+        seal_for(tx, id, device)
+    }
+}
+
+/// An account, or our own, has new devices: letters that not all of its devices confirmed go there too. Whoever linked
+/// them may be one that had not got the letter.
 pub(crate) fn include(
     tx: &mut Transaction<'_>,
-    account: &AccountId,
+    peer: &Peer,
     devices: &[DeviceId],
 ) -> Result<(), EngineError> {
-    let mut ids = outbox::under_way(tx, account)?;
-    ids.extend(waiting::all(tx, account)?);
+    let this = account::own(tx)?.device;
+    let mut ids = outbox::under_way(tx, &peer.id)?;
+    ids.extend(waiting::all(tx, &peer.id)?);
     ids.sort();
     ids.dedup();
     for id in ids {
@@ -410,9 +440,13 @@ pub(crate) fn include(
             continue;
         };
         for device in devices {
+            let mut known = letter.deliveries.iter();
+            if *device == this || known.any(|delivery| delivery.device == *device) {
+                continue;
+            }
             letter.deliveries.push(Delivery {
                 device: *device,
-                own: false,
+                own: peer.own,
                 message: MessageId::random(tx.rng),
                 state: DeliveryState::Waiting,
             });

@@ -14,12 +14,13 @@ use crate::outbox;
 use crate::peers::{self, Peer};
 use crate::pre_keys;
 use crate::records::{OutboxEntry, OwnAccount, Purpose, key};
+use crate::retired;
 use crate::routes;
 use crate::sending;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::waiting;
-use keys::account_log::{DeviceRecord, VerifiedLog};
+use keys::account_log::{DeviceRecord, OpeningSecrets, VerifiedLog};
 use keys::{AccountId, DeviceId, LetterId, MessageId, Secret, Timestamp};
 use ratchet::{
     DecryptError, IncomingMessage, IncomingPreKeyMessage, Local, MessageKind, Profile, Received,
@@ -80,20 +81,18 @@ pub(crate) fn begun_at(
 }
 
 /// The session with a device ends.
-pub(crate) fn forget(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
+pub(crate) fn end(tx: &mut Transaction<'_>, account: &AccountId, device: &DeviceId) {
     tx.delete(Table::Session, place(account, device));
     tx.delete(Table::Meta, begun(account, device));
 }
 
-/// All sessions end: the keys they stand on are gone.
-pub(crate) fn forget_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    for (table, prefix) in [(Table::Session, &[][..]), (Table::Meta, BEGUN)] {
-        tx.each(table, prefix, |tx, place, _| {
-            tx.delete(table, place.to_vec());
-            Ok(())
-        })?;
-    }
-    Ok(())
+/// Whether there is a session with a device in which something can be sealed.
+pub(crate) fn can_send(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    Ok(load(tx, account, device)?.can_send(tx.now))
 }
 
 /// Whether a letter can be sealed for a device now.
@@ -102,8 +101,7 @@ pub(crate) fn ready(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<bool, EngineError> {
-    Ok(load(tx, account, device)?.can_send(tx.now)
-        && routes::load(tx, account, device)?.is_usable())
+    Ok(can_send(tx, account, device)? && routes::load(tx, account, device)?.is_usable())
 }
 
 /// Keys came: begin the session and seal what waits.
@@ -415,11 +413,21 @@ pub(crate) fn decrypt(
             open_first(tx, &mut record, (&peer.log, theirs), &inner.message)?
         }
     };
-    match opened {
+    let opened = match opened {
         Ok(received) => {
             store(tx, &peer.id, &inner.device, &record);
-            if let Some(used) = &received.used {
+            if received.used.is_some() {
                 note_begun(tx, &peer.id, &inner.device);
+            }
+            retired::heard(tx, &peer.id, &inner.device)?;
+            Ok(received)
+        }
+        Err(DecryptError::Refused) => retired::open(tx, peer, inner)?,
+        other => other,
+    };
+    match opened {
+        Ok(received) => {
+            if let Some(used) = &received.used {
                 pre_keys::used(tx, used)?;
             }
             let plaintext = Zeroizing::new(received.plaintext);
@@ -453,9 +461,19 @@ fn open_first(
     (their_log, theirs): (&VerifiedLog, &DeviceRecord),
     message: &[u8],
 ) -> Result<Result<Received, DecryptError>, EngineError> {
-    let Ok(incoming) = IncomingPreKeyMessage::decode(Profile::Letterlock, message) else {
-        return Ok(Err(DecryptError::Refused));
-    };
+    match IncomingPreKeyMessage::decode(Profile::Letterlock, message) {
+        Ok(incoming) => respond(tx, record, (their_log, theirs), (&incoming, None)),
+        Err(_) => Ok(Err(DecryptError::Refused)),
+    }
+}
+
+/// Opens such a message with the keys of this device, or with some that were replaced.
+pub(crate) fn respond(
+    tx: &mut Transaction<'_>,
+    record: &mut ratchet::Record,
+    (their_log, theirs): (&VerifiedLog, &DeviceRecord),
+    (incoming, replaced): (&IncomingPreKeyMessage, Option<&OpeningSecrets>),
+) -> Result<Result<Received, DecryptError>, EngineError> {
     let own = account::own(tx)?;
     let our_log = account::log_of(&own)?;
     let found = pre_keys::Found::of(tx, &incoming.named())?;
@@ -463,9 +481,14 @@ fn open_first(
     let mut opened = Err(DecryptError::Refused);
     // Either list may have changed since the session began.
     for list in lists(their_log) {
+        let mut local = local(&own, &ours);
+        if let Some(replaced) = replaced {
+            let signing = own.secrets.signing(); // An answer is not signed.
+            local = Local::letterlock(replaced.identity(), signing, own.registration_id, &ours);
+        }
         opened = record.respond(
-            &incoming,
-            &local(&own, &ours),
+            incoming,
+            &local,
             &remote(theirs, list),
             &found.keys(),
             tx.now,

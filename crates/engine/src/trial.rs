@@ -8,6 +8,7 @@ use crate::envelope::{self, Inner, MessageKind, SealedContent};
 use crate::error::EngineError;
 use crate::peers::{self, Peer};
 use crate::records::{OwnQueue, Record as _, RouteRecord};
+use crate::retired;
 use crate::sessions::{self, Decrypted};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -78,6 +79,10 @@ fn insides(
     let own = account::own(&Transaction::new(snapshot, now, rng))?;
     if let Ok((_, inner)) = envelope::open_front_door(own.secrets.envelope(), queue, body) {
         insides.push((inner, None));
+    }
+    for replaced in retired::own(snapshot)? {
+        let opened = envelope::open_front_door(replaced.opening.envelope(), queue, body);
+        insides.extend(opened.map(|(_, inner)| (inner, None)));
     }
     for key in route_keys(snapshot)? {
         insides.extend(envelope::open_route(&key, queue, body));

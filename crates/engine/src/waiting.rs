@@ -18,8 +18,10 @@ const ASKED: &[u8] = b"bundle/";
 const AGAIN: &[u8] = b"bundle-again/";
 /// When a session with a device was last repaired.
 const REPAIRED: &[u8] = b"repaired/";
-/// A device's keys did not fit its log; they are asked for again when that is confirmed.
+/// A device's keys did not fit its log, a byte for each time; they are asked for again when that is confirmed.
 const DOUBTED: &[u8] = b"bundle-doubted/";
+/// So many times.
+const DOUBTS: usize = 2;
 /// The session that begins next is a repair.
 const REPAIRING: &[u8] = b"repairing/";
 
@@ -133,10 +135,20 @@ pub(crate) fn repair(
     }
     let now = tx.now.as_secs().to_be_bytes().to_vec();
     tx.put(Table::Meta, place, Zeroizing::new(now));
-    let repairing = mark(REPAIRING, &peer.id, device);
-    tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
-    ask(tx, &peer.id, device)?;
+    renew(tx, &peer.id, device)?;
     Ok(true)
+}
+
+/// A session takes the place of one that is lost, or stands on keys that were replaced: what it carries asks the
+/// peer for what it sent and we did not confirm.
+pub(crate) fn renew(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    let repairing = mark(REPAIRING, account, device);
+    tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
+    ask(tx, account, device)
 }
 
 /// Whether a letter waits for a device.
@@ -187,7 +199,7 @@ pub(crate) fn answered(
 }
 
 /// Keys of a device do not fit its log: what waits goes on waiting until the log is confirmed. False, where that
-/// was done before.
+/// was done before and its keys did not change since.
 pub(crate) fn doubt(
     tx: &mut Transaction<'_>,
     account: &AccountId,
@@ -195,11 +207,16 @@ pub(crate) fn doubt(
     repair: bool,
 ) -> Result<bool, EngineError> {
     let doubted = mark(DOUBTED, account, device);
-    if tx.get(Table::Meta, &doubted)?.is_some() {
+    // One answer may be older than the log that is known here, and one newer; a change of keys begins the count anew.
+    let before = tx
+        .get(Table::Meta, &doubted)?
+        .map_or(0, |times| times.len());
+    if before >= DOUBTS {
         tx.delete(Table::Meta, doubted);
         return Ok(false);
     }
-    tx.put(Table::Meta, doubted, Zeroizing::new(Vec::new()));
+    let times = vec![0; before.saturating_add(1)];
+    tx.put(Table::Meta, doubted, Zeroizing::new(times));
     if repair {
         let repairing = mark(REPAIRING, account, device);
         tx.put(Table::Meta, repairing, Zeroizing::new(Vec::new()));
@@ -218,18 +235,6 @@ pub(crate) fn ask_doubted(
         if let Some(device) = device.and_then(DeviceId::from_slice) {
             ask(tx, account, &device)?;
         }
-    }
-    Ok(())
-}
-
-/// A device has other keys: what waits for it needs them.
-pub(crate) fn ask_anew(
-    tx: &mut Transaction<'_>,
-    account: &AccountId,
-    device: &DeviceId,
-) -> Result<(), EngineError> {
-    if any(tx, account, device)? {
-        ask(tx, account, device)?;
     }
     Ok(())
 }

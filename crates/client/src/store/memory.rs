@@ -1,4 +1,5 @@
-//! Keys that were rotated are gone from the memory of the process.
+//! Keys that were rotated are gone from the memory of the process: what signs at once, what opens letters that are under
+//! way when those have come.
 #![allow(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
@@ -113,13 +114,13 @@ fn found(secrets: &[Masked]) -> Option<Vec<String>> {
 struct Home {
     store: ProfileStore,
     rng: ChaCha20Rng,
+    now: Timestamp,
 }
 
 impl Home {
     fn feed(&mut self, input: Input) -> Committed {
-        let now = Timestamp::from_secs(1_700_000_000);
         let step = Engine
-            .handle(&self.store, input, now, &mut self.rng)
+            .handle(&self.store, input, self.now, &mut self.rng)
             .unwrap();
         let committed = step.commit(&mut self.store).unwrap();
         crate::os::wipe_stack();
@@ -181,7 +182,8 @@ fn rotated_keys_are_in_no_memory_of_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let store = ProfileStore::create(folder.path(), &Passphrase::new(b"words".to_vec())).unwrap();
     let rng = ChaCha20Rng::seed_from_u64(7);
-    let mut home = Home { store, rng };
+    let now = Timestamp::from_secs(1_700_000_000);
+    let mut home = Home { store, rng, now };
     let registration = Registration {
         name: "ada".to_owned(),
         device_name: "desk".to_owned(),
@@ -207,7 +209,15 @@ fn rotated_keys_are_in_no_memory_of_the_process() {
     });
     assert!(is_done(&rotated));
     crate::os::wipe_stack();
-    let after = found(&old).unwrap();
+    let [identity, signing, more_signing, envelope] = old.try_into().ok().unwrap();
+    let signing = found(&[signing, more_signing]).unwrap();
+    assert!(signing.is_empty(), "{signing:?}");
+    let opening = [identity, envelope];
+    home.now = now.saturating_add(engine::limits::REPLACED_KEPT_SECONDS);
+    home.feed(Input::Tick);
+    home.store.forget_removed();
+    crate::os::wipe_stack();
+    let after = found(&opening).unwrap();
     assert!(after.is_empty(), "{after:?}");
     let new = home.secrets();
     let there = home.found_while_loaded(&new).unwrap();

@@ -9,6 +9,7 @@ use crate::limits;
 use crate::pre_keys::{self, Kind};
 use crate::records::{Backup, Contact, OwnAccount, Record as _, RouteRecord};
 use crate::recovery;
+use crate::retired;
 use crate::sessions;
 use crate::store::{Snapshot, Table};
 use keys::account_log::{
@@ -23,9 +24,9 @@ pub(crate) fn read(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Vec<KeyEnt
     let log = account::log_of(&own)?;
     let mut keys = root(&own, &log);
     for device in log.devices() {
-        keys.extend(device_keys(device, &log, own.device));
+        keys.extend(device_keys(device, &log, (own.device, now)));
     }
-    keys.extend(away(&own, &log));
+    keys.extend(away(&own, &log, now));
     keys.extend(gone(&own, &log));
     keys.extend(ways_back(snapshot, &log)?);
     keys.extend(pre_keys(snapshot, &own)?);
@@ -95,7 +96,11 @@ const OF_DEVICE: [KeyKind; 3] = [
     KeyKind::DeviceEnvelope,
 ];
 
-fn device_keys(device: &DeviceRecord, log: &VerifiedLog, this: DeviceId) -> Vec<KeyEntry> {
+fn device_keys(
+    device: &DeviceRecord,
+    log: &VerifiedLog,
+    (this, now): (DeviceId, Timestamp),
+) -> Vec<KeyEntry> {
     let rotations: Vec<Timestamp> = about(log, EntryKind::RotateDevice, Some(device.id()))
         .map(|entry| entry.at)
         .collect();
@@ -111,23 +116,35 @@ fn device_keys(device: &DeviceRecord, log: &VerifiedLog, this: DeviceId) -> Vec<
             ..entry(kind, state)
         })
         .to_vec();
-    if let Some(last) = rotations.last() {
-        keys.extend(OF_DEVICE.map(|kind| KeyEntry {
-            device: Some(*device.id()),
-            here: false,
-            count: rotations.len() as u64,
-            created: Some(device.added()),
-            changed: Some(*last),
-            ..entry(kind, KeyState::Destroyed)
-        }));
+    for kind in OF_DEVICE {
+        // What opens first letters is kept for those that are under way; what signs is not. The log knows hours.
+        let is_kept = |at: &Timestamp| {
+            kind != KeyKind::DeviceSigning
+                && now.since(*at) < limits::REPLACED_KEPT_SECONDS.saturating_add(3600)
+        };
+        let (kept, gone): (Vec<Timestamp>, Vec<Timestamp>) =
+            rotations.iter().partition(|at| is_kept(at));
+        for (state, rotations) in [(KeyState::Deactivated, kept), (KeyState::Destroyed, gone)] {
+            let Some(last) = rotations.last() else {
+                continue;
+            };
+            keys.push(KeyEntry {
+                device: Some(*device.id()),
+                here: state == KeyState::Deactivated && *device.id() == this,
+                count: rotations.len() as u64,
+                created: Some(device.added()),
+                changed: Some(*last),
+                ..entry(kind, state)
+            });
+        }
     }
     keys
 }
 
 /// Keys of devices that are suspended.
-fn away(own: &OwnAccount, log: &VerifiedLog) -> Vec<KeyEntry> {
+fn away(own: &OwnAccount, log: &VerifiedLog, now: Timestamp) -> Vec<KeyEntry> {
     let away = log.suspended().iter().flat_map(|away| {
-        let keys = device_keys(&away.record, log, own.device).into_iter();
+        let keys = device_keys(&away.record, log, (own.device, now)).into_iter();
         keys.map(|key| match key.state {
             KeyState::Active => KeyEntry {
                 state: KeyState::Suspended,
@@ -214,7 +231,7 @@ fn pre_keys(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, 
         (KeyKind::OneTimeEcPreKeys, Kind::OneTimeEc),
         (KeyKind::OneTimeKemPreKeys, Kind::OneTimeKem),
     ] {
-        let count = pre_keys::count(snapshot, stored)?;
+        let (count, replaced) = pre_keys::count(snapshot, stored)?;
         let of = |state| KeyEntry {
             device: Some(own.device),
             ..entry(kind, state)
@@ -225,6 +242,12 @@ fn pre_keys(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, 
                 count,
                 ..of(KeyState::Active)
             });
+            if replaced > 0 {
+                keys.push(KeyEntry {
+                    count: replaced,
+                    ..of(KeyState::Deactivated)
+                });
+            }
             continue;
         }
         if count > 0 {
@@ -236,9 +259,10 @@ fn pre_keys(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, 
             });
         }
         // Those before the published one still open first letters that are under way.
-        if count > 1 {
+        let before = replaced.saturating_add(count.saturating_sub(1));
+        if before > 0 {
             keys.push(KeyEntry {
-                count: count.saturating_sub(1),
+                count: before,
                 changed: made,
                 ..of(KeyState::Deactivated)
             });
@@ -250,11 +274,17 @@ fn pre_keys(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, 
 /// Sessions, by account.
 fn sessions_of(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {
     let mut found: BTreeMap<AccountId, (u64, Option<Timestamp>)> = BTreeMap::new();
+    let mut replaced: BTreeMap<AccountId, u64> = BTreeMap::new();
     for (place, _) in snapshot.scan(Table::Session, &[], None, usize::MAX)? {
         let Some((account, device)) = place.split_first_chunk::<32>() else {
             continue;
         };
         let account = AccountId::from_bytes(*account);
+        if retired::is_retired(&place) {
+            let count = replaced.entry(account).or_default();
+            *count = count.saturating_add(1);
+            continue;
+        }
         let begun = match DeviceId::from_slice(device) {
             Some(device) => sessions::begun_at(snapshot, &account, &device)?,
             None => None,
@@ -282,6 +312,11 @@ fn sessions_of(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry
             ..entry(KeyKind::Sessions, state)
         });
     }
+    keys.extend(replaced.into_iter().map(|(account, count)| KeyEntry {
+        account: Some(account),
+        count,
+        ..entry(KeyKind::Sessions, KeyState::Deactivated)
+    }));
     Ok(keys)
 }
 

@@ -187,6 +187,15 @@ impl DeviceSecrets {
         SecretBytes::new(out.finish())
     }
 
+    /// The stored form of what is kept when the keys are replaced: identity 32 ‖ envelope seed 32.
+    #[must_use]
+    pub fn encode_opening(&self) -> SecretBytes {
+        let mut out = Writer::new();
+        out.array(self.identity.secret().expose_secret());
+        out.array(self.envelope.seed().expose_secret());
+        SecretBytes::new(out.finish())
+    }
+
     /// Reads the stored form.
     ///
     /// # Errors
@@ -202,6 +211,41 @@ impl DeviceSecrets {
             id,
             identity: X25519Secret::from_secret(&identity),
             signing: SigningKey::from_seed(signing).map_err(|_| DecodeError::Invalid)?,
+            envelope: EnvelopeSecret::from_seed(envelope).map_err(|_| DecodeError::Invalid)?,
+        })
+    }
+}
+
+/// What opens what was sealed for a device: its identity and envelope keys, without the one that signs for it.
+pub struct OpeningSecrets {
+    identity: X25519Secret,
+    envelope: EnvelopeSecret,
+}
+
+impl OpeningSecrets {
+    /// The identity key of ratchet sessions.
+    #[must_use]
+    pub fn identity(&self) -> &X25519Secret {
+        &self.identity
+    }
+
+    /// What opens first letters.
+    #[must_use]
+    pub fn envelope(&self) -> &EnvelopeSecret {
+        &self.envelope
+    }
+
+    /// Reads the stored form, [`DeviceSecrets::encode_opening`].
+    ///
+    /// # Errors
+    /// [`DecodeError`]: it is not of this form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let identity = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?;
+        let envelope = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?;
+        input.finish()?;
+        Ok(Self {
+            identity: X25519Secret::from_secret(&identity),
             envelope: EnvelopeSecret::from_seed(envelope).map_err(|_| DecodeError::Invalid)?,
         })
     }

@@ -57,7 +57,7 @@ pub use certificate::{
 };
 pub use chain::{EntrySummary, Pin};
 pub use contradiction::Contradiction;
-pub use device::{DeviceRecord, DeviceSecrets, RootSecret};
+pub use device::{DeviceRecord, DeviceSecrets, OpeningSecrets, RootSecret};
 pub use edit::{Authority, genesis};
 pub use entry::Signer;
 pub use error::LogError;

@@ -2,8 +2,8 @@
 
 use crate::from;
 use crate::linking::{friends, letters_flow};
-use engine::{CommandOutcome, EngineError, Event, Finding, Input, VerificationMeans};
-use letterlock_testkit::World;
+use engine::{CommandOutcome, EngineError, Event, Finding, Input, Table, VerificationMeans};
+use letterlock_testkit::{Weather, World};
 
 const ALICE: [&str; 3] = ["alice", "tablet", "phone"];
 
@@ -401,4 +401,211 @@ fn who_has_a_long_log_is_added_and_writes_to_strangers() {
             .texts("alice", "erin")
             .contains(&"an answer".to_owned())
     );
+}
+
+const EVERYBODY: [(&str, &str); 5] = [
+    ("alice", "bob"),
+    ("bob", "alice"),
+    ("tablet", "bob"),
+    ("laptop", "alice"),
+    ("phone", "bob"),
+];
+
+/// How often a home was told that something did not open.
+fn unopened(world: &World, name: &str) -> usize {
+    let events = world.person(name).events.iter();
+    let unopened = events.filter(|event| matches!(event, Event::Undecryptable { .. }));
+    unopened.count()
+}
+
+/// Everybody writes while a device changes its keys again and again.
+fn cross(who: &str, weather: Weather) {
+    let mut world = family(611);
+    world.set_weather(weather);
+    let mut written = Vec::new();
+    for round in 0..3 {
+        let rotated = world.begin(who, |command| Input::RotateDevice { command });
+        for step in 0..3 {
+            for (from, to) in EVERYBODY {
+                let text = format!("x {round} {step} {from}");
+                world.send(from, to, &text);
+                written.push(text);
+            }
+            world.run(step);
+        }
+        world.run(5);
+        let rotated = world.outcome(who, rotated);
+        assert!(matches!(rotated, Some(CommandOutcome::Done)));
+    }
+    world.settle();
+    written.sort();
+    for (device, petname) in EVERYBODY {
+        let mut texts = marked(&world, device, petname, "x");
+        texts.sort();
+        assert_eq!(texts, written, "{device}");
+        assert_eq!(unopened(&world, device), 0, "{device}");
+    }
+}
+
+#[test]
+fn letters_that_cross_a_rotation_come_and_open() {
+    cross("alice", Weather::calm());
+    cross("bob", Weather::calm());
+}
+
+#[test]
+fn letters_that_cross_a_rotation_come_and_open_on_a_slow_network() {
+    let slow = Weather {
+        delay_ms: 700..=1_200,
+        ..Weather::calm()
+    };
+    cross("alice", slow.clone());
+    cross("bob", slow);
+}
+
+#[test]
+fn a_letter_to_keys_that_were_replaced_meanwhile_opens() {
+    let mut world = friends(612);
+    world.join("carol");
+    world.add_by_name("carol", "alice").unwrap();
+    world.send("carol", "alice", "x zero");
+    world.settle();
+    world.send("bob", "alice", "a moment ago");
+    world.send("carol", "alice", "x a moment ago");
+    world.run(2);
+    world.set_weather(Weather {
+        delay_ms: 950..=950,
+        ..Weather::calm()
+    });
+    let rotated = world.begin("alice", |command| Input::RotateDevice { command });
+    world.run(1);
+    // Both logs were confirmed a moment ago. Alice answered bob, but not carol: hers go to the front door.
+    world.send("bob", "alice", "x one");
+    world.send("carol", "alice", "x two");
+    world.run(1);
+    assert!(matches!(
+        world.outcome("alice", rotated),
+        Some(CommandOutcome::Done)
+    ));
+    assert_ne!(world.texts("alice", "bob").last().unwrap(), "x one");
+    // Neither of the two says anything more.
+    world.set_online("bob", false);
+    world.set_online("carol", false);
+    world.run(60);
+    assert_eq!(world.texts("alice", "bob").last().unwrap(), "x one");
+    assert_eq!(
+        world.texts("alice", "carol"),
+        ["x zero", "x a moment ago", "x two"]
+    );
+    assert_eq!(unopened(&world, "alice"), 0);
+}
+
+#[test]
+fn old_keys_are_worth_nothing_in_the_end() {
+    let mut world = friends(613);
+    let thief = world.person("alice").store.clone();
+    let kept = |world: &World| {
+        let store = &world.person("alice").store;
+        (store.count(Table::Session), store.count(Table::PreKey))
+    };
+    let before = kept(&world);
+    let rotated = world.command("alice", |command| Input::RotateDevice { command });
+    assert!(matches!(rotated, CommandOutcome::Done));
+    world.settle();
+    assert_eq!(kept(&world).0, 2 * before.0, "sessions that end");
+    assert!(
+        kept(&world).1 > 2 * before.1 - 5,
+        "pre-keys of first letters"
+    );
+    letters_flow(&mut world, &["alice"], "before");
+    world.run(engine::limits::HEARD_ANEW_SECONDS);
+    assert_eq!(kept(&world).0, before.0);
+    // A copy of what alice's device was writes on in her sessions.
+    world.stop("alice");
+    world.new_home("thief");
+    world.person_mut("thief").store = thief;
+    world.start("thief");
+    world.send("thief", "bob", "x forged");
+    world.run(30);
+    assert!(unopened(&world, "bob") > 0);
+    assert!(marked(&world, "bob", "alice", "x").is_empty());
+    world.stop("thief");
+    world.start("alice");
+    world.sleep(engine::limits::REPLACED_KEPT_SECONDS);
+    world.run(5);
+    world.settle();
+    // But for those of the week before, and some that were fetched and not used.
+    assert!(kept(&world).1 < before.1 + 10, "{:?}", kept(&world));
+    letters_flow(&mut world, &["alice"], "after");
+}
+
+#[test]
+fn a_deleted_letter_that_comes_again_stays_away() {
+    let mut world = friends(614);
+    world.link("alice", "tablet");
+    world.send("bob", "alice", "to both");
+    world.settle();
+    // The tablet does not confirm the letter, so that bob sends it to the phone too.
+    world.stop("tablet");
+    let letter = world.send("bob", "alice", "x one");
+    world.settle();
+    world.delete("alice", letter);
+    world.settle();
+    world.link("alice", "phone");
+    world.send("bob", "alice", "x two");
+    world.settle();
+    world.start("tablet");
+    world.run(90);
+    world.settle();
+    for device in ALICE {
+        assert_eq!(marked(&world, device, "bob", "x"), ["x two"], "{device}");
+    }
+}
+
+#[test]
+fn a_device_that_joins_gets_what_another_had_not_told_yet() {
+    let mut world = friends(615);
+    world.link("alice", "tablet");
+    world.set_online("tablet", false);
+    world.send("tablet", "bob", "x one");
+    // Alice, who has not got that, links a third device, and has new keys when the tablet comes back.
+    world.link("alice", "phone");
+    let rotated = world.command("alice", |command| Input::RotateDevice { command });
+    assert!(matches!(rotated, CommandOutcome::Done));
+    world.settle();
+    world.set_online("tablet", true);
+    world.run(90);
+    world.settle();
+    for device in ALICE {
+        assert_eq!(marked(&world, device, "bob", "x"), ["x one"], "{device}");
+    }
+}
+
+#[test]
+fn a_letter_that_was_handled_and_comes_again_is_no_news() {
+    let mut world = friends(617);
+    world.set_online("bob", false);
+    world.send("alice", "bob", "x one");
+    world.settle();
+    let rotated = world.command("alice", |command| Input::RotateDevice { command });
+    assert!(matches!(rotated, CommandOutcome::Done));
+    world.settle();
+    // Bob asks for her log as soon as he can, hears her under the new keys, and loses the line before the relay knows.
+    world.send("bob", "alice", "y");
+    world.set_weather(Weather {
+        delay_ms: 950..=950,
+        ..Weather::calm()
+    });
+    world.set_online("bob", true);
+    while marked(&world, "bob", "alice", "x").is_empty() {
+        world.run(1);
+    }
+    world.set_online("bob", false);
+    world.sleep(2 * engine::limits::HEARD_ANEW_SECONDS);
+    world.run(2);
+    world.set_online("bob", true);
+    world.run(60);
+    world.settle();
+    assert_eq!(marked(&world, "bob", "alice", "x"), ["x one"]);
+    assert_eq!(unopened(&world, "bob"), 0);
 }
