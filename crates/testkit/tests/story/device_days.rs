@@ -349,7 +349,12 @@ fn a_stop_outlives_other_news_of_a_contact() {
     new_root(&mut world);
     world.set_online("laptop", true);
     world.settle();
+    assert!(stopped(&world, "bob"));
+    // It closed its queue meanwhile, and looks before it writes.
+    world.send("laptop", "alice", "to whom?");
+    world.settle();
     assert!(stopped(&world, "bob") && stopped(&world, "laptop"));
+    assert!(!world.texts("alice", "bob").contains(&"to whom?".to_owned()));
 }
 
 /// An account whose log is longer than what a letter holds.
