@@ -377,12 +377,37 @@ impl Life {
             });
             if let Some(sequence) = entry.map(|entry| entry.sequence) {
                 let home = self.home_of(person, &device).unwrap();
-                self.revoked.push(Revoked {
-                    person,
-                    home,
-                    sequence,
-                });
+                self.note_revoked(person, home, sequence);
             }
+        }
+        if at_last {
+            self.note_all_revocations();
+        }
+    }
+
+    /// A home that died, or was revoked itself, does not know what the relay took.
+    fn note_all_revocations(&mut self) {
+        for (person, name) in PEOPLE.iter().enumerate() {
+            let account = self.world.account(name);
+            let log = self.world.log_at_relay(&account);
+            let revoked = log.revoked().iter();
+            let revoked: Vec<_> = revoked
+                .map(|gone| (*gone.record.id(), gone.sequence))
+                .collect();
+            for (device, sequence) in revoked {
+                let home = self.home_of(person, &device).unwrap();
+                self.note_revoked(person, home, sequence);
+            }
+        }
+    }
+
+    fn note_revoked(&mut self, person: usize, home: String, sequence: u64) {
+        if self.revoked.iter().all(|known| known.home != home) {
+            self.revoked.push(Revoked {
+                person,
+                home,
+                sequence,
+            });
         }
     }
 
