@@ -127,6 +127,11 @@ pub enum Request {
         /// Why.
         reason: view::RevokeReason,
     },
+    /// End the own account for ever.
+    AccountEnd {
+        /// The recovery sheet, where its backup keeps the root key.
+        sheet: Option<view::HiddenText>,
+    },
     /// Put a device of the own account out of force until it is resumed.
     DeviceSuspend {
         /// Its name or id.

@@ -130,6 +130,8 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::LinkStopped
         | EngineError::DeviceRevoked
         | EngineError::DeviceSuspended
+        | EngineError::AccountEnded
+        | EngineError::ContactEnded
         | EngineError::BadArchive
         | EngineError::BadBackup
         | EngineError::RecoveryNotInForce
@@ -211,6 +213,10 @@ fn hint_for_devices(error: &EngineError) -> Option<&'static str> {
         EngineError::DeviceRevoked => {
             "what is stored here can still be read; to come back, link a new home with `letterlock device accept`"
         }
+        EngineError::AccountEnded => {
+            "what is stored here can still be read; a new account needs another home: `--home DIR`"
+        }
+        EngineError::ContactEnded => "what was written can still be read; ask for a new invite",
         EngineError::DeviceSuspended => {
             "type on another device: letterlock device resume NAME; then here: letterlock receive"
         }

@@ -129,6 +129,7 @@ pub(crate) fn log_of_invite(
         None => new_contact(tx, &verified, &invite.name, &invite.relay, petname)?,
     };
     adopt(tx, &mut contact, &verified)?;
+    not_ended(&contact)?;
     contact.decide(Trust::ByInvite, tx.now);
     contact.invite_ticket = Some(invite.ticket);
     retire_namesakes(tx, &contact)?;
@@ -253,7 +254,9 @@ pub(crate) fn meet(
         tx.event(Event::Undecryptable { contact: None });
         return Ok(Meeting::Refused);
     };
-    if account::check_name(&introduction.name).is_err() || requests(tx)? >= limits::CONTACT_REQUESTS
+    if log.is_tombstoned()
+        || account::check_name(&introduction.name).is_err()
+        || requests(tx)? >= limits::CONTACT_REQUESTS
     {
         return Ok(Meeting::Refused);
     }
@@ -318,6 +321,17 @@ pub(crate) fn mark_verified(
     mark(tx, command, contact, trust)
 }
 
+/// Refuses a contact whose account has ended: nobody can decide that it goes on.
+///
+/// # Errors
+/// [`EngineError::ContactEnded`].
+pub(crate) fn not_ended(contact: &Contact) -> Result<(), EngineError> {
+    match log_of(contact)?.is_tombstoned() {
+        true => Err(EngineError::ContactEnded),
+        false => Ok(()),
+    }
+}
+
 /// A person made sure of a contact; this also ends a hard stop.
 pub(crate) fn mark(
     tx: &mut Transaction<'_>,
@@ -325,6 +339,7 @@ pub(crate) fn mark(
     mut contact: Contact,
     trust: Trust,
 ) -> Result<(), EngineError> {
+    not_ended(&contact)?;
     contact.decide(trust, tx.now);
     store(tx, &contact);
     errands::tell_contact(tx, &contact)?;
@@ -378,6 +393,9 @@ pub(crate) fn log_of_synced(
     };
     if load(tx, &told.id)?.is_none() {
         let log = verify(log, Some(&told.id), None)?;
+        if log.is_tombstoned() {
+            return Ok(());
+        }
         let petname = Some(told.petname.clone());
         let contact = new_contact(tx, &log, &told.name, &told.relay, petname)?;
         store(tx, &contact);
@@ -446,6 +464,12 @@ pub(crate) fn went_on(
     // SECURITY: a new root key is a hard stop although the old one signed it: a thief of that could have, and the
     // safety number that people compared is another one. `a_new_root_key_is_a_hard_stop` notices. Whoever
     // decided on another device of ours had seen it.
+    if log.is_tombstoned() && !before.is_tombstoned() {
+        contact.changed = true;
+        tx.event(Event::ContactEnded {
+            contact: contact.id,
+        });
+    }
     let replaced =
         log.root_key() != before.root_key() && log.root_entry() > contact.decision.sequence;
     if replaced {
@@ -519,6 +543,9 @@ fn new_contact(
     petname: Option<String>,
 ) -> Result<Contact, EngineError> {
     account::check_name(name)?;
+    if log.is_tombstoned() {
+        return Err(EngineError::ContactEnded);
+    }
     let petname = unused_petname(tx, petname.as_deref().unwrap_or(name))?;
     Ok(Contact {
         id: *log.account_id(),

@@ -22,7 +22,7 @@ use crate::standby;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::waiting;
-use keys::account_log::VerifiedLog;
+use keys::account_log::{Method, VerifiedLog};
 use keys::{AccountId, DeviceId, QueueId};
 use zeroize::Zeroizing;
 
@@ -30,6 +30,8 @@ use zeroize::Zeroizing;
 const NAME: &[u8] = b"device-name/";
 /// This device was revoked.
 const REVOKED: &[u8] = b"revoked";
+/// It is not this device alone: the account has ended.
+const ENDED: u8 = 2;
 /// This device is suspended.
 const SUSPENDED: &[u8] = b"suspended";
 
@@ -107,6 +109,9 @@ fn own_standing(
     log: &VerifiedLog,
 ) -> Result<(), EngineError> {
     let waits = is_suspended(tx)?;
+    if log.is_tombstoned() {
+        return ended(tx);
+    }
     if log.device(device).is_some() {
         if waits {
             tx.delete(Table::Meta, SUSPENDED.to_vec());
@@ -207,6 +212,22 @@ fn close_queues(tx: &mut Transaction<'_>, device: &DeviceId) -> Result<(), Engin
     })
 }
 
+/// The account has ended: what could still open or sign anything goes, here and at the relay.
+fn ended(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, REVOKED)?.is_none() {
+        tx.put(Table::Meta, REVOKED.to_vec(), Zeroizing::new(vec![ENDED]));
+        tx.event(Event::AccountEnded);
+        queues::close_all(tx)?;
+        for method in Method::ALL {
+            backup::end_method(tx, method)?;
+        }
+        account::drop_root(tx)?;
+        sessions::destroy(tx)?;
+        pre_keys::destroy(tx)?;
+    }
+    Ok(())
+}
+
 /// This device is out: its queues close, and it does nothing more.
 fn revoked(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if tx.get(Table::Meta, REVOKED)?.is_none() {
@@ -229,8 +250,10 @@ pub(crate) fn is_suspended(tx: &Transaction<'_>) -> Result<bool, EngineError> {
 
 /// Refuses what a device that is not in force may not do.
 pub(crate) fn may_act(tx: &Transaction<'_>) -> Result<(), EngineError> {
-    if is_revoked(tx)? {
-        return Err(EngineError::DeviceRevoked);
+    match tx.get(Table::Meta, REVOKED)? {
+        Some(why) if *why == [ENDED] => return Err(EngineError::AccountEnded),
+        Some(_) => return Err(EngineError::DeviceRevoked),
+        None => {}
     }
     if is_suspended(tx)? {
         return Err(EngineError::DeviceSuspended);
@@ -271,7 +294,7 @@ pub(crate) fn own_log_confirmed(tx: &mut Transaction<'_>) -> Result<(), EngineEr
         Ok(()) => pre_keys::publish_refused(tx)?,
         // Somebody waits to hear whether it was resumed.
         Err(EngineError::DeviceSuspended) => tx.event(Event::DeviceSuspended),
-        Err(EngineError::DeviceRevoked) => {}
+        Err(EngineError::DeviceRevoked | EngineError::AccountEnded) => {}
         Err(error) => return Err(error),
     }
     own_log::resume(tx)

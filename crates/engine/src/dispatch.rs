@@ -400,6 +400,7 @@ fn of_devices(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError>
             own_log::wish(tx, command, &Wish::Resume { device })
         }
         Input::RotateDevice { command } => own_log::rotate_device(tx, command),
+        Input::EndAccount { command } => own_log::wish(tx, command, &Wish::End),
         Input::RotateRoot { command } => own_log::rotate_root(tx, command),
         Input::MakeSheet { command } => recovery::make_sheet(tx, command),
         Input::ConfirmSheet { command, sheet } => recovery::confirm_sheet(tx, command, &sheet.0),
@@ -527,6 +528,7 @@ impl Input {
             | Self::ResumeDevice { command, .. }
             | Self::RotateDevice { command }
             | Self::RotateRoot { command }
+            | Self::EndAccount { command }
             | Self::MakeSheet { command }
             | Self::ConfirmSheet { command, .. }
             | Self::UnlockRoot { command, .. }

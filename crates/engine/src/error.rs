@@ -206,6 +206,12 @@ pub enum EngineError {
     /// This device was revoked.
     #[error("this device was revoked")]
     DeviceRevoked,
+    /// The own account has ended.
+    #[error("this account has ended")]
+    AccountEnded,
+    /// The account of a contact has ended.
+    #[error("this contact has ended its account")]
+    ContactEnded,
     /// This device is suspended until another one resumes it.
     #[error("this device is suspended")]
     DeviceSuspended,

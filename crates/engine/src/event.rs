@@ -228,6 +228,13 @@ pub enum Event {
     },
     /// This device is not in force any more.
     DeviceRevoked,
+    /// The own account has ended: its queues close, its backup and its keys go.
+    AccountEnded,
+    /// A contact has ended its account. Nothing is sent to it.
+    ContactEnded {
+        /// Who.
+        contact: AccountId,
+    },
     /// This device is suspended: it does nothing until another one resumes it.
     DeviceSuspended,
     /// This device is in force again.

@@ -188,6 +188,11 @@ pub enum Input {
         /// Whether they are equal.
         same: bool,
     },
+    /// Ends the own account for ever; needs the root key.
+    EndAccount {
+        /// Who waits.
+        command: CommandId,
+    },
     /// Puts a device of the own account out of force until it is resumed.
     SuspendDevice {
         /// Who waits.

@@ -66,6 +66,8 @@ pub(crate) enum Wish {
     ClearRecovery { method: Method },
     /// What was asked of guardians is refused.
     CancelRecovery,
+    /// The account ends.
+    End,
 }
 
 /// Whether a change is wished for that the relay has not taken yet.
@@ -153,6 +155,7 @@ fn is_done(log: &VerifiedLog, wish: &Wish) -> bool {
             suspended.any(|suspended| suspended.record.id() == device)
         }
         Wish::Resume { device } => log.device(device).is_some(),
+        Wish::End => log.is_tombstoned(),
         _ => false,
     }
 }
@@ -205,6 +208,10 @@ fn sign(
         }
         Wish::ClearRecovery { method } => log.clear_recovery(&own.secrets, *method, tx.now),
         Wish::CancelRecovery => log.cancel_recovery(&own.secrets, tx.now),
+        Wish::End => {
+            let root = own.root.as_ref().ok_or(EngineError::NoRootKey)?;
+            log.tombstone(root, tx.now)
+        }
         Wish::RotateRoot { root } => {
             let old = own.root.as_ref().ok_or(EngineError::NoRootKey)?;
             RootSecret::decode(root.expose_secret())
@@ -289,7 +296,7 @@ fn done(
 ) -> Result<(), EngineError> {
     match wish {
         Wish::Add { .. } => return linking::added(tx, log),
-        Wish::Revoke { .. } | Wish::Suspend { .. } | Wish::Resume { .. } => {}
+        Wish::Revoke { .. } | Wish::Suspend { .. } | Wish::Resume { .. } | Wish::End => {}
         Wish::RotateDevice { secrets } => {
             let mut own = account::own(tx)?;
             retired::keep_own(tx, &own.secrets)?;
@@ -405,6 +412,7 @@ impl Wish {
                 out.u8(*method as u8);
             }
             Self::CancelRecovery => out.u8(8),
+            Self::End => out.u8(11),
             Self::Suspend { device } => {
                 out.u8(9);
                 out.array(device.as_bytes());
@@ -462,6 +470,7 @@ impl Wish {
                 }
             }
             8 => Self::CancelRecovery,
+            11 => Self::End,
             9 => Self::Suspend {
                 device: DeviceId::from_bytes(input.array()?),
             },

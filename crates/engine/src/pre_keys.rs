@@ -113,6 +113,14 @@ pub(crate) fn begin_anew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     publish_again(tx)
 }
 
+/// The account has ended: nothing opens a first letter any more.
+pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::PreKey, &[], |tx, place, _| {
+        tx.delete(Table::PreKey, place.to_vec());
+        Ok(())
+    })
+}
+
 /// The relay lost what was published: everything anew, for it may hand out keys that are used up.
 pub(crate) fn publish_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     publish(

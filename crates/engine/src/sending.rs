@@ -129,6 +129,7 @@ pub(crate) fn sendable(tx: &Transaction<'_>, to: &AccountId) -> Result<Contact, 
     }
     // SECURITY: the hard stop; `changed_identity_stops_sending` notices.
     if contact.changed {
+        contacts::not_ended(&contact)?;
         return Err(EngineError::IdentityChanged {
             contact: contact.id,
         });

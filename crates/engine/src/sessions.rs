@@ -95,6 +95,14 @@ pub(crate) fn can_send(
     Ok(load(tx, account, device)?.can_send(tx.now))
 }
 
+/// The account has ended: nothing is opened or sealed any more.
+pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Session, &[], |tx, place, _| {
+        tx.delete(Table::Session, place.to_vec());
+        Ok(())
+    })
+}
+
 /// Whether a letter can be sealed for a device now.
 pub(crate) fn ready(
     tx: &Transaction<'_>,

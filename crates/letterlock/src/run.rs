@@ -85,6 +85,13 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
+        Job::End(profile, request, yes) => {
+            question::can_be_answered(yes)?;
+            ask::with_client(&profile, false, async |client| {
+                end(client, request, yes, screen).await
+            })
+            .await
+        }
         Job::Revoke(profile, revocation) => {
             question::can_be_answered(revocation.yes)?;
             ask::with_client(&profile, false, async |client| {
@@ -264,6 +271,22 @@ fn says_equal(contact: &str, screen: &Screen) -> Result<bool, Stop> {
 }
 
 /// Revokes a device, once the person means it.
+async fn end(
+    client: &Client,
+    request: Request,
+    yes: bool,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    let asked = "End this account for ever, on all its devices? It cannot come back.";
+    if !yes && !question::meant(asked).await? {
+        screen.talk("the account goes on");
+        return Ok(());
+    }
+    ask::hear(client, request, |answer| screen.show(&answer)).await?;
+    screen.talk("the account has ended; what is stored here can still be read");
+    Ok(())
+}
+
 async fn revoke(client: &Client, wish: Revocation, screen: &mut Screen) -> Result<(), Stop> {
     if !wish.yes {
         let device = text::line(&wish.device);

@@ -145,7 +145,11 @@ impl Loop {
                 | Request::Search { .. }
         );
         if !looks && self.engine.is_revoked(&self.store)? {
-            return Err(engine::EngineError::DeviceRevoked.into());
+            let (_, log) = self.own()?;
+            return Err(match log.is_tombstoned() {
+                true => engine::EngineError::AccountEnded.into(),
+                false => engine::EngineError::DeviceRevoked.into(),
+            });
         }
         // Whoever receives learns whether it was resumed.
         let hears = looks || matches!(request, Request::Receive { .. });

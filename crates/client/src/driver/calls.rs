@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 pub(super) enum Kind {
     /// The engine's outcome of a command.
     Command,
+    /// The end of the account: until the relay has deleted what was there.
+    End,
     /// A connection to the relay at which the account will be.
     Announce(Box<Registration>),
     /// Answers of our relay to everything that is under way.
@@ -231,7 +233,11 @@ impl Loop {
         if self.sheet_goes_on(call) || self.sas_done(call) {
             return;
         }
-        let about = self.calls.open.get(&call).and_then(|pending| pending.about);
+        let pending = self.calls.open.get(&call);
+        if pending.is_some_and(|pending| matches!(pending.kind, Kind::End)) {
+            return self.settle_call(call, Settling::Account);
+        }
+        let about = pending.and_then(|pending| pending.about);
         match about {
             Some(about) => self.show_about(call, about),
             None => self.finish(call, vec![Answer::Done]),
@@ -305,7 +311,7 @@ impl Loop {
     }
 
     /// A contact was stopped: its letters wait in the outbox for a person, and nobody waits for them here.
-    pub(super) fn contact_stopped(&mut self, contact: AccountId) {
+    pub(super) fn contact_stopped(&mut self, contact: AccountId, error: &EngineError) {
         let letters = self.calls.open.values();
         let letters = letters.filter_map(|pending| match &pending.kind {
             Kind::Send(sending) => Some(sending.letter),
@@ -315,7 +321,7 @@ impl Loop {
             let letter = self.engine.letter(&self.store, &id);
             if letter.is_ok_and(|letter| letter.is_some_and(|letter| letter.contact == contact)) {
                 for call in self.senders_of(&id) {
-                    self.fail(call, EngineError::IdentityChanged { contact }.into());
+                    self.fail(call, error.clone().into());
                 }
             }
         }
@@ -387,7 +393,7 @@ impl Loop {
             Kind::Sas(_) => self.sas_too_late(call),
             Kind::Receive(_) => self.heard_enough(call),
             Kind::Sheet(_) | Kind::Ask(_) | Kind::Restore(_) => self.recovery_too_late(call),
-            Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
+            Kind::End | Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
                 let failure = relay.and_then(|relay| self.relays.failure(&relay));
                 self.fail(
@@ -433,7 +439,13 @@ impl Loop {
     /// A store that fails ends what waits for it: nothing can be promised any more. So does a revocation.
     pub(super) fn end_all(&mut self, error: &EngineError) {
         let failure = Failure::from(error.clone());
-        let calls: Vec<u64> = self.calls.open.keys().copied().collect();
+        // Whoever ended the account waits for the relay.
+        let stays = |pending: &Pending| {
+            *error == EngineError::AccountEnded && matches!(pending.kind, Kind::Settle(_))
+        };
+        let open = self.calls.open.iter();
+        let calls = open.filter(|(_, pending)| !stays(pending));
+        let calls: Vec<u64> = calls.map(|(call, _)| *call).collect();
         for call in calls {
             self.fail(call, failure.clone());
         }

@@ -358,6 +358,7 @@ impl Loop {
             }
             Event::Restored { at } => self.restored_from(at),
             Event::LinkEnded { .. } => self.link_ended(),
+            Event::AccountEnded => self.out_of_force = Some(EngineError::AccountEnded),
             Event::DeviceRevoked => self.out_of_force = Some(EngineError::DeviceRevoked),
             Event::DeviceSuspended => self.out_of_force = Some(EngineError::DeviceSuspended),
             Event::SasRequested { contact } => self.wishes.came(contact),
@@ -369,9 +370,14 @@ impl Loop {
             event => {
                 self.recovery_event(&event);
                 self.notice(&event);
-                if let Event::IdentityChanged { contact } | Event::RootReplaced { contact } = event
-                {
-                    self.contact_stopped(contact);
+                match event {
+                    Event::IdentityChanged { contact } | Event::RootReplaced { contact } => {
+                        self.contact_stopped(contact, &EngineError::IdentityChanged { contact });
+                    }
+                    Event::ContactEnded { contact } => {
+                        self.contact_stopped(contact, &EngineError::ContactEnded);
+                    }
+                    _ => {}
                 }
             }
         }

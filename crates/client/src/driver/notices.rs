@@ -48,6 +48,13 @@ impl Loop {
                 "this device is in force again; what was written meanwhile is on the other devices alone"
                     .to_owned(),
             ),
+            Event::ContactEnded { contact } => (
+                "contact_ended",
+                format!(
+                    "{} has ended its account; nothing is sent to it any more",
+                    self.name_of(contact)
+                ),
+            ),
             Event::RootReplaced { contact } => (
                 "root_replaced",
                 format!(

@@ -43,6 +43,8 @@ pub(super) enum Next {
     Confirm(SheetSecret),
     /// The account gets a new root key.
     RotateRoot,
+    /// The account ends.
+    EndAccount,
     /// These become the guardians.
     Guardians(NewGuardians),
 }
@@ -84,6 +86,16 @@ impl Loop {
         request: Request,
     ) -> Begun {
         match request {
+            Request::AccountEnd { sheet } => {
+                self.own()?;
+                match sheet {
+                    Some(sheet) => self.unlock(answers, &sheet, Next::EndAccount),
+                    None => {
+                        let pending = Pending::new(answers, Kind::End);
+                        self.command(pending, |command| Input::EndAccount { command })
+                    }
+                }
+            }
             Request::DeviceRotateRoot { sheet } => {
                 self.own()?;
                 self.unlock(answers, &sheet, Next::RotateRoot)
@@ -192,6 +204,7 @@ impl Loop {
             Next::Draw => (Kind::Sheet(Making::Draw), Input::MakeSheet { command }),
             Next::Confirm(sheet) => (Kind::Sheet(Making::Backup(0)), confirm(command, sheet)),
             Next::RotateRoot => (Kind::Command, Input::RotateRoot { command }),
+            Next::EndAccount => (Kind::End, Input::EndAccount { command }),
             Next::Guardians(new) => {
                 about = About::Guardians;
                 (Kind::Sheet(Making::Backup(0)), new.input(command))

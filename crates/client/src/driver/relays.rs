@@ -373,7 +373,7 @@ impl Loop {
         // Commands that need an answer now do not wait for better weather.
         let own = self.own_relay.as_deref() == Some(relay);
         let waits = |kind: &Kind| match kind {
-            Kind::Command | Kind::Announce(_) | Kind::Knock(_) => true,
+            Kind::End | Kind::Command | Kind::Announce(_) | Kind::Knock(_) => true,
             Kind::Settle(Settling::Told(_) | Settling::Failed(_)) => true,
             Kind::Link(linking) => linking.needs_relay(),
             Kind::Sas(comparing) => comparing.needs_relay(),

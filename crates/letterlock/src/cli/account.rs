@@ -1,6 +1,6 @@
-//! `letterlock account create|show|log|evidence`
+//! `letterlock account create|show|log|evidence|end`
 
-use super::{Job, Profile, absolute};
+use super::{Job, Profile, absolute, recovery};
 use clap::{Args, Subcommand};
 use client::api::Request;
 use client::view::Failure;
@@ -35,6 +35,18 @@ Example:
     Show,
     /// Show the entries of the account log: what has ever happened to devices and keys
     Log,
+    /// End the account for ever, on all its devices
+    ///
+    /// Contacts are told by the account log and write no more. Queues and backup at the relay go, and every key that
+    /// could open or sign anything. Letters that are stored on devices stay there.
+    End {
+        /// The recovery sheet, from standard input or a file, where its backup keeps the root key
+        #[arg(long, value_name = "-|FILE")]
+        sheet: Option<PathBuf>,
+        /// End it without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// Show what was kept when somebody was shown another history of this account
     Evidence {
         /// Write each piece to a file in this folder
@@ -55,6 +67,13 @@ impl AccountArgs {
                 relay: Some(relay),
                 invite,
             },
+            AccountCommand::End { sheet, yes } => {
+                let sheet = match sheet {
+                    Some(from) => Some(recovery::read(&from, false)?),
+                    None => None,
+                };
+                return Ok(Job::End(profile, Request::AccountEnd { sheet }, yes));
+            }
             AccountCommand::Show => Request::AccountShow,
             AccountCommand::Log => Request::AccountLog,
             AccountCommand::Evidence { save } => Request::AccountEvidence {

@@ -165,6 +165,36 @@ fn a_suspended_device_waits_until_it_is_resumed() {
 }
 
 #[test]
+fn an_account_ends_for_ever() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let tablet = link(&town, &alice, "tablet");
+    // Without a terminal nobody can say that it is meant.
+    alice.fails(2, &["account", "end"]);
+    // Its root key is on the other device.
+    tablet.fails(3, &["account", "end", "--yes"]);
+    let ended = alice.json(&["account", "end", "--yes"]);
+    assert_eq!(text(&ended[0], "name"), "alice");
+    for device in [&alice, &tablet] {
+        let stopped = device.fails(3, &["receive", "--timeout", "10s"]);
+        assert_eq!(text(&stopped, "message"), "this account has ended");
+        assert_eq!(device.read("bob"), ["It is me."]);
+    }
+    let log = alice.json(&["account", "log"]);
+    assert_eq!(text(log.last().unwrap(), "kind"), "tombstone");
+    for _ in 0..2 {
+        let stopped = bob.fails(3, &["send", "alice", "are you there?", "--wait"]);
+        assert_eq!(
+            text(&stopped, "message"),
+            "this contact has ended its account"
+        );
+    }
+    let verified = bob.run(&["contact", "verify", "alice", "--number", "--yes"]);
+    assert_eq!(verified.code, Some(3), "{verified:?}");
+    assert_eq!(bob.read("alice")[0], "It is me.");
+}
+
+#[test]
 fn a_new_root_key_waits_for_people() {
     let town = Town::new();
     let (alice, bob) = town.pair("alice", "bob");

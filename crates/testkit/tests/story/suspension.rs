@@ -209,3 +209,66 @@ fn another_device_goes_on_with_the_backup() {
     );
     assert!(world.person("new").store.count(Table::Letter) > 0);
 }
+
+#[test]
+fn an_account_that_ended_is_gone_everywhere() {
+    let mut world = couple(1005);
+    let sheet = world.make_sheet("alice");
+    world.run(60);
+    world.settle();
+    assert!(world.relay().store().heads() > 0);
+    // The root key is in the backup alone.
+    let end = |world: &mut World| world.command("alice", |command| Input::EndAccount { command });
+    let refused = end(&mut world);
+    assert!(matches!(
+        refused,
+        CommandOutcome::Failed(EngineError::NoRootKey)
+    ));
+    let sheet = keys::sheet::SheetSecret::from_text(&sheet).unwrap();
+    let unlocked = world.command("alice", |command| Input::UnlockRoot {
+        command,
+        sheet: engine::Hidden(sheet),
+    });
+    done(unlocked);
+    done(end(&mut world));
+    world.run(90);
+    world.settle();
+    for name in BOTH {
+        assert!(told(&world, name, |event| matches!(
+            event,
+            Event::AccountEnded
+        )));
+        let store = &world.person(name).store;
+        for table in [Table::Session, Table::PreKey, Table::Queue] {
+            assert_eq!(store.count(table), 0, "{name} {table:?}");
+        }
+    }
+    assert_eq!(world.relay().store().heads(), 0, "no sheet opens anything");
+    // Bob learns it before he writes.
+    let alice = world.account("alice");
+    world.send("bob", "alice", "are you there?");
+    world.run(20);
+    world.settle();
+    assert!(told(&world, "bob", |event| matches!(
+        event,
+        Event::ContactEnded { .. }
+    )));
+    let draft = engine::Draft {
+        text: "hello?".to_owned(),
+        ..engine::Draft::default()
+    };
+    let refused = world.send_draft("bob", "alice", draft);
+    assert_eq!(refused, Err(EngineError::ContactEnded));
+    let verified = world.command("bob", |command| Input::MarkVerified {
+        command,
+        contact: alice,
+        means: engine::VerificationMeans::SafetyNumber,
+    });
+    assert!(matches!(
+        verified,
+        CommandOutcome::Failed(EngineError::ContactEnded)
+    ));
+    // What was written stays readable.
+    assert!(!world.texts("bob", "alice").is_empty());
+    assert!(!world.texts("tablet", "bob").is_empty());
+}
