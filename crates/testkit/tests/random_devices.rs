@@ -395,8 +395,10 @@ impl Life {
                 .map(|gone| (*gone.record.id(), gone.sequence))
                 .collect();
             for (device, sequence) in revoked {
-                let home = self.home_of(person, &device).unwrap();
-                self.note_revoked(person, home, sequence);
+                // One that never reported in has no home.
+                if let Some(home) = self.home_of(person, &device) {
+                    self.note_revoked(person, home, sequence);
+                }
             }
         }
     }
