@@ -92,6 +92,19 @@ pub(crate) fn drop_root(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
+const LIBRARY: EngineError = EngineError::Internal {
+    what: "cryptographic library",
+};
+
+/// The account has ended: its root key goes, and keys that nobody has ever seen take the place of this device's.
+pub(crate) fn destroy_keys(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let mut own = own(tx)?;
+    own.root = None;
+    own.secrets = own.secrets.renewed(tx.rng).map_err(|_| LIBRARY)?;
+    store(tx, &own);
+    Ok(())
+}
+
 /// Takes over a newer own log.
 pub(crate) fn adopt(tx: &mut Transaction<'_>, log: &VerifiedLog) -> Result<(), EngineError> {
     let mut own = own(tx)?;
@@ -179,9 +192,6 @@ pub(crate) fn create(
 }
 
 fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccount, EngineError> {
-    const LIBRARY: EngineError = EngineError::Internal {
-        what: "cryptographic library",
-    };
     let root = RootSecret::generate(tx.rng).map_err(|_| LIBRARY)?;
     let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| LIBRARY)?;
     let log = account_log::genesis(&root, &secrets, tx.now).map_err(|_| LIBRARY)?;

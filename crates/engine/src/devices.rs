@@ -221,9 +221,11 @@ fn ended(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         for method in Method::ALL {
             backup::end_method(tx, method)?;
         }
-        account::drop_root(tx)?;
+        standby::forget(tx);
         sessions::destroy(tx)?;
         pre_keys::destroy(tx)?;
+        retired::destroy_all(tx)?;
+        account::destroy_keys(tx)?;
     }
     Ok(())
 }

@@ -310,6 +310,17 @@ pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// The account has ended: nothing is kept any longer. The sessions themselves go with all others.
+pub(crate) fn destroy_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for prefix in [KEYS, ENDS] {
+        tx.each(Table::Meta, prefix, |tx, place, _| {
+            tx.delete(Table::Meta, place.to_vec());
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 /// Opens what was sealed in a session that was set aside, or begins one with keys that were replaced, ours or those
 /// of the device. The inner error is the ratchet's.
 pub(crate) fn open(

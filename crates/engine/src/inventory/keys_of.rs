@@ -104,14 +104,17 @@ fn device_keys(
     let rotations: Vec<Timestamp> = about(log, EntryKind::RotateDevice, Some(device.id()))
         .map(|entry| entry.at)
         .collect();
+    let here = *device.id() == this;
+    // Each device destroys its own at the end of the account; of the others nobody knows whether they have.
     let state = match log.is_tombstoned() {
+        true if here => KeyState::Destroyed,
         true => KeyState::Deactivated,
         false => KeyState::Active,
     };
     let mut keys: Vec<KeyEntry> = OF_DEVICE
         .map(|kind| KeyEntry {
             device: Some(*device.id()),
-            here: *device.id() == this,
+            here: here && state != KeyState::Destroyed,
             created: Some(rotations.last().copied().unwrap_or(device.added())),
             ..entry(kind, state)
         })

@@ -3,7 +3,7 @@
 use crate::device_lists::withhold;
 use crate::from;
 use crate::linking::letters_flow;
-use engine::{CommandOutcome, Engine, EngineError, Event, Finding, Input, Table};
+use engine::{CommandOutcome, Engine, EngineError, Event, Finding, Input, Snapshot as _, Table};
 use keys::account_log::Reason;
 use letterlock_testkit::World;
 
@@ -213,6 +213,7 @@ fn another_device_goes_on_with_the_backup() {
 #[test]
 fn an_account_that_ended_is_gone_everywhere() {
     let mut world = couple(1005);
+    done(world.command("alice", |command| Input::RotateDevice { command }));
     let sheet = world.make_sheet("alice");
     world.run(60);
     world.settle();
@@ -242,6 +243,15 @@ fn an_account_that_ended_is_gone_everywhere() {
         for table in [Table::Session, Table::PreKey, Table::Queue] {
             assert_eq!(store.count(table), 0, "{name} {table:?}");
         }
+        assert!(store.get(Table::Meta, b"backup").unwrap().is_none());
+        for kept in [&b"retired-"[..], b"backup-standby"] {
+            let rows = store.scan(Table::Meta, kept, None, 9).unwrap();
+            assert!(rows.is_empty(), "{name} {:?}", rows[0].0);
+        }
+        let (log, device) = (world.own_log(name), world.device(name));
+        let keys = world.stolen_keys(name);
+        let record = log.device(&device).unwrap();
+        assert_ne!(record.identity(), &keys.identity().public(), "{name}");
     }
     assert_eq!(world.relay().store().heads(), 0, "no sheet opens anything");
     // Bob learns it before he writes.
