@@ -29,7 +29,7 @@ pub(crate) async fn link(client: &Client, wish: Wish, screen: &mut Screen) -> Re
     loop {
         let heard = tokio::select! {
             answer = answers.recv() => Heard::Answer(Box::new(answer)),
-            said = answer_to(&mut question) => Heard::Said(said),
+            said = question::answer_to(&mut question) => Heard::Said(said),
             () = signal::stop_asked() => {
                 screen.talk(&goes_on(accepts, compared));
                 return Err(Stop::Interrupted);
@@ -79,14 +79,6 @@ pub(crate) async fn link(client: &Client, wish: Wish, screen: &mut Screen) -> Re
                 )));
             }
         }
-    }
-}
-
-async fn answer_to(question: &mut Option<oneshot::Receiver<bool>>) -> bool {
-    match question {
-        // Without an answer the codes count as different.
-        Some(question) => question.await.unwrap_or(false),
-        None => std::future::pending().await,
     }
 }
 

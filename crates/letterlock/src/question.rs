@@ -48,3 +48,12 @@ pub(crate) async fn meant(question: &str) -> Result<bool, Stop> {
         () = signal::stop_asked() => Err(Stop::Interrupted),
     }
 }
+
+/// What the person says, once there is a question.
+pub(crate) async fn answer_to(question: &mut Option<oneshot::Receiver<bool>>) -> bool {
+    match question {
+        // Without an answer the codes count as different.
+        Some(question) => question.await.unwrap_or(false),
+        None => std::future::pending().await,
+    }
+}

@@ -34,7 +34,7 @@ pub(crate) async fn compare(client: &Client, wish: Wish, screen: &mut Screen) ->
     loop {
         let heard = tokio::select! {
             answer = answers.recv() => Heard::Answer(Box::new(answer)),
-            said = answer_to(&mut question) => Heard::Said(said),
+            said = question::answer_to(&mut question) => Heard::Said(said),
             () = signal::stop_asked() => {
                 if equal {
                     screen.talk("\nverified on this side; the other side has not said yet that the codes are equal");
@@ -79,14 +79,6 @@ pub(crate) async fn compare(client: &Client, wish: Wish, screen: &mut Screen) ->
                 )));
             }
         }
-    }
-}
-
-async fn answer_to(question: &mut Option<oneshot::Receiver<bool>>) -> bool {
-    match question {
-        // Without an answer the codes count as different.
-        Some(question) => question.await.unwrap_or(false),
-        None => std::future::pending().await,
     }
 }
 
