@@ -1,8 +1,7 @@
-//! Contacts: added, met, verified, blocked; and what happens when an identity is not the pinned one.
+//! Contacts: added, verified, blocked; and what happens when an identity is not the pinned one.
 
 use crate::account;
 use crate::content::Head;
-use crate::envelope::Introduction;
 use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
@@ -213,99 +212,6 @@ pub(crate) fn name_checked(
     Ok(())
 }
 
-/// Whether the sender of a first letter may go on.
-pub(crate) enum Meeting {
-    /// It is, or now is, a contact; its letter may be opened.
-    Known,
-    /// Not to be heard: blocked, or its log does not hold.
-    Refused,
-    /// Its log is still to be fetched.
-    Unknown,
-}
-
-/// Looks at who says it writes to our front door.
-pub(crate) fn meet(
-    tx: &mut Transaction<'_>,
-    introduction: &Introduction,
-    fetched: Option<&[u8]>,
-) -> Result<Meeting, EngineError> {
-    if introduction.account == account::own(tx)?.id {
-        return Ok(Meeting::Known);
-    }
-    let shown = fetched.unwrap_or(&introduction.log);
-    if let Some(contact) = load(tx, &introduction.account)? {
-        if contact.blocked {
-            return Ok(Meeting::Refused);
-        }
-        if shown.is_empty() {
-            return Ok(Meeting::Known);
-        }
-        let peer = peers::existing(tx, &contact.id)?;
-        return match logs::take_over(tx, &peer, shown) {
-            Ok(()) => Ok(Meeting::Known),
-            Err(error @ EngineError::Store(_)) => Err(error),
-            Err(_) => Ok(Meeting::Refused),
-        };
-    }
-    if shown.is_empty() {
-        return may_be_asked_for(tx, introduction);
-    }
-    let Ok(log) = verify(shown, Some(&introduction.account), None) else {
-        tx.event(Event::Undecryptable { contact: None });
-        return Ok(Meeting::Refused);
-    };
-    if log.is_tombstoned()
-        || account::check_name(&introduction.name).is_err()
-        || requests(tx)? >= limits::CONTACT_REQUESTS
-    {
-        return Ok(Meeting::Refused);
-    }
-    // Somebody with the name of a contact: perhaps the contact with new keys, perhaps a liar. Ask the relay,
-    // since a mere claim must not stop a conversation.
-    let (name, relay) = (&introduction.name, &introduction.relay);
-    let namesakes = namesakes(tx, name, relay, &introduction.account)?;
-    if let Some(namesake) = namesakes.iter().find(|contact| !contact.changed) {
-        let request = wire::Request::FetchLog(wire::FetchLog::ByName(introduction.name.clone()));
-        outbox::add(
-            tx,
-            Purpose::CheckName(namesake.id),
-            introduction.relay.clone(),
-            request,
-        )?;
-    }
-    let mut contact = new_contact(tx, &log, &introduction.name, &introduction.relay, None)?;
-    contact.request = !account::redeemed_own_invite(tx, introduction.ticket)?;
-    store(tx, &contact);
-    if !contact.request {
-        // The other devices do not know whom we invited.
-        errands::tell_contact(tx, &contact)?;
-    }
-    tx.event(Event::ContactRequest {
-        contact: contact.id,
-    });
-    Ok(Meeting::Known)
-}
-
-/// A log that did not fit the letter is asked for where that tells nobody anything new: at a relay that this
-/// account uses anyway, or for somebody who holds an invite of ours. A stranger must not make us call its relay.
-fn may_be_asked_for(
-    tx: &Transaction<'_>,
-    introduction: &Introduction,
-) -> Result<Meeting, EngineError> {
-    let relay = &introduction.relay;
-    let invited = match introduction.ticket {
-        Some(ticket) => tx.get(Table::Invite, &ticket)?.is_some(),
-        None => false,
-    };
-    let used =
-        account::own(tx)?.relay == *relay || all(tx)?.iter().any(|contact| contact.relay == *relay);
-    Ok(if invited || used {
-        Meeting::Unknown
-    } else {
-        Meeting::Refused
-    })
-}
-
 /// Notes a comparison out of band. This, or a new invite, also ends a hard stop: a person decided.
 pub(crate) fn mark_verified(
     tx: &mut Transaction<'_>,
@@ -427,7 +333,7 @@ pub(crate) fn block(
 }
 
 /// Verifies a log that a relay or a stranger handed over.
-fn verify(
+pub(crate) fn verify(
     log: &[u8],
     id: Option<&AccountId>,
     pin: Option<&Pin>,
@@ -535,7 +441,7 @@ fn retire_namesakes(tx: &mut Transaction<'_>, contact: &Contact) -> Result<(), E
     Ok(())
 }
 
-fn new_contact(
+pub(crate) fn new_contact(
     tx: &mut Transaction<'_>,
     log: &VerifiedLog,
     name: &str,
@@ -608,7 +514,7 @@ pub(crate) fn all(tx: &Transaction<'_>) -> Result<Vec<Contact>, EngineError> {
 }
 
 /// The other accounts that are known by an address.
-fn namesakes(
+pub(crate) fn namesakes(
     tx: &Transaction<'_>,
     name: &str,
     relay: &str,
@@ -617,10 +523,6 @@ fn namesakes(
     let mut contacts = all(tx)?;
     contacts.retain(|other| other.name == name && other.relay == relay && other.id != *id);
     Ok(contacts)
-}
-
-fn requests(tx: &Transaction<'_>) -> Result<usize, EngineError> {
-    Ok(all(tx)?.iter().filter(|contact| contact.request).count())
 }
 
 /// Makes an invite; it is handed out once the relay has noted its ticket.

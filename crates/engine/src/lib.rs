@@ -34,6 +34,7 @@ pub mod limits;
 mod link_message;
 mod linking;
 mod logs;
+mod meeting;
 mod outbox;
 mod own_log;
 mod parts;

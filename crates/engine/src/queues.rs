@@ -1,6 +1,5 @@
 //! Our own queues: made, subscribed, emptied.
 
-use crate::contacts;
 use crate::envelope::{self, Inner, Introduction, SealedContent};
 use crate::errands;
 use crate::error::{EngineError, StoreError};
@@ -8,6 +7,7 @@ use crate::event::Event;
 use crate::guardians;
 use crate::held;
 use crate::linking;
+use crate::meeting::{self, Meeting};
 use crate::outbox;
 use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
@@ -358,10 +358,10 @@ fn from_front_door(
         Attempt::First | Attempt::Again => None,
         Attempt::Last(log) => log,
     };
-    match contacts::meet(tx, introduction, fetched)? {
-        contacts::Meeting::Known => receive(tx, came, &introduction.account, (inner, None)),
-        contacts::Meeting::Refused => Ok(()),
-        contacts::Meeting::Unknown => match attempt {
+    match meeting::meet(tx, introduction, fetched)? {
+        Meeting::Known => receive(tx, came, &introduction.account, (inner, None)),
+        Meeting::Refused => Ok(()),
+        Meeting::Unknown => match attempt {
             Attempt::First | Attempt::Again => {
                 let (account, relay) = (&introduction.account, &introduction.relay);
                 held::keep_and_fetch(tx, account, relay, &queue.id, body)
