@@ -82,7 +82,8 @@ const RULES: &[Rule] = &[
             "x-wing",
             "x25519-*",
         ],
-        normal: &["keys"],
+        // The provider of MLS in `groups` is the one exception.
+        normal: &["groups", "keys"],
         // The client's tests read the pages of its database as its library wrote them.
         dev: &["client", "keys"],
     },
@@ -99,9 +100,15 @@ const RULES: &[Rule] = &[
         dev: &["client", "relay"],
     },
     Rule {
-        about: "seeded randomness is for tests",
+        about: "MLS stays in `groups`",
+        crates: &["mls-rs*", "openmls*"],
+        normal: &["groups"],
+        dev: &["groups"],
+    },
+    Rule {
+        about: "seeded randomness is for tests; MLS asks for its own at any time and gets it from the caller's seed",
         crates: &["rand_chacha"],
-        normal: &["testkit"],
+        normal: &["groups", "testkit"],
         dev: &["*"],
     },
     Rule {

@@ -1,0 +1,3 @@
+//! Groups: MLS (RFC 9420) behind a small API. Nothing of the library that runs the protocol leaks through.
+
+mod provider;

@@ -1,0 +1,1 @@
+//! The cryptography that MLS runs on.
