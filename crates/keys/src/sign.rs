@@ -6,7 +6,7 @@
 use crate::ed25519;
 use crate::label::Label;
 use crate::ml_dsa::{self, MlDsaKey};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes};
 use crate::suite::Suite;
 use crate::xeddsa::BadSignature;
 
@@ -80,6 +80,16 @@ impl SigningKey {
         &self.verifying
     }
 
+    /// The seed of what signs leaves of MLS groups; [`VerifyingKey::leaf_key`] is its public key. `hybrid`: the
+    /// Ed25519 seed, 32 bytes.
+    ///
+    /// MLS signs `V(length) ‖ "MLS 1.0 " ‖ ...` (RFC 9420, section 5.1.2), we sign `label ‖ 00 ‖ message` with labels
+    /// of which none begins so: a signature of one use never stands for one of the other.
+    #[must_use]
+    pub fn leaf_secret(&self) -> SecretBytes {
+        SecretBytes::from(&self.ed25519.expose_secret()[..])
+    }
+
     /// Signs a message for one purpose.
     ///
     /// # Errors
@@ -119,6 +129,17 @@ impl VerifyingKey {
     #[must_use]
     pub fn suite(&self) -> Suite {
         self.suite
+    }
+
+    /// What signatures of leaves of MLS groups verify with. `hybrid`: the Ed25519 half, 32 bytes.
+    ///
+    /// MLS signs under the prefix `MLS 1.0 `, so a signature of a leaf never stands for one of ours, nor ours for one
+    /// of a leaf ([`SigningKey::leaf_secret`]).
+    #[must_use]
+    pub fn leaf_key(&self) -> &[u8] {
+        match self.suite {
+            Suite::Hybrid => self.bytes.get(..ED25519_PUBLIC).unwrap_or_default(),
+        }
     }
 
     /// Verifies a signature for one purpose: every scheme of the suite must agree.
@@ -199,6 +220,24 @@ mod tests {
         key.verifying_key()
             .verify(label::PRE_KEY, b"m", &signature)
             .unwrap();
+    }
+
+    #[test]
+    fn leaf_secret_and_leaf_key_are_one_pair() {
+        let key = SigningKey::from_seed(Secret::from_slice(&[1; 64]).unwrap()).unwrap();
+        let seed = Secret::from_slice(key.leaf_secret().expose_secret()).unwrap();
+        assert_eq!(key.verifying_key().leaf_key(), ed25519::public(&seed));
+    }
+
+    /// The signed bytes of MLS begin with the length of a label that begins with `MLS 1.0 `.
+    #[test]
+    fn what_mls_signs_is_never_what_we_sign() {
+        for label in label::ALL {
+            let framed = frame(*label, b"");
+            assert!(
+                framed.get(1..9) != Some(b"MLS 1.0 ") && framed.get(2..10) != Some(b"MLS 1.0 ")
+            );
+        }
     }
 
     #[test]

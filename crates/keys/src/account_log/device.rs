@@ -49,6 +49,12 @@ impl DeviceRecord {
         &self.verifying
     }
 
+    /// What its leaves in MLS groups are signed with, see [`VerifyingKey::leaf_key`].
+    #[must_use]
+    pub fn leaf_key(&self) -> &[u8] {
+        self.verifying.leaf_key()
+    }
+
     /// What first letters to it are sealed to.
     #[must_use]
     pub fn envelope(&self) -> &EnvelopePublic {
