@@ -75,6 +75,10 @@ id!(
     QueueId, 16
 );
 id!(
+    /// A group, as a relay knows it.
+    GroupId, 32
+);
+id!(
     /// A sealed body on its way.
     MessageId, 16
 );

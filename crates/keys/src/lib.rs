@@ -33,7 +33,7 @@ pub mod xwing;
 
 pub use aead::{GcmKey, OpenError, TAG_LEN, cbc_decrypt, cbc_encrypt, gcm_open, gcm_seal};
 pub use argon::{ArgonParams, BadParams, argon2id};
-pub use id::{AccountId, BlobId, DeviceId, LetterId, MessageId, QueueId, Timestamp};
+pub use id::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, QueueId, Timestamp};
 pub use kdf::{
     hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, hmac_sha256_secrets, sha3_256,
     sha256, sha512,

@@ -44,6 +44,11 @@ capability!(
 );
 
 capability!(
+    /// Allows to send within one epoch of a group.
+    EpochToken, 32
+);
+
+capability!(
     /// Allows to open a lock.
     LockToken, 32
 );

@@ -1,7 +1,7 @@
 //! A request or a reply with its number, as one WebSocket message.
 
 use crate::error::{DecodeError, field};
-use crate::limits::FRAME_BYTES;
+use crate::limits::{FRAME_BYTES, REPLY_BYTES};
 use crate::proto;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -83,7 +83,7 @@ impl RelayFrame {
     /// # Errors
     /// [`DecodeError`]: the relay is at fault; the connection is of no more use.
     pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        check_length(&bytes)?;
+        check_length(&bytes, REPLY_BYTES)?;
         let frame = proto::RelayFrame::decode(bytes).map_err(|_| DecodeError::Malformed)?;
         let reply = Reply::from_proto(frame.reply.ok_or(DecodeError::UnknownKind)?)?;
         let fits = match reply {
@@ -110,17 +110,17 @@ pub(crate) fn encode_request(request_id: u64, request: &Request) -> Vec<u8> {
 }
 
 pub(crate) fn decode_request(bytes: Bytes) -> Result<(u64, Request), DecodeError> {
-    check_length(&bytes)?;
+    check_length(&bytes, FRAME_BYTES)?;
     let frame = proto::ClientFrame::decode(bytes).map_err(|_| DecodeError::Malformed)?;
     let request = Request::from_proto(frame.request.ok_or(DecodeError::UnknownKind)?)?;
     Ok((frame.request_id, request))
 }
 
-fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
-    if bytes.len() > FRAME_BYTES {
+fn check_length(bytes: &[u8], max: usize) -> Result<(), DecodeError> {
+    if bytes.len() > max {
         return Err(DecodeError::TooLong {
             got: bytes.len(),
-            max: FRAME_BYTES,
+            max,
         });
     }
     Ok(())

@@ -11,6 +11,7 @@
 
 mod body;
 mod capability;
+mod epoch;
 mod error;
 mod frame;
 mod head;
@@ -23,7 +24,8 @@ mod request;
 mod signed;
 
 pub use body::{Body, WrongSize};
-pub use capability::{LockKey, LockToken, SendToken};
+pub use capability::{EpochToken, LockKey, LockToken, SendToken};
+pub use epoch::{NextEpoch, SendInEpoch};
 pub use error::DecodeError;
 pub use frame::{ClientFrame, RelayFrame};
 pub use head::{

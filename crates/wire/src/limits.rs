@@ -2,12 +2,14 @@
 
 /// Version of the protocol.
 pub const VERSION: u32 = 1;
-/// Longest frame in bytes.
-pub const FRAME_BYTES: usize = 80 * 1024;
+/// Longest frame of a client in bytes: the largest body, [`SEND_ROWS`] rows and what else stands in a request.
+pub const FRAME_BYTES: usize = 176 * 1024;
+/// Longest frame of a relay in bytes.
+pub const REPLY_BYTES: usize = 80 * 1024;
 /// The lengths a body may have, in bytes.
 pub const BODY_BUCKETS: [usize; 4] = [1024, 4096, 16_384, 65_536];
 /// Rows of one send.
-pub const SEND_ROWS: usize = 1_000;
+pub const SEND_ROWS: usize = 2_000;
 /// Longest name in bytes.
 pub const NAME_BYTES: usize = 32;
 /// Longest account log in bytes.
@@ -28,6 +30,8 @@ pub const SIGNATURE_BYTES: usize = 8 * 1024;
 pub const HEAD_BYTES: usize = 64 * 1024;
 /// Largest version of a head.
 pub const HEAD_VERSION: u64 = i64::MAX.cast_unsigned();
+/// Largest number of an epoch.
+pub const EPOCH: u64 = i64::MAX.cast_unsigned();
 /// How long a lock may take to open, in seconds: a minute to 60 days.
 pub const LOCK_DELAY_SECONDS: std::ops::RangeInclusive<u64> = 60..=60 * 24 * 3600;
 /// Longest hint of a refusal in bytes.

@@ -11,7 +11,7 @@ pub(crate) struct ClientFrame {
     pub(crate) request_id: u64,
     #[prost(
         oneof = "Request",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26"
     )]
     pub(crate) request: Option<Request>,
 }
@@ -66,13 +66,18 @@ pub(crate) enum Request {
     LockStatus(LockStatus),
     #[prost(message, tag = "25")]
     DeleteLock(DeleteLock),
+    #[prost(message, tag = "26")]
+    SendInEpoch(SendInEpoch),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct RelayFrame {
     #[prost(uint64, tag = "1")]
     pub(crate) request_id: u64,
-    #[prost(oneof = "Reply", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(
+        oneof = "Reply",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+    )]
     pub(crate) reply: Option<Reply>,
 }
 
@@ -104,6 +109,8 @@ pub(crate) enum Reply {
     LockState(LockState),
     #[prost(message, tag = "14")]
     LockKey(LockKey),
+    #[prost(message, tag = "15")]
+    EpochPassed(EpochPassed),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -518,6 +525,34 @@ pub(crate) struct LockState {
 pub(crate) struct LockKey {
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) key: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SendInEpoch {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) group: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) epoch: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) token: Bytes,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) next: Option<NextEpoch>,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) send: Option<Send>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct NextEpoch {
+    #[prost(uint64, tag = "1")]
+    pub(crate) epoch: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) token_hash: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct EpochPassed {
+    #[prost(uint64, tag = "1")]
+    pub(crate) epoch: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -2,6 +2,7 @@
 
 use crate::body::Body;
 use crate::capability::LockKey;
+use crate::epoch::epoch_of;
 use crate::error::{DecodeError, array, bounded, field, filled};
 use crate::head::Head;
 use crate::limits;
@@ -23,7 +24,7 @@ pub enum Reply {
     Subscribed(Subscribed),
     /// A body of a subscribed queue; its frame has the number 0.
     Deliver(Deliver),
-    /// To `Send`.
+    /// To `Send` and `SendInEpoch`.
     SendResult(SendResult),
     /// To `FetchLog` of a log that fits in one frame.
     Log(Log),
@@ -41,6 +42,11 @@ pub enum Reply {
     LockState(LockState),
     /// To `OpenLock` of a lock that is open.
     LockKey(LockKey),
+    /// To `SendInEpoch` where the group is in another epoch: nothing was sent.
+    EpochPassed {
+        /// The epoch of the group, as far as this relay knows; 0 where it does not know the group.
+        epoch: u64,
+    },
 }
 
 impl Reply {
@@ -317,6 +323,7 @@ impl Reply {
             Self::LockKey(key) => P::LockKey(proto::LockKey {
                 key: bytes_of(key.as_bytes()),
             }),
+            Self::EpochPassed { epoch } => P::EpochPassed(proto::EpochPassed { epoch: *epoch }),
         }
     }
 
@@ -348,6 +355,9 @@ impl Reply {
             P::Head(head) => Self::Head(Head::from_proto(&head)?),
             P::LockState(state) => Self::LockState(LockState::from_proto(&state)),
             P::LockKey(key) => Self::LockKey(LockKey::from_bytes(array(&key.key, "key")?)),
+            P::EpochPassed(reply) => Self::EpochPassed {
+                epoch: epoch_of(reply.epoch)?,
+            },
         })
     }
 }

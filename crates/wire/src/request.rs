@@ -2,6 +2,7 @@
 
 use crate::body::Body;
 use crate::capability::SendToken;
+use crate::epoch::SendInEpoch;
 use crate::error::{DecodeError, array, bounded, field, filled};
 use crate::head::{DeleteHead, FetchHead, PutHead};
 use crate::limits;
@@ -63,6 +64,8 @@ pub enum Request {
     LockStatus(LockStatus),
     /// Deletes a lock.
     DeleteLock(DeleteLock),
+    /// Puts one body into queues, in one epoch of a group.
+    SendInEpoch(SendInEpoch),
 }
 
 /// Opens the conversation.
@@ -315,6 +318,7 @@ impl Request {
             Self::CancelLock(request) => P::CancelLock(request.to_proto()),
             Self::LockStatus(request) => P::LockStatus(request.to_proto()),
             Self::DeleteLock(request) => P::DeleteLock(request.to_proto()),
+            Self::SendInEpoch(request) => P::SendInEpoch(request.to_proto()),
         }
     }
 
@@ -377,6 +381,7 @@ impl Request {
             P::CancelLock(request) => Self::CancelLock(CancelLock::from_proto(&request)?),
             P::LockStatus(request) => Self::LockStatus(LockStatus::from_proto(&request)?),
             P::DeleteLock(request) => Self::DeleteLock(DeleteLock::from_proto(&request)?),
+            P::SendInEpoch(request) => Self::SendInEpoch(SendInEpoch::from_proto(request)?),
         })
     }
 }
@@ -392,7 +397,7 @@ impl CreateQueue {
 }
 
 impl Send {
-    fn to_proto(&self) -> proto::Send {
+    pub(crate) fn to_proto(&self) -> proto::Send {
         let row = |row: &SendRow| proto::SendRow {
             queue_id: bytes_of(row.queue_id.as_bytes()),
             token: bytes_of(row.token.as_bytes()),
@@ -404,7 +409,7 @@ impl Send {
         }
     }
 
-    fn from_proto(request: proto::Send) -> Result<Self, DecodeError> {
+    pub(crate) fn from_proto(request: proto::Send) -> Result<Self, DecodeError> {
         if !(1..=limits::SEND_ROWS).contains(&request.rows.len()) {
             return Err(field("rows"));
         }

@@ -1,6 +1,7 @@
 //! Frames as they travel: round trips, truncation, foreign bytes, limits.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "test code"
@@ -8,7 +9,9 @@
 
 mod samples;
 
-use letterlock_wire::{ClientFrame, DecodeError, RelayFrame, Reply, Request, limits};
+use letterlock_wire::{
+    ClientFrame, DecodeError, RelayFrame, Reply, Request, RowResult, SendResult, limits,
+};
 use proptest::prelude::*;
 use samples::{client_frames, relay_frames};
 
@@ -65,13 +68,16 @@ fn truncated_frames_never_pass_for_the_whole() {
 
 #[test]
 fn frames_beyond_the_limit_are_refused_before_they_are_read() {
-    let got = limits::FRAME_BYTES + 1;
-    let expected = DecodeError::TooLong {
-        got,
-        max: limits::FRAME_BYTES,
-    };
-    assert_eq!(ClientFrame::decode(vec![0; got].into()), Err(expected));
-    assert_eq!(RelayFrame::decode(vec![0; got].into()), Err(expected));
+    let too_long = |max| DecodeError::TooLong { got: max + 1, max };
+    let (from_client, from_relay) = (limits::FRAME_BYTES, limits::REPLY_BYTES);
+    assert_eq!(
+        ClientFrame::decode(vec![0; from_client + 1].into()),
+        Err(too_long(from_client))
+    );
+    assert_eq!(
+        RelayFrame::decode(vec![0; from_relay + 1].into()),
+        Err(too_long(from_relay))
+    );
 }
 
 #[test]
@@ -143,12 +149,62 @@ fn a_delivery_cannot_pass_for_an_answer() {
 #[test]
 fn rows_are_bounded_and_name_no_queue_twice() {
     let rows = |count: usize| samples::send(1024, count);
-    assert!(ClientFrame::decode(rows(1_000).encode().into()).is_ok());
-    for frame in [rows(0), rows(1_001), samples::send_twice_to_one_queue()] {
+    assert!(ClientFrame::decode(rows(2_000).encode().into()).is_ok());
+    for frame in [rows(0), rows(2_001), samples::send_twice_to_one_queue()] {
         assert_eq!(
             ClientFrame::decode(frame.encode().into()),
             Err(DecodeError::Field { field: "rows" })
         );
+    }
+}
+
+#[test]
+fn the_largest_body_goes_to_as_many_queues_as_there_may_be_in_one_frame() {
+    let largest = limits::BODY_BUCKETS[3];
+    let frame = samples::send_in_epoch(largest, limits::SEND_ROWS, Some(limits::EPOCH));
+    let bytes = frame.encode();
+    assert!(bytes.len() < limits::FRAME_BYTES, "{}", bytes.len());
+    assert_eq!(ClientFrame::decode(bytes.into()), Ok(frame));
+    let rows = vec![RowResult::Accepted { seq: u64::MAX }; limits::SEND_ROWS];
+    let reply = Reply::SendResult(SendResult {
+        rows,
+        store_version: u64::MAX,
+    });
+    let reply = RelayFrame {
+        request_id: u64::MAX,
+        reply,
+    };
+    assert_eq!(RelayFrame::decode(reply.encode().into()), Ok(reply));
+}
+
+#[test]
+fn epochs_go_forward_and_are_bounded() {
+    let decoded = |epoch, next| {
+        let mut frame = samples::send_in_epoch(1024, 1, next);
+        if let Request::SendInEpoch(request) = &mut frame.request {
+            request.epoch = epoch;
+        }
+        match ClientFrame::decode(frame.encode().into()) {
+            Err(DecodeError::Field { field }) => Some(field),
+            decoded => {
+                assert_eq!(decoded, Ok(frame));
+                None
+            }
+        }
+    };
+    let largest = limits::EPOCH;
+    for (epoch, next, expected) in [
+        (0, None, None),
+        (0, Some(1), None),
+        (3, Some(9), None),
+        (largest - 1, Some(largest), None),
+        (0, Some(0), Some("next")),
+        (3, Some(3), Some("next")),
+        (3, Some(2), Some("next")),
+        (largest + 1, None, Some("epoch")),
+        (3, Some(largest + 1), Some("epoch")),
+    ] {
+        assert_eq!(decoded(epoch, next), expected, "{epoch} {next:?}");
     }
 }
 

@@ -1,13 +1,14 @@
 //! One frame of every kind, with every field set.
 
-use keys::{AccountId, DeviceId, MessageId, QueueId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Timestamp};
 use letterlock_wire::{
     Acknowledge, AppendEntries, AppendLog, Body, Bundle, CancelLock, CheckLog, ClientFrame,
-    CreateQueue, CreateTicket, DeleteHead, DeleteLock, DeleteQueue, Deliver, Entries, FetchBundle,
-    FetchHead, FetchLog, FrontDoor, Head, Hello, LockKey, LockState, LockStatus, LockToken, Log,
-    OpenLock, PreKeyCount, PreKeyCounts, PublishPreKeys, PutHead, PutLock, RedeemTicket,
-    RefusalKind, Refused, Register, RegistrationPolicy, RelayFrame, RelayLimits, Reply, Request,
-    RowResult, Send, SendResult, SendRow, SendToken, Subscribe, Subscribed, Welcome,
+    CreateQueue, CreateTicket, DeleteHead, DeleteLock, DeleteQueue, Deliver, Entries, EpochToken,
+    FetchBundle, FetchHead, FetchLog, FrontDoor, Head, Hello, LockKey, LockState, LockStatus,
+    LockToken, Log, NextEpoch, OpenLock, PreKeyCount, PreKeyCounts, PublishPreKeys, PutHead,
+    PutLock, RedeemTicket, RefusalKind, Refused, Register, RegistrationPolicy, RelayFrame,
+    RelayLimits, Reply, Request, RowResult, Send, SendInEpoch, SendResult, SendRow, SendToken,
+    Subscribe, Subscribed, Welcome,
 };
 
 const QUEUE: QueueId = QueueId::from_bytes([1; 16]);
@@ -51,6 +52,27 @@ pub(crate) fn send_twice_to_one_queue() -> ClientFrame {
         send.rows[1] = send.rows[0];
     }
     frame
+}
+
+/// A send to so many queues in one epoch of a group, with every field set.
+pub(crate) fn send_in_epoch(body: usize, rows: usize, next: Option<u64>) -> ClientFrame {
+    let Request::Send(send) = send(body, rows).request else {
+        panic!("it is a send")
+    };
+    let request = Request::SendInEpoch(SendInEpoch {
+        group: GroupId::from_bytes([36; 32]),
+        epoch: 70,
+        token: EpochToken::from_bytes([SECRET; 32]),
+        next: next.map(|epoch| NextEpoch {
+            epoch,
+            token_hash: [37; 32],
+        }),
+        send,
+    });
+    ClientFrame {
+        request_id: 10,
+        request,
+    }
 }
 
 /// One of every request.
@@ -129,6 +151,8 @@ pub(crate) fn client_frames() -> Vec<ClientFrame> {
         send(4096, 3),
         send(16_384, 1),
         send(65_536, 200),
+        send_in_epoch(1024, 2, None),
+        send_in_epoch(16_384, 1000, Some(71)),
     ]);
     frames
 }
@@ -267,6 +291,7 @@ pub(crate) fn relay_frames() -> Vec<RelayFrame> {
             opens_at: Some(Timestamp::from_secs(1_800_000_001)),
         }),
         Reply::LockKey(LockKey::from_bytes([SECRET; 32])),
+        Reply::EpochPassed { epoch: 72 },
     ];
     let mut frames: Vec<_> = (1..)
         .zip(replies.into_iter().chain(newer))
