@@ -91,6 +91,10 @@ labels! {
     ROUTE = "letterlock/v1/route";
     /// Slot of a body that goes to several devices.
     SLOT = "letterlock/v1/slot";
+    /// What shows a relay that a sender is in an epoch of a group.
+    GROUP_TOKEN = "letterlock/v1/group/token";
+    /// What hides the messages of an epoch of a group.
+    GROUP_ENVELOPE = "letterlock/v1/group/envelope";
     /// Content of a body that goes to several devices.
     CONTENT = "letterlock/v1/content";
     /// Nonce of the redeemer of an invite.

@@ -267,6 +267,13 @@ impl VerifiedLog {
         self.chain.state.device(id)
     }
 
+    /// Every device that was ever in force with every key that its leaves in groups were signed with, in the order in
+    /// which they came; a device that was rotated comes more than once.
+    #[must_use]
+    pub fn leaf_keys(&self) -> &[(DeviceId, Vec<u8>)] {
+        &self.chain.state.leaf_keys
+    }
+
     /// The devices that are suspended, in the order in which they were.
     #[must_use]
     pub fn suspended(&self) -> &[Suspension] {

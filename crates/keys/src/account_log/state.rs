@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) at: Timestamp,
     ids: BTreeSet<DeviceId>,
     keys: BTreeSet<[u8; 32]>,
+    /// Every key that a device's leaves in groups were ever signed with.
+    pub(super) leaf_keys: Vec<(DeviceId, Vec<u8>)>,
 }
 
 impl State {
@@ -92,6 +94,7 @@ impl State {
             at: record.added,
             ids: BTreeSet::from([record.id]),
             keys: BTreeSet::new(),
+            leaf_keys: vec![(record.id, record.leaf_key().to_vec())],
         };
         state.keys.extend(heads(genesis.root.as_bytes()));
         state.keys.extend(record_heads(record));
@@ -139,6 +142,10 @@ impl State {
     pub(super) fn remember(&mut self, record: &DeviceRecord) {
         self.ids.insert(record.id);
         self.keys.extend(record_heads(record));
+        let leaf_key = (record.id, record.leaf_key().to_vec());
+        if !self.leaf_keys.contains(&leaf_key) {
+            self.leaf_keys.push(leaf_key);
+        }
     }
 
     pub(super) fn remember_keys(&mut self, keys: &[&[u8]]) {
