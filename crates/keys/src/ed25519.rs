@@ -36,3 +36,95 @@ pub fn verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result
         .verify(message, signature)
         .map_err(|_| BadSignature)
 }
+
+/// The points of small order by their y coordinate, little-endian with the sign of x clear: 0, 1, -1, both of order
+/// eight, and 0 and 1 again in their second encoding.
+const SMALL_ORDER: [[u8; 32]; 7] = {
+    let mut all = [[0; 32]; 7];
+    all[1][0] = 1;
+    all[2] = P_MINUS_ONE;
+    all[3] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ];
+    all[4] = [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ];
+    all[5] = P_MINUS_ONE;
+    all[5][0] = 0xed;
+    all[6] = P_MINUS_ONE;
+    all[6][0] = 0xee;
+    all
+};
+
+const P_MINUS_ONE: [u8; 32] = {
+    let mut bytes = [0xff; 32];
+    bytes[0] = 0xec;
+    bytes[31] = 0x7f;
+    bytes
+};
+
+fn is_of_small_order(point: &[u8; 32]) -> bool {
+    let mut y = *point;
+    let [.., last] = &mut y;
+    *last &= 0x7f;
+    SMALL_ORDER.contains(&y)
+}
+
+/// Verifies a signature as [`verify`] does, and refuses a key or an R of small order: with these one signature holds
+/// for many messages, and implementations disagree about them.
+///
+/// # Errors
+/// [`BadSignature`], whatever is wrong.
+pub fn verify_strict(
+    public: &[u8; 32],
+    message: &[u8],
+    signature: &[u8; 64],
+) -> Result<(), BadSignature> {
+    let r = signature.first_chunk::<32>().ok_or(BadSignature)?;
+    // SECURITY: `points_of_small_order_sign_nothing` notices.
+    if is_of_small_order(public) || is_of_small_order(r) {
+        return Err(BadSignature);
+    }
+    verify(public, message, signature)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+    use super::*;
+    use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+    use curve25519_dalek::scalar::Scalar;
+
+    #[test]
+    fn every_point_of_small_order_is_known() {
+        for point in EIGHT_TORSION {
+            assert!(is_of_small_order(point.compress().as_bytes()));
+            let moved = point + ED25519_BASEPOINT_POINT;
+            assert!(!is_of_small_order(moved.compress().as_bytes()));
+        }
+    }
+
+    /// With A of order one `R = s B` is a signature of every message; with R of order one the key must be of another
+    /// form, so the first alone shows that the check decides.
+    #[test]
+    fn points_of_small_order_sign_nothing() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let s = Scalar::from(77_u64);
+        let r = (s * ED25519_BASEPOINT_POINT).compress();
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(r.as_bytes());
+        signature[32..].copy_from_slice(s.as_bytes());
+        verify(&identity, b"any", &signature).unwrap();
+        verify(&identity, b"other", &signature).unwrap();
+        assert!(verify_strict(&identity, b"any", &signature).is_err());
+        signature[..32].copy_from_slice(&identity);
+        let seed = Secret::from_slice(&[7; 32]).unwrap();
+        assert!(verify_strict(&public(&seed), b"any", &signature).is_err());
+        verify_strict(&public(&seed), b"any", &sign(&seed, b"any")).unwrap();
+    }
+}

@@ -7,6 +7,7 @@ use crate::kdf::sha3_256;
 use crate::lc::{self, MlKem};
 use crate::secret::{Secret, SecretBytes};
 use libcrux_ml_kem::kyber1024;
+use zeroize::Zeroizing;
 
 /// Which KEM, by its byte on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +30,13 @@ pub const CIPHERTEXT_LEN: usize = 1568;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed KEM key or ciphertext")]
 pub struct MalformedKem;
+
+/// The seed of a key pair in HPKE: `SHAKE256(ikm, 64)`.
+#[must_use]
+pub fn derive_seed(ikm: &[u8]) -> Secret<64> {
+    let seed = Zeroizing::new(libcrux_sha3::shake256::<64>(ikm));
+    Secret::from_fn(|out| *out = *seed)
+}
 
 /// A KEM secret key, 3168 bytes: s ‖ public key ‖ H(public key) ‖ z.
 pub struct KemSecret {

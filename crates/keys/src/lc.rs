@@ -1,4 +1,4 @@
-//! The few functions of AWS-LC that aws-lc-rs does not offer: raw X25519, ML-KEM with given randomness, and SHA-256
+//! The few functions of AWS-LC that aws-lc-rs does not offer: raw X25519, ML-KEM with given randomness, and SHA-2
 //! whose state can be copied without an allocation.
 //!
 //! The engine draws all randomness itself, so key generation and encapsulation must take theirs as an
@@ -105,6 +105,70 @@ impl Sha256 {
     pub(crate) fn finish(mut self, out: &mut [u8; 32]) {
         // SAFETY: the state was initialised; SHA256_Final writes 32 bytes.
         unsafe { sys::SHA256_Final(out.as_mut_ptr(), &raw mut self.0) };
+    }
+}
+
+/// Which of the two hashes that share one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wide {
+    /// SHA-384, 48 bytes.
+    Sha384,
+    /// SHA-512, 64 bytes.
+    Sha512,
+}
+
+/// SHA-384 or SHA-512 (FIPS 180-4) in progress. Its state may stand for a key, so it is wiped.
+#[derive(Clone)]
+pub(crate) struct Sha512 {
+    which: Wide,
+    state: sys::SHA512_CTX,
+}
+
+impl Drop for Sha512 {
+    fn drop(&mut self) {
+        // SAFETY: the pointer is to as many bytes as the length says, and every bit pattern is a state.
+        unsafe {
+            sys::OPENSSL_cleanse((&raw mut self.state).cast(), size_of::<sys::SHA512_CTX>());
+        };
+    }
+}
+
+impl Sha512 {
+    pub(crate) fn new(which: Wide) -> Self {
+        let mut state = MaybeUninit::uninit();
+        // SAFETY: both functions write the whole state, and never fail.
+        let state = unsafe {
+            match which {
+                Wide::Sha384 => sys::SHA384_Init(state.as_mut_ptr()),
+                Wide::Sha512 => sys::SHA512_Init(state.as_mut_ptr()),
+            };
+            state.assume_init()
+        };
+        Self { which, state }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        // SAFETY: the state was initialised; the pointer is to as many bytes as the length says, of which none are
+        // read if it is zero. AWS-LC's SHA384_Update is this function.
+        unsafe { sys::SHA512_Update(&raw mut self.state, bytes.as_ptr().cast(), bytes.len()) };
+    }
+
+    pub(crate) fn output_len(&self) -> usize {
+        match self.which {
+            Wide::Sha384 => 48,
+            Wide::Sha512 => 64,
+        }
+    }
+
+    /// Writes the first 48 bytes of `out`, or all.
+    pub(crate) fn finish(mut self, out: &mut [u8; 64]) {
+        // SAFETY: the state was initialised by the function of the same hash; each writes no more than 64 bytes.
+        unsafe {
+            match self.which {
+                Wide::Sha384 => sys::SHA384_Final(out.as_mut_ptr(), &raw mut self.state),
+                Wide::Sha512 => sys::SHA512_Final(out.as_mut_ptr(), &raw mut self.state),
+            };
+        };
     }
 }
 

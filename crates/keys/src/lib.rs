@@ -22,6 +22,7 @@ mod safety_number;
 pub mod sas;
 mod sealed;
 mod secret;
+pub mod sha2;
 pub mod shamir;
 pub mod sheet;
 mod sign;

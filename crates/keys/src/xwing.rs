@@ -6,6 +6,7 @@
 use crate::kdf::sha3_256;
 use crate::lc::{self, MlKem};
 use crate::secret::{Secret, SecretBytes};
+use libcrux_ml_kem::mlkem768;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,13 @@ pub struct Malformed;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct XWingPublic(Box<[u8; PUBLIC_LEN]>);
 
+/// The seed of a key pair in HPKE: `SHAKE256(ikm, 32)`.
+#[must_use]
+pub fn derive_seed(ikm: &[u8]) -> Secret<32> {
+    let seed = Zeroizing::new(libcrux_sha3::shake256::<32>(ikm));
+    Secret::from_fn(|out| *out = *seed)
+}
+
 /// A secret key: the 32-byte seed and what follows from it.
 pub struct XWingSecret {
     seed: Secret<32>,
@@ -42,6 +50,24 @@ impl XWingPublic {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let bytes: &[u8; PUBLIC_LEN] = bytes.try_into().map_err(|_| Malformed)?;
         Ok(Self(Box::new(*bytes)))
+    }
+
+    /// Checks the key as a recipient's would be checked when it is used.
+    ///
+    /// # Errors
+    /// [`Malformed`]: as for [`Self::encapsulate`].
+    pub fn validate(&self) -> Result<(), Malformed> {
+        let (ml_kem, x25519) = self
+            .0
+            .split_first_chunk::<ML_KEM_PUBLIC>()
+            .ok_or(Malformed)?;
+        let x25519: &[u8; 32] = x25519.try_into().map_err(|_| Malformed)?;
+        // SECURITY: FIPS 203, section 7.2; `keys_that_cannot_be_used_are_not_valid` notices.
+        if !mlkem768::validate_public_key(&(*ml_kem).into()) {
+            return Err(Malformed);
+        }
+        // Every clamped scalar takes points of small order, and no others, to zero.
+        lc::x25519(&[0x40; 32], x25519).map(drop).ok_or(Malformed)
     }
 
     /// The bytes.
@@ -186,6 +212,22 @@ mod tests {
         let secret = XWingSecret::generate(&mut rng).unwrap();
         let (ciphertext, shared) = secret.public().encapsulate(&mut rng).unwrap();
         assert!(secret.decapsulate(&ciphertext).unwrap().ct_eq(&shared));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_used_are_not_valid() {
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let good = *XWingSecret::generate(&mut rng).unwrap().public().as_bytes();
+        XWingPublic::from_bytes(&good).unwrap().validate().unwrap();
+        let mut large = good;
+        large[..2].fill(0xff);
+        let mut zero = good;
+        zero[1184..].fill(0);
+        for bytes in [large, zero] {
+            let key = XWingPublic::from_bytes(&bytes).unwrap();
+            assert_eq!(key.validate(), Err(Malformed));
+            assert!(key.encapsulate(&mut rng).is_err());
+        }
     }
 
     #[test]

@@ -1,1 +1,0 @@
-//! The cryptography that MLS runs on.
