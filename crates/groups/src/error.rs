@@ -1,0 +1,72 @@
+//! What can go wrong with a group.
+
+use keys::{AccountId, DeviceId};
+
+/// Why something of a group is not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// The logs of these accounts are needed first; nothing changed.
+    #[error("account logs are needed first")]
+    LogsNeeded(Vec<AccountId>),
+    /// A leaf whose key is not in the log of its account.
+    #[error("a leaf's key is not in the log of its account")]
+    NotInLog {
+        /// The account it names.
+        account: AccountId,
+        /// The device it names.
+        device: DeviceId,
+    },
+    /// A member did what its role does not allow.
+    #[error("a member did what its role does not allow: {what}")]
+    RoleForbids {
+        /// Who.
+        account: AccountId,
+        /// What.
+        what: &'static str,
+    },
+    /// A change that this version does not take part in.
+    #[error("a change of a kind that is not allowed: {what}")]
+    ChangeForbidden {
+        /// What.
+        what: &'static str,
+    },
+    /// The message belongs to an epoch that is over.
+    #[error("the message belongs to an epoch that is over")]
+    PastEpoch,
+    /// The message belongs to an epoch that has not come here: something in between is missing.
+    #[error("the message belongs to an epoch that has not come yet")]
+    FutureEpoch,
+    /// It was received before.
+    #[error("the message was received before")]
+    Repeated,
+    /// It was sent by this leaf.
+    #[error("the message was sent by this device")]
+    Own,
+    /// The key package of a Welcome was used before, or never made here.
+    #[error("the key package of the invitation is not here")]
+    NoKeyPackage,
+    /// A message of another suite than the group's, or of one that is not spoken here.
+    #[error("another suite")]
+    WrongSuite,
+    /// A signature or tag does not hold, a key does not fit, or the bytes are no message.
+    #[error("the message is not genuine: {what}")]
+    NotGenuine {
+        /// What is wrong, in words for a log.
+        what: String,
+    },
+    /// There are no members to speak of, or too many.
+    #[error("the group would have too many members")]
+    TooLarge,
+    /// The state that was stored does not parse.
+    #[error("the stored state of a group is damaged")]
+    Damaged,
+}
+
+impl GroupError {
+    pub(crate) fn not_genuine(what: &dyn std::fmt::Debug) -> Self {
+        let mut what = format!("{what:?}");
+        what.truncate(120);
+        Self::NotGenuine { what }
+    }
+}

@@ -1,0 +1,726 @@
+//! A group as one of its members sees it.
+//!
+//! Nothing here waits or stores: a group is made of what the caller kept, does one thing, and is kept again.
+//! A commit of our own makes the next state beside the present one, because the relay decides which commit
+//! begins the next epoch.
+
+use crate::data::{GroupData, Inbox, LeafName};
+use crate::directory::Directory;
+use crate::error::GroupError;
+use crate::judge::{Change, Judge};
+use crate::provider::{self, Provider};
+use crate::storage::Storage;
+use keys::{GroupId, Secret, SecretBytes, Suite, Timestamp, label};
+use mls_rs::client_builder::{
+    BaseConfig, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider,
+    WithKeyPackageRepo, WithMlsRules,
+};
+use mls_rs::error::MlsError;
+use mls_rs::group::{CommitEffect, ContentType, ExportedTree, ReceivedMessage};
+use mls_rs::{CipherSuite, Client, MlsMessage, MlsMessageDescription};
+use mls_rs_core::crypto::{SignaturePublicKey, SignatureSecretKey};
+use mls_rs_core::identity::SigningIdentity;
+use mls_rs_core::time::MlsTime;
+use rand_core::CryptoRng;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+pub(crate) type Config = WithCryptoProvider<
+    Provider,
+    WithMlsRules<
+        Judge,
+        WithIdentityProvider<
+            Judge,
+            WithGroupStateStorage<Storage, WithKeyPackageRepo<Storage, BaseConfig>>,
+        >,
+    >,
+>;
+
+/// How long a key package can be used; relays and devices replace it long before.
+const PACKAGE_DAYS: u64 = 400;
+/// How far clocks of members may be apart, in seconds.
+const CLOCK_SECONDS: u64 = 2 * 24 * 3600;
+/// Most leaves of a group.
+pub const LEAVES: usize = 5_000;
+
+/// This device, as a leaf.
+pub struct OurDevice {
+    /// The suite of the account.
+    pub suite: Suite,
+    /// Which.
+    pub name: LeafName,
+    /// What its leaves are signed with: [`keys::SigningKey::leaf_secret`].
+    pub leaf_secret: SecretBytes,
+    /// [`keys::VerifyingKey::leaf_key`].
+    pub leaf_key: Vec<u8>,
+    /// Where it takes what is sent in groups.
+    pub inbox: Inbox,
+}
+
+/// A member's device.
+pub struct Member {
+    /// Its place in the tree.
+    pub leaf: u32,
+    /// Which.
+    pub name: LeafName,
+    /// What its messages verify with.
+    pub leaf_key: Vec<u8>,
+    /// Where it takes what is sent; nothing where it does not say.
+    pub inbox: Option<Inbox>,
+}
+
+/// A group's state, for the caller to keep. The tree changes with commits alone.
+pub struct Stored {
+    /// Keys of the epoch, and what was used of them.
+    pub state: Zeroizing<Vec<u8>>,
+    /// The ratchet tree (RFC 9420, section 7).
+    pub tree: Zeroizing<Vec<u8>>,
+}
+
+/// What a commit is to do. All at once, or nothing.
+#[derive(Default)]
+pub struct Wishes {
+    /// Key packages of devices to add.
+    pub add: Vec<Vec<u8>>,
+    /// Leaves to remove.
+    pub remove: Vec<u32>,
+    /// New data of the group.
+    pub data: Option<GroupData>,
+}
+
+/// A commit that has not been accepted yet.
+pub struct Commit {
+    /// For the members.
+    pub message: Vec<u8>,
+    /// For each added device.
+    pub welcomes: Vec<Welcome>,
+    /// The group after it.
+    pub next: Group,
+    /// What it does, as far as others see it.
+    pub changes: Vec<Change>,
+}
+
+/// Lets one added device in, together with the tree of the epoch that it joins.
+pub struct Welcome {
+    /// The key package it answers ([`key_package_id`]).
+    pub package: Vec<u8>,
+    /// The message.
+    pub message: Vec<u8>,
+}
+
+/// What a message of a group was.
+pub enum Received {
+    /// Something that a member says.
+    Letter {
+        /// Who.
+        from: LeafName,
+        /// What.
+        content: Zeroizing<Vec<u8>>,
+    },
+    /// A new epoch.
+    Commit {
+        /// Who began it.
+        by: LeafName,
+        /// What is new.
+        changes: Vec<Change>,
+        /// Whether this device is out.
+        removed: bool,
+    },
+    /// A member wants to leave: a leaf is to be removed by whoever commits next.
+    Proposal {
+        /// Who.
+        from: LeafName,
+    },
+}
+
+/// A key package, and what only its device knows of it.
+pub struct KeyPackage {
+    /// Names it in a Welcome.
+    pub id: Vec<u8>,
+    /// For others.
+    pub public: Vec<u8>,
+    /// For [`Group::join`].
+    pub secret: Zeroizing<Vec<u8>>,
+}
+
+/// A group.
+pub struct Group {
+    inner: mls_rs::Group<Config>,
+    judge: Judge,
+    storage: Storage,
+}
+
+fn suite_number(suite: Suite) -> Result<CipherSuite, GroupError> {
+    match suite {
+        Suite::Hybrid => Ok(provider::HYBRID),
+        _ => Err(GroupError::WrongSuite),
+    }
+}
+
+fn mls_time(time: Timestamp) -> MlsTime {
+    MlsTime::from(time.as_secs())
+}
+
+struct Tools {
+    client: Client<Config>,
+    judge: Judge,
+    storage: Storage,
+}
+
+/// The library, set up for one call.
+fn tools(
+    us: &OurDevice,
+    suite: CipherSuite,
+    directory: Directory,
+    storage: Storage,
+    rng: &mut dyn CryptoRng,
+) -> Tools {
+    let judge = Judge::new(directory);
+    let identity = SigningIdentity::new(
+        us.name.credential(),
+        SignaturePublicKey::new_slice(&us.leaf_key),
+    );
+    let client = Client::builder()
+        .key_package_repo(storage.clone())
+        .group_state_storage(storage.clone())
+        .identity_provider(judge.clone())
+        .mls_rules(judge.clone())
+        .crypto_provider(Provider::new(Secret::random(rng)))
+        .key_package_lifetime(Duration::from_secs(PACKAGE_DAYS * 24 * 3600))
+        .extension_types([crate::data::GROUP_DATA, crate::data::INBOX])
+        .signing_identity(
+            identity,
+            SignatureSecretKey::new_slice(us.leaf_secret.expose_secret()),
+            suite,
+        )
+        .build();
+    Tools {
+        client,
+        judge,
+        storage,
+    }
+}
+
+/// Makes a key package for this device.
+///
+/// # Errors
+/// The suite is not spoken here.
+pub fn key_package(
+    us: &OurDevice,
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<KeyPackage, GroupError> {
+    let tools = tools(
+        us,
+        suite_number(us.suite)?,
+        Directory::new(),
+        Storage::default(),
+        rng,
+    );
+    let begin = Timestamp::from_secs(now.as_secs().saturating_sub(CLOCK_SECONDS));
+    let message = tools
+        .client
+        .generate_key_package_message(
+            Default::default(),
+            us.inbox.extensions(),
+            Some(mls_time(begin)),
+        )
+        .map_err(|error| not_genuine(&tools.judge, error))?;
+    let mut packages = tools.storage.take_packages();
+    let (id, package) = packages.pop_first().ok_or(GroupError::Damaged)?;
+    Ok(KeyPackage {
+        id,
+        public: encode(&message)?,
+        secret: crate::package::encode(&package),
+    })
+}
+
+/// The device that a key package is for, and the suite it speaks.
+///
+/// # Errors
+/// The bytes are no key package, or of a suite that is not spoken here.
+pub fn key_package_of(public: &[u8]) -> Result<(LeafName, Suite), GroupError> {
+    let message = decode(public)?;
+    let package = message.as_key_package().ok_or_else(malformed)?;
+    let suite = match package.cipher_suite() {
+        provider::HYBRID => Suite::Hybrid,
+        _ => return Err(GroupError::WrongSuite),
+    };
+    let name = LeafName::of(package.signing_identity()).ok_or_else(malformed)?;
+    Ok((name, suite))
+}
+
+/// The key packages that a Welcome answers.
+///
+/// # Errors
+/// The bytes are no Welcome.
+pub fn packages_of(welcome: &[u8]) -> Result<Vec<Vec<u8>>, GroupError> {
+    let message = decode(welcome)?;
+    match message.description() {
+        MlsMessageDescription::Welcome {
+            key_package_refs, ..
+        } => Ok(key_package_refs
+            .iter()
+            .map(|reference| reference.to_vec())
+            .collect()),
+        _ => Err(malformed()),
+    }
+}
+
+/// The devices of a tree, before it is joined.
+///
+/// # Errors
+/// The bytes are no tree.
+pub fn names_of(tree: &[u8]) -> Result<Vec<LeafName>, GroupError> {
+    let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
+    let identities = tree.roster();
+    identities
+        .member_identities_iter()
+        .map(|identity| LeafName::of(identity).ok_or_else(malformed))
+        .collect()
+}
+
+impl Group {
+    /// Begins a group with this device as its only leaf.
+    ///
+    /// # Errors
+    /// [`GroupError::WrongSuite`].
+    pub fn create(
+        us: &OurDevice,
+        directory: Directory,
+        id: &GroupId,
+        data: &GroupData,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, GroupError> {
+        let tools = tools(
+            us,
+            suite_number(us.suite)?,
+            directory,
+            Storage::default(),
+            rng,
+        );
+        let inner = tools.client.create_group_with_id(
+            id.as_bytes().to_vec(),
+            data.extensions(),
+            us.inbox.extensions(),
+            Some(mls_time(now)),
+        );
+        Self::finish(tools, inner)
+    }
+
+    fn finish(
+        tools: Tools,
+        inner: Result<mls_rs::Group<Config>, MlsError>,
+    ) -> Result<Self, GroupError> {
+        match inner {
+            Ok(inner) => Ok(Self {
+                inner,
+                judge: tools.judge,
+                storage: tools.storage,
+            }),
+            Err(error) => Err(not_genuine(&tools.judge, error)),
+        }
+    }
+
+    /// Takes a group up again.
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`].
+    pub fn load(
+        us: &OurDevice,
+        directory: Directory,
+        id: &GroupId,
+        stored: &Stored,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, GroupError> {
+        let storage = Storage::with_state(stored.state.clone());
+        let tools = tools(us, suite_number(us.suite)?, directory, storage, rng);
+        let tree = ExportedTree::from_bytes(&stored.tree).map_err(|_| GroupError::Damaged)?;
+        let inner = tools
+            .client
+            .load_group_with_ratchet_tree(id.as_bytes(), tree);
+        let group = Self::finish(tools, inner).map_err(|_| GroupError::Damaged)?;
+        match group.id()? == *id {
+            true => Ok(group),
+            false => Err(GroupError::Damaged),
+        }
+    }
+
+    /// Which group.
+    ///
+    /// # Errors
+    /// [`GroupError::NotGenuine`]: its id is not of our form.
+    pub fn id(&self) -> Result<GroupId, GroupError> {
+        GroupId::from_slice(self.inner.group_id()).ok_or_else(malformed)
+    }
+
+    /// Joins by a Welcome. The directory must know the accounts of [`names_of`] the tree.
+    ///
+    /// # Errors
+    /// [`GroupError::NoKeyPackage`], or what is wrong with the invitation.
+    pub fn join(
+        us: &OurDevice,
+        directory: Directory,
+        (welcome, tree): (&[u8], &[u8]),
+        package: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, GroupError> {
+        let message = decode(welcome)?;
+        let id = packages_of(welcome)?
+            .into_iter()
+            .next()
+            .ok_or_else(malformed)?;
+        let storage = Storage::default();
+        storage.put_package(id, crate::package::decode(package)?);
+        let tools = tools(us, suite_number(us.suite)?, directory, storage, rng);
+        let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
+        let inner = tools.client.join_group(Some(tree), &message, None);
+        let group = Self::finish(tools, inner.map(|(inner, _)| inner))?;
+        GroupData::of(&group.inner.context().extensions).map_err(|_| malformed())?;
+        group.id()?;
+        Ok(group)
+    }
+
+    /// Comes back into a group whose state was lost: a commit from outside that replaces our old leaf, if it is still
+    /// there. Takes what [`Group::info`] of a member gave.
+    ///
+    /// # Errors
+    /// What is wrong with the group's description.
+    pub fn rejoin(
+        us: &OurDevice,
+        directory: Directory,
+        (info, tree): (&[u8], &[u8]),
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Self, Vec<u8>), GroupError> {
+        let message = decode(info)?;
+        let tools = tools(
+            us,
+            suite_number(us.suite)?,
+            directory,
+            Storage::default(),
+            rng,
+        );
+        let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
+        let old = tree
+            .roster()
+            .members_iter()
+            .find(|member| LeafName::of(&member.signing_identity) == Some(us.name));
+        let built = tools.client.external_commit_builder().and_then(|builder| {
+            let builder = builder
+                .with_tree_data(tree)
+                .with_leaf_node_extensions(us.inbox.extensions())
+                .commit_time(mls_time(now));
+            match old {
+                Some(old) => builder.with_removal(old.index),
+                None => builder,
+            }
+            .build(message)
+        });
+        match built {
+            Ok((inner, commit)) => {
+                let commit = encode(&commit)?;
+                Ok((Self::finish(tools, Ok(inner))?, commit))
+            }
+            Err(error) => Err(not_genuine(&tools.judge, error)),
+        }
+    }
+
+    /// What the caller keeps.
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`]: the library cannot write its state.
+    pub fn store(&mut self) -> Result<Stored, GroupError> {
+        Ok(Stored {
+            state: self.store_state()?,
+            tree: Zeroizing::new(self.tree()?),
+        })
+    }
+
+    /// What the caller keeps where no commit came: all but the tree.
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`]: the library cannot write its state.
+    pub fn store_state(&mut self) -> Result<Zeroizing<Vec<u8>>, GroupError> {
+        self.inner
+            .write_to_storage_without_ratchet_tree()
+            .map_err(|_| GroupError::Damaged)?;
+        self.storage.take_state().ok_or(GroupError::Damaged)
+    }
+
+    /// The ratchet tree.
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`]: the library cannot write it.
+    pub fn tree(&self) -> Result<Vec<u8>, GroupError> {
+        self.inner
+            .export_tree()
+            .to_bytes()
+            .map_err(|_| GroupError::Damaged)
+    }
+
+    /// The epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.inner.current_epoch()
+    }
+
+    /// Every device of every member.
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`]: a leaf names no device.
+    pub fn members(&self) -> Result<Vec<Member>, GroupError> {
+        self.inner
+            .roster()
+            .members_iter()
+            .map(|member| {
+                Ok(Member {
+                    leaf: member.index,
+                    name: LeafName::of(&member.signing_identity).ok_or(GroupError::Damaged)?,
+                    leaf_key: member.signing_identity.signature_key.as_bytes().to_vec(),
+                    inbox: Inbox::of(&member.extensions).ok(),
+                })
+            })
+            .collect()
+    }
+
+    /// What the members agree on.
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`].
+    pub fn data(&self) -> Result<GroupData, GroupError> {
+        GroupData::of(&self.inner.context().extensions).map_err(|_| GroupError::Damaged)
+    }
+
+    /// Shows the relay that a sender is in this epoch.
+    ///
+    /// *Formula*: MLS-Exporter("letterlock/v1/group/token", "", 32) (RFC 9420, section 8.5).
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`].
+    pub fn epoch_token(&self) -> Result<Secret<32>, GroupError> {
+        self.export(label::GROUP_TOKEN)
+    }
+
+    /// Hides what is sent in this epoch from those who carry it.
+    ///
+    /// *Formula*: MLS-Exporter("letterlock/v1/group/envelope", "", 32) (RFC 9420, section 8.5).
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`].
+    pub fn envelope_key(&self) -> Result<Secret<32>, GroupError> {
+        self.export(label::GROUP_ENVELOPE)
+    }
+
+    fn export(&self, label: keys::Label) -> Result<Secret<32>, GroupError> {
+        let secret = self
+            .inner
+            .export_secret(label.as_bytes(), &[], 32)
+            .map_err(|_| GroupError::Damaged)?;
+        Secret::from_slice(secret.as_bytes()).ok_or(GroupError::Damaged)
+    }
+
+    /// Whether somebody's wish to leave waits for a commit; until then no letter can be sealed.
+    #[must_use]
+    pub fn commit_needed(&self) -> bool {
+        self.inner.commit_required()
+    }
+
+    /// Seals a letter for all members.
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`]; also where [`commit_needed`](Self::commit_needed).
+    pub fn seal(&mut self, content: &[u8]) -> Result<Vec<u8>, GroupError> {
+        let message = self
+            .inner
+            .encrypt_application_message(content, Vec::new())
+            .map_err(|error| not_genuine(&self.judge, error))?;
+        encode(&message)
+    }
+
+    /// Proposes that a leaf of our own account is removed, this one or another. Whoever commits next does it.
+    ///
+    /// # Errors
+    /// The leaf is not there.
+    pub fn propose_removal(&mut self, leaf: u32) -> Result<Vec<u8>, GroupError> {
+        let message = self
+            .inner
+            .propose_remove(leaf, Vec::new())
+            .map_err(|error| not_genuine(&self.judge, error))?;
+        encode(&message)
+    }
+
+    /// Makes a commit. The group itself stays as it is: [`Commit::next`] takes its place once the relay has
+    /// accepted the commit. New keys of this device come into force with it.
+    ///
+    /// # Errors
+    /// [`GroupError::LogsNeeded`] and others, by what is wished.
+    pub fn commit(
+        &self,
+        us: &OurDevice,
+        wishes: Wishes,
+        now: Timestamp,
+    ) -> Result<Commit, GroupError> {
+        let mut next = self.inner.clone();
+        let refused = |error| not_genuine(&self.judge, error);
+        let size = self.inner.roster().member_identities_iter().count();
+        if size.saturating_add(wishes.add.len()) > LEAVES {
+            return Err(GroupError::TooLarge);
+        }
+        let mut builder = next.commit_builder().commit_time(mls_time(now));
+        for package in &wishes.add {
+            builder = builder.add_member(decode(package)?).map_err(refused)?;
+        }
+        for leaf in wishes.remove {
+            builder = builder.remove_member(leaf).map_err(refused)?;
+        }
+        if let Some(data) = &wishes.data {
+            builder = builder
+                .set_group_context_ext(data.extensions())
+                .map_err(refused)?;
+        }
+        let own = self
+            .inner
+            .current_member_signing_identity()
+            .map_err(refused)?;
+        if own.signature_key.as_bytes() != us.leaf_key {
+            builder = builder.set_new_signing_identity(
+                SignatureSecretKey::new_slice(us.leaf_secret.expose_secret()),
+                SigningIdentity::new(
+                    us.name.credential(),
+                    SignaturePublicKey::new_slice(&us.leaf_key),
+                ),
+            );
+        }
+        let output = builder.build().map_err(refused)?;
+        let (_, changes) = self.judge.take_changes();
+        next.apply_pending_commit().map_err(refused)?;
+        let welcomes = output
+            .welcome_messages
+            .iter()
+            .map(|welcome| {
+                let message = encode(welcome)?;
+                let package = packages_of(&message)?.into_iter().next();
+                Ok(Welcome {
+                    package: package.ok_or(GroupError::Damaged)?,
+                    message,
+                })
+            })
+            .collect::<Result<_, GroupError>>()?;
+        Ok(Commit {
+            message: encode(&output.commit_message)?,
+            welcomes,
+            next: Self {
+                inner: next,
+                judge: self.judge.clone(),
+                storage: self.storage.clone(),
+            },
+            changes,
+        })
+    }
+
+    /// Takes in what was sent in the group.
+    ///
+    /// # Errors
+    /// Why not. Where logs are needed, the caller loads the group again with a larger directory.
+    pub fn receive(&mut self, message: &[u8], now: Timestamp) -> Result<Received, GroupError> {
+        let message = decode(message)?;
+        let epoch = self.inner.current_epoch();
+        match message.epoch() {
+            Some(theirs) if theirs < epoch => return Err(GroupError::PastEpoch),
+            Some(theirs) if theirs > epoch => return Err(GroupError::FutureEpoch),
+            Some(_) => {}
+            None => return Err(malformed()),
+        }
+        // SECURITY: what is public here comes from outside the tree, and that can only be a commit of a device that
+        // comes back; `a_public_message_is_refused` notices.
+        if let MlsMessageDescription::PublicProtocolMessage {
+            content_type,
+            sender,
+            ..
+        } = message.description()
+        {
+            let from_outside = sender == mls_rs::group::Sender::NewMemberCommit;
+            if content_type != ContentType::Commit || !from_outside {
+                return Err(GroupError::ChangeForbidden {
+                    what: "a message in the open",
+                });
+            }
+        }
+        let received = self
+            .inner
+            .process_incoming_message_with_time(message, mls_time(now))
+            .map_err(|error| not_genuine(&self.judge, error))?;
+        match received {
+            ReceivedMessage::ApplicationMessage(letter) => Ok(Received::Letter {
+                from: self.name_at(letter.sender_index)?,
+                content: Zeroizing::new(letter.data().to_vec()),
+            }),
+            ReceivedMessage::Commit(commit) => {
+                let (by, changes) = self.judge.take_changes();
+                Ok(Received::Commit {
+                    by: by.ok_or(GroupError::Damaged)?,
+                    changes,
+                    removed: matches!(commit.effect, CommitEffect::Removed { .. }),
+                })
+            }
+            ReceivedMessage::Proposal(proposal) => match proposal.sender {
+                mls_rs::group::ProposalSender::Member(leaf) => Ok(Received::Proposal {
+                    from: self.name_at(leaf)?,
+                }),
+                _ => Err(malformed()),
+            },
+            _ => Err(malformed()),
+        }
+    }
+
+    fn name_at(&self, leaf: u32) -> Result<LeafName, GroupError> {
+        self.inner
+            .member_at_index(leaf)
+            .and_then(|member| LeafName::of(&member.signing_identity))
+            .ok_or(GroupError::Damaged)
+    }
+
+    /// Describes the group to a device of a member that lost its state ([`Group::rejoin`]).
+    ///
+    /// # Errors
+    /// [`GroupError::Damaged`].
+    pub fn info(&self) -> Result<Vec<u8>, GroupError> {
+        let info = self
+            .inner
+            .group_info_message_allowing_ext_commit(false)
+            .map_err(|error| not_genuine(&self.judge, error))?;
+        encode(&info)
+    }
+}
+
+fn malformed() -> GroupError {
+    GroupError::NotGenuine {
+        what: "not of this form".to_owned(),
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<MlsMessage, GroupError> {
+    MlsMessage::from_bytes(bytes).map_err(|_| malformed())
+}
+
+fn encode(message: &MlsMessage) -> Result<Vec<u8>, GroupError> {
+    message.to_bytes().map_err(|_| GroupError::Damaged)
+}
+
+/// The judge's reason, or else the library's.
+fn not_genuine(judge: &Judge, error: MlsError) -> GroupError {
+    if let Some(verdict) = judge.take_verdict() {
+        return verdict;
+    }
+    match error {
+        MlsError::CantProcessMessageFromSelf => GroupError::Own,
+        MlsError::KeyMissing(_) => GroupError::Repeated,
+        MlsError::WelcomeKeyPackageNotFound => GroupError::NoKeyPackage,
+        MlsError::CipherSuiteMismatch | MlsError::UnsupportedCipherSuite(_) => {
+            GroupError::WrongSuite
+        }
+        error => GroupError::not_genuine(&error),
+    }
+}

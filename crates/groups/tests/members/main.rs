@@ -1,0 +1,11 @@
+//! Members of groups among each other: what they may, and how they are kept from what they may not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+mod days;
+mod support;

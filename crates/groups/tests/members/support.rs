@@ -1,0 +1,199 @@
+//! People with devices, and what they know of each other.
+
+use groups::{
+    Commit, Directory, Group, GroupData, GroupError, Inbox, KeyPackage, KnownDevice, LeafName,
+    OurDevice, Received, Role, Wishes,
+};
+use keys::{AccountId, DeviceId, GroupId, QueueId, Secret, SigningKey, Suite, Timestamp};
+use letterlock_groups as groups;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use std::collections::BTreeMap;
+
+/// 2026-01-01.
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+/// Everybody's devices, as their logs would name them.
+pub(crate) struct Town {
+    pub(crate) rng: ChaCha20Rng,
+    logs: BTreeMap<AccountId, Vec<KnownDevice>>,
+}
+
+/// A device and the group as it sees it.
+pub(crate) struct Person {
+    pub(crate) us: OurDevice,
+    pub(crate) group: Option<Group>,
+    package: Option<KeyPackage>,
+}
+
+impl Town {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            logs: BTreeMap::new(),
+        }
+    }
+
+    /// A device of the account with this number.
+    pub(crate) fn device(&mut self, account: u8) -> Person {
+        let account = AccountId::from_bytes([account; 32]);
+        let device = DeviceId::random(&mut self.rng);
+        let key = SigningKey::from_seed(Secret::random(&mut self.rng)).unwrap();
+        let leaf_key = key.verifying_key().leaf_key().to_vec();
+        let us = OurDevice {
+            suite: Suite::Hybrid,
+            name: LeafName { account, device },
+            leaf_secret: key.leaf_secret(),
+            leaf_key: leaf_key.clone(),
+            inbox: Inbox {
+                queue: QueueId::random(&mut self.rng),
+                token: Secret::random(&mut self.rng),
+            },
+        };
+        let known = KnownDevice {
+            device,
+            leaf_keys: vec![leaf_key],
+            in_force: true,
+        };
+        self.logs.entry(account).or_default().push(known);
+        Person {
+            us,
+            group: None,
+            package: None,
+        }
+    }
+
+    /// A log does not name a device, and never did.
+    pub(crate) fn disown(&mut self, name: &LeafName) {
+        let log = self.logs.get_mut(&name.account).unwrap();
+        log.retain(|known| known.device != name.device);
+    }
+
+    /// A device is revoked.
+    pub(crate) fn revoke(&mut self, name: &LeafName) {
+        for known in self.logs.get_mut(&name.account).unwrap() {
+            if known.device == name.device {
+                known.in_force = false;
+            }
+        }
+    }
+
+    pub(crate) fn directory(&self) -> Directory {
+        let mut directory = Directory::new();
+        for (account, devices) in &self.logs {
+            directory.insert(*account, devices.clone());
+        }
+        directory
+    }
+
+    pub(crate) fn create(&mut self, person: &mut Person) {
+        let data = GroupData {
+            name: "night shift".to_owned(),
+            roles: BTreeMap::from([(person.us.name.account, Role::Owner)]),
+            ..GroupData::default()
+        };
+        let id = GroupId::random(&mut self.rng);
+        let directory = self.directory();
+        let group = Group::create(&person.us, directory, &id, &data, NOW, &mut self.rng);
+        person.group = Some(group.unwrap());
+    }
+
+    pub(crate) fn package(&mut self, person: &mut Person) -> Vec<u8> {
+        let package = groups::key_package(&person.us, NOW, &mut self.rng).unwrap();
+        let public = package.public.clone();
+        person.package = Some(package);
+        public
+    }
+
+    /// The group, as it would be after a restart, with everybody's logs known.
+    pub(crate) fn reload(&mut self, person: &mut Person) {
+        let directory = self.directory();
+        self.reload_with(person, directory);
+    }
+
+    pub(crate) fn reload_with(&mut self, person: &mut Person, directory: Directory) {
+        let group = person.group.as_mut().unwrap();
+        let stored = group.store().unwrap();
+        let id = group.id().unwrap();
+        let group = Group::load(&person.us, directory, &id, &stored, &mut self.rng).unwrap();
+        person.group = Some(group);
+    }
+
+    pub(crate) fn join(&mut self, person: &mut Person, commit: &Commit) -> Result<(), GroupError> {
+        let package = person.package.as_ref().unwrap();
+        let welcome = commit
+            .welcomes
+            .iter()
+            .find(|welcome| welcome.package == package.id)
+            .ok_or(GroupError::NoKeyPackage)?;
+        let tree = commit.next.tree().unwrap();
+        let group = Group::join(
+            &person.us,
+            self.directory(),
+            (&welcome.message, &tree),
+            &package.secret,
+            &mut self.rng,
+        )?;
+        person.group = Some(group);
+        Ok(())
+    }
+
+    /// The first of them adds the others, and everybody is in.
+    pub(crate) fn gather(&mut self, people: &mut [&mut Person]) {
+        let (first, others) = people.split_first_mut().unwrap();
+        self.create(first);
+        self.reload(first);
+        let add = others.iter_mut().map(|other| self.package(other)).collect();
+        let commit = first.commit(Wishes {
+            add,
+            ..Wishes::default()
+        });
+        let commit = commit.unwrap();
+        for other in others {
+            self.join(other, &commit).unwrap();
+        }
+        first.group = Some(commit.next);
+    }
+}
+
+impl Person {
+    pub(crate) fn group(&mut self) -> &mut Group {
+        self.group.as_mut().unwrap()
+    }
+
+    pub(crate) fn leaf_of(&mut self, name: &LeafName) -> u32 {
+        let members = self.group().members().unwrap();
+        members
+            .iter()
+            .find(|member| member.name == *name)
+            .unwrap()
+            .leaf
+    }
+
+    pub(crate) fn commit(&mut self, wishes: Wishes) -> Result<Commit, GroupError> {
+        let group = self.group.as_ref().unwrap();
+        group.commit(&self.us, wishes, NOW)
+    }
+
+    pub(crate) fn receive(&mut self, message: &[u8]) -> Result<Received, GroupError> {
+        self.group().receive(message, NOW)
+    }
+
+    /// Writes to everybody.
+    pub(crate) fn write(&mut self, text: &[u8]) -> Vec<u8> {
+        self.group().seal(text).unwrap()
+    }
+
+    pub(crate) fn reads(&mut self, message: &[u8], from: &LeafName, text: &[u8]) {
+        match self.receive(message).unwrap() {
+            Received::Letter {
+                from: sender,
+                content,
+            } => {
+                assert_eq!(sender, *from);
+                assert_eq!(*content, text);
+            }
+            _ => unreachable!("no letter"),
+        }
+    }
+}
