@@ -6,7 +6,13 @@ use std::collections::BTreeMap;
 
 /// The devices of accounts by their logs, as far as the caller has read them.
 #[derive(Debug, Clone, Default)]
-pub struct Directory(BTreeMap<AccountId, Vec<KnownDevice>>);
+pub struct Directory(BTreeMap<AccountId, Known>);
+
+#[derive(Debug, Clone)]
+struct Known {
+    devices: Vec<KnownDevice>,
+    fresh: bool,
+}
 
 /// A device that an account's log names, or named once.
 #[derive(Debug, Clone)]
@@ -21,7 +27,7 @@ pub struct KnownDevice {
 
 /// What a directory says of a leaf.
 pub(crate) enum Standing {
-    /// The account's log is not here.
+    /// The account's log is not here, or too old to say.
     Unknown,
     /// The log does not know the key.
     NotInLog,
@@ -29,6 +35,8 @@ pub(crate) enum Standing {
     Named {
         /// Whether it does now.
         in_force: bool,
+        /// Whether the log was confirmed a short while ago.
+        fresh: bool,
     },
 }
 
@@ -39,13 +47,19 @@ impl Directory {
         Self::default()
     }
 
-    /// Notes an account.
-    pub fn insert(&mut self, account: AccountId, devices: Vec<KnownDevice>) {
-        self.0.insert(account, devices);
+    /// Notes an account. `fresh`: its log was confirmed a short while ago, so that what it does not name is not there.
+    pub fn insert(&mut self, account: AccountId, devices: Vec<KnownDevice>, fresh: bool) {
+        self.0.insert(account, Known { devices, fresh });
+    }
+
+    /// Whether an account is noted.
+    #[must_use]
+    pub fn contains(&self, account: &AccountId) -> bool {
+        self.0.contains_key(account)
     }
 
     pub(crate) fn standing(&self, name: &LeafName, key: &[u8]) -> Standing {
-        let Some(devices) = self.0.get(&name.account) else {
+        let Some(Known { devices, fresh }) = self.0.get(&name.account) else {
             return Standing::Unknown;
         };
         let mut devices = devices.iter();
@@ -53,9 +67,11 @@ impl Directory {
             Some(known) if known.leaf_keys.iter().any(|leaf_key| leaf_key == key) => {
                 Standing::Named {
                     in_force: known.in_force,
+                    fresh: *fresh,
                 }
             }
-            _ => Standing::NotInLog,
+            _ if *fresh => Standing::NotInLog,
+            _ => Standing::Unknown,
         }
     }
 }

@@ -104,10 +104,10 @@ impl Judge {
 
     /// SECURITY: a leaf stands for a device because the account's log says so, and for no other reason;
     /// `a_leaf_that_is_not_in_the_log_is_refused` notices.
-    fn named(&self, identity: &SigningIdentity) -> Result<bool, Refused> {
+    fn named(&self, identity: &SigningIdentity) -> Result<(), Refused> {
         let name = self.name(identity)?;
         match self.directory.standing(&name, &identity.signature_key) {
-            Standing::Named { in_force } => Ok(in_force),
+            Standing::Named { .. } => Ok(()),
             Standing::Unknown => self.refuse(GroupError::LogsNeeded(vec![name.account])),
             Standing::NotInLog => self.refuse(GroupError::NotInLog {
                 account: name.account,
@@ -133,7 +133,7 @@ impl IdentityProvider for Judge {
         _: Option<MlsTime>,
         _: MemberValidationContext<'_>,
     ) -> Result<(), Refused> {
-        self.named(identity).map(drop)
+        self.named(identity)
     }
 
     fn validate_external_sender(
@@ -381,11 +381,16 @@ impl Case<'_> {
         if actor.account == target.account || over {
             return Ok(target);
         }
-        match self.judge.named(&member.signing_identity) {
-            Ok(false) => Ok(target),
+        let key = &member.signing_identity.signature_key;
+        match self.judge.directory.standing(&target, key) {
+            Standing::Named { in_force: false, .. } | Standing::NotInLog => Ok(target),
+            Standing::Named { fresh: true, .. } => {
+                self.judge.forbid(&actor.account, "remove somebody")
+            }
             // The log may be newer where the commit was made.
-            Ok(true) => self.judge.forbid(&actor.account, "remove somebody"),
-            Err(refused) => Err(refused),
+            Standing::Named { .. } | Standing::Unknown => self
+                .judge
+                .refuse(GroupError::LogsNeeded(vec![target.account])),
         }
     }
 

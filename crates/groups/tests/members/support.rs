@@ -81,7 +81,7 @@ impl Town {
     pub(crate) fn directory(&self) -> Directory {
         let mut directory = Directory::new();
         for (account, devices) in &self.logs {
-            directory.insert(*account, devices.clone());
+            directory.insert(*account, devices.clone(), true);
         }
         directory
     }
