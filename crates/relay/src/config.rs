@@ -81,6 +81,8 @@ pub struct Storage {
     pub head_bytes: u64,
     /// Locks. Default: 1 million.
     pub locks: u64,
+    /// Groups. Default: 1 million.
+    pub groups: u64,
     /// Bytes of one blob. Default: 8 GiB.
     pub blob_bytes: u64,
     /// Bytes of all blobs. Default: 64 GiB.
@@ -126,6 +128,7 @@ impl Default for Storage {
             heads: 1_000_000,
             head_bytes: 8 << 30,
             locks: 1_000_000,
+            groups: 1_000_000,
             blob_bytes: 8 << 30,
             all_blob_bytes: 64 << 30,
             database_bytes: 0,

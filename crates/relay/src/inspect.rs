@@ -30,6 +30,8 @@ pub struct InspectReport {
     pub heads: u64,
     /// Locks.
     pub locks: u64,
+    /// Groups, of which nothing says who is in them.
+    pub groups: Vec<GroupRow>,
 }
 
 /// A registered account.
@@ -85,6 +87,18 @@ pub struct BlobRow {
     /// Whether it is whole.
     pub complete: bool,
     /// Hour it was begun, in Unix seconds.
+    pub hour: u64,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct GroupRow {
+    /// Its id, base32.
+    pub group_id: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Hour in which that began, in Unix seconds.
     pub hour: u64,
 }
 

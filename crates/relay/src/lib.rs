@@ -34,7 +34,7 @@ pub use config::{
     check_wake,
 };
 pub use inspect::{
-    Account, BlobRow, InspectError, InspectReport, LetterRow, Queue, inspect,
+    Account, BlobRow, GroupRow, InspectError, InspectReport, LetterRow, Queue, inspect,
     make_registration_code, release_name,
 };
 pub use relay::{Relay, Running, StartError};

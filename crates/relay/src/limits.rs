@@ -7,6 +7,10 @@ use std::time::Duration;
 pub(crate) const WINDOW: u32 = 32;
 /// Requests of one connection that wait for the store; then the relay stops reading from it.
 pub(crate) const PENDING_REQUESTS: u32 = 256;
+/// Bytes of the requests of one connection that wait for the store; then the relay stops reading from it.
+pub(crate) const PENDING_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes that a row of a send counts for.
+pub(crate) const ROW_BYTES: usize = size_of::<wire::SendRow>();
 /// Frames for one connection that are not written; then the relay stops reading from it.
 pub(crate) const UNWRITTEN_FRAMES: usize = 64;
 /// Subscriptions of one connection.
@@ -34,10 +38,10 @@ pub(crate) const WRITE: Duration = Duration::from_secs(30);
 /// Time a graceful stop waits for connections.
 pub(crate) const STOP: Duration = Duration::from_secs(5);
 /// Commands that wait for the writer.
-pub(crate) const WRITER_QUEUE: usize = 8 * 1024;
+pub(crate) const WRITER_QUEUE: usize = 4 * 1024;
 /// Commands of one transaction.
 pub(crate) const BATCH_COMMANDS: usize = 2 * 1024;
-/// Bytes of the bodies of one transaction.
+/// Bytes of the bodies and rows of one transaction.
 pub(crate) const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Commands that wait for the reader.
 pub(crate) const READER_QUEUE: usize = 8 * 1024;
@@ -59,6 +63,8 @@ pub(crate) const ONE_TIME_KEYS: u32 = 1_000;
 pub(crate) const LOG_ATTEMPTS: u32 = 4;
 /// Seconds a head is kept after it was last written.
 pub(crate) const HEAD_SECONDS: u64 = 400 * 24 * 3600;
+/// Seconds a group is kept after its epoch last changed.
+pub(crate) const GROUP_SECONDS: u64 = 400 * 24 * 3600;
 /// Longest life of a ticket in seconds.
 pub(crate) const TICKET_SECONDS: u64 = 31 * 24 * 3600;
 /// Bytes of an upload between two flushes to the disk.

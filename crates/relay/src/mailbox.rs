@@ -2,27 +2,30 @@
 
 use crate::limits;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use wire::{RelayFrame, Reply};
 
 /// Frames for one connection, put in by any thread and written by the connection's task.
 ///
-/// It is bounded by what may be put in: answers by [`PENDING_REQUESTS`](limits::PENDING_REQUESTS) and
-/// [`UNWRITTEN_FRAMES`](limits::UNWRITTEN_FRAMES), bodies by [`WINDOW`](limits::WINDOW).
+/// It is bounded by what may be put in: answers by [`PENDING_REQUESTS`](limits::PENDING_REQUESTS),
+/// [`PENDING_BYTES`](limits::PENDING_BYTES) and [`UNWRITTEN_FRAMES`](limits::UNWRITTEN_FRAMES), bodies by
+/// [`WINDOW`](limits::WINDOW).
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     frames: Mutex<VecDeque<RelayFrame>>,
     changed: Notify,
     pending: AtomicU32,
+    pending_bytes: AtomicUsize,
     failed: AtomicBool,
 }
 
 impl Mailbox {
-    /// Notes a request whose answer will come.
-    pub(crate) fn expect_answer(&self) {
+    /// Notes a request of so many bytes, whose answer will come.
+    pub(crate) fn expect_answer(&self, bytes: usize) {
         self.pending.fetch_add(1, Ordering::Relaxed);
+        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Requests without an answer.
@@ -32,15 +35,18 @@ impl Mailbox {
 
     /// Whether another request may be read: neither the store nor the network is far behind.
     pub(crate) fn has_room(&self) -> bool {
-        self.pending() < limits::PENDING_REQUESTS && self.frames().len() < limits::UNWRITTEN_FRAMES
+        self.pending() < limits::PENDING_REQUESTS
+            && self.pending_bytes.load(Ordering::Relaxed) < limits::PENDING_BYTES
+            && self.frames().len() < limits::UNWRITTEN_FRAMES
     }
 
-    /// Puts in the answer to a request that was noted.
-    pub(crate) fn answer(&self, request_id: u64, reply: Reply) {
+    /// Puts in the answer to a request that was noted with so many bytes.
+    pub(crate) fn answer(&self, request_id: u64, reply: Reply, bytes: usize) {
         let mut frames = self.frames();
         frames.push_back(RelayFrame { request_id, reply });
         // Under the lock: whoever sees that nothing is pending finds the frame.
         self.pending.fetch_sub(1, Ordering::Relaxed);
+        self.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
         drop(frames);
         self.changed.notify_one();
     }

@@ -195,6 +195,10 @@ fn rows(report: &InspectReport) -> Vec<String> {
         let state = if blob.complete { "whole" } else { "unfinished" };
         rows.push(format!("blob     {hour}  {id}  {bytes} bytes, {state}"));
     }
+    for group in &report.groups {
+        let (hour, id, epoch) = (utc(group.hour), &group.group_id, group.epoch);
+        rows.push(format!("group    {hour}  {id}  epoch {epoch}"));
+    }
     rows
 }
 

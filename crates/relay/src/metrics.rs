@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) connections_refused: AtomicU64,
     pub(crate) heads_written: AtomicU64,
     pub(crate) lock_keys: AtomicU64,
+    pub(crate) epochs_passed: AtomicU64,
 }
 
 /// Adds to a number.

@@ -1,14 +1,17 @@
 //! Requests about queues.
 
 use crate::delivery::ConnectionId;
+use crate::limits;
 use crate::mailbox::Mailbox;
+use crate::metrics::add;
 use crate::os;
 use crate::refusal;
 use crate::state::{State, fetch};
-use crate::store::{self, Created, Job, Sent, Tx};
+use crate::store::{self, Created, InEpoch, Job, Sent, Tx};
+use bytes::Bytes;
 use keys::{QueueId, Timestamp};
 use std::sync::Arc;
-use wire::{RefusalKind, Refused, Reply, RowResult, SendResult, Subscribed};
+use wire::{RefusalKind, Reply, RowResult, SendResult, Subscribed};
 
 /// Makes a queue.
 pub(crate) async fn create(state: &State, request: wire::CreateQueue) -> Reply {
@@ -103,34 +106,71 @@ pub(crate) struct SendJob {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) request_id: u64,
     pub(crate) request: wire::Send,
+    /// Where it counts in one epoch of a group only.
+    pub(crate) epoch: Option<InEpoch>,
     pub(crate) now: Timestamp,
     pub(crate) sent: Option<Sent>,
 }
 
 impl Job for SendJob {
     fn run(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
-        self.sent = Some(store::send(tx, &self.request, self.now)?);
+        self.sent = Some(store::send(
+            tx,
+            &self.request,
+            self.epoch.as_ref(),
+            self.now,
+        )?);
         Ok(())
     }
 
-    fn finish(self: Box<Self>, committed: Option<u64>) {
-        let (Some(store_version), Some(sent)) = (committed, self.sent) else {
-            self.mailbox.answer(self.request_id, refusal::storage());
-            return;
+    fn finish(mut self: Box<Self>, committed: Option<u64>) {
+        let reply = match (committed, self.sent.take()) {
+            (Some(store_version), Some(Sent::Rows(rows))) => {
+                self.deliver(&rows);
+                Reply::SendResult(SendResult {
+                    rows,
+                    store_version,
+                })
+            }
+            (Some(_), Some(Sent::Wait(wait_ms))) => {
+                let message = "too many letters for one queue";
+                refusal::for_now(RefusalKind::RateLimited, message, wait_ms)
+            }
+            (Some(_), Some(Sent::EpochPassed(epoch))) => {
+                add(&self.state.metrics.epochs_passed, 1);
+                Reply::EpochPassed { epoch }
+            }
+            (Some(_), Some(Sent::BadEpochToken)) => {
+                refusal::of(RefusalKind::Forbidden, "not the epoch's token")
+            }
+            (Some(_), Some(Sent::NoMoreGroups)) => refusal::quota("no more groups"),
+            (None, _) | (_, None) => refusal::storage(),
         };
-        if sent.wait_ms > 0 {
-            let refused = Refused::for_now(
-                RefusalKind::RateLimited,
-                "too many letters for one queue",
-                sent.wait_ms,
-            );
-            self.mailbox
-                .answer(self.request_id, Reply::Refused(refused));
-            return;
-        }
-        let body = self.request.body.into_bytes();
+        let weight = self.weight();
+        self.mailbox.answer(self.request_id, reply, weight);
+    }
+
+    fn weight(&self) -> usize {
+        send_weight(&self.request)
+    }
+}
+
+/// The memory of a send while it waits for the store, in bytes.
+pub(crate) fn send_weight(request: &wire::Send) -> usize {
+    let rows = request.rows.len().saturating_mul(limits::ROW_BYTES);
+    request.body.len().saturating_add(rows)
+}
+
+impl SendJob {
+    /// Hands the body to the subscribers of the queues that took it.
+    fn deliver(&self, rows: &[RowResult]) {
+        // The body is a piece of its frame. A copy does not keep the rows in memory as long as it is on its way.
+        let body = match rows {
+            [_] => self.request.body.clone().into_bytes(),
+            _ => Bytes::copy_from_slice(&self.request.body),
+        };
         let hour = self.now.to_hour();
-        for (row, result) in self.request.rows.iter().zip(&sent.rows) {
+        for (row, result) in self.request.rows.iter().zip(rows) {
             if let RowResult::Accepted { seq } = result {
                 self.state.metrics.accepted(body.len());
                 if let Some(behind) = self.state.delivery.stored(&row.queue_id, *seq, &body, hour) {
@@ -138,17 +178,6 @@ impl Job for SendJob {
                 }
             }
         }
-        self.mailbox.answer(
-            self.request_id,
-            Reply::SendResult(SendResult {
-                rows: sent.rows,
-                store_version,
-            }),
-        );
-    }
-
-    fn weight(&self) -> usize {
-        self.request.body.len()
     }
 }
 
@@ -172,6 +201,6 @@ impl Job for AcknowledgeJob {
         } else {
             refusal::storage()
         };
-        self.mailbox.answer(self.request_id, reply);
+        self.mailbox.answer(self.request_id, reply, 0);
     }
 }

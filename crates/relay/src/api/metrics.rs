@@ -70,7 +70,7 @@ fn gauges(state: &State) -> [Named; 5] {
     ]
 }
 
-fn counters(state: &State) -> [Named; 15] {
+fn counters(state: &State) -> [Named; 16] {
     let (_, _, delivered) = state.delivery.numbers();
     let (commits, failures) = state.store.transactions();
     let numbers = &state.metrics;
@@ -134,6 +134,11 @@ fn counters(state: &State) -> [Named; 15] {
             "lock_keys",
             "Keys of locks given out",
             read(&numbers.lock_keys),
+        ),
+        (
+            "epochs_passed",
+            "Sends refused because their group was in another epoch",
+            read(&numbers.epochs_passed),
         ),
         ("commits", "Transactions", commits),
         ("commit_failures", "Transactions that failed", failures),

@@ -11,6 +11,7 @@ use crate::os;
 use crate::queues::{self, AcknowledgeJob, SendJob};
 use crate::refusal;
 use crate::state::{State, fetch, stopped};
+use crate::store::InEpoch;
 use crate::{directory, heads, locks, prekeys, tickets};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
@@ -214,7 +215,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         match request {
-            Request::Send(request) => self.send(request_id, request).await,
+            Request::Send(request) => self.send(request_id, request, None).await,
+            Request::SendInEpoch(request) => {
+                let epoch = InEpoch {
+                    group: request.group,
+                    epoch: request.epoch,
+                    token: request.token,
+                    next: request.next,
+                };
+                self.send(request_id, request.send, Some(epoch)).await
+            }
             Request::Acknowledge(request) => self.acknowledge(request_id, request).await,
             Request::Hello(hello) => {
                 let reply = self.welcome(hello);
@@ -269,13 +279,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         })
     }
 
-    async fn send(&mut self, request_id: u64, request: wire::Send) -> Result<(), End> {
-        self.mailbox.expect_answer();
+    async fn send(
+        &mut self,
+        request_id: u64,
+        request: wire::Send,
+        epoch: Option<InEpoch>,
+    ) -> Result<(), End> {
+        self.mailbox.expect_answer(queues::send_weight(&request));
         let job = SendJob {
             state: Arc::clone(&self.state),
             mailbox: Arc::clone(&self.mailbox),
             request_id,
             request,
+            epoch,
             now: os::now(),
             sent: None,
         };
@@ -306,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if behind {
             fetch(&self.state, self.id);
         }
-        self.mailbox.expect_answer();
+        self.mailbox.expect_answer(0);
         let job = AcknowledgeJob {
             state: Arc::clone(&self.state),
             mailbox: Arc::clone(&self.mailbox),

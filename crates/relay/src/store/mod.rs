@@ -3,7 +3,7 @@
 mod embedded;
 
 pub(crate) use embedded::{
-    BlobRecord, Closing, Created, HeadPut, Job, Letter, LockPut, LogRecord, Noted, Opening,
-    Published, Registered, Sent, Store, Threads, Ticket, Tx, acknowledge, exists, inspect, letters,
-    make_code, release, send,
+    BlobRecord, Closing, Created, HeadPut, InEpoch, Job, Letter, LockPut, LogRecord, Noted,
+    Opening, Published, Registered, Sent, Store, Threads, Ticket, Tx, acknowledge, exists, inspect,
+    letters, make_code, release, send,
 };

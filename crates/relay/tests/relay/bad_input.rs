@@ -206,7 +206,7 @@ async fn pieces_that_are_too_long_together_are_refused() {
     let house = House::open().await;
     let mut peer = house.peer().await;
     let chunk = vec![0; 60 * 1024];
-    for first in [0x02, 0x00] {
+    for first in [0x02, 0x00, 0x00] {
         let mut piece = vec![first, 0x80 | 126];
         piece.extend_from_slice(&(chunk.len() as u16).to_be_bytes());
         piece.extend_from_slice(&[0; 4]);

@@ -14,6 +14,7 @@ mod bad_input;
 mod blobs;
 mod bounds;
 mod directory;
+mod epochs;
 mod heads;
 #[path = "../../benches/load/mod.rs"]
 mod load;

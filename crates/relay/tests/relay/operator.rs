@@ -149,6 +149,24 @@ async fn what_allows_something_is_never_stored() {
     peer.ask(Request::PutLock(lock)).await;
     let opening = peer.ask(Request::OpenLock(open)).await;
     assert!(matches!(opening, wire::Reply::LockState(_)));
+    let epoch_token = [0x75; 32];
+    let Request::Send(send) = send(&queue, 2) else {
+        panic!("it is a send")
+    };
+    for (epoch, send) in [(0, send.clone()), (1, send)] {
+        let message_id = keys::MessageId::from_bytes([u8::try_from(epoch).unwrap(); 16]);
+        let reply = peer.ask(Request::SendInEpoch(wire::SendInEpoch {
+            group: keys::GroupId::from_bytes([0x76; 32]),
+            epoch,
+            token: wire::EpochToken::from_bytes(epoch_token),
+            next: (epoch == 0).then(|| wire::NextEpoch {
+                epoch: 1,
+                token_hash: keys::sha256(&[&epoch_token]),
+            }),
+            send: wire::Send { message_id, ..send },
+        }));
+        assert!(matches!(reply.await, wire::Reply::SendResult(_)));
+    }
     let redeem = wire::RedeemTicket { ticket, nonce };
     peer.ask(Request::RedeemTicket(redeem)).await;
     let code = letterlock_relay::make_registration_code(house.data(), 3600).unwrap();
@@ -161,6 +179,7 @@ async fn what_allows_something_is_never_stored() {
             ("a send token", &queue.token.as_bytes()[..]),
             ("a ticket", &ticket),
             ("the token of a lock", &token),
+            ("the token of an epoch", &epoch_token),
             ("a registration code", code.as_bytes()),
             ("a challenge", challenge),
             ("an address", b"127.0.0.1"),
@@ -211,7 +230,7 @@ async fn no_table_joins_a_queue_to_an_account() {
             .collect();
         let of = |names: &[&str]| columns.iter().any(|column| names.contains(&&column[..]));
         let queue = of(&["queue", "queue_id"]);
-        let account = of(&["account", "name", "device", "head", "lock"]);
+        let account = of(&["account", "name", "device", "head", "lock", "group_id"]);
         assert!(!(queue && account), "{table}");
         // The one queue that an account names itself, for first letters.
         assert!(!of(&["front_door"]) || table == "devices");

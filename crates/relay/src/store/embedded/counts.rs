@@ -13,6 +13,7 @@ pub(super) enum Table {
     /// The bytes of all heads, not their number.
     HeadBytes,
     Locks,
+    Groups,
 }
 
 /// Numbers of rows as of the transaction under way; forgotten when one fails.
@@ -25,6 +26,7 @@ pub(super) struct Counts {
     heads: Option<u64>,
     head_bytes: Option<u64>,
     locks: Option<u64>,
+    groups: Option<u64>,
 }
 
 impl Counts {
@@ -87,6 +89,7 @@ impl Counts {
             Table::Heads => &mut self.heads,
             Table::HeadBytes => &mut self.head_bytes,
             Table::Locks => &mut self.locks,
+            Table::Groups => &mut self.groups,
         }
     }
 }
@@ -100,6 +103,7 @@ fn count(sql: &Connection, table: Table) -> rusqlite::Result<u64> {
         Table::Heads => "SELECT count(*) FROM heads",
         Table::HeadBytes => "SELECT coalesce(sum(length(body)), 0) FROM heads",
         Table::Locks => "SELECT count(*) FROM locks",
+        Table::Groups => "SELECT count(*) FROM groups",
     };
     sql.query_row(rows, [], |row| row.get(0))
 }

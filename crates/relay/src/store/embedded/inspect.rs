@@ -1,8 +1,8 @@
 //! What an operator sees: all there is, read from the tables.
 
 use super::{directory, schema};
-use crate::inspect::{Account, BlobRow, InspectReport, LetterRow, Queue};
-use keys::{AccountId, BlobId, QueueId, Timestamp};
+use crate::inspect::{Account, BlobRow, GroupRow, InspectReport, LetterRow, Queue};
+use keys::{AccountId, BlobId, GroupId, QueueId, Timestamp};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -25,10 +25,11 @@ pub(crate) fn inspect(data: &Path) -> rusqlite::Result<InspectReport> {
         tickets: sql.query_row("SELECT count(*) FROM tickets", [], |row| row.get(0))?,
         heads: rows(&sql, "heads")?,
         locks: rows(&sql, "locks")?,
+        groups: groups(&sql)?,
     })
 }
 
-/// The rows of a table that a store of version 1, which no relay has opened since, does not have.
+/// The rows of a table that a store of an older form, which no relay has opened since, does not have.
 fn rows(sql: &Connection, table: &str) -> rusqlite::Result<u64> {
     if !sql.table_exists(None, table)? {
         return Ok(0);
@@ -94,6 +95,23 @@ fn blobs(sql: &Connection) -> rusqlite::Result<Vec<BlobRow>> {
             bytes: row.get(1)?,
             complete: row.get(2)?,
             hour: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Empty for a store of a form without groups, which no relay has opened since.
+fn groups(sql: &Connection) -> rusqlite::Result<Vec<GroupRow>> {
+    if !sql.table_exists(None, "groups")? {
+        return Ok(Vec::new());
+    }
+    let mut statement =
+        sql.prepare("SELECT group_id, epoch, hour FROM groups ORDER BY group_id")?;
+    let rows = statement.query_map([], |row| {
+        Ok(GroupRow {
+            group_id: GroupId::from_bytes(row.get(0)?).to_string(),
+            epoch: row.get(1)?,
+            hour: row.get(2)?,
         })
     })?;
     rows.collect()

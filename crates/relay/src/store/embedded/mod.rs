@@ -3,6 +3,7 @@
 mod blobs;
 mod counts;
 mod directory;
+mod epochs;
 mod heads;
 mod inspect;
 mod locks;
@@ -14,6 +15,7 @@ mod writer;
 
 pub(crate) use blobs::BlobRecord;
 pub(crate) use directory::{LogRecord, Registered};
+pub(crate) use epochs::InEpoch;
 pub(crate) use heads::HeadPut;
 pub(crate) use inspect::{inspect, make_code, release};
 pub(crate) use locks::{Closing, LockPut, Opening};
@@ -436,6 +438,7 @@ impl Store {
             .await?
         {}
         while self.write(move |tx| heads::sweep(tx, now)).await? {}
+        while self.write(move |tx| epochs::sweep(tx, now)).await? {}
         self.write(move |tx| {
             prekeys::sweep(tx.sql, now)?;
             tickets::sweep(tx, now)
@@ -454,13 +457,14 @@ pub(crate) fn letters(
     queues::letters(sql, queue, from, limit).map_err(|_| StoreError)
 }
 
-/// Puts one body into queues.
+/// Puts one body into queues, if it may be sent in the epoch of its group.
 pub(crate) fn send(
     tx: &mut Tx<'_>,
     request: &wire::Send,
+    epoch: Option<&InEpoch>,
     now: Timestamp,
 ) -> rusqlite::Result<Sent> {
-    queues::send(tx, request, now)
+    queues::send(tx, request, epoch, now)
 }
 
 /// Deletes everything of a queue up to a number.

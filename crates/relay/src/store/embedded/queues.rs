@@ -1,6 +1,7 @@
 //! Queues and the letters in them.
 
 use super::counts::Table;
+use super::epochs::{self, InEpoch, Judged};
 use super::writer::Tx;
 use crate::limits;
 use crate::quota::Bucket;
@@ -34,13 +35,19 @@ pub(crate) struct Letter {
     pub(crate) hour: Timestamp,
 }
 
-/// What became of a send.
+/// What became of a send. Nothing was stored but for `Rows`.
 #[derive(Debug)]
-pub(crate) struct Sent {
+pub(crate) enum Sent {
     /// One result a row.
-    pub(crate) rows: Vec<RowResult>,
-    /// The milliseconds to wait if a queue takes no more at this rate; then nothing was stored.
-    pub(crate) wait_ms: u64,
+    Rows(Vec<RowResult>),
+    /// A queue takes no more at this rate for so many milliseconds.
+    Wait(u64),
+    /// The group is in this epoch; 0 where it is not known.
+    EpochPassed(u64),
+    /// The token is not the epoch's.
+    BadEpochToken,
+    /// There are as many groups as there may be.
+    NoMoreGroups,
 }
 
 pub(super) struct Cached {
@@ -228,21 +235,37 @@ fn remove_bodies(sql: &Connection, bodies: &[i64]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Puts one body into the queues of its rows.
+/// Puts one body into the queues of its rows, if it may be sent in the epoch of its group.
 pub(crate) fn send(
     tx: &mut Tx<'_>,
     request: &wire::Send,
+    epoch: Option<&InEpoch>,
     now: Timestamp,
 ) -> rusqlite::Result<Sent> {
     let rights = rights(tx, &request.rows)?;
-    let wait_ms = charge(tx, &request.rows, &rights);
-    let mut sent = Sent {
-        rows: Vec::with_capacity(request.rows.len()),
-        wait_ms,
+    // A repetition passed in its time, and began its epoch then.
+    let epoch = match epoch {
+        Some(epoch) if !is_repetition(tx, request, &rights)? => Some(epoch),
+        _ => None,
     };
-    if wait_ms > 0 {
-        return Ok(sent);
+    if let Some(epoch) = epoch {
+        match epochs::judge(tx, epoch)? {
+            Judged::Current => {}
+            Judged::Passed(epoch) => return Ok(Sent::EpochPassed(epoch)),
+            Judged::BadToken => return Ok(Sent::BadEpochToken),
+            Judged::Full => return Ok(Sent::NoMoreGroups),
+        }
     }
+    let wait_ms = charge(tx, &request.rows, &rights);
+    if wait_ms > 0 {
+        return Ok(Sent::Wait(wait_ms));
+    }
+    if let Some(InEpoch { group, next, .. }) = epoch
+        && let Some(next) = next
+    {
+        epochs::begin(tx, group, next, now)?;
+    }
+    let mut results = Vec::with_capacity(request.rows.len());
     let mut body = None;
     for (row, right) in request.rows.iter().zip(rights) {
         let result = match right {
@@ -255,9 +278,26 @@ pub(crate) fn send(
                 now,
             )?,
         };
-        sent.rows.push(result);
+        results.push(result);
     }
-    Ok(sent)
+    Ok(Sent::Rows(results))
+}
+
+/// Whether a queue that may be sent to has had this message.
+fn is_repetition(
+    tx: &mut Tx<'_>,
+    request: &wire::Send,
+    rights: &[Result<(), RowResult>],
+) -> rusqlite::Result<bool> {
+    for (row, right) in request.rows.iter().zip(rights) {
+        if right.is_ok()
+            && let Some(cached) = tx.queues.load(tx.sql, &row.queue_id)?
+            && known(tx.sql, cached.id, &request.message_id)?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Who may send, and what the others are told.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
 /// Version of the tables.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// What came with version 1.
 const TABLES: &str = "
@@ -108,6 +108,17 @@ CREATE TABLE locks (
 ) WITHOUT ROWID;
 ";
 
+/// What came with version 3.
+const GROUPS: &str = "
+CREATE TABLE groups (
+    group_id BLOB PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    token_hash BLOB NOT NULL,
+    hour INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX groups_hour ON groups (hour);
+";
+
 /// The database file of a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {
     data.join("relay.db")
@@ -146,6 +157,9 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
     }
     if known == 0 || known == 1 {
         tables.execute_batch(HEADS_AND_LOCKS)?;
+    }
+    if (0..SCHEMA).contains(&known) {
+        tables.execute_batch(GROUPS)?;
         tables.pragma_update(None, "user_version", SCHEMA)?;
     } else if known != SCHEMA {
         return Err(rusqlite::Error::SqliteFailure(

@@ -43,7 +43,7 @@ pub(crate) trait Job: Send {
     /// Tells how it ended, after the commit (with the store's version) or the failure.
     fn finish(self: Box<Self>, committed: Option<u64>);
 
-    /// How many bytes of bodies it brings.
+    /// How many bytes of bodies and rows it brings.
     fn weight(&self) -> usize {
         0
     }
