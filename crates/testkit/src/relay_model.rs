@@ -162,6 +162,7 @@ impl RelayModel {
                 rows: store.send(request, self.capacity, now),
                 store_version: store.version,
             }),
+            Request::SendInEpoch(request) => store.send_in_epoch(request, self.capacity, now),
             Request::Register(request) => store.register(request, now),
             Request::FetchLog(request) => store.fetch_log(request),
             Request::CheckLog(request) => store.check_log(request),

@@ -1,13 +1,15 @@
 //! What the relay of a world keeps: the stored state of docs/spec/wire.md, in memory.
 
+mod epochs;
 mod kept;
 mod logs;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
+use epochs::Epoch;
 use kept::{HeadRecord, Lock};
-use keys::{AccountId, DeviceId, MessageId, QueueId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Timestamp};
 use logs::Account;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Body, Bundle, Deliver, RefusalKind, Refused, Reply, Request, RowResult};
@@ -23,6 +25,7 @@ pub struct RelayStore {
     tickets: BTreeMap<[u8; 32], Ticket>,
     heads: BTreeMap<[u8; 32], HeadRecord>,
     locks: BTreeMap<[u8; 32], Lock>,
+    groups: BTreeMap<GroupId, Epoch>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,6 +72,7 @@ impl RelayStore {
             tickets: BTreeMap::new(),
             heads: BTreeMap::new(),
             locks: BTreeMap::new(),
+            groups: BTreeMap::new(),
         }
     }
 
@@ -120,6 +124,10 @@ impl RelayStore {
         self.locks
             .values()
             .for_each(|lock| out.extend_from_slice(lock.key.as_bytes()));
+        for (group, epoch) in &self.groups {
+            out.extend_from_slice(group.as_bytes());
+            out.extend_from_slice(epoch.token_hash());
+        }
         out
     }
 
@@ -257,6 +265,11 @@ impl RelayStore {
 }
 
 impl Queue {
+    /// Whether the token of a row is the queue's.
+    fn allows(&self, row: &wire::SendRow) -> bool {
+        keys::sha256(&[row.token.as_bytes()]) == self.token_hash
+    }
+
     fn accept(
         &mut self,
         row: &wire::SendRow,
@@ -264,7 +277,7 @@ impl Queue {
         capacity: usize,
         now: Timestamp,
     ) -> RowResult {
-        if keys::sha256(&[row.token.as_bytes()]) != self.token_hash {
+        if !self.allows(row) {
             return RowResult::BadToken;
         }
         if let Some(seq) = self.sent.get(&request.message_id) {

@@ -10,10 +10,10 @@ use super::RelayStore;
 use keys::account_log::{
     Authority, DeviceSecrets, Reason, RootSecret, UnverifiedLog, VerifiedLog, genesis,
 };
-use keys::{DeviceId, QueueId, Secret, Timestamp, ed25519, label};
+use keys::{DeviceId, GroupId, MessageId, QueueId, Secret, Timestamp, ed25519, label};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use wire::{RawLog, RefusalKind, Reply};
+use wire::{RawLog, RefusalKind, Reply, RowResult};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -180,6 +180,76 @@ fn a_revoked_device_has_no_pre_keys() {
     assert!(house.store.take_bundle(account, second).is_none());
     assert!(house.store.take_bundle(account, first).is_some());
     assert_eq!(refusal(house.publish(second)), RefusalKind::NotFound);
+}
+
+fn in_epoch(epoch: u64, next: Option<u64>, number: u8, rows: &[u8]) -> wire::SendInEpoch {
+    let token = |epoch: u64| keys::sha256(&[&epoch.to_be_bytes()]);
+    let row = |queue: &u8| wire::SendRow {
+        queue_id: QueueId::from_bytes([*queue; 16]),
+        token: wire::SendToken::from_bytes([*queue; 32]),
+    };
+    wire::SendInEpoch {
+        group: GroupId::from_bytes([1; 32]),
+        epoch,
+        token: wire::EpochToken::from_bytes(token(epoch)),
+        next: next.map(|epoch| wire::NextEpoch {
+            epoch,
+            token_hash: keys::sha256(&[&token(epoch)]),
+        }),
+        send: wire::Send {
+            message_id: MessageId::from_bytes([number; 16]),
+            body: wire::Body::new(vec![number; 1024]).unwrap(),
+            rows: rows.iter().map(row).collect(),
+        },
+    }
+}
+
+#[test]
+fn one_change_of_a_group_is_taken_in_an_epoch() {
+    let mut store = RelayStore::new([1; 16]);
+    for queue in 1..=3 {
+        store.create_queue(&wire::CreateQueue {
+            queue_id: QueueId::from_bytes([queue; 16]),
+            receive_key: [0; 32],
+            send_token_hash: keys::sha256(&[&[queue; 32]]),
+        });
+    }
+    let mut rows = |request: &wire::SendInEpoch| store.send_in_epoch(request, 3, NOW);
+    let sent = |rows| {
+        Reply::SendResult(wire::SendResult {
+            rows,
+            store_version: 1,
+        })
+    };
+    let (accepted, duplicate) = (
+        |seq| RowResult::Accepted { seq },
+        |seq| RowResult::Duplicate { seq },
+    );
+    let passed = |epoch| Reply::EpochPassed { epoch };
+    assert_eq!(rows(&in_epoch(4, None, 1, &[1])), passed(0));
+    let first = in_epoch(0, Some(5), 2, &[1, 2]);
+    assert_eq!(rows(&first), sent(vec![accepted(1); 2]));
+    let said = in_epoch(5, None, 3, &[1, 2]);
+    assert_eq!(rows(&said), sent(vec![accepted(2); 2]));
+    assert_eq!(
+        rows(&in_epoch(5, Some(6), 4, &[1, 2])),
+        sent(vec![accepted(3); 2])
+    );
+    for (epoch, next) in [(5, Some(6)), (5, None), (7, None)] {
+        assert_eq!(rows(&in_epoch(epoch, next, 5, &[1, 2])), passed(6));
+    }
+    let mut wrong = in_epoch(6, Some(7), 5, &[1]);
+    wrong.token = said.token;
+    assert_eq!(rows(&wrong), super::no(RefusalKind::Forbidden));
+    // Repetitions do not look at the epoch, and begin none.
+    assert_eq!(rows(&first), sent(vec![duplicate(1); 2]));
+    let more = in_epoch(5, None, 3, &[3, 1]);
+    assert_eq!(rows(&more), sent(vec![accepted(1), duplicate(2)]));
+    // A queue that is full does not keep the epoch back.
+    let full = in_epoch(6, Some(9), 6, &[1, 3]);
+    assert_eq!(rows(&full), sent(vec![RowResult::QueueFull, accepted(2)]));
+    let epochs: Vec<_> = store.groups().map(|(_, epoch)| epoch).collect();
+    assert_eq!(epochs, [9]);
 }
 
 fn put_head(seed: &Secret<32>, version: u64, previous: u64, body: &[u8]) -> wire::PutHead {
