@@ -16,6 +16,7 @@ enum Line<'r> {
         queues: usize,
         letters: usize,
         blobs: usize,
+        groups: usize,
         one_time_pre_keys: u64,
         tickets: u64,
     },
@@ -27,6 +28,7 @@ enum Line<'r> {
     StoredQueue(&'r relay::Queue),
     StoredLetter(&'r relay::LetterRow),
     StoredBlob(&'r relay::BlobRow),
+    StoredGroup(&'r relay::GroupRow),
 }
 
 /// The report as lines of JSON.
@@ -38,6 +40,7 @@ pub(crate) fn for_programs(report: &InspectReport) -> Vec<String> {
         queues: report.queues.len(),
         letters: report.letters.len(),
         blobs: report.blobs.len(),
+        groups: report.groups.len(),
         one_time_pre_keys: report.one_time_pre_keys,
         tickets: report.tickets,
     };
@@ -46,6 +49,7 @@ pub(crate) fn for_programs(report: &InspectReport) -> Vec<String> {
         .chain(report.queues.iter().map(Line::StoredQueue))
         .chain(report.letters.iter().map(Line::StoredLetter))
         .chain(report.blobs.iter().map(Line::StoredBlob))
+        .chain(report.groups.iter().map(Line::StoredGroup))
         .map(|line| render::json(&line))
         .collect()
 }
@@ -55,7 +59,7 @@ pub(crate) fn released(name: &str, now: &str) -> String {
     render::json(&Line::Released { name, now })
 }
 
-/// The report for people: a table each of accounts, queues, letters and blobs.
+/// The report for people: a table each of accounts, queues, letters, blobs and groups.
 pub(crate) fn for_people(report: &InspectReport) -> String {
     let mut shown = format!("relay {}\n", text::line(&report.relay_id));
     heading(&mut shown, report.accounts.len(), "account");
@@ -92,6 +96,11 @@ pub(crate) fn for_people(report: &InspectReport) -> String {
         let (id, size) = (text::line(&blob.blob_id), text::bytes(blob.bytes));
         let state = if blob.complete { "whole" } else { "under way" };
         row(&mut shown, blob.hour, &format!("{id}  {size}, {state}"));
+    }
+    heading(&mut shown, report.groups.len(), "group");
+    for group in &report.groups {
+        let (id, epoch) = (text::line(&group.group_id), group.epoch);
+        row(&mut shown, group.hour, &format!("{id}  epoch {epoch}"));
     }
     let keys = text::count(report.one_time_pre_keys, "one-time pre-key");
     let tickets = text::count(report.tickets, "invite ticket");
