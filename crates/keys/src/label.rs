@@ -107,6 +107,8 @@ labels! {
     DELETE_QUEUE = "letterlock/v1/queue/delete";
     /// Publication of pre-keys.
     PUBLISH = "letterlock/v1/publish";
+    /// Publication of key packages.
+    PUBLISH_KEY_PACKAGES = "letterlock/v1/key-packages";
     /// Replacement of a head at the relay.
     PUT_HEAD = "letterlock/v1/head/put";
     /// Deletion of a head at the relay.

@@ -15,6 +15,7 @@ mod epoch;
 mod error;
 mod frame;
 mod head;
+mod key_package;
 pub mod limits;
 mod lock;
 mod log;
@@ -30,6 +31,10 @@ pub use error::DecodeError;
 pub use frame::{ClientFrame, RelayFrame};
 pub use head::{
     DeleteHead, FetchHead, Head, PutHead, delete_head_message, head_id, put_head_message,
+};
+pub use key_package::{
+    FetchKeyPackage, KeyPackage, KeyPackageCount, KeyPackageCounts, PublishKeyPackages,
+    publish_key_packages_message,
 };
 pub use lock::{
     CancelLock, DeleteLock, LockState, LockStatus, OpenLock, PutLock, cancel_lock_message,

@@ -24,6 +24,11 @@ pub const CODE_BYTES: usize = 64;
 pub const RECORD_BYTES: usize = 12 * 1024;
 /// One-time pre-keys of one kind in one publication.
 pub const ONE_TIME_KEYS: usize = 256;
+/// Longest key package in bytes: one of the largest suite has two keys of ML-KEM-1024, a key and two signatures of
+/// ML-DSA-87, and a certificate.
+pub const KEY_PACKAGE_BYTES: usize = 24 * 1024;
+/// Key packages in one publication, as far as the frame has room.
+pub const KEY_PACKAGES: usize = 32;
 /// Longest signature in bytes.
 pub const SIGNATURE_BYTES: usize = 8 * 1024;
 /// Longest body of a head in bytes.

@@ -11,7 +11,7 @@ pub(crate) struct ClientFrame {
     pub(crate) request_id: u64,
     #[prost(
         oneof = "Request",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29"
     )]
     pub(crate) request: Option<Request>,
 }
@@ -68,6 +68,12 @@ pub(crate) enum Request {
     DeleteLock(DeleteLock),
     #[prost(message, tag = "26")]
     SendInEpoch(SendInEpoch),
+    #[prost(message, tag = "27")]
+    PublishKeyPackages(PublishKeyPackages),
+    #[prost(message, tag = "28")]
+    FetchKeyPackage(FetchKeyPackage),
+    #[prost(message, tag = "29")]
+    KeyPackageCount(KeyPackageCount),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -76,7 +82,7 @@ pub(crate) struct RelayFrame {
     pub(crate) request_id: u64,
     #[prost(
         oneof = "Reply",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17"
     )]
     pub(crate) reply: Option<Reply>,
 }
@@ -111,6 +117,10 @@ pub(crate) enum Reply {
     LockKey(LockKey),
     #[prost(message, tag = "15")]
     EpochPassed(EpochPassed),
+    #[prost(message, tag = "16")]
+    KeyPackage(KeyPackage),
+    #[prost(message, tag = "17")]
+    KeyPackageCounts(KeyPackageCounts),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -553,6 +563,54 @@ pub(crate) struct NextEpoch {
 pub(crate) struct EpochPassed {
     #[prost(uint64, tag = "1")]
     pub(crate) epoch: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PublishKeyPackages {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) account: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) device: Bytes,
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub(crate) packages: Vec<Bytes>,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) last_resort: Bytes,
+    #[prost(bool, tag = "5")]
+    pub(crate) replace: bool,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(crate) signature: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct FetchKeyPackage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) account: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) device: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct KeyPackageCount {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) account: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) device: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct KeyPackage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) package: Bytes,
+    #[prost(bool, tag = "2")]
+    pub(crate) last_resort: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct KeyPackageCounts {
+    #[prost(uint32, tag = "1")]
+    pub(crate) packages: u32,
+    #[prost(bool, tag = "2")]
+    pub(crate) last_resort: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

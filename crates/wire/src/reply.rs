@@ -5,6 +5,7 @@ use crate::capability::LockKey;
 use crate::epoch::epoch_of;
 use crate::error::{DecodeError, array, bounded, field, filled};
 use crate::head::Head;
+use crate::key_package::{KeyPackage, KeyPackageCounts};
 use crate::limits;
 use crate::lock::LockState;
 use crate::log::Entries;
@@ -47,6 +48,10 @@ pub enum Reply {
         /// The epoch of the group, as far as this relay knows; 0 where it does not know the group.
         epoch: u64,
     },
+    /// To `FetchKeyPackage`.
+    KeyPackage(KeyPackage),
+    /// To `PublishKeyPackages` and `KeyPackageCount`.
+    KeyPackageCounts(KeyPackageCounts),
 }
 
 impl Reply {
@@ -324,6 +329,8 @@ impl Reply {
                 key: bytes_of(key.as_bytes()),
             }),
             Self::EpochPassed { epoch } => P::EpochPassed(proto::EpochPassed { epoch: *epoch }),
+            Self::KeyPackage(reply) => P::KeyPackage(reply.to_proto()),
+            Self::KeyPackageCounts(reply) => P::KeyPackageCounts(reply.to_proto()),
         }
     }
 
@@ -358,6 +365,10 @@ impl Reply {
             P::EpochPassed(reply) => Self::EpochPassed {
                 epoch: epoch_of(reply.epoch)?,
             },
+            P::KeyPackage(reply) => Self::KeyPackage(KeyPackage::from_proto(&reply)?),
+            P::KeyPackageCounts(reply) => {
+                Self::KeyPackageCounts(KeyPackageCounts::from_proto(&reply))
+            }
         })
     }
 }

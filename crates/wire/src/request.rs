@@ -5,6 +5,7 @@ use crate::capability::SendToken;
 use crate::epoch::SendInEpoch;
 use crate::error::{DecodeError, array, bounded, field, filled};
 use crate::head::{DeleteHead, FetchHead, PutHead};
+use crate::key_package::{FetchKeyPackage, KeyPackageCount, PublishKeyPackages};
 use crate::limits;
 use crate::lock::{CancelLock, DeleteLock, LockStatus, OpenLock, PutLock};
 use crate::log::{AppendEntries, CheckLog};
@@ -66,6 +67,12 @@ pub enum Request {
     DeleteLock(DeleteLock),
     /// Puts one body into queues, in one epoch of a group.
     SendInEpoch(SendInEpoch),
+    /// Publishes key packages.
+    PublishKeyPackages(PublishKeyPackages),
+    /// Takes a key package.
+    FetchKeyPackage(FetchKeyPackage),
+    /// Asks how many key packages are left.
+    KeyPackageCount(KeyPackageCount),
 }
 
 /// Opens the conversation.
@@ -319,6 +326,9 @@ impl Request {
             Self::LockStatus(request) => P::LockStatus(request.to_proto()),
             Self::DeleteLock(request) => P::DeleteLock(request.to_proto()),
             Self::SendInEpoch(request) => P::SendInEpoch(request.to_proto()),
+            Self::PublishKeyPackages(request) => P::PublishKeyPackages(request.to_proto()),
+            Self::FetchKeyPackage(request) => P::FetchKeyPackage(request.to_proto()),
+            Self::KeyPackageCount(request) => P::KeyPackageCount(request.to_proto()),
         }
     }
 
@@ -382,6 +392,15 @@ impl Request {
             P::LockStatus(request) => Self::LockStatus(LockStatus::from_proto(&request)?),
             P::DeleteLock(request) => Self::DeleteLock(DeleteLock::from_proto(&request)?),
             P::SendInEpoch(request) => Self::SendInEpoch(SendInEpoch::from_proto(request)?),
+            P::PublishKeyPackages(request) => {
+                Self::PublishKeyPackages(PublishKeyPackages::from_proto(&request)?)
+            }
+            P::FetchKeyPackage(request) => {
+                Self::FetchKeyPackage(FetchKeyPackage::from_proto(&request)?)
+            }
+            P::KeyPackageCount(request) => {
+                Self::KeyPackageCount(KeyPackageCount::from_proto(&request)?)
+            }
         })
     }
 }

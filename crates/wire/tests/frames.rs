@@ -9,8 +9,10 @@
 
 mod samples;
 
+use keys::{AccountId, DeviceId};
 use letterlock_wire::{
-    ClientFrame, DecodeError, RelayFrame, Reply, Request, RowResult, SendResult, limits,
+    ClientFrame, DecodeError, PublishKeyPackages, RelayFrame, Reply, Request, RowResult,
+    SendResult, limits, publish_key_packages_message,
 };
 use proptest::prelude::*;
 use samples::{client_frames, relay_frames};
@@ -206,6 +208,74 @@ fn epochs_go_forward_and_are_bounded() {
     ] {
         assert_eq!(decoded(epoch, next), expected, "{epoch} {next:?}");
     }
+}
+
+#[test]
+fn key_packages_are_bounded() {
+    assert_eq!(
+        (limits::KEY_PACKAGES, limits::KEY_PACKAGE_BYTES),
+        (32, 24_576)
+    );
+    type Change = fn(&mut PublishKeyPackages);
+    let cases: [(Change, Option<&str>); 9] = [
+        (|it| it.packages = vec![vec![1; 4000]; 32], None),
+        (|it| it.packages = vec![vec![1; 24_576]; 6], None),
+        (|it| it.packages.clear(), None),
+        (|it| it.last_resort = None, None),
+        (|it| it.last_resort = Some(vec![1; 24_576]), None),
+        (|it| it.packages = vec![vec![1]; 33], Some("packages")),
+        (|it| it.packages[1].clear(), Some("packages")),
+        (|it| it.packages[1] = vec![1; 24_577], Some("packages")),
+        (
+            |it| it.last_resort = Some(vec![1; 24_577]),
+            Some("last_resort"),
+        ),
+    ];
+    for (change, expected) in cases {
+        let mut request = samples::publication();
+        change(&mut request);
+        let frame = ClientFrame {
+            request_id: 1,
+            request: Request::PublishKeyPackages(request),
+        };
+        match expected {
+            None => assert_eq!(ClientFrame::decode(frame.encode().into()), Ok(frame)),
+            Some(field) => assert_eq!(
+                ClientFrame::decode(frame.encode().into()),
+                Err(DecodeError::Field { field })
+            ),
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_publication_is_signed() {
+    let signed = publish_key_packages_message(&samples::publication());
+    type Change = fn(&mut PublishKeyPackages);
+    let changes: [Change; 7] = [
+        |it| it.account = AccountId::from_bytes([9; 32]),
+        |it| it.device = DeviceId::from_bytes([9; 16]),
+        |it| it.packages.truncate(1),
+        |it| it.packages[0][0] ^= 1,
+        |it| it.last_resort = None,
+        |it| it.replace = false,
+        // What moves from one field to the next.
+        |it| it.last_resort = it.packages.pop(),
+    ];
+    for change in changes {
+        let mut changed = samples::publication();
+        change(&mut changed);
+        assert_ne!(publish_key_packages_message(&changed), signed);
+    }
+    let mut short = samples::publication();
+    short.packages = vec![vec![7; 2]];
+    short.last_resort = None;
+    let expected = [
+        &short.account.as_bytes()[..],
+        short.device.as_bytes(),
+        &[0, 0, 0, 1, 0, 0, 0, 2, 7, 7, 0, 0, 0, 0, 1],
+    ];
+    assert_eq!(publish_key_packages_message(&short), expected.concat());
 }
 
 #[test]

@@ -4,11 +4,12 @@ use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Timestamp};
 use letterlock_wire::{
     Acknowledge, AppendEntries, AppendLog, Body, Bundle, CancelLock, CheckLog, ClientFrame,
     CreateQueue, CreateTicket, DeleteHead, DeleteLock, DeleteQueue, Deliver, Entries, EpochToken,
-    FetchBundle, FetchHead, FetchLog, FrontDoor, Head, Hello, LockKey, LockState, LockStatus,
-    LockToken, Log, NextEpoch, OpenLock, PreKeyCount, PreKeyCounts, PublishPreKeys, PutHead,
-    PutLock, RedeemTicket, RefusalKind, Refused, Register, RegistrationPolicy, RelayFrame,
-    RelayLimits, Reply, Request, RowResult, Send, SendInEpoch, SendResult, SendRow, SendToken,
-    Subscribe, Subscribed, Welcome,
+    FetchBundle, FetchHead, FetchKeyPackage, FetchLog, FrontDoor, Head, Hello, KeyPackage,
+    KeyPackageCount, KeyPackageCounts, LockKey, LockState, LockStatus, LockToken, Log, NextEpoch,
+    OpenLock, PreKeyCount, PreKeyCounts, PublishKeyPackages, PublishPreKeys, PutHead, PutLock,
+    RedeemTicket, RefusalKind, Refused, Register, RegistrationPolicy, RelayFrame, RelayLimits,
+    Reply, Request, RowResult, Send, SendInEpoch, SendResult, SendRow, SendToken, Subscribe,
+    Subscribed, Welcome,
 };
 
 const QUEUE: QueueId = QueueId::from_bytes([1; 16]);
@@ -127,6 +128,7 @@ pub(crate) fn client_frames() -> Vec<ClientFrame> {
             code,
         })
     }));
+    requests.extend(key_packages());
     requests.push(Request::PublishPreKeys(PublishPreKeys {
         account: ACCOUNT,
         device: DEVICE,
@@ -155,6 +157,36 @@ pub(crate) fn client_frames() -> Vec<ClientFrame> {
         send_in_epoch(16_384, 1000, Some(71)),
     ]);
     frames
+}
+
+/// A publication of two key packages and one of last resort.
+pub(crate) fn publication() -> PublishKeyPackages {
+    PublishKeyPackages {
+        account: ACCOUNT,
+        device: DEVICE,
+        packages: vec![vec![38; 6000], vec![39; 6000]],
+        last_resort: Some(vec![40; 6000]),
+        replace: true,
+        signature: vec![41; 3373],
+    }
+}
+
+fn key_packages() -> [Request; 4] {
+    [
+        Request::PublishKeyPackages(publication()),
+        Request::PublishKeyPackages(PublishKeyPackages {
+            last_resort: None,
+            ..publication()
+        }),
+        Request::FetchKeyPackage(FetchKeyPackage {
+            account: ACCOUNT,
+            device: DEVICE,
+        }),
+        Request::KeyPackageCount(KeyPackageCount {
+            account: ACCOUNT,
+            device: DEVICE,
+        }),
+    ]
 }
 
 fn pieces_heads_and_locks() -> [Request; 10] {
@@ -292,6 +324,14 @@ pub(crate) fn relay_frames() -> Vec<RelayFrame> {
         }),
         Reply::LockKey(LockKey::from_bytes([SECRET; 32])),
         Reply::EpochPassed { epoch: 72 },
+        Reply::KeyPackage(KeyPackage {
+            package: vec![42; 6000],
+            last_resort: true,
+        }),
+        Reply::KeyPackageCounts(KeyPackageCounts {
+            packages: 43,
+            last_resort: true,
+        }),
     ];
     let mut frames: Vec<_> = (1..)
         .zip(replies.into_iter().chain(newer))
