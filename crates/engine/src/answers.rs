@@ -5,6 +5,7 @@ use crate::backup;
 use crate::contacts;
 use crate::error::EngineError;
 use crate::event::CommandOutcome;
+use crate::group;
 use crate::guardians;
 use crate::held;
 use crate::input::CommandId;
@@ -39,6 +40,10 @@ pub(crate) fn answer(
         | Purpose::RestoreHead
         | Purpose::RestoreLog
         | Purpose::RestoreAppend) => of_devices(tx, purpose, reply),
+        purpose @ (Purpose::LogOfMember(_)
+        | Purpose::GroupSend { .. }
+        | Purpose::PublishKeyPackages
+        | Purpose::FetchKeyPackage { .. }) => of_groups(tx, &purpose, &reply),
         purpose @ (Purpose::CheckName(_)
         | Purpose::CheckLog(_)
         | Purpose::LogOfStranger(_)
@@ -100,6 +105,41 @@ fn of_devices(tx: &mut Transaction<'_>, purpose: Purpose, reply: Reply) -> Resul
             Reply::Refused(refused),
         ) => restore::refused(tx, refused.kind),
         _ => Err(EngineError::Protocol),
+    }
+}
+
+/// Answers about groups.
+fn of_groups(
+    tx: &mut Transaction<'_>,
+    purpose: &Purpose,
+    reply: &Reply,
+) -> Result<(), EngineError> {
+    match (purpose, reply) {
+        (Purpose::LogOfMember(account), Reply::Log(log)) => {
+            group::people::fetched(tx, account, Some(&log.log))
+        }
+        (Purpose::LogOfMember(account), _) => group::people::fetched(tx, account, None),
+        (Purpose::GroupSend { group, message }, reply) => {
+            group::turn::answered(tx, group, message, reply)
+        }
+        (Purpose::PublishKeyPackages, Reply::KeyPackageCounts(count)) => {
+            group::packages::counted(tx, count.packages)
+        }
+        (
+            Purpose::FetchKeyPackage {
+                group,
+                account,
+                device,
+            },
+            reply,
+        ) => {
+            let package = match reply {
+                Reply::KeyPackage(package) => Some(&package.package[..]),
+                _ => None,
+            };
+            group::packages::fetched(tx, group, (account, device), package)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Body {
     Errand(Zeroizing<Vec<u8>>),
     /// Something between an account and its guardians; it may hold keys.
     Guardian(Zeroizing<Vec<u8>>),
+    /// Something about a group; it may hold keys.
+    Group(Zeroizing<Vec<u8>>),
     /// A word of a comparison of short codes.
     Sas(Sas),
     /// Of a later version; ignored but for its route.
@@ -139,7 +141,7 @@ mod schema {
         pub(super) sent_at: u64,
         #[prost(message, optional, tag = "3")]
         pub(super) route: Option<Route>,
-        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 14, 16")]
+        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 14, 16, 17")]
         pub(super) body: Option<Body>,
         #[prost(message, optional, tag = "9")]
         pub(super) ours: Option<Head>,
@@ -190,6 +192,8 @@ mod schema {
         Log(Vec<u8>),
         #[prost(bytes = "vec", tag = "16")]
         Guardian(Vec<u8>),
+        #[prost(bytes = "vec", tag = "17")]
+        Group(Vec<u8>),
         #[prost(message, tag = "14")]
         Sas(Sas),
     }
@@ -307,6 +311,7 @@ impl Content {
                 Body::Log(log) => Some(schema::Body::Log(log.clone())),
                 Body::Errand(errand) => Some(schema::Body::Errand(errand.to_vec())),
                 Body::Guardian(word) => Some(schema::Body::Guardian(word.to_vec())),
+                Body::Group(word) => Some(schema::Body::Group(word.to_vec())),
                 Body::Sas(sas) => Some(schema::Body::Sas(sas.to_schema())),
                 Body::Unknown => None,
             },
@@ -357,6 +362,7 @@ impl Content {
                 Some(schema::Body::Log(log)) => Body::Log(log.clone()),
                 Some(schema::Body::Errand(errand)) => Body::Errand(Zeroizing::new(errand.clone())),
                 Some(schema::Body::Guardian(word)) => Body::Guardian(Zeroizing::new(word.clone())),
+                Some(schema::Body::Group(word)) => Body::Group(Zeroizing::new(word.clone())),
                 Some(schema::Body::Sas(sas)) => Body::Sas(Sas::from_schema(sas)?),
                 None => Body::Unknown,
             },
@@ -523,7 +529,11 @@ fn wipe(message: &mut schema::Content) {
     let letter = match &mut message.body {
         Some(schema::Body::Letter(letter)) => Some(letter),
         Some(schema::Body::Copy(copy)) => copy.letter.as_mut(),
-        Some(schema::Body::Errand(words) | schema::Body::Guardian(words)) => {
+        Some(
+            schema::Body::Errand(words)
+            | schema::Body::Guardian(words)
+            | schema::Body::Group(words),
+        ) => {
             words.zeroize();
             None
         }

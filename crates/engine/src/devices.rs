@@ -7,6 +7,7 @@ use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::evidence::{self, Shown};
+use crate::group;
 use crate::guardians;
 use crate::own_log;
 use crate::peers::{self, Peer};
@@ -94,7 +95,7 @@ pub(crate) fn changed(
             }
         }
     }
-    Ok(())
+    group::turn::account_changed(tx, &before.id)
 }
 
 /// Whether a device was revoked.

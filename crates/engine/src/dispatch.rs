@@ -9,6 +9,7 @@ use crate::custody::{self, Holder, Item};
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::CommandOutcome;
+use crate::group;
 use crate::guardians::{self, GuardianTerms, GuardiansState, RequestState, ShareState};
 use crate::input::{CommandId, Input};
 use crate::inventory::{self, KeyEntry};
@@ -22,7 +23,7 @@ use crate::parts;
 use crate::pre_keys;
 use crate::queues;
 use crate::receipts;
-use crate::records::{Contact, Letter, OwnAccount, Part, Record as _, Upload};
+use crate::records::{Contact, GroupRecord, Letter, OwnAccount, Part, Record as _, Upload};
 use crate::recovery;
 use crate::restore;
 use crate::retired;
@@ -34,7 +35,7 @@ use crate::transaction::Transaction;
 use crate::uploads;
 use crate::verifying;
 use crate::waiting;
-use keys::{AccountId, BlobId, DeviceId, LetterId, QueueId, Timestamp};
+use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, QueueId, Timestamp};
 use rand_core::CryptoRng;
 
 /// The client's logic. It has no state of its own: everything is in the snapshot.
@@ -310,6 +311,26 @@ impl Engine {
         Ok(letters)
     }
 
+    /// Reads all groups, also those that this device has left.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn groups(&self, snapshot: &dyn Snapshot) -> Result<Vec<GroupRecord>, StoreError> {
+        group::state::all(snapshot)
+    }
+
+    /// Reads the devices of a group.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn group_leaves(
+        &self,
+        snapshot: &dyn Snapshot,
+        group: &GroupId,
+    ) -> Result<Vec<groups::LeafName>, StoreError> {
+        group::state::leaves(snapshot, group)
+    }
+
     /// Reads an upload under way.
     ///
     /// # Errors
@@ -371,9 +392,43 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             to,
             draft,
         } => sending::send(tx, command, letter, &to, draft),
+        other @ (Input::CreateGroup { .. }
+        | Input::AddToGroup { .. }
+        | Input::RemoveFromGroup { .. }
+        | Input::LeaveGroup { .. }
+        | Input::ChangeGroup { .. }) => of_groups(tx, other),
         Input::DeleteLetters { letters: ids } => letters::delete(tx, &ids),
         Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
         other => of_devices(tx, other),
+    }
+}
+
+/// What people do with groups.
+fn of_groups(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
+    match input {
+        Input::CreateGroup {
+            command,
+            group,
+            name,
+            members,
+        } => group::create(tx, command, &group, name, members),
+        Input::AddToGroup {
+            command,
+            group,
+            members,
+        } => group::add(tx, command, &group, members),
+        Input::RemoveFromGroup {
+            command,
+            group,
+            members,
+        } => group::remove(tx, command, &group, members),
+        Input::LeaveGroup { command, group } => group::leave(tx, command, &group),
+        Input::ChangeGroup {
+            command,
+            group,
+            change,
+        } => group::change(tx, command, &group, change),
+        _ => Ok(()),
     }
 }
 
@@ -505,6 +560,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         waiting::ask_again(tx)?;
         pre_keys::rotate(tx)?;
         retired::destroy(tx)?;
+        group::tick(tx)?;
     }
     Ok(())
 }
@@ -521,6 +577,11 @@ impl Input {
             | Self::ShowCode { command, .. }
             | Self::CompareCode { command, .. }
             | Self::Block { command, .. }
+            | Self::CreateGroup { command, .. }
+            | Self::AddToGroup { command, .. }
+            | Self::RemoveFromGroup { command, .. }
+            | Self::LeaveGroup { command, .. }
+            | Self::ChangeGroup { command, .. }
             | Self::OfferLink { command }
             | Self::AcceptLink { command, .. }
             | Self::RevokeDevice { command, .. }

@@ -8,7 +8,7 @@
 use crate::limits;
 use keys::account_log::Pin;
 use keys::hpke::{EnvelopePublic, EnvelopeSecret};
-use keys::{AccountId, DeviceId, QueueId, Secret, label};
+use keys::{AccountId, DeviceId, GroupId, QueueId, Secret, label};
 use prost::Message as _;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -347,6 +347,53 @@ impl Inner {
             message: message.message,
         })
     }
+}
+
+/// Kind, group, epoch, nonce and AES-GCM tag.
+pub(crate) const GROUP_OVERHEAD: usize = 1 + 32 + 8 + 12 + 16;
+const GROUP: u8 = 3;
+
+/// Seals a message of a group for all members: `03 ‖ group 32 ‖ BE8(epoch) ‖ nonce 12 ‖ sealed`.
+///
+/// The key is that of the epoch, so only its members see what kind of message it is.
+pub(crate) fn seal_group(
+    rng: &mut dyn CryptoRng,
+    key: &Secret<32>,
+    (group, epoch): (&GroupId, u64),
+    message: &[u8],
+) -> Result<Vec<u8>, EnvelopeError> {
+    let padded = pad(message, GROUP_OVERHEAD)?;
+    let mut nonce = [0; 12];
+    rng.fill_bytes(&mut nonce);
+    let head = [&[GROUP], &group.as_bytes()[..], &epoch.to_be_bytes()].concat();
+    let sealed = keys::gcm_seal(key, &nonce, &group_data(&head), &padded);
+    Ok([&head[..], &nonce, &sealed].concat())
+}
+
+/// The group and epoch that a body names.
+pub(crate) fn group_of(body: &[u8]) -> Option<(GroupId, u64)> {
+    let rest = body.strip_prefix(&[GROUP])?;
+    let (group, rest) = rest.split_first_chunk::<32>()?;
+    let (epoch, _) = rest.split_first_chunk::<8>()?;
+    Some((GroupId::from_bytes(*group), u64::from_be_bytes(*epoch)))
+}
+
+/// Opens a message of a group with the key of its epoch.
+pub(crate) fn open_group(
+    key: &Secret<32>,
+    body: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
+    let unopenable = EnvelopeError::Unopenable;
+    let (head, rest) = body.split_at_checked(1 + 32 + 8).ok_or(unopenable)?;
+    let (nonce, sealed) = rest.split_first_chunk::<12>().ok_or(unopenable)?;
+    let padded = keys::gcm_open(key, nonce, &group_data(head), sealed)
+        .map(Zeroizing::new)
+        .map_err(|_| unopenable)?;
+    Ok(Zeroizing::new(unpad(&padded)?.to_vec()))
+}
+
+fn group_data(head: &[u8]) -> Vec<u8> {
+    [label::GROUP_BODY.as_bytes(), &[0], head].concat()
 }
 
 /// `BE4(length) ‖ content ‖ zeros` up to the smallest bucket less the seal's overhead.

@@ -7,6 +7,7 @@ use crate::certificates;
 use crate::contacts;
 use crate::devices;
 use crate::error::EngineError;
+use crate::group::words;
 use crate::guardians;
 use crate::letters;
 use crate::limits;
@@ -69,6 +70,7 @@ fn send(
         enclosures: Vec::new(),
         deliveries,
         errand,
+        author: None,
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)
@@ -201,6 +203,10 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
         Ok(Errand::Guardians(told)) => guardians::keep(tx, &told),
         Ok(Errand::Share(share)) => guardians::keep_share(tx, &share),
         Ok(Errand::NoShare(contact, set)) => guardians::forgotten_elsewhere(tx, &contact, &set),
+        Ok(Errand::Group(word)) => {
+            let own = account::own(tx)?.id;
+            words::heard(tx, &own, &word)
+        }
         Ok(Errand::Backup(told)) => {
             standby::keep(tx, &told);
             Ok(())
@@ -220,6 +226,7 @@ enum Errand {
     Contact(Vec<u8>),
     Name(DeviceId, String),
     Backup(Zeroizing<Vec<u8>>),
+    Group(Zeroizing<Vec<u8>>),
     Certificate(Vec<u8>),
     Guardians(Zeroizing<Vec<u8>>),
     Share(Zeroizing<Vec<u8>>),
@@ -256,6 +263,13 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
         NO_SHARE => Errand::NoShare(AccountId::from_bytes(input.array()?), input.array()?),
         CERTIFICATE => Errand::Certificate(input.bytes(8192)?.to_vec()),
         BACKUP => Errand::Backup(secret(&mut input)?),
+        words::ERRAND => {
+            let word = input.take(input.remaining())?;
+            if !words::is_understood(word) {
+                return Err(DecodeError::Invalid);
+            }
+            Errand::Group(Zeroizing::new(word.to_vec()))
+        }
         _ => return Err(DecodeError::Invalid),
     };
     input.finish()?;

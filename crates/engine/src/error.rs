@@ -256,6 +256,48 @@ pub enum EngineError {
         /// Its reason.
         kind: wire::RefusalKind,
     },
+    /// There is no such group.
+    #[error("there is no such group")]
+    UnknownGroup,
+    /// This device is not in the group any more.
+    #[error("this account is not in the group")]
+    NotInGroup,
+    /// Somebody is not in the group.
+    #[error("this person is not in the group")]
+    NoMember {
+        /// Who.
+        account: AccountId,
+    },
+    /// The role in the group does not allow it.
+    #[error("your role in the group does not allow this")]
+    GroupRole,
+    /// A group needs an owner.
+    #[error("the group would have no owner")]
+    LastOwner,
+    /// The group's name cannot be used.
+    #[error("the name of the group is empty, too long or unreadable")]
+    InvalidGroupName,
+    /// No device of a contact has published what groups need.
+    #[error("no device of this contact can be added to a group yet")]
+    NoKeyPackages {
+        /// Who.
+        contact: AccountId,
+    },
+    /// A contact is at another relay than the group.
+    #[error("the contact is at another relay, and a group has one relay")]
+    OtherRelay {
+        /// Who.
+        contact: AccountId,
+    },
+    /// More devices than a body takes.
+    #[error("the group is too large")]
+    GroupTooLarge,
+    /// The change is not possible.
+    #[error("{error}")]
+    Group {
+        /// Why.
+        error: groups::GroupError,
+    },
     /// A relay's answer does not fit its request.
     #[error("the relay's answer makes no sense")]
     Protocol,

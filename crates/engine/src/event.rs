@@ -2,7 +2,7 @@
 
 use crate::error::{EngineError, SasError};
 use crate::input::CommandId;
-use keys::{AccountId, LetterId};
+use keys::{AccountId, GroupId, LetterId};
 
 /// How a command ended.
 #[derive(Debug)]
@@ -243,6 +243,35 @@ pub enum Event {
     RelayRolledBack {
         /// Which.
         relay: String,
+    },
+    /// This device came into a group.
+    GroupJoined {
+        /// Which.
+        group: GroupId,
+    },
+    /// A group has other members or other data than before.
+    GroupChanged {
+        /// Which.
+        group: GroupId,
+        /// What is new.
+        changes: Vec<groups::Change>,
+    },
+    /// This device is not in a group any more.
+    GroupLeft {
+        /// Which.
+        group: GroupId,
+    },
+    /// This device cannot follow a group and asks its members to be let back in.
+    GroupLost {
+        /// Which.
+        group: GroupId,
+    },
+    /// Something that a member, or the relay, did in a group was not accepted.
+    GroupRefused {
+        /// Which.
+        group: GroupId,
+        /// Why.
+        error: groups::GroupError,
     },
     /// A letter could not be opened; it is gone.
     Undecryptable {

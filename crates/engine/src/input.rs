@@ -1,6 +1,6 @@
 //! What can happen to a client.
 
-use keys::{AccountId, BlobId, LetterId, QueueId};
+use keys::{AccountId, BlobId, GroupId, LetterId, QueueId};
 
 /// Names a command of a face, so that its outcome finds the way back. Zero means nobody waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -156,16 +156,61 @@ pub enum Input {
         /// Whether to block.
         blocked: bool,
     },
-    /// Sends a letter to a contact.
+    /// Sends a letter to a contact or a group.
     SendLetter {
         /// Who waits.
         command: CommandId,
         /// The letter's id, drawn by the caller so that a retry of the command is the same letter.
         letter: LetterId,
-        /// The recipient.
+        /// The recipient: an account, or the id of a group.
         to: AccountId,
         /// What.
         draft: Draft,
+    },
+    /// Begins a group.
+    CreateGroup {
+        /// Who waits.
+        command: CommandId,
+        /// The group's id, drawn by the caller so that a retry of the command is the same group.
+        group: GroupId,
+        /// What it is called.
+        name: String,
+        /// Contacts.
+        members: Vec<AccountId>,
+    },
+    /// Adds people to a group, with all their devices.
+    AddToGroup {
+        /// Who waits.
+        command: CommandId,
+        /// Which group.
+        group: GroupId,
+        /// Contacts.
+        members: Vec<AccountId>,
+    },
+    /// Removes people from a group, with all their devices.
+    RemoveFromGroup {
+        /// Who waits.
+        command: CommandId,
+        /// Which group.
+        group: GroupId,
+        /// Members.
+        members: Vec<AccountId>,
+    },
+    /// Leaves a group.
+    LeaveGroup {
+        /// Who waits.
+        command: CommandId,
+        /// Which group.
+        group: GroupId,
+    },
+    /// Changes what the members of a group agree on.
+    ChangeGroup {
+        /// Who waits.
+        command: CommandId,
+        /// Which group.
+        group: GroupId,
+        /// What is to be different.
+        change: crate::records::DataChange,
     },
     /// Makes a one-time secret by which a new device joins the account.
     OfferLink {

@@ -51,6 +51,11 @@ pub(crate) fn file(tx: &mut Transaction<'_>, letter: &Letter) {
     }
 }
 
+/// Takes a letter out of its conversation, to be filed in another place.
+pub(crate) fn unfile(tx: &mut Transaction<'_>, letter: &Letter) {
+    tx.delete(Table::Conversation, conversation_key(letter));
+}
+
 fn conversation_key(letter: &Letter) -> Vec<u8> {
     key(&[letter.contact.as_bytes(), &letter.order.to_be_bytes()])
 }

@@ -23,6 +23,7 @@ mod errands;
 mod error;
 mod event;
 mod evidence;
+mod group;
 mod guardians;
 mod held;
 mod input;

@@ -105,3 +105,23 @@ pub const WAITING_LETTERS: usize = 10_000;
 pub const ASK_AGAIN_SECONDS: u64 = 60;
 /// Seconds between two repairs of the sessions with a device.
 pub const REPAIR_SECONDS: u64 = 3600;
+/// Seconds after which a device gives itself new keys in a group: a week.
+pub const GROUP_RENEW_SECONDS: u64 = 7 * 24 * 3600;
+/// Within so many seconds somebody removes a device that is gone, or takes up a wish to leave.
+pub const GROUP_LOOK_SECONDS: u64 = 10;
+/// Seconds for which commits that the relay has may be on their way.
+pub const GROUP_BEHIND_SECONDS: u64 = 30;
+/// Seconds until a device that cannot follow a group asks again.
+pub const GROUP_ASK_AGAIN_SECONDS: u64 = 60;
+/// Devices that one that cannot follow asks at once.
+pub const GROUP_ASKED: usize = 4;
+/// Bodies of groups that are held in all.
+pub const GROUP_HELD_BODIES: usize = 4_096;
+/// Longest word about a group between two devices, in bytes.
+pub const GROUP_WORD_BYTES: usize = 56 * 1024;
+/// Key packages kept at the relay.
+pub const KEY_PACKAGES: u32 = 12;
+/// Seconds after which all key packages are replaced: 30 days.
+pub const KEY_PACKAGE_SECONDS: u64 = 30 * 24 * 3600;
+/// Seconds for which the private half of a key package is kept: as long as a Welcome may lie at a relay, beyond that.
+pub const KEY_PACKAGE_KEPT_SECONDS: u64 = 2 * KEY_PACKAGE_SECONDS;

@@ -17,6 +17,7 @@ use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::evidence::{self, Shown};
+use crate::group;
 use crate::held;
 use crate::limits;
 use crate::outbox;
@@ -187,6 +188,7 @@ fn nothing_newer(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineErro
     waiting::ask_doubted(tx, account)?;
     verifying::log_confirmed(tx, account)?;
     scanning::log_confirmed(tx, account)?;
+    group::turn::logs_came(tx, account)?;
     outbox::offer_to(tx, account)
 }
 

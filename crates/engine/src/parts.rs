@@ -3,6 +3,7 @@
 use crate::archive;
 use crate::backup;
 use crate::error::EngineError;
+use crate::group::words;
 use crate::joining;
 use crate::linking;
 use crate::records::{PartPurpose, Way};
@@ -19,6 +20,7 @@ pub(crate) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
     match part.purpose {
         PartPurpose::Link => linking::part_stored(tx),
         PartPurpose::Backup => backup::part_stored(tx),
+        PartPurpose::Group => words::part_stored(tx, blob),
     }
 }
 
@@ -35,6 +37,7 @@ pub(crate) fn fetched(
     match part.purpose {
         PartPurpose::Link => joining::part_came(tx, &part, sealed),
         PartPurpose::Backup => restore::part_came(tx, &part, sealed),
+        PartPurpose::Group => words::part_came(tx, blob, sealed),
     }
 }
 
@@ -49,5 +52,9 @@ pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
         (PartPurpose::Link, Way::Fetch { .. }) => joining::part_failed(tx),
         (PartPurpose::Backup, Way::Store { .. }) => backup::part_refused(tx),
         (PartPurpose::Backup, Way::Fetch { .. }) => restore::part_failed(tx),
+        (PartPurpose::Group, _) => {
+            words::part_failed(tx, blob);
+            Ok(())
+        }
     }
 }

@@ -4,6 +4,7 @@ use crate::envelope::{self, Inner, Introduction, SealedContent};
 use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::group;
 use crate::guardians;
 use crate::held;
 use crate::linking;
@@ -302,6 +303,7 @@ fn hand_in(
     match queue.purpose {
         QueuePurpose::Link => linking::received(tx, queue, body),
         QueuePurpose::Recovery => guardians::received(tx, queue, body),
+        QueuePurpose::Inbox => group::inbox::received(tx, body),
         QueuePurpose::FrontDoor => match open_front_door(tx, queue, body)? {
             Some((introduction, inner)) => {
                 from_front_door(tx, (queue, body, attempt), &introduction, &inner)
@@ -434,6 +436,25 @@ pub(crate) fn ensure_front_door(tx: &mut Transaction<'_>) -> Result<(), EngineEr
         );
     }
     Ok(())
+}
+
+const INBOX: &[u8] = b"group-inbox";
+
+/// The queue where this device takes what is sent in its groups, made once.
+pub(crate) fn ensure_inbox(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if tx.get(Table::Meta, INBOX)?.is_none() {
+        let queue = create(tx, QueuePurpose::Inbox)?;
+        let id = zeroize::Zeroizing::new(queue.id.as_bytes().to_vec());
+        tx.put(Table::Meta, INBOX.to_vec(), id);
+    }
+    Ok(())
+}
+
+/// The inbox of this device.
+pub(crate) fn inbox(tx: &Transaction<'_>) -> Result<OwnQueue, EngineError> {
+    let id = tx.get(Table::Meta, INBOX)?.ok_or(EngineError::NoAccount)?;
+    let id = QueueId::from_slice(&id).ok_or(StoreError::Damaged { what: "inbox" })?;
+    load(tx, &id)?.ok_or_else(|| StoreError::Damaged { what: "inbox" }.into())
 }
 
 /// The front door of this device.

@@ -9,6 +9,7 @@ use crate::envelope::{Inner, MessageKind, SealedContent};
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::Event;
+use crate::group;
 use crate::guardians;
 use crate::letters;
 use crate::linking;
@@ -132,6 +133,13 @@ fn take_in(
             }
             receipts::owe(tx, &peer.id, device, &content.id)
         }
+        (Body::Group(word), Some(contact)) => {
+            if contact.request {
+                return Ok(()); // A stranger invites nobody.
+            }
+            group::words::heard(tx, &contact.id, &word)?;
+            receipts::owe(tx, &peer.id, device, &content.id)
+        }
         (Body::Receipt(letters), _) => receipts::came(tx, &peer.id, device, &letters),
         (Body::Repair, _) => sending::send_again(tx, &peer.id, device),
         (Body::Log(log), _) => logs::shown(tx, peer, &log),
@@ -160,7 +168,7 @@ fn take_in(
 }
 
 /// A letter of a content; whose, and which way, is for the caller to say.
-fn filled(
+pub(crate) fn filled(
     tx: &mut Transaction<'_>,
     id: LetterId,
     sent_at: Timestamp,
@@ -181,6 +189,7 @@ fn filled(
         enclosures: enclosures.collect(),
         deliveries: Vec::new(),
         errand: zeroize::Zeroizing::default(),
+        author: None,
     })
 }
 

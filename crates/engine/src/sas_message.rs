@@ -131,6 +131,7 @@ pub(crate) fn say(
         enclosures: Vec::new(),
         deliveries,
         errand: Zeroizing::new(to_errand(&message.to_content(id))),
+        author: None,
     };
     letters::set_expiry(tx, &mut letter);
     letters::store(tx, &letter);

@@ -6,6 +6,7 @@ use crate::content::{Body, Content, Copy, LetterBody};
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::{CommandOutcome, Event};
+use crate::group;
 use crate::guardians;
 use crate::input::{CommandId, Draft};
 use crate::letters::{self, load, store};
@@ -39,6 +40,10 @@ pub(crate) fn send(
         tx.outcome(command, CommandOutcome::LetterQueued(id));
         return Ok(()); // The command was repeated after a crash; the letter is on its way.
     }
+    if let Some(record) = group::state::of_conversation(tx, to)? {
+        check(tx, &draft)?;
+        return group::letters::send(tx, command, id, &record, draft);
+    }
     let mut contact = sendable(tx, to)?;
     check(tx, &draft)?;
     if contact.request {
@@ -61,6 +66,7 @@ pub(crate) fn send(
         enclosures: Vec::new(),
         deliveries: deliveries(tx, Some(&log))?,
         errand: Zeroizing::default(),
+        author: None,
     };
     for attachment in draft.attachments {
         let enclosure = uploads::begin(tx, &letter.id, attachment)?;
@@ -163,6 +169,9 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
     let Some(letter) = load(tx, id)? else {
         return Ok(());
     };
+    if letter.author.is_some() {
+        return group::letters::dispatch(tx, &letter);
+    }
     let mut together = Vec::new();
     for delivery in &letter.deliveries {
         if delivery.state != DeliveryState::Waiting {
@@ -261,6 +270,9 @@ fn body_for(letter: &Letter, own: bool) -> Body {
     if letter.direction == Direction::Errand {
         if own {
             return Body::Errand(letter.errand.clone());
+        }
+        if let Some(word) = letter.errand.strip_prefix(&[group::words::ERRAND]) {
+            return Body::Group(Zeroizing::new(word.to_vec()));
         }
         return match sas_message::of_errand(&letter.errand) {
             Some(sas) => Body::Sas(sas),

@@ -49,6 +49,16 @@ pub enum Table {
     Part = 20,
     /// Shares kept for contacts, by account id.
     Share = 21,
+    /// Groups by id.
+    Group = 22,
+    /// Parts of the state of a group, by its id and a byte.
+    GroupPart = 23,
+    /// Bodies of groups that cannot be read yet, by group and number.
+    GroupHeld = 24,
+    /// Private halves of key packages, by reference.
+    KeyPackage = 25,
+    /// Logs of members of groups who are no contacts, by account id.
+    MemberLog = 26,
 }
 
 /// One change of the profile.

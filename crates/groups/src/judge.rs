@@ -383,7 +383,10 @@ impl Case<'_> {
         }
         let key = &member.signing_identity.signature_key;
         match self.judge.directory.standing(&target, key) {
-            Standing::Named { in_force: false, .. } | Standing::NotInLog => Ok(target),
+            Standing::Named {
+                in_force: false, ..
+            }
+            | Standing::NotInLog => Ok(target),
             Standing::Named { fresh: true, .. } => {
                 self.judge.forbid(&actor.account, "remove somebody")
             }

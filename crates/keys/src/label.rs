@@ -93,6 +93,8 @@ labels! {
     SLOT = "letterlock/v1/slot";
     /// What shows a relay that a sender is in an epoch of a group.
     GROUP_TOKEN = "letterlock/v1/group/token";
+    /// Body of a message of a group.
+    GROUP_BODY = "letterlock/v1/group/body";
     /// What hides the messages of an epoch of a group.
     GROUP_ENVELOPE = "letterlock/v1/group/envelope";
     /// Content of a body that goes to several devices.

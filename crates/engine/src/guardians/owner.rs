@@ -298,6 +298,7 @@ fn say(tx: &mut Transaction<'_>, contact: &Contact, word: &Word) -> Result<Lette
         enclosures: Vec::new(),
         deliveries,
         errand: Zeroizing::new(word.encode()),
+        author: None,
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)?;

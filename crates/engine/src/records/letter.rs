@@ -113,6 +113,8 @@ pub struct Letter {
     pub deliveries: Vec<Delivery>,
     /// What an errand says (docs/spec/letters.md, section 4); empty for others.
     pub errand: Zeroizing<Vec<u8>>,
+    /// Who wrote it, where it is a letter of a group; [`contact`](Self::contact) is then the group's id.
+    pub author: Option<AccountId>,
 }
 
 impl Record for Letter {
@@ -148,8 +150,11 @@ impl Record for Letter {
             out.array(delivery.message.as_bytes());
             out.u8(delivery.state as u8 | if delivery.own { OWN } else { 0 });
         }
-        if !self.errand.is_empty() {
+        if !self.errand.is_empty() || self.author.is_some() {
             out.bytes(&self.errand);
+        }
+        if let Some(author) = &self.author {
+            out.array(author.as_bytes());
         }
     }
 
@@ -175,6 +180,10 @@ impl Record for Letter {
             errand: match input.remaining() {
                 0 => Zeroizing::default(),
                 _ => Zeroizing::new(input.bytes(1 << 20)?.to_vec()),
+            },
+            author: match input.remaining() {
+                0 => None,
+                _ => Some(AccountId::from_bytes(input.array()?)),
             },
         })
     }

@@ -4,7 +4,7 @@ use super::{GuardianPurpose, Record};
 use crate::input::CommandId;
 use keys::account_log::Method;
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, LetterId, MessageId, QueueId, Timestamp};
 
 /// What an answer is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,18 @@ pub(crate) enum Purpose {
     CheckLog(AccountId),
     /// Asks for the log of somebody unknown whose letter waits.
     LogOfStranger(AccountId),
+    /// Asks for the log of a member of a group who is no contact.
+    LogOfMember(AccountId),
+    /// Carries a message of a group to its members.
+    GroupSend { group: GroupId, message: MessageId },
+    /// Publishes key packages, or asks how many are left.
+    PublishKeyPackages,
+    /// Asks for a key package of a device that is to be added to a group.
+    FetchKeyPackage {
+        group: GroupId,
+        account: AccountId,
+        device: DeviceId,
+    },
     /// Asks for the log of a contact that another device of ours added; the contact's state as it came.
     LogOfSynced(Vec<u8>),
     /// Asks for the log of the account that this home is about to join.
@@ -150,6 +162,23 @@ impl Purpose {
             }
             Self::CheckLog(account) => write_id(out, 12, account.as_bytes()),
             Self::LogOfStranger(account) => write_id(out, 13, account.as_bytes()),
+            Self::LogOfMember(account) => write_id(out, 40, account.as_bytes()),
+            Self::GroupSend { group, message } => {
+                out.u8(41);
+                out.array(group.as_bytes());
+                out.array(message.as_bytes());
+            }
+            Self::PublishKeyPackages => out.u8(42),
+            Self::FetchKeyPackage {
+                group,
+                account,
+                device,
+            } => {
+                out.u8(43);
+                out.array(group.as_bytes());
+                out.array(account.as_bytes());
+                out.array(device.as_bytes());
+            }
             Self::AppendLog(command) => {
                 out.u8(14);
                 out.u64(command.0);
@@ -225,6 +254,17 @@ impl Purpose {
             },
             12 => Self::CheckLog(AccountId::from_bytes(input.array()?)),
             13 => Self::LogOfStranger(AccountId::from_bytes(input.array()?)),
+            40 => Self::LogOfMember(AccountId::from_bytes(input.array()?)),
+            41 => Self::GroupSend {
+                group: GroupId::from_bytes(input.array()?),
+                message: MessageId::from_bytes(input.array()?),
+            },
+            42 => Self::PublishKeyPackages,
+            43 => Self::FetchKeyPackage {
+                group: GroupId::from_bytes(input.array()?),
+                account: AccountId::from_bytes(input.array()?),
+                device: DeviceId::from_bytes(input.array()?),
+            },
             14 => Self::AppendLog(CommandId(input.u64()?)),
             15 => Self::LogOfSynced(input.bytes(64 * 1024)?.to_vec()),
             16 => Self::LogOfLink,

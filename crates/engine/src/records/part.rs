@@ -12,6 +12,8 @@ pub(crate) enum PartPurpose {
     Link = 1,
     /// History for the day on which all devices are lost.
     Backup = 2,
+    /// The ratchet tree of a group, for devices that come in.
+    Group = 3,
 }
 
 /// A part of an archive and what its relay wants to see.
@@ -75,6 +77,7 @@ impl Record for Part {
             purpose: match input.u8()? {
                 1 => PartPurpose::Link,
                 2 => PartPurpose::Backup,
+                3 => PartPurpose::Group,
                 _ => return Err(DecodeError::Invalid),
             },
             way: match input.u8()? {

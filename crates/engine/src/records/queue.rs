@@ -8,6 +8,8 @@ use keys::{AccountId, QueueId, Secret};
 const LINK: u8 = 1;
 /// How the purpose of a mailbox for shares is stored.
 const RECOVERY: u8 = 2;
+/// How the purpose of an inbox is stored.
+const INBOX: u8 = 3;
 
 /// What a queue of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) enum QueuePurpose {
     Link,
     /// Guardians put their shares here for a home that asked to come back; short-lived.
     Recovery,
+    /// Members of groups write here.
+    Inbox,
     /// Only this account was told of it: a contact, or our own other devices.
     Contact(AccountId),
 }
@@ -47,6 +51,7 @@ impl Record for OwnQueue {
             QueuePurpose::FrontDoor => out.bytes(&[]),
             QueuePurpose::Link => out.bytes(&[LINK]),
             QueuePurpose::Recovery => out.bytes(&[RECOVERY]),
+            QueuePurpose::Inbox => out.bytes(&[INBOX]),
             QueuePurpose::Contact(account) => out.bytes(account.as_bytes()),
         };
         out.array(self.receive_key.expose_secret());
@@ -63,6 +68,7 @@ impl Record for OwnQueue {
                 [] => QueuePurpose::FrontDoor,
                 [LINK] => QueuePurpose::Link,
                 [RECOVERY] => QueuePurpose::Recovery,
+                [INBOX] => QueuePurpose::Inbox,
                 account => QueuePurpose::Contact(
                     AccountId::from_slice(account).ok_or(DecodeError::Invalid)?,
                 ),

@@ -1,0 +1,213 @@
+//! Groups: conversations of many devices, by MLS (docs/spec/groups.md).
+//!
+//! | module | has |
+//! |---|---|
+//! | `turn` | what a group does next, and what becomes of what is on its way |
+//! | `inbox` | what members send, each in its turn |
+//! | `letters` | letters of groups |
+//! | `words` | invitations and the way back, one to one |
+//! | `packages` | key packages, ours and those of devices that are to be added |
+//! | `people` | the account logs of members |
+//! | `state` | what the profile keeps |
+
+pub(crate) mod inbox;
+pub(crate) mod letters;
+pub(crate) mod packages;
+pub(crate) mod people;
+pub(crate) mod state;
+pub(crate) mod turn;
+pub(crate) mod words;
+
+use crate::account;
+use crate::error::EngineError;
+use crate::event::CommandOutcome;
+use crate::input::CommandId;
+use crate::limits;
+use crate::queues;
+use crate::records::{DataChange, GroupRecord, GroupStanding, Wish};
+use crate::sending;
+use crate::transaction::Transaction;
+use ::groups::{Directory, Group, GroupData, Role};
+use keys::{AccountId, GroupId};
+use std::collections::BTreeMap;
+
+/// Begins a group and adds people to it.
+pub(crate) fn create(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    name: String,
+    members: Vec<AccountId>,
+) -> Result<(), EngineError> {
+    if state::load(tx, id)?.is_some() {
+        tx.outcome(command, CommandOutcome::Done);
+        return Ok(()); // The command was repeated.
+    }
+    let own = account::own(tx)?;
+    check_name(&name)?;
+    for member in &members {
+        addable(tx, member, &own.relay)?;
+    }
+    let data = GroupData {
+        name,
+        roles: BTreeMap::from([(own.id, Role::Owner)]),
+        ..GroupData::default()
+    };
+    let mut directory = Directory::new();
+    people::fill(tx, &mut directory, &[own.id])?;
+    let us = state::us(tx)?;
+    let mut group = Group::create(&us, directory, id, &data, tx.now, tx.rng)
+        .map_err(|error| EngineError::Group { error })?;
+    let mut record = words::fresh(id, own.relay, tx.now);
+    record.look = Some(tx.now);
+    record.wishes.push((command, Wish::Add(members)));
+    state::enter(tx, &mut record, &mut group)?;
+    state::store(tx, &record);
+    turn::advance(tx, id)
+}
+
+fn check_name(name: &str) -> Result<(), EngineError> {
+    let fits = !name.trim().is_empty()
+        && name.len() <= ::groups::NAME_BYTES
+        && !name.chars().any(char::is_control);
+    match fits {
+        true => Ok(()),
+        false => Err(EngineError::InvalidGroupName),
+    }
+}
+
+/// Whether somebody can be added: a contact that something may be sealed for, at the same relay.
+fn addable(tx: &Transaction<'_>, account: &AccountId, relay: &str) -> Result<(), EngineError> {
+    let contact = sending::sendable(tx, account)?;
+    match contact.relay == relay {
+        true => Ok(()),
+        false => Err(EngineError::OtherRelay {
+            contact: contact.id,
+        }),
+    }
+}
+
+fn wish(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    wish: Wish,
+) -> Result<(), EngineError> {
+    let mut record = existing(tx, id)?;
+    if !matches!(record.standing, GroupStanding::In | GroupStanding::Lost) {
+        return Err(EngineError::NotInGroup);
+    }
+    record.wishes.push((command, wish));
+    state::store(tx, &record);
+    turn::advance(tx, id)
+}
+
+fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineError> {
+    state::load(tx, id)?.ok_or(EngineError::UnknownGroup)
+}
+
+/// Adds people, with all their devices.
+pub(crate) fn add(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    accounts: Vec<AccountId>,
+) -> Result<(), EngineError> {
+    let record = existing(tx, id)?;
+    for account in &accounts {
+        addable(tx, account, &record.relay)?;
+    }
+    wish(tx, command, id, Wish::Add(accounts))
+}
+
+/// Removes people, with all their devices.
+pub(crate) fn remove(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    accounts: Vec<AccountId>,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?.id;
+    let members = state::members(tx, id)?;
+    for account in &accounts {
+        if *account == own {
+            return leave(tx, command, id);
+        }
+        if !members.iter().any(|member| member.account == *account) {
+            return Err(EngineError::NoMember { account: *account });
+        }
+    }
+    wish(tx, command, id, Wish::Remove(accounts))
+}
+
+/// Leaves a group.
+pub(crate) fn leave(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+) -> Result<(), EngineError> {
+    let record = existing(tx, id)?;
+    if record.standing == GroupStanding::Lost {
+        turn::out(tx, record)?;
+        tx.outcome(command, CommandOutcome::Done);
+        return Ok(());
+    }
+    wish(tx, command, id, Wish::Leave)
+}
+
+/// Changes what the members agree on.
+pub(crate) fn change(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    change: DataChange,
+) -> Result<(), EngineError> {
+    if let Some(name) = &change.name {
+        check_name(name)?;
+    }
+    wish(tx, command, id, Wish::Change(change))
+}
+
+/// Does what time brings: renews keys, looks through leaves, asks again.
+pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if !account::own(tx)?.registered {
+        return Ok(());
+    }
+    queues::ensure_inbox(tx)?;
+    packages::tick(tx)?;
+    for id in state::ids(tx)? {
+        let Some(mut record) = state::load(tx, &id)? else {
+            continue;
+        };
+        match record.standing {
+            GroupStanding::In => {
+                let stuck = record
+                    .behind
+                    .is_some_and(|(_, since)| tx.now.since(since) >= limits::GROUP_BEHIND_SECONDS);
+                if stuck {
+                    record.behind = None;
+                    words::lost(tx, record)?;
+                } else if is_due(tx, &record) {
+                    turn::advance(tx, &id)?;
+                }
+            }
+            GroupStanding::Lost => {
+                let due = record
+                    .asked
+                    .is_none_or(|at| tx.now.since(at) >= limits::GROUP_ASK_AGAIN_SECONDS);
+                if due && record.flight.is_none() {
+                    words::ask_back(tx, &mut record)?;
+                    state::store(tx, &record);
+                }
+            }
+            GroupStanding::Leaving | GroupStanding::Out => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_due(tx: &Transaction<'_>, record: &GroupRecord) -> bool {
+    let look = record.look.is_some_and(|at| at <= tx.now);
+    let renew = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
+    record.flight.is_none() && (look || renew || !record.wishes.is_empty())
+}

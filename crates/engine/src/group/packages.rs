@@ -1,0 +1,246 @@
+//! Key packages: ours at the relay, and those of devices that are to be added.
+
+use super::state;
+use crate::account;
+use crate::error::{EngineError, StoreError};
+use crate::limits;
+use crate::outbox;
+use crate::records::{GroupRecord, Purpose, key};
+use crate::store::Table;
+use crate::transaction::Transaction;
+use ::groups::{GroupError, LeafName};
+use keys::{AccountId, DeviceId, GroupId, Timestamp};
+use zeroize::Zeroizing;
+
+/// When the last-resort package was made: BE8 seconds.
+const MADE: &[u8] = b"key-packages-made";
+/// A package that is to be used for a group, or nothing where the relay had none.
+const FETCHED: &[u8] = b"group-package/";
+/// A package was asked for.
+const ASKED: &[u8] = b"group-package-asked/";
+
+/// How a kept package begins: whether it is the last resort.
+const ONE_TIME: u8 = 1;
+const LAST_RESORT: u8 = 2;
+
+/// Publishes key packages, in the place of all before.
+pub(crate) fn publish(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
+    tx.put(Table::Meta, MADE.to_vec(), now);
+    put(tx, limits::KEY_PACKAGES, true)
+}
+
+fn put(tx: &mut Transaction<'_>, count: u32, replace: bool) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let us = state::us(tx)?;
+    let mut make = |kind: u8| {
+        let package =
+            ::groups::key_package(&us, tx.now, tx.rng).map_err(|_| EngineError::Internal {
+                what: "key packages",
+            })?;
+        let now = tx.now.as_secs().to_be_bytes();
+        let kept = Zeroizing::new([&[kind], &now[..], &package.secret].concat());
+        tx.put(Table::KeyPackage, package.id, kept);
+        Ok::<_, EngineError>(package.public)
+    };
+    let packages = (0..count)
+        .map(|_| make(ONE_TIME))
+        .collect::<Result<_, _>>()?;
+    let last_resort = match replace {
+        true => Some(make(LAST_RESORT)?),
+        false => None,
+    };
+    let mut request = wire::PublishKeyPackages {
+        account: own.id,
+        device: own.device,
+        packages,
+        last_resort,
+        replace,
+        signature: Vec::new(),
+    };
+    let signed = own.secrets.signing().sign(
+        keys::label::PUBLISH_KEY_PACKAGES,
+        &wire::publish_key_packages_message(&request),
+    );
+    request.signature = signed
+        .map_err(|_| EngineError::Internal {
+            what: "signature of key packages",
+        })?
+        .as_bytes()
+        .to_vec();
+    let request = wire::Request::PublishKeyPackages(request);
+    outbox::add_own(tx, Purpose::PublishKeyPackages, request)
+}
+
+/// The relay said how many one-time packages are left.
+pub(crate) fn counted(tx: &mut Transaction<'_>, left: u32) -> Result<(), EngineError> {
+    match left < limits::KEY_PACKAGES / 2 {
+        true => put(tx, limits::KEY_PACKAGES.saturating_sub(left), false),
+        false => Ok(()),
+    }
+}
+
+/// Replaces all packages once in a while, makes the first ones, and destroys old secrets.
+pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let made = tx.get(Table::Meta, MADE)?;
+    let made = made.and_then(|made| made.as_slice().try_into().ok().map(u64::from_be_bytes));
+    let now = tx.now;
+    let old = |at: u64, seconds: u64| now.since(Timestamp::from_secs(at)) >= seconds;
+    if made.is_some_and(|at| !old(at, limits::KEY_PACKAGE_SECONDS)) {
+        return Ok(());
+    }
+    for (id, kept) in tx.scan(Table::KeyPackage, &[], None, usize::MAX)? {
+        let at = kept.get(1..9).and_then(|at| at.try_into().ok());
+        let at = u64::from_be_bytes(at.unwrap_or_default());
+        if old(at, limits::KEY_PACKAGE_KEPT_SECONDS) {
+            tx.delete(Table::KeyPackage, id);
+        }
+    }
+    publish(tx)
+}
+
+/// The private half of the package that a Welcome answers.
+pub(super) fn secret_of(
+    tx: &Transaction<'_>,
+    ids: &Result<Vec<Vec<u8>>, GroupError>,
+) -> Result<Option<(Vec<u8>, Zeroizing<Vec<u8>>)>, EngineError> {
+    for id in ids.as_deref().unwrap_or_default() {
+        if let Some(kept) = tx.get(Table::KeyPackage, id)? {
+            let secret = kept.get(9..).ok_or(StoreError::Damaged {
+                what: "key package",
+            })?;
+            return Ok(Some((id.clone(), Zeroizing::new(secret.to_vec()))));
+        }
+    }
+    Ok(None)
+}
+
+/// A package was used; what opens its Welcome is gone, so that nobody joins by it again.
+pub(super) fn used(tx: &mut Transaction<'_>, id: &[u8]) -> Result<(), EngineError> {
+    let kind = tx.get(Table::KeyPackage, id)?;
+    if kind.is_some_and(|kept| kept.first() == Some(&ONE_TIME)) {
+        tx.delete(Table::KeyPackage, id.to_vec());
+        let own = account::own(tx)?;
+        let request = wire::Request::KeyPackageCount(wire::KeyPackageCount {
+            account: own.id,
+            device: own.device,
+        });
+        outbox::add_own(tx, Purpose::PublishKeyPackages, request)?;
+    }
+    Ok(())
+}
+
+fn place(what: &[u8], group: &GroupId, name: &LeafName) -> Vec<u8> {
+    key(&[
+        what,
+        group.as_bytes(),
+        name.account.as_bytes(),
+        name.device.as_bytes(),
+    ])
+}
+
+/// Packages of devices that are to be added.
+pub(super) enum Found {
+    /// Some are on their way.
+    Waiting,
+    /// All that there are, in the order of the names that have one.
+    All(Vec<Vec<u8>>),
+    /// No device of an account has one.
+    None(AccountId),
+}
+
+/// Packages of devices, asked for where they are not here. `names` keeps those that have one.
+pub(super) fn all(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    names: &mut Vec<LeafName>,
+) -> Result<Found, EngineError> {
+    let mut packages = Vec::new();
+    let mut found = Vec::new();
+    let mut waiting = false;
+    for name in names.iter() {
+        match tx.get(Table::Meta, &place(FETCHED, &record.id, name))? {
+            Some(package) if package.is_empty() => {}
+            Some(package) => {
+                packages.push(package.to_vec());
+                found.push(*name);
+            }
+            None => {
+                waiting = true;
+                fetch(tx, record, name)?;
+            }
+        }
+    }
+    if waiting {
+        return Ok(Found::Waiting);
+    }
+    let without = |name: &&LeafName| !found.iter().any(|found| found.account == name.account);
+    let own = account::own(tx)?.id;
+    if let Some(name) = names
+        .iter()
+        .filter(|name| name.account != own)
+        .find(without)
+    {
+        return Ok(Found::None(name.account));
+    }
+    *names = found;
+    Ok(Found::All(packages))
+}
+
+fn fetch(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    name: &LeafName,
+) -> Result<(), EngineError> {
+    let asked = place(ASKED, &record.id, name);
+    if tx.get(Table::Meta, &asked)?.is_some() {
+        return Ok(());
+    }
+    tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
+    let request = wire::Request::FetchKeyPackage(wire::FetchKeyPackage {
+        account: name.account,
+        device: name.device,
+    });
+    let purpose = Purpose::FetchKeyPackage {
+        group: record.id,
+        account: name.account,
+        device: name.device,
+    };
+    outbox::add(tx, purpose, record.relay.clone(), request).map(drop)
+}
+
+/// The relay gave a package, or had none.
+pub(crate) fn fetched(
+    tx: &mut Transaction<'_>,
+    group: &GroupId,
+    (account, device): (&AccountId, &DeviceId),
+    package: Option<&[u8]>,
+) -> Result<(), EngineError> {
+    let name = LeafName {
+        account: *account,
+        device: *device,
+    };
+    tx.delete(Table::Meta, place(ASKED, group, &name));
+    // SECURITY: a relay cannot put another device in the place of the one that was asked for; the commit checks the
+    // key against the log.
+    let fits =
+        |package: &&[u8]| ::groups::key_package_of(package).is_ok_and(|(found, _)| found == name);
+    let package = package.filter(fits).unwrap_or_default().to_vec();
+    tx.put(
+        Table::Meta,
+        place(FETCHED, group, &name),
+        Zeroizing::new(package),
+    );
+    super::turn::advance(tx, group)
+}
+
+/// Packages that were fetched for a group are used, or not needed.
+pub(super) fn forget(tx: &mut Transaction<'_>, group: &GroupId) -> Result<(), EngineError> {
+    for what in [FETCHED, ASKED] {
+        let prefix = key(&[what, group.as_bytes()]);
+        for (place, _) in tx.scan(Table::Meta, &prefix, None, usize::MAX)? {
+            tx.delete(Table::Meta, place);
+        }
+    }
+    Ok(())
+}

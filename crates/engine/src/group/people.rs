@@ -1,0 +1,148 @@
+//! The account logs of members, contacts or not.
+
+use crate::account;
+use crate::contacts;
+use crate::content::Head;
+use crate::error::EngineError;
+use crate::logs;
+use crate::outbox;
+use crate::peers;
+use crate::records::{Purpose, key};
+use crate::store::Table;
+use crate::transaction::Transaction;
+use ::groups::{Directory, KnownDevice};
+use keys::account_log::{UnverifiedLog, VerifiedLog};
+use keys::{AccountId, Timestamp};
+use zeroize::Zeroizing;
+
+/// The log of a member who is no contact is being asked for.
+const ASKED: &[u8] = b"member-asked/";
+/// Seconds for which the log of a member who is no contact counts as confirmed.
+const FRESH_SECONDS: u64 = 60;
+
+/// What is kept of a member who is no contact: `BE8(confirmed) ‖ log`.
+fn kept(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+) -> Result<Option<(Timestamp, VerifiedLog)>, EngineError> {
+    let Some(bytes) = tx.get(Table::MemberLog, account.as_bytes())? else {
+        return Ok(None);
+    };
+    let damaged = || crate::error::StoreError::Damaged {
+        what: "log of a member",
+    };
+    let (at, log) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
+    let log = UnverifiedLog::decode(log).and_then(|log| log.verify(Some(account), None));
+    let log = log.map_err(|_| damaged())?;
+    Ok(Some((Timestamp::from_secs(u64::from_be_bytes(*at)), log)))
+}
+
+/// The log of an account, as far as it is known here.
+pub(super) fn log_of(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+) -> Result<Option<VerifiedLog>, EngineError> {
+    match peers::load(tx, account)? {
+        Some(peer) => Ok(Some(peer.log)),
+        None => Ok(kept(tx, account)?.map(|(_, log)| log)),
+    }
+}
+
+fn is_fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
+    if account::own(tx)?.id == *account || contacts::load(tx, account)?.is_some() {
+        return logs::fresh(tx, account);
+    }
+    Ok(kept(tx, account)?.is_some_and(|(at, _)| at <= tx.now && tx.now.since(at) < FRESH_SECONDS))
+}
+
+/// Adds accounts to a directory. What is missing, or too old and needed, is asked for; then it says false.
+pub(super) fn fill(
+    tx: &mut Transaction<'_>,
+    directory: &mut Directory,
+    accounts: &[AccountId],
+) -> Result<bool, EngineError> {
+    let mut complete = true;
+    for account in accounts {
+        let stale = directory.contains(account);
+        let fresh = is_fresh(tx, account)?;
+        match log_of(tx, account)? {
+            Some(log) if fresh || !stale => {
+                directory.insert(*account, devices(&log), fresh);
+            }
+            _ => {
+                complete = false;
+                ask(tx, account)?;
+            }
+        }
+    }
+    Ok(complete)
+}
+
+fn devices(log: &VerifiedLog) -> Vec<KnownDevice> {
+    let mut devices: Vec<KnownDevice> = Vec::new();
+    for (device, leaf_key) in log.leaf_keys() {
+        match devices.iter_mut().find(|known| known.device == *device) {
+            Some(known) => known.leaf_keys.push(leaf_key.clone()),
+            None => devices.push(KnownDevice {
+                device: *device,
+                leaf_keys: vec![leaf_key.clone()],
+                in_force: log.device(device).is_some() && !log.is_tombstoned(),
+            }),
+        }
+    }
+    devices
+}
+
+/// Asks for the log of a member, or for what is new in it.
+pub(super) fn ask(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
+    if peers::load(tx, account)?.is_some() {
+        return logs::check(tx, account);
+    }
+    let asked = key(&[ASKED, account.as_bytes()]);
+    if tx.get(Table::Meta, &asked)?.is_some() {
+        return Ok(());
+    }
+    tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
+    let request = wire::Request::FetchLog(wire::FetchLog::ByAccount(*account));
+    outbox::add_own(tx, Purpose::LogOfMember(*account), request)
+}
+
+/// The relay answered what it knows of a member.
+pub(crate) fn fetched(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    log: Option<&[u8]>,
+) -> Result<(), EngineError> {
+    tx.delete(Table::Meta, key(&[ASKED, account.as_bytes()]));
+    if let Some(log) = log {
+        let known = kept(tx, account)?.map(|(_, log)| log);
+        let log = UnverifiedLog::decode(log).and_then(|log| match &known {
+            // SECURITY: a log goes on, or it is not taken; `a_member_has_one_history` notices.
+            Some(known) => log.verify_after(known),
+            None => log.verify(Some(account), None),
+        });
+        let log = match (log, known) {
+            (Ok(log), _) | (Err(keys::account_log::LogError::RolledBack { .. }), Some(log)) => log,
+            _ => return super::turn::logs_came(tx, account),
+        };
+        let now = tx.now.as_secs().to_be_bytes();
+        let value = Zeroizing::new([&now[..], log.bytes()].concat());
+        tx.put(Table::MemberLog, account.as_bytes().to_vec(), value);
+    }
+    super::turn::logs_came(tx, account)
+}
+
+/// A member says how far the log of its account goes.
+pub(super) fn told(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    head: &Head,
+) -> Result<(), EngineError> {
+    if let Some(peer) = peers::load(tx, account)? {
+        return logs::told(tx, &peer, head).map(drop);
+    }
+    match kept(tx, account)? {
+        Some((_, log)) if log.head().sequence >= head.sequence => Ok(()),
+        _ => ask(tx, account),
+    }
+}

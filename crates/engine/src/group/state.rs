@@ -1,0 +1,250 @@
+//! What a profile keeps of a group: a record, its leaves, and the MLS state, in one transaction with all else.
+//!
+//! A commit of ours makes the next state beside the present one; it takes its place when the commit comes back.
+
+use crate::account;
+use crate::error::{EngineError, StoreError};
+use crate::queues;
+use crate::records::{GroupMember, GroupMembers, GroupRecord, Record as _, key};
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use ::groups::{Directory, Group, GroupError, Inbox, LeafName, OurDevice, Stored};
+use keys::{AccountId, GroupId};
+use zeroize::Zeroizing;
+
+/// The parts of a group's state, as the last byte of their key.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    State = 1,
+    Tree = 2,
+    Members = 3,
+    /// The state that a commit under way would bring.
+    NextState = 4,
+    NextTree = 5,
+    /// Whom that commit lets in.
+    Welcomes = 6,
+    /// An invitation that waits for logs.
+    Invitation = 7,
+}
+
+pub(super) fn place(id: &GroupId, part: Part) -> Vec<u8> {
+    key(&[id.as_bytes(), &[part as u8]])
+}
+
+/// The id of a group's conversation.
+pub(crate) fn conversation(id: &GroupId) -> AccountId {
+    AccountId::from_bytes(*id.as_bytes())
+}
+
+/// The group whose conversation has an id.
+pub(crate) fn of_conversation(
+    tx: &Transaction<'_>,
+    id: &AccountId,
+) -> Result<Option<GroupRecord>, EngineError> {
+    load(tx, &GroupId::from_bytes(*id.as_bytes()))
+}
+
+pub(crate) fn load(tx: &Transaction<'_>, id: &GroupId) -> Result<Option<GroupRecord>, EngineError> {
+    match tx.get(Table::Group, id.as_bytes())? {
+        Some(bytes) => Ok(Some(GroupRecord::decode(&bytes)?)),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn store(tx: &mut Transaction<'_>, record: &GroupRecord) {
+    tx.put(Table::Group, record.id.as_bytes().to_vec(), record.encode());
+}
+
+/// All groups.
+pub(crate) fn all(snapshot: &dyn Snapshot) -> Result<Vec<GroupRecord>, StoreError> {
+    let rows = snapshot.scan(Table::Group, &[], None, usize::MAX)?;
+    rows.iter()
+        .map(|(_, bytes)| GroupRecord::decode(bytes))
+        .collect()
+}
+
+/// The ids of all groups, with what this step changed.
+pub(super) fn ids(tx: &Transaction<'_>) -> Result<Vec<GroupId>, EngineError> {
+    let rows = tx.scan(Table::Group, &[], None, usize::MAX)?;
+    let ids = rows.iter().filter_map(|(id, _)| GroupId::from_slice(id));
+    Ok(ids.collect())
+}
+
+pub(super) fn members(tx: &Transaction<'_>, id: &GroupId) -> Result<Vec<GroupMember>, EngineError> {
+    match tx.get(Table::GroupPart, &place(id, Part::Members))? {
+        Some(bytes) => Ok(GroupMembers::decode(&bytes)?.0),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The devices of a group, from outside a step.
+pub(crate) fn leaves(snapshot: &dyn Snapshot, id: &GroupId) -> Result<Vec<LeafName>, StoreError> {
+    let Some(bytes) = snapshot.get(Table::GroupPart, &place(id, Part::Members))? else {
+        return Ok(Vec::new());
+    };
+    let members = GroupMembers::decode(&bytes)?.0;
+    let names = members.iter().map(|member| LeafName {
+        account: member.account,
+        device: member.device,
+    });
+    Ok(names.collect())
+}
+
+/// This device, as a leaf.
+pub(super) fn us(tx: &Transaction<'_>) -> Result<OurDevice, EngineError> {
+    let own = account::own(tx)?;
+    let inbox = queues::inbox(tx)?;
+    let signing = own.secrets.signing();
+    Ok(OurDevice {
+        suite: signing.verifying_key().suite(),
+        name: LeafName {
+            account: own.id,
+            device: own.device,
+        },
+        leaf_secret: signing.leaf_secret(),
+        leaf_key: signing.verifying_key().leaf_key().to_vec(),
+        inbox: Inbox {
+            queue: inbox.id,
+            token: inbox.token,
+        },
+    })
+}
+
+/// Takes the MLS state up.
+pub(super) fn open(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    directory: Directory,
+) -> Result<Group, EngineError> {
+    open_parts(tx, id, directory, (Part::State, Part::Tree))
+}
+
+fn open_parts(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    directory: Directory,
+    (state, tree): (Part, Part),
+) -> Result<Group, EngineError> {
+    const MISSING: StoreError = StoreError::Damaged {
+        what: "state of a group",
+    };
+    let stored = Stored {
+        state: tx
+            .get(Table::GroupPart, &place(id, state))?
+            .ok_or(MISSING)?,
+        tree: tx.get(Table::GroupPart, &place(id, tree))?.ok_or(MISSING)?,
+    };
+    let us = us(tx)?;
+    Group::load(&us, directory, id, &stored, tx.rng).map_err(|_| MISSING.into())
+}
+
+/// Keeps what a letter changed: keys that were used are gone.
+pub(super) fn keep(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    group: &mut Group,
+) -> Result<(), EngineError> {
+    let state = group.store_state().map_err(damaged)?;
+    tx.put(Table::GroupPart, place(id, Part::State), state);
+    Ok(())
+}
+
+/// Keeps the state that a commit of ours would bring.
+pub(super) fn keep_next(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    next: &mut Group,
+) -> Result<(), EngineError> {
+    let stored = next.store().map_err(damaged)?;
+    tx.put(Table::GroupPart, place(id, Part::NextState), stored.state);
+    tx.put(Table::GroupPart, place(id, Part::NextTree), stored.tree);
+    Ok(())
+}
+
+/// Forgets a commit of ours that another one came before.
+pub(super) fn drop_next(tx: &mut Transaction<'_>, id: &GroupId) {
+    for part in [Part::NextState, Part::NextTree, Part::Welcomes] {
+        tx.delete(Table::GroupPart, place(id, part));
+    }
+}
+
+/// The commit of ours counts: its state is the group's.
+pub(super) fn take_next(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+) -> Result<Group, EngineError> {
+    let id = record.id;
+    let mut group = open_parts(tx, &id, Directory::new(), (Part::NextState, Part::NextTree))?;
+    enter(tx, record, &mut group)?;
+    tx.delete(Table::GroupPart, place(&id, Part::NextState));
+    tx.delete(Table::GroupPart, place(&id, Part::NextTree));
+    Ok(group)
+}
+
+/// Keeps a new epoch, and notes in the record what sending in it needs.
+pub(super) fn enter(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+    group: &mut Group,
+) -> Result<(), EngineError> {
+    let id = record.id;
+    let stored = group.store().map_err(damaged)?;
+    tx.put(Table::GroupPart, place(&id, Part::State), stored.state);
+    tx.put(Table::GroupPart, place(&id, Part::Tree), stored.tree);
+    let members = group.members().map_err(damaged)?;
+    let members = members.into_iter().map(|member| GroupMember {
+        leaf: member.leaf,
+        account: member.name.account,
+        device: member.name.device,
+        key: keys::sha256(&[&member.leaf_key]),
+        inbox: member.inbox.map(|inbox| (inbox.queue, inbox.token)),
+    });
+    let members = GroupMembers(members.collect());
+    tx.put(
+        Table::GroupPart,
+        place(&id, Part::Members),
+        members.encode(),
+    );
+    record.epoch = group.epoch();
+    record.data = group.data().map_err(damaged)?;
+    record.token = group.epoch_token().map_err(damaged)?;
+    record.envelope = group.envelope_key().map_err(damaged)?;
+    record.proposed = false;
+    if record
+        .behind
+        .is_some_and(|(epoch, _)| epoch <= record.epoch)
+    {
+        record.behind = None;
+    }
+    Ok(())
+}
+
+/// Forgets the keys of a group; its letters stay.
+pub(super) fn forget_keys(tx: &mut Transaction<'_>, id: &GroupId) {
+    drop_next(tx, id);
+    for part in [Part::State, Part::Tree, Part::Invitation] {
+        tx.delete(Table::GroupPart, place(id, part));
+    }
+}
+
+/// Keeps bytes of a part.
+pub(super) fn put_part(tx: &mut Transaction<'_>, id: &GroupId, part: Part, bytes: Vec<u8>) {
+    tx.put(Table::GroupPart, place(id, part), Zeroizing::new(bytes));
+}
+
+/// Takes bytes of a part out.
+pub(super) fn take_part(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    part: Part,
+) -> Result<Option<Zeroizing<Vec<u8>>>, EngineError> {
+    let bytes = tx.get(Table::GroupPart, &place(id, part))?;
+    tx.delete(Table::GroupPart, place(id, part));
+    Ok(bytes)
+}
+
+fn damaged(_: GroupError) -> EngineError {
+    EngineError::Internal {
+        what: "state of a group",
+    }
+}

@@ -1,0 +1,669 @@
+//! What a group does next: one thing at a time is on its way, and comes back to its sender in its turn.
+//!
+//! ```text
+//!   wish, new device, revoked device ──► commit ──► relay ──► comes back first: the epoch is ours
+//!   letter ─────────────────────────► sealed ──┘        └──► another commit came first: made anew after it
+//! ```
+//!
+//! The relay takes a body only in the epoch it was made in, so a letter is read by exactly those who are members
+//! when it is sent, and every member sees letters and commits in the order in which the relay took them.
+
+use super::packages;
+use super::people;
+use super::state::{self, Part};
+use super::words;
+use crate::account;
+use crate::envelope;
+use crate::error::EngineError;
+use crate::event::{CommandOutcome, Event};
+use crate::input::CommandId;
+use crate::letters;
+use crate::limits;
+use crate::outbox;
+use crate::records::{
+    DataChange, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding, LetterState, Purpose,
+    Wish,
+};
+use crate::sending;
+use crate::store::Table;
+use crate::transaction::Transaction;
+use ::groups::{Change, Directory, Group, GroupData, GroupError, LeafName, Role, Wishes};
+use keys::codec::{Reader, Writer};
+use keys::{AccountId, GroupId, MessageId};
+
+/// What the next commit is to do.
+#[derive(Default)]
+struct Plan {
+    add: Vec<LeafName>,
+    remove: Vec<u32>,
+    data: Option<GroupData>,
+    /// A commit is due even if it changes nothing else.
+    renew: bool,
+}
+
+impl Plan {
+    fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty() && self.data.is_none() && !self.renew
+    }
+}
+
+/// Does what a group is to do next, if nothing of it is on its way.
+pub(crate) fn advance(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
+    loop {
+        let Some(record) = state::load(tx, id)? else {
+            return Ok(());
+        };
+        let ready = record.standing == GroupStanding::In
+            && record.flight.is_none()
+            && record.behind.is_none()
+            && !super::inbox::is_held(tx, id)?;
+        if !ready {
+            return Ok(());
+        }
+        if !step(tx, record)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes one step. Says whether the next one may be tried at once.
+fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, EngineError> {
+    let members = state::members(tx, &record.id)?;
+    match record.wishes.first().cloned() {
+        Some((command, Wish::Leave)) => leave(tx, record, &members, command),
+        wish => {
+            let mut plan = match plan(
+                tx,
+                &mut record,
+                &members,
+                wish.as_ref().map(|(_, wish)| wish),
+            ) {
+                Ok(plan) => plan,
+                Err(error) => return give_up(tx, record, error),
+            };
+            if wish.is_some() && plan.is_empty() {
+                granted(tx, &mut record);
+                state::store(tx, &record);
+                return Ok(true);
+            }
+            if plan.is_empty() {
+                state::store(tx, &record);
+                return next_letter(tx, record, &members);
+            }
+            match packages::all(tx, &record, &mut plan.add)? {
+                packages::Found::Waiting => {
+                    state::store(tx, &record);
+                    Ok(false)
+                }
+                packages::Found::All(packages) => commit(tx, record, &members, plan, packages),
+                packages::Found::None(account) => {
+                    let error = EngineError::NoKeyPackages { contact: account };
+                    give_up(tx, record, error)
+                }
+            }
+        }
+    }
+}
+
+/// A wish came to nothing.
+fn give_up(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+    error: EngineError,
+) -> Result<bool, EngineError> {
+    if record.wishes.is_empty() {
+        state::store(tx, &record);
+        return match error {
+            error @ (EngineError::Store(_) | EngineError::Internal { .. }) => Err(error),
+            _ => Ok(false),
+        };
+    }
+    let (command, _) = record.wishes.remove(0);
+    packages::forget(tx, &record.id)?;
+    state::store(tx, &record);
+    tx.outcome(command, CommandOutcome::Failed(error));
+    Ok(true)
+}
+
+/// The first wish is fulfilled.
+fn granted(tx: &mut Transaction<'_>, record: &mut GroupRecord) {
+    if !record.wishes.is_empty() {
+        let (command, _) = record.wishes.remove(0);
+        tx.outcome(command, CommandOutcome::Done);
+    }
+}
+
+fn plan(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+    members: &[GroupMember],
+    wish: Option<&Wish>,
+) -> Result<Plan, EngineError> {
+    let mut plan = Plan::default();
+    let own = account::own(tx)?;
+    let ours = record.data.role(&own.id);
+    match wish {
+        Some(Wish::Add(accounts)) => {
+            for account in accounts {
+                if !members.iter().any(|member| member.account == *account) && ours < Role::Admin {
+                    return Err(EngineError::GroupRole);
+                }
+                add_devices(tx, account, members, &mut plan)?;
+            }
+        }
+        Some(Wish::Remove(accounts)) => {
+            for account in accounts {
+                let over = ours >= Role::Admin && ours > record.data.role(account);
+                if !over {
+                    return Err(EngineError::GroupRole);
+                }
+                let leaves = members.iter().filter(|member| member.account == *account);
+                plan.remove.extend(leaves.map(|member| member.leaf));
+            }
+            let mut data = record.data.clone();
+            data.roles.retain(|account, _| !accounts.contains(account));
+            plan.data = Some(data).filter(|data| *data != record.data && !plan.remove.is_empty());
+        }
+        Some(Wish::Change(change)) => {
+            let data = changed(&record.data, change, ours)?;
+            plan.data = Some(data).filter(|data| *data != record.data);
+        }
+        Some(Wish::Leave) | None => {}
+    }
+    if record.look.is_some_and(|at| at <= tx.now) {
+        look(tx, record, members, &mut plan)?;
+    }
+    let us = state::us(tx)?;
+    let own_leaf = members
+        .iter()
+        .find(|member| member.account == us.name.account && member.device == us.name.device);
+    let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[&us.leaf_key]));
+    let old = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
+    plan.renew = record.proposed || other_key || old;
+    plan.remove.sort_unstable();
+    plan.remove.dedup();
+    Ok(plan)
+}
+
+/// Compares the leaves with the logs: devices of ours that are missing come in, devices that are not in force go.
+fn look(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+    members: &[GroupMember],
+    plan: &mut Plan,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    record.look = None;
+    add_devices(tx, &own.id, members, plan)?;
+    let mut accounts: Vec<AccountId> = members.iter().map(|member| member.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    for account in accounts {
+        let Some(log) = people::log_of(tx, &account)? else {
+            continue;
+        };
+        // SECURITY: nothing is sealed for a device that is gone; `a_revoked_device_is_out_of_its_groups` notices.
+        let gone = members.iter().filter(|member| {
+            let here = member.account == own.id && member.device == own.device;
+            let in_force = log.device(&member.device).is_some() && !log.is_tombstoned();
+            member.account == account && !in_force && !here
+        });
+        plan.remove.extend(gone.map(|member| member.leaf));
+    }
+    Ok(())
+}
+
+fn add_devices(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    members: &[GroupMember],
+    plan: &mut Plan,
+) -> Result<(), EngineError> {
+    let Some(log) = people::log_of(tx, account)? else {
+        return Ok(());
+    };
+    for device in log.devices() {
+        let mut members = members.iter();
+        let known =
+            members.any(|member| member.account == *account && member.device == *device.id());
+        if !known {
+            plan.add.push(LeafName {
+                account: *account,
+                device: *device.id(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn changed(data: &GroupData, change: &DataChange, ours: Role) -> Result<GroupData, EngineError> {
+    let mut data = data.clone();
+    if ours < Role::Admin {
+        return Err(EngineError::GroupRole);
+    }
+    if let Some(name) = &change.name {
+        data.name.clone_from(name);
+    }
+    if let Some(timer) = change.timer {
+        data.timer = Some(timer).filter(|seconds| *seconds != 0);
+    }
+    if let Some((account, role)) = change.role {
+        if ours < Role::Owner {
+            return Err(EngineError::GroupRole);
+        }
+        match role {
+            Role::Member => data.roles.remove(&account),
+            role => data.roles.insert(account, role),
+        };
+        if !data.roles.values().any(|role| *role == Role::Owner) {
+            return Err(EngineError::LastOwner);
+        }
+    }
+    Ok(data)
+}
+
+fn commit(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+    members: &[GroupMember],
+    plan: Plan,
+    packages: Vec<Vec<u8>>,
+) -> Result<bool, EngineError> {
+    let id = record.id;
+    let mut accounts: Vec<AccountId> = plan.add.iter().map(|name| name.account).collect();
+    let leaving = members
+        .iter()
+        .filter(|member| plan.remove.contains(&member.leaf));
+    accounts.extend(leaving.map(|member| member.account));
+    accounts.push(account::own(tx)?.id);
+    accounts.sort_unstable();
+    accounts.dedup();
+    let mut directory = Directory::new();
+    people::fill(tx, &mut directory, &accounts)?;
+    let group = state::open(tx, &id, directory)?;
+    let wishes = Wishes {
+        add: packages,
+        remove: plan.remove,
+        data: plan.data,
+    };
+    let us = state::us(tx)?;
+    let mut commit = match group.commit(&us, wishes, tx.now) {
+        Ok(commit) => commit,
+        Err(GroupError::LogsNeeded(accounts)) => {
+            for account in accounts {
+                people::ask(tx, &account)?;
+                super::inbox::wait_for(tx, &id, &account);
+            }
+            state::store(tx, &record);
+            return Ok(false);
+        }
+        Err(error) => {
+            packages::forget(tx, &id)?;
+            return give_up(tx, record, EngineError::Group { error });
+        }
+    };
+    state::keep_next(tx, &id, &mut commit.next)?;
+    let mut welcomes = Writer::new();
+    welcomes.u32(u32::try_from(commit.welcomes.len()).unwrap_or(u32::MAX));
+    for (name, welcome) in plan.add.iter().zip(&commit.welcomes) {
+        welcomes.array(name.account.as_bytes());
+        welcomes.array(name.device.as_bytes());
+        welcomes.bytes(&welcome.message);
+    }
+    state::put_part(tx, &id, Part::Welcomes, welcomes.finish());
+    packages::forget(tx, &id)?;
+    let token = commit.next.epoch_token().map_err(|_| INTERNAL)?;
+    let next = wire::NextEpoch {
+        epoch: commit.next.epoch(),
+        token_hash: keys::sha256(&[token.expose_secret()]),
+    };
+    let flight = FlightKind::Commit;
+    send(
+        tx,
+        &mut record,
+        members,
+        flight,
+        &commit.message,
+        Some(next),
+    )?;
+    Ok(false)
+}
+
+const INTERNAL: EngineError = EngineError::Internal {
+    what: "state of a group",
+};
+
+/// Seals the letter that has waited longest.
+fn next_letter(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+    members: &[GroupMember],
+) -> Result<bool, EngineError> {
+    let Some((place, id)) = super::letters::first(tx, &record.id)? else {
+        return Ok(false);
+    };
+    tx.delete(Table::Waiting, place);
+    let Some(letter) = letters::load(tx, &id)? else {
+        return Ok(true); // It expired meanwhile.
+    };
+    let mut group = state::open(tx, &record.id, Directory::new())?;
+    let content = super::letters::content(tx, &letter)?;
+    let Ok(message) = group.seal(&content) else {
+        return Err(INTERNAL);
+    };
+    state::keep(tx, &record.id, &mut group)?;
+    let flight = FlightKind::Letter(id);
+    send(tx, &mut record, members, flight, &message, None)?;
+    Ok(false)
+}
+
+/// Hands a message out to all members, ourselves among them.
+fn send(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+    members: &[GroupMember],
+    kind: FlightKind,
+    message: &[u8],
+    next: Option<wire::NextEpoch>,
+) -> Result<(), EngineError> {
+    let place = (&record.id, record.epoch);
+    let body = envelope::seal_group(tx.rng, &record.envelope, place, message)
+        .map_err(|_| EngineError::GroupTooLarge)?;
+    let hash = keys::sha256(&[&body]);
+    let message = MessageId::random(tx.rng);
+    let rows = members.iter().filter_map(|member| {
+        let (queue, token) = member.inbox.as_ref()?;
+        Some(wire::SendRow {
+            queue_id: *queue,
+            token: wire::SendToken::from_bytes(*token.expose_secret()),
+        })
+    });
+    let request = wire::SendInEpoch {
+        group: record.id,
+        epoch: record.epoch,
+        token: wire::EpochToken::from_bytes(*record.token.expose_secret()),
+        next,
+        send: wire::Send {
+            message_id: message,
+            body: wire::Body::new(body).map_err(|_| INTERNAL)?,
+            rows: rows.collect(),
+        },
+    };
+    record.flight = Some(Flight {
+        kind,
+        message,
+        hash,
+    });
+    state::store(tx, record);
+    let purpose = Purpose::GroupSend {
+        group: record.id,
+        message,
+    };
+    let relay = record.relay.clone();
+    outbox::add(tx, purpose, relay, wire::Request::SendInEpoch(request)).map(drop)
+}
+
+/// The relay answered something on its way. What it took comes back to us; what it refused is made anew.
+pub(crate) fn answered(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    message: &MessageId,
+    reply: &wire::Reply,
+) -> Result<(), EngineError> {
+    let Some(mut record) = state::load(tx, id)? else {
+        return Ok(());
+    };
+    let Some(flight) = record.flight.filter(|flight| flight.message == *message) else {
+        return Ok(()); // It came back before the answer.
+    };
+    match reply {
+        wire::Reply::SendResult(result) => {
+            let relay = record.relay.clone();
+            outbox::note_version(tx, &relay, result.store_version)
+        }
+        wire::Reply::EpochPassed { epoch } => {
+            land_again(tx, &mut record, flight)?;
+            if *epoch > record.epoch {
+                record.behind = Some((*epoch, tx.now));
+            }
+            state::store(tx, &record);
+            advance(tx, id)
+        }
+        // Nothing was sent. Other reasons pass; a wrong token shows that the relay follows another branch.
+        _ => {
+            land_again(tx, &mut record, flight)?;
+            record.behind = Some((record.epoch.saturating_add(1), tx.now));
+            state::store(tx, &record);
+            Ok(())
+        }
+    }
+}
+
+/// Something that was on its way did not arrive: what it was waits again.
+pub(super) fn land_again(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+    flight: Flight,
+) -> Result<(), EngineError> {
+    record.flight = None;
+    match flight.kind {
+        FlightKind::Commit => state::drop_next(tx, &record.id),
+        FlightKind::Letter(letter) => super::letters::wait_first(tx, &record.id, &letter)?,
+        FlightKind::Leave => {}
+    }
+    Ok(())
+}
+
+/// Something of ours came back: the relay took it, and everybody gets it in this place.
+pub(super) fn landed(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+    flight: Flight,
+) -> Result<(), EngineError> {
+    record.flight = None;
+    let id = record.id;
+    match flight.kind {
+        FlightKind::Letter(letter) => {
+            state::store(tx, &record);
+            if let Some(mut letter) = letters::load(tx, &letter)? {
+                letters::unfile(tx, &letter);
+                letter.order = tx.next_number("letters")?;
+                letter.state = LetterState::Sent;
+                letters::file(tx, &letter);
+                tx.event(Event::LetterSent { letter: letter.id });
+            }
+        }
+        FlightKind::Commit => {
+            let before = state::members(tx, &id)?;
+            let group = state::take_next(tx, &mut record)?;
+            record.renewed = tx.now;
+            // The plan of the next step sees what is left of the wish.
+            state::store(tx, &record);
+            let changes = difference(&before, &state::members(tx, &id)?);
+            invite(tx, &record, &group)?;
+            tell(tx, &record, &changes)?;
+        }
+        FlightKind::Leave => {
+            record.standing = GroupStanding::Leaving;
+            granted(tx, &mut record);
+            state::store(tx, &record);
+        }
+    }
+    advance(tx, &id)
+}
+
+fn difference(before: &[GroupMember], after: &[GroupMember]) -> Vec<Change> {
+    let name = |member: &GroupMember| LeafName {
+        account: member.account,
+        device: member.device,
+    };
+    let has =
+        |members: &[GroupMember], one: &LeafName| members.iter().any(|member| name(member) == *one);
+    let gone = before.iter().map(name).filter(|one| !has(after, one));
+    let came = after.iter().map(name).filter(|one| !has(before, one));
+    gone.map(Change::Removed)
+        .chain(came.map(Change::Added))
+        .collect()
+}
+
+/// Sends every device that our commit let in what it joins by.
+fn invite(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    group: &Group,
+) -> Result<(), EngineError> {
+    let Some(bytes) = state::take_part(tx, &record.id, Part::Welcomes)? else {
+        return Ok(());
+    };
+    let mut input = Reader::new(&bytes);
+    let mut welcomes = Vec::new();
+    let mut read = || {
+        for _ in 0..input.u32()? {
+            let name = LeafName {
+                account: AccountId::from_bytes(input.array()?),
+                device: keys::DeviceId::from_bytes(input.array()?),
+            };
+            welcomes.push((name, input.bytes(1 << 20)?.to_vec()));
+        }
+        Ok::<_, keys::codec::DecodeError>(())
+    };
+    read().map_err(|_| INTERNAL)?;
+    if welcomes.is_empty() {
+        return Ok(());
+    }
+    let tree = group.tree().map_err(|_| INTERNAL)?;
+    words::invite(tx, record, &welcomes, &tree)
+}
+
+/// Tells people what is new, and what it means for what waits.
+pub(super) fn tell(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    changes: &[Change],
+) -> Result<(), EngineError> {
+    tx.event(Event::GroupChanged {
+        group: record.id,
+        changes: changes.to_vec(),
+    });
+    Ok(())
+}
+
+/// Asks to be removed; an owner hands the group on first.
+fn leave(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+    members: &[GroupMember],
+    command: CommandId,
+) -> Result<bool, EngineError> {
+    let own = account::own(tx)?;
+    let others = members.iter().filter(|member| member.account != own.id);
+    let Some(heir) = heir(&record.data, others.clone().map(|member| member.account)) else {
+        // Nobody is left who could miss us.
+        record.wishes.clear();
+        out(tx, record)?;
+        tx.outcome(command, CommandOutcome::Done);
+        return Ok(false);
+    };
+    let owners = |account: &AccountId| record.data.role(account) == Role::Owner;
+    let alone = !others.clone().any(|member| owners(&member.account));
+    let siblings = members
+        .iter()
+        .filter(|member| member.account == own.id && member.device != own.device);
+    let mut plan = Plan {
+        remove: siblings.map(|member| member.leaf).collect(),
+        ..Plan::default()
+    };
+    if owners(&own.id) && alone {
+        let mut data = record.data.clone();
+        data.roles.insert(heir, Role::Owner);
+        plan.data = Some(data);
+    }
+    if record.proposed {
+        plan.renew = true;
+    }
+    if !plan.is_empty() {
+        return commit(tx, record, members, plan, Vec::new());
+    }
+    let id = record.id;
+    let mut group = state::open(tx, &id, Directory::new())?;
+    let ours = members
+        .iter()
+        .find(|member| member.account == own.id && member.device == own.device);
+    let leaf = ours.map(|member| member.leaf).ok_or(INTERNAL)?;
+    let message = group.propose_removal(leaf).map_err(|_| INTERNAL)?;
+    state::keep(tx, &id, &mut group)?;
+    send(tx, &mut record, members, FlightKind::Leave, &message, None)?;
+    Ok(false)
+}
+
+/// Who owns the group when its last owner leaves: an admin, or else the first member.
+fn heir(data: &GroupData, others: impl Iterator<Item = AccountId>) -> Option<AccountId> {
+    others.max_by_key(|account| (data.role(account), std::cmp::Reverse(*account)))
+}
+
+/// This device is no member any more.
+pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(), EngineError> {
+    record.standing = GroupStanding::Out;
+    record.flight = None;
+    record.behind = None;
+    let id = record.id;
+    let wishes = std::mem::take(&mut record.wishes);
+    state::forget_keys(tx, &id);
+    state::store(tx, &record);
+    for (command, wish) in wishes {
+        let outcome = match wish {
+            Wish::Leave => CommandOutcome::Done,
+            _ => CommandOutcome::Failed(EngineError::NotInGroup),
+        };
+        tx.outcome(command, outcome);
+    }
+    for letter in super::letters::take(tx, &id)? {
+        sending::fail_whole(tx, &letter, EngineError::NotInGroup)?;
+    }
+    tx.event(Event::GroupLeft { group: id });
+    Ok(())
+}
+
+/// The log of an account is here, or confirmed: what waited for it goes on.
+pub(crate) fn logs_came(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
+    for id in super::inbox::waiting_for(tx, account)? {
+        words::join_again(tx, &id)?;
+        super::inbox::release(tx, &id)?;
+        advance(tx, &id)?;
+    }
+    Ok(())
+}
+
+/// An account has other devices: its groups are looked through, by its own devices at once, by others in a while, so
+/// that not all of them do it.
+pub(crate) fn account_changed(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?.id;
+    for id in state::ids(tx)? {
+        let members = state::members(tx, &id)?;
+        let Some(mut record) = state::load(tx, &id)? else {
+            continue;
+        };
+        if !members.iter().any(|member| member.account == *account) {
+            continue;
+        }
+        let at = match own == *account {
+            true => tx.now,
+            false => later(tx, limits::GROUP_LOOK_SECONDS),
+        };
+        record.look = Some(record.look.map_or(at, |before| before.min(at)));
+        state::store(tx, &record);
+        advance(tx, &id)?;
+    }
+    Ok(())
+}
+
+/// Some time within so many seconds.
+pub(super) fn later(tx: &mut Transaction<'_>, seconds: u64) -> keys::Timestamp {
+    let mut random = [0; 8];
+    tx.rng.fill_bytes(&mut random);
+    let wait = u64::from_be_bytes(random).checked_rem(seconds).unwrap_or(0);
+    tx.now.saturating_add(wait)
+}

@@ -1,0 +1,643 @@
+//! What devices tell each other about a group, one to one: invitations, and how to come back.
+//!
+//! They travel as letters that are never shown, in the sessions of the two devices (docs/spec/groups.md, section 4).
+
+use super::inbox;
+use super::packages;
+use super::people;
+use super::state::{self, Part};
+use super::turn;
+use crate::account;
+use crate::archive::{self, PartRef};
+use crate::contacts;
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::letters;
+use crate::limits;
+use crate::records::{
+    Delivery, DeliveryState, Direction, Flight, FlightKind, GroupRecord, GroupStanding, Letter,
+    LetterState, PartPurpose, Purpose, key,
+};
+use crate::sending;
+use crate::store::Table;
+use crate::transaction::Transaction;
+use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of};
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret};
+use zeroize::Zeroizing;
+
+/// How a letter that is never shown begins, where it is about a group.
+pub(crate) const ERRAND: u8 = 11;
+
+const INVITATION: u8 = 1;
+const ASK: u8 = 2;
+const INFO: u8 = 3;
+
+/// A tree this long goes as a blob.
+const TREE_INLINE: usize = 24 * 1024;
+/// Words that wait until their tree is at the relay, or here.
+const TREE: &[u8] = b"group-tree/";
+
+/// A group's ratchet tree, or where it lies.
+enum Tree {
+    Here(Vec<u8>),
+    Blob(PartRef),
+}
+
+enum Word {
+    /// A device may join.
+    Invitation {
+        group: GroupId,
+        relay: String,
+        welcome: Vec<u8>,
+        tree: Tree,
+    },
+    /// A device lost its state and wants to come back.
+    Ask { group: GroupId, device: LeafName },
+    /// The answer.
+    Info {
+        group: GroupId,
+        epoch: u64,
+        token: Secret<32>,
+        envelope: Secret<32>,
+        info: Vec<u8>,
+        tree: Tree,
+    },
+}
+
+impl Tree {
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Here(tree) => {
+                out.u8(1);
+                out.bytes(tree);
+            }
+            Self::Blob(part) => {
+                out.u8(2);
+                part.write(out);
+            }
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            1 => Ok(Self::Here(input.bytes(limits::GROUP_WORD_BYTES)?.to_vec())),
+            2 => Ok(Self::Blob(PartRef::read(input)?)),
+            _ => Err(DecodeError::Invalid),
+        }
+    }
+}
+
+impl Word {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Writer::new();
+        match self {
+            Self::Invitation {
+                group,
+                relay,
+                welcome,
+                tree,
+            } => {
+                out.u8(INVITATION);
+                out.array(group.as_bytes());
+                out.bytes(relay.as_bytes());
+                out.bytes(welcome);
+                tree.write(&mut out);
+            }
+            Self::Ask { group, device } => {
+                out.u8(ASK);
+                out.array(group.as_bytes());
+                out.array(device.account.as_bytes());
+                out.array(device.device.as_bytes());
+            }
+            Self::Info {
+                group,
+                epoch,
+                token,
+                envelope,
+                info,
+                tree,
+            } => {
+                out.u8(INFO);
+                out.array(group.as_bytes());
+                out.u64(*epoch);
+                out.array(token.expose_secret());
+                out.array(envelope.expose_secret());
+                out.bytes(info);
+                tree.write(&mut out);
+            }
+        }
+        Zeroizing::new(out.finish())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let kind = input.u8()?;
+        let group = GroupId::from_bytes(input.array()?);
+        let word = match kind {
+            INVITATION => {
+                let relay = input.bytes(limits::RELAY_URL_BYTES)?.to_vec();
+                Self::Invitation {
+                    group,
+                    relay: String::from_utf8(relay).map_err(|_| DecodeError::Invalid)?,
+                    welcome: input.bytes(limits::GROUP_WORD_BYTES)?.to_vec(),
+                    tree: Tree::read(&mut input)?,
+                }
+            }
+            ASK => Self::Ask {
+                group,
+                device: LeafName {
+                    account: AccountId::from_bytes(input.array()?),
+                    device: DeviceId::from_bytes(input.array()?),
+                },
+            },
+            INFO => Self::Info {
+                group,
+                epoch: input.u64()?,
+                token: secret(&mut input)?,
+                envelope: secret(&mut input)?,
+                info: input.bytes(limits::GROUP_WORD_BYTES)?.to_vec(),
+                tree: Tree::read(&mut input)?,
+            },
+            _ => return Err(DecodeError::Invalid),
+        };
+        input.finish()?;
+        Ok(word)
+    }
+}
+
+fn secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {
+    Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)
+}
+
+/// Whether bytes are a word of this version.
+pub(crate) fn is_understood(bytes: &[u8]) -> bool {
+    Word::decode(bytes).is_ok()
+}
+
+/// Tells one device something, as a letter that is never shown.
+fn say(tx: &mut Transaction<'_>, to: &LeafName, word: &[u8]) -> Result<(), EngineError> {
+    let own = account::own(tx)?.id == to.account;
+    if !own && contacts::load(tx, &to.account)?.is_none() {
+        return Ok(());
+    }
+    let mut errand = Zeroizing::new(Vec::with_capacity(word.len().saturating_add(1)));
+    errand.push(ERRAND);
+    errand.extend_from_slice(word);
+    let letter = Letter {
+        id: LetterId::random(tx.rng),
+        contact: to.account,
+        order: tx.number("letters")?,
+        direction: Direction::Errand,
+        state: LetterState::Queued,
+        text: String::new(),
+        sent_at: tx.now,
+        reply_to: None,
+        expires_after: None,
+        expires_at: None,
+        enclosures: Vec::new(),
+        deliveries: vec![Delivery {
+            device: to.device,
+            own,
+            message: MessageId::random(tx.rng),
+            state: DeliveryState::Waiting,
+        }],
+        errand,
+        author: None,
+    };
+    letters::store(tx, &letter);
+    sending::dispatch(tx, &letter.id)
+}
+
+/// Says words once their tree is where the others find it.
+fn say_with_tree(
+    tx: &mut Transaction<'_>,
+    to: &[LeafName],
+    tree: &[u8],
+    words: impl Fn(usize, Tree) -> Word,
+) -> Result<(), EngineError> {
+    if tree.len() <= TREE_INLINE {
+        for (index, name) in to.iter().enumerate() {
+            let word = words(index, Tree::Here(tree.to_vec())).encode();
+            say(tx, name, &word)?;
+        }
+        return Ok(());
+    }
+    let part = archive::seal(tx, tree, PartPurpose::Group)?;
+    let mut out = Writer::new();
+    out.u32(u32::try_from(to.len()).unwrap_or(u32::MAX));
+    for (index, name) in to.iter().enumerate() {
+        let copy = PartRef {
+            blob: part.blob,
+            read_token: part.read_token.duplicate(),
+            key: part.key.duplicate(),
+            size: part.size,
+        };
+        out.array(name.account.as_bytes());
+        out.array(name.device.as_bytes());
+        out.bytes(&words(index, Tree::Blob(copy)).encode());
+    }
+    let place = key(&[TREE, part.blob.as_bytes()]);
+    tx.put(Table::Meta, place, Zeroizing::new(out.finish()));
+    Ok(())
+}
+
+/// The relay has a tree: the words that name it go.
+pub(crate) fn part_stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
+    let place = key(&[TREE, blob.as_bytes()]);
+    let Some(bytes) = tx.get(Table::Meta, &place)? else {
+        return Ok(());
+    };
+    tx.delete(Table::Meta, place);
+    let mut input = Reader::new(&bytes);
+    let mut words = Vec::new();
+    let mut read = || {
+        for _ in 0..input.u32()? {
+            let name = LeafName {
+                account: AccountId::from_bytes(input.array()?),
+                device: DeviceId::from_bytes(input.array()?),
+            };
+            words.push((name, Zeroizing::new(input.bytes(1 << 20)?.to_vec())));
+        }
+        Ok::<_, DecodeError>(())
+    };
+    read().map_err(|_| EngineError::Internal {
+        what: "words about a group",
+    })?;
+    for (name, word) in words {
+        say(tx, &name, &word)?;
+    }
+    Ok(())
+}
+
+/// Lets devices that our commit added join.
+pub(super) fn invite(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    welcomes: &[(LeafName, Vec<u8>)],
+    tree: &[u8],
+) -> Result<(), EngineError> {
+    let names: Vec<LeafName> = welcomes.iter().map(|(name, _)| *name).collect();
+    let welcome = |index: usize| {
+        let found = welcomes.get(index);
+        found
+            .map(|(_, welcome)| welcome.clone())
+            .unwrap_or_default()
+    };
+    say_with_tree(tx, &names, tree, |index, tree| Word::Invitation {
+        group: record.id,
+        relay: record.relay.clone(),
+        welcome: welcome(index),
+        tree,
+    })
+}
+
+/// A device of a contact, or another one of ours, says something about a group.
+pub(crate) fn heard(
+    tx: &mut Transaction<'_>,
+    from: &AccountId,
+    word: &[u8],
+) -> Result<(), EngineError> {
+    let Ok(decoded) = Word::decode(word) else {
+        return Ok(()); // Of a later version.
+    };
+    match &decoded {
+        Word::Invitation {
+            tree: Tree::Blob(part),
+            ..
+        }
+        | Word::Info {
+            tree: Tree::Blob(part),
+            ..
+        } => {
+            let relay = account::own(tx)?.relay;
+            archive::fetch(tx, part, &relay, PartPurpose::Group);
+            let kept = Zeroizing::new([from.as_bytes(), word].concat());
+            tx.put(Table::Meta, key(&[TREE, part.blob.as_bytes()]), kept);
+            Ok(())
+        }
+        Word::Ask { group, device } => answer(tx, from, group, device),
+        _ => heard_whole(tx, decoded),
+    }
+}
+
+fn heard_whole(tx: &mut Transaction<'_>, word: Word) -> Result<(), EngineError> {
+    match word {
+        Word::Invitation {
+            group,
+            relay,
+            welcome,
+            tree: Tree::Here(tree),
+        } => {
+            let mut out = Writer::new();
+            out.bytes(relay.as_bytes());
+            out.bytes(&welcome);
+            out.bytes(&tree);
+            state::put_part(tx, &group, Part::Invitation, out.finish());
+            join_again(tx, &group)?;
+            inbox::release(tx, &group)?;
+            turn::advance(tx, &group)
+        }
+        Word::Info {
+            group,
+            epoch,
+            token,
+            envelope,
+            info,
+            tree: Tree::Here(tree),
+        } => come_back(tx, &group, (epoch, token, envelope), (&info, &tree)),
+        _ => Ok(()),
+    }
+}
+
+/// A tree came: the word that waited for it is heard.
+pub(crate) fn part_came(
+    tx: &mut Transaction<'_>,
+    blob: &BlobId,
+    sealed: &[u8],
+) -> Result<(), EngineError> {
+    let place = key(&[TREE, blob.as_bytes()]);
+    let Some(kept) = tx.get(Table::Meta, &place)? else {
+        return Ok(());
+    };
+    tx.delete(Table::Meta, place);
+    let word = kept.get(AccountId::LEN..).unwrap_or_default();
+    let Ok(mut word) = Word::decode(word) else {
+        return Ok(());
+    };
+    if let Word::Invitation { tree, .. } | Word::Info { tree, .. } = &mut word
+        && let Tree::Blob(part) = tree
+    {
+        let Ok(opened) = archive::open(part, sealed) else {
+            return Ok(());
+        };
+        *tree = Tree::Here(opened.to_vec());
+    }
+    heard_whole(tx, word)
+}
+
+/// A tree can be neither stored nor fetched now: whoever waits for it asks again.
+pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) {
+    tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
+}
+
+/// Joins by an invitation that is here, if the logs of all members are.
+pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
+    let Some(bytes) = state::take_part(tx, id, Part::Invitation)? else {
+        return Ok(());
+    };
+    let mut input = Reader::new(&bytes);
+    let mut read = || {
+        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
+        let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
+        let tree = input.bytes(usize::MAX >> 1)?;
+        Ok::<_, DecodeError>((relay.map_err(|_| DecodeError::Invalid)?, welcome, tree))
+    };
+    let Ok((relay, welcome, tree)) = read() else {
+        return Ok(());
+    };
+    let before = state::load(tx, id)?;
+    if before
+        .as_ref()
+        .is_some_and(|record| matches!(record.standing, GroupStanding::In | GroupStanding::Leaving))
+    {
+        return Ok(()); // It was heard before.
+    }
+    let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
+        return Ok(());
+    };
+    let Ok(names) = names_of(tree) else {
+        return Ok(());
+    };
+    let mut accounts: Vec<AccountId> = names.iter().map(|name| name.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let mut directory = Directory::new();
+    if !people::fill(tx, &mut directory, &accounts)? {
+        for account in &accounts {
+            inbox::wait_for(tx, id, account);
+        }
+        state::put_part(tx, id, Part::Invitation, bytes.to_vec());
+        return Ok(());
+    }
+    let us = state::us(tx)?;
+    let mut group = match Group::join(&us, directory, (welcome, tree), &package, tx.rng) {
+        Ok(group) => group,
+        Err(::groups::GroupError::LogsNeeded(accounts)) => {
+            for account in &accounts {
+                people::ask(tx, account)?;
+                inbox::wait_for(tx, id, account);
+            }
+            state::put_part(tx, id, Part::Invitation, bytes.to_vec());
+            return Ok(());
+        }
+        Err(error) => {
+            tx.event(Event::GroupRefused { group: *id, error });
+            return Ok(());
+        }
+    };
+    // SECURITY: an old invitation into a group that this device has left leads nowhere;
+    // `a_replayed_invitation_does_nothing` notices.
+    let old = before.is_some_and(|record| group.epoch() <= record.epoch);
+    if old || group.id() != Ok(*id) {
+        return Ok(());
+    }
+    packages::used(tx, &package_id)?;
+    let mut record = fresh(id, relay, tx.now);
+    // Those who came while we were not there are noticed, and devices of ours that are missing.
+    record.look = Some(tx.now);
+    state::enter(tx, &mut record, &mut group)?;
+    state::store(tx, &record);
+    tx.event(Event::GroupJoined { group: *id });
+    Ok(())
+}
+
+/// A record that [`state::enter`] fills.
+pub(super) fn fresh(id: &GroupId, relay: String, now: keys::Timestamp) -> GroupRecord {
+    GroupRecord {
+        id: *id,
+        relay,
+        standing: GroupStanding::In,
+        epoch: 0,
+        data: GroupData::default(),
+        token: Secret::from_fn(|_| {}),
+        envelope: Secret::from_fn(|_| {}),
+        flight: None,
+        wishes: Vec::new(),
+        proposed: false,
+        look: None,
+        renewed: now,
+        behind: None,
+        asked: None,
+    }
+}
+
+/// This device cannot follow the group: it asks to be let back in.
+pub(super) fn lost(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(), EngineError> {
+    if let Some(flight) = record.flight {
+        turn::land_again(tx, &mut record, flight)?;
+    }
+    record.standing = GroupStanding::Lost;
+    ask_back(tx, &mut record)?;
+    state::store(tx, &record);
+    tx.event(Event::GroupLost { group: record.id });
+    Ok(())
+}
+
+/// A body of this epoch does not open. One may be junk; the second one within an epoch is not taken for that.
+pub(super) fn doubtful(tx: &mut Transaction<'_>, record: GroupRecord) -> Result<(), EngineError> {
+    tx.event(Event::Undecryptable {
+        contact: Some(state::conversation(&record.id)),
+    });
+    Ok(())
+}
+
+/// Asks devices of members, our own first.
+pub(super) fn ask_back(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+) -> Result<(), EngineError> {
+    record.asked = Some(tx.now);
+    let us = state::us(tx)?.name;
+    let members = state::members(tx, &record.id)?;
+    let mut asked = Vec::new();
+    for member in &members {
+        let name = LeafName {
+            account: member.account,
+            device: member.device,
+        };
+        let own = name.account == us.account;
+        let known =
+            own || contacts::load(tx, &name.account)?.is_some_and(|contact| !contact.request);
+        if name != us && known {
+            asked.push((!own, name));
+        }
+    }
+    asked.sort_unstable();
+    let word = Word::Ask {
+        group: record.id,
+        device: us,
+    };
+    let word = word.encode();
+    for (_, name) in asked.iter().take(limits::GROUP_ASKED) {
+        say(tx, name, &word)?;
+    }
+    Ok(())
+}
+
+/// A device of a member wants to come back.
+fn answer(
+    tx: &mut Transaction<'_>,
+    from: &AccountId,
+    id: &GroupId,
+    device: &LeafName,
+) -> Result<(), EngineError> {
+    let Some(record) = state::load(tx, id)?.filter(|record| record.standing == GroupStanding::In)
+    else {
+        return Ok(());
+    };
+    let members = state::members(tx, id)?;
+    // SECURITY: only a member is told how its group is entered; `a_stranger_is_told_nothing_of_a_group` notices.
+    if *from != device.account || !members.iter().any(|member| member.account == *from) {
+        return Ok(());
+    }
+    let group = state::open(tx, id, Directory::new())?;
+    let internal = |_| EngineError::Internal {
+        what: "state of a group",
+    };
+    let info = group.info().map_err(internal)?;
+    let tree = group.tree().map_err(internal)?;
+    say_with_tree(tx, &[*device], &tree, |_, tree| Word::Info {
+        group: *id,
+        epoch: record.epoch,
+        token: record.token.duplicate(),
+        envelope: record.envelope.duplicate(),
+        info: info.clone(),
+        tree,
+    })
+}
+
+/// A member told how the group is entered: a commit from outside, which all others see.
+fn come_back(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    (epoch, token, envelope): (u64, Secret<32>, Secret<32>),
+    (info, tree): (&[u8], &[u8]),
+) -> Result<(), EngineError> {
+    let Some(mut record) =
+        state::load(tx, id)?.filter(|record| record.standing == GroupStanding::Lost)
+    else {
+        return Ok(());
+    };
+    if record.flight.is_some() || epoch < record.epoch {
+        return Ok(());
+    }
+    let Ok(names) = names_of(tree) else {
+        return Ok(());
+    };
+    let mut accounts: Vec<AccountId> = names.iter().map(|name| name.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let mut directory = Directory::new();
+    // What is missing is asked for; the next answer finds it here.
+    if !people::fill(tx, &mut directory, &accounts)? {
+        return Ok(());
+    }
+    let us = state::us(tx)?;
+    let (mut next, message) = match Group::rejoin(&us, directory, (info, tree), tx.now, tx.rng) {
+        Ok(joined) => joined,
+        Err(error) => {
+            tx.event(Event::GroupRefused { group: *id, error });
+            return Ok(());
+        }
+    };
+    state::keep_next(tx, id, &mut next)?;
+    // The others are in the epoch before; this device is not, but knows what it needs to reach them.
+    record.epoch = epoch;
+    record.token = token;
+    record.envelope = envelope;
+    let members = next.members().map_err(|_| EngineError::Internal {
+        what: "members of a group",
+    })?;
+    let rows = members
+        .iter()
+        .filter_map(|member| member.inbox.as_ref())
+        .map(|inbox| wire::SendRow {
+            queue_id: inbox.queue,
+            token: wire::SendToken::from_bytes(*inbox.token.expose_secret()),
+        });
+    let place = (id, epoch);
+    let body = crate::envelope::seal_group(tx.rng, &record.envelope, place, &message)
+        .map_err(|_| EngineError::GroupTooLarge)?;
+    let hash = keys::sha256(&[&body]);
+    let message = MessageId::random(tx.rng);
+    let next_token = next.epoch_token().map_err(|_| EngineError::Internal {
+        what: "state of a group",
+    })?;
+    let request = wire::SendInEpoch {
+        group: *id,
+        epoch,
+        token: wire::EpochToken::from_bytes(*record.token.expose_secret()),
+        next: Some(wire::NextEpoch {
+            epoch: next.epoch(),
+            token_hash: keys::sha256(&[next_token.expose_secret()]),
+        }),
+        send: wire::Send {
+            message_id: message,
+            body: wire::Body::new(body).map_err(|_| EngineError::Protocol)?,
+            rows: rows.collect(),
+        },
+    };
+    record.flight = Some(Flight {
+        kind: FlightKind::Commit,
+        message,
+        hash,
+    });
+    state::store(tx, &record);
+    let purpose = Purpose::GroupSend {
+        group: *id,
+        message,
+    };
+    let relay = record.relay.clone();
+    crate::outbox::add(tx, purpose, relay, wire::Request::SendInEpoch(request)).map(drop)
+}
