@@ -18,6 +18,7 @@ mod chance;
 mod devices;
 mod driver;
 mod guard;
+mod groups;
 mod guardians;
 mod network;
 mod person;

@@ -24,6 +24,8 @@ mod device_days;
 mod device_lists;
 #[path = "story/devices.rs"]
 mod devices;
+#[path = "story/groups.rs"]
+mod groups;
 #[path = "story/guardians.rs"]
 mod guardians;
 #[path = "story/hostile_relay.rs"]

@@ -234,6 +234,17 @@ pub(crate) fn fetched(
     super::turn::advance(tx, group)
 }
 
+/// Devices that had no package are asked for again.
+pub(super) fn forget_missing(tx: &mut Transaction<'_>, group: &GroupId) -> Result<(), EngineError> {
+    let prefix = key(&[FETCHED, group.as_bytes()]);
+    for (place, package) in tx.scan(Table::Meta, &prefix, None, usize::MAX)? {
+        if package.is_empty() {
+            tx.delete(Table::Meta, place);
+        }
+    }
+    Ok(())
+}
+
 /// Packages that were fetched for a group are used, or not needed.
 pub(super) fn forget(tx: &mut Transaction<'_>, group: &GroupId) -> Result<(), EngineError> {
     for what in [FETCHED, ASKED] {

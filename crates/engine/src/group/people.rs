@@ -12,7 +12,7 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, KnownDevice};
 use keys::account_log::{UnverifiedLog, VerifiedLog};
-use keys::{AccountId, Timestamp};
+use keys::{AccountId, GroupId, Timestamp};
 use zeroize::Zeroizing;
 
 /// The log of a member who is no contact is being asked for.
@@ -53,6 +53,23 @@ fn is_fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineErr
         return logs::fresh(tx, account);
     }
     Ok(kept(tx, account)?.is_some_and(|(at, _)| at <= tx.now && tx.now.since(at) < FRESH_SECONDS))
+}
+
+/// Whether the logs of accounts were confirmed a short while ago; where not, the group waits for them.
+pub(super) fn confirmed(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    accounts: &[AccountId],
+) -> Result<bool, EngineError> {
+    let mut all = true;
+    for account in accounts {
+        if !is_fresh(tx, account)? {
+            all = false;
+            super::inbox::wait_for(tx, id, account);
+            ask(tx, account)?;
+        }
+    }
+    Ok(all)
 }
 
 /// Adds accounts to a directory. What is missing, or too old and needed, is asked for; then it says false.

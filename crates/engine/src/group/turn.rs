@@ -78,24 +78,44 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
                 &members,
                 wish.as_ref().map(|(_, wish)| wish),
             ) {
-                Ok(plan) => plan,
+                Ok(Some(plan)) => plan,
+                Ok(None) => {
+                    state::store(tx, &record);
+                    return Ok(false);
+                }
                 Err(error) => return give_up(tx, record, error),
             };
             if wish.is_some() && plan.is_empty() {
+                looked(tx, &mut record);
                 granted(tx, &mut record);
                 state::store(tx, &record);
                 return Ok(true);
             }
             if plan.is_empty() {
+                looked(tx, &mut record);
                 state::store(tx, &record);
                 return next_letter(tx, record, &members);
             }
+            let wanted = plan.add.len();
             match packages::all(tx, &record, &mut plan.add)? {
                 packages::Found::Waiting => {
                     state::store(tx, &record);
                     Ok(false)
                 }
-                packages::Found::All(packages) => commit(tx, record, &members, plan, packages),
+                packages::Found::All(packages) => {
+                    looked(tx, &mut record);
+                    if packages.len() < wanted {
+                        // A device that has just been linked has not published anything yet.
+                        packages::forget_missing(tx, &record.id)?;
+                        let again = tx.now.saturating_add(limits::GROUP_LOOK_SECONDS);
+                        record.look = Some(again);
+                    }
+                    if plan.is_empty() {
+                        state::store(tx, &record);
+                        return Ok(true);
+                    }
+                    commit(tx, record, &members, plan, packages)
+                }
                 packages::Found::None(account) => {
                     let error = EngineError::NoKeyPackages { contact: account };
                     give_up(tx, record, error)
@@ -103,6 +123,11 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
             }
         }
     }
+}
+
+/// The leaves were compared with the logs, if they were to be.
+fn looked(tx: &Transaction<'_>, record: &mut GroupRecord) {
+    record.look = record.look.filter(|at| *at > tx.now);
 }
 
 /// A wish came to nothing.
@@ -133,17 +158,21 @@ fn granted(tx: &mut Transaction<'_>, record: &mut GroupRecord) {
     }
 }
 
+/// What the next commit is to do; nothing where a log must be confirmed first.
 fn plan(
     tx: &mut Transaction<'_>,
-    record: &mut GroupRecord,
+    record: &GroupRecord,
     members: &[GroupMember],
     wish: Option<&Wish>,
-) -> Result<Plan, EngineError> {
+) -> Result<Option<Plan>, EngineError> {
     let mut plan = Plan::default();
     let own = account::own(tx)?;
     let ours = record.data.role(&own.id);
     match wish {
         Some(Wish::Add(accounts)) => {
+            if !people::confirmed(tx, &record.id, accounts)? {
+                return Ok(None);
+            }
             for account in accounts {
                 if !members.iter().any(|member| member.account == *account) && ours < Role::Admin {
                     return Err(EngineError::GroupRole);
@@ -171,7 +200,7 @@ fn plan(
         Some(Wish::Leave) | None => {}
     }
     if record.look.is_some_and(|at| at <= tx.now) {
-        look(tx, record, members, &mut plan)?;
+        look(tx, members, &mut plan)?;
     }
     let us = state::us(tx)?;
     let own_leaf = members
@@ -182,18 +211,16 @@ fn plan(
     plan.renew = record.proposed || other_key || old;
     plan.remove.sort_unstable();
     plan.remove.dedup();
-    Ok(plan)
+    Ok(Some(plan))
 }
 
 /// Compares the leaves with the logs: devices of ours that are missing come in, devices that are not in force go.
 fn look(
     tx: &mut Transaction<'_>,
-    record: &mut GroupRecord,
     members: &[GroupMember],
     plan: &mut Plan,
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
-    record.look = None;
     add_devices(tx, &own.id, members, plan)?;
     let mut accounts: Vec<AccountId> = members.iter().map(|member| member.account).collect();
     accounts.sort_unstable();
@@ -447,7 +474,10 @@ pub(super) fn land_again(
 ) -> Result<(), EngineError> {
     record.flight = None;
     match flight.kind {
-        FlightKind::Commit => state::drop_next(tx, &record.id),
+        FlightKind::Commit => {
+            state::drop_next(tx, &record.id);
+            record.look = Some(tx.now);
+        }
         FlightKind::Letter(letter) => super::letters::wait_first(tx, &record.id, &letter)?,
         FlightKind::Leave => {}
     }
