@@ -236,9 +236,60 @@ pub enum Request {
     },
     /// List algorithms and keys, their states, ages and due dates.
     Inventory,
+    /// Begin a group.
+    GroupCreate {
+        /// What it is called.
+        name: String,
+        /// Contacts.
+        members: Vec<String>,
+    },
+    /// Add people to a group.
+    GroupAdd {
+        /// The group.
+        group: String,
+        /// Contacts.
+        members: Vec<String>,
+    },
+    /// Remove people from a group.
+    GroupRemove {
+        /// The group.
+        group: String,
+        /// Members.
+        members: Vec<String>,
+    },
+    /// Leave a group.
+    GroupLeave {
+        /// The group.
+        group: String,
+    },
+    /// List groups.
+    GroupList,
+    /// Show a group and its members.
+    GroupShow {
+        /// The group.
+        group: String,
+    },
+    /// Change what the members of a group agree on.
+    GroupChange {
+        /// The group.
+        group: String,
+        /// Another name.
+        name: Option<String>,
+        /// Another timer for letters, in seconds; 0 for none.
+        timer_seconds: Option<u64>,
+    },
+    /// Give a member of a group another role.
+    GroupRole {
+        /// The group.
+        group: String,
+        /// The member.
+        member: String,
+        /// The role.
+        role: view::Role,
+    },
     /// Send a letter.
     Send {
-        /// The contact.
+        /// The contact, or the group.
         to: String,
         /// The text; may be empty when there are files.
         text: String,
@@ -353,6 +404,10 @@ pub enum Answer {
     RecoveryAlarm(view::OpenRequest),
     /// A share that is kept for a contact.
     Share(view::Share),
+    /// A group.
+    Group(view::Group),
+    /// A member of a group.
+    Member(view::Member),
     /// A letter is deleted.
     Deleted(view::Deleted),
     /// A letter, sent or received.

@@ -113,6 +113,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::InvalidInvite
         | EngineError::EmptyLetter
         | EngineError::InvalidGuardians
+        | EngineError::InvalidGroupName
         | EngineError::TextTooLong { .. }
         | EngineError::TooManyFiles { .. } => FailureKind::Usage,
         EngineError::IdentityChanged { .. }
@@ -138,6 +139,11 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::SheetDiffers
         | EngineError::NoRecoveryRequest
         | EngineError::RequestCodeDiffers
+        | EngineError::NotInGroup
+        | EngineError::GroupRole
+        | EngineError::LastOwner
+        | EngineError::OtherRelay { .. }
+        | EngineError::Group { .. }
         | EngineError::RecoveryCancelled => FailureKind::Refused,
         EngineError::UnknownName
         | EngineError::UnknownContact
@@ -145,6 +151,8 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::UnknownDevice
         | EngineError::NoBackup
         | EngineError::NoShare
+        | EngineError::UnknownGroup
+        | EngineError::NoMember { .. }
         | EngineError::NoRecoveryUnderWay => FailureKind::NotFound,
         _ => FailureKind::Failed,
     }
@@ -254,6 +262,24 @@ fn hint_for_recovery(error: &EngineError) -> Option<&'static str> {
         EngineError::NoRecoveryUnderWay => {
             "ask first: `letterlock recovery request NAME --relay URL`"
         }
+        error => return hint_for_groups(error),
+    })
+}
+
+fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
+    Some(match error {
+        EngineError::UnknownGroup => "see `letterlock group list`",
+        EngineError::NoMember { .. } | EngineError::GroupRole => {
+            "see who is in it and who may do what: `letterlock group show GROUP`"
+        }
+        EngineError::NotInGroup => "ask an admin of the group to add you again",
+        EngineError::LastOwner => "make somebody else an owner first",
+        EngineError::InvalidGroupName => "use one line of up to 256 bytes",
+        EngineError::NoKeyPackages { .. } => {
+            "its program is older than groups, or has not been online since; try again later"
+        }
+        EngineError::OtherRelay { .. } => "ask it to make an account at the relay of the group",
+        EngineError::GroupTooLarge => "make a second group",
         _ => return None,
     })
 }

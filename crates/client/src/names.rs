@@ -4,7 +4,7 @@ use crate::failure::failure;
 use crate::relay_url::{RelayUrl, authority_of};
 use crate::render;
 use crate::view::{Device, DeviceState, Failure, FailureKind, HiddenText};
-use engine::records::{Contact, Lost};
+use engine::records::{Contact, GroupRecord, GroupStanding, Lost};
 use keys::link::{LinkCode, LinkCodeError, LinkSecret, WordsError};
 use keys::request_code::{RequestCode, RequestCodeError};
 use keys::sheet::{SheetError, SheetSecret};
@@ -51,6 +51,45 @@ pub(crate) fn find<'a>(contacts: &'a [Contact], who: &str) -> Result<&'a Contact
         format!("there is no contact {who}"),
         Some(hint),
     ))
+}
+
+/// Finds the one group that is meant: by its name, or by the first letters of its id.
+///
+/// # Errors
+/// None, or more than one.
+pub(crate) fn find_group(groups: Vec<GroupRecord>, who: &str) -> Result<GroupRecord, Failure> {
+    let typed = who.to_ascii_lowercase();
+    let by_name = |group: &GroupRecord| group.data.name == who;
+    let by_id =
+        |group: &GroupRecord| typed.len() >= ID_PREFIX && group.id.to_string().starts_with(&typed);
+    let by_any_case = |group: &GroupRecord| group.data.name.to_lowercase() == who.to_lowercase();
+    let ways: [&dyn Fn(&GroupRecord) -> bool; 3] = [&by_name, &by_id, &by_any_case];
+    let meant = ways.iter().map(|way| {
+        let found = groups.iter().enumerate().filter(|(_, group)| way(group));
+        let found: Vec<(usize, bool)> = found
+            .map(|(index, group)| (index, group.standing != GroupStanding::Out))
+            .collect();
+        // A group that was left gives way to one of the same name.
+        let alive: Vec<_> = found.iter().filter(|(_, alive)| *alive).copied().collect();
+        if alive.is_empty() { found } else { alive }
+    });
+    let hint = Some("see `letterlock group list`");
+    let found = meant.into_iter().find(|found| !found.is_empty());
+    match found.as_deref() {
+        Some([(index, _)]) => {
+            let mut groups = groups;
+            Ok(groups.swap_remove(*index))
+        }
+        Some(_) => {
+            let message = format!("{who} may mean several groups");
+            let hint = Some("name the id instead; `letterlock group list` shows it");
+            Err(failure(FailureKind::Usage, message, hint))
+        }
+        None => {
+            let message = format!("there is no group {who}");
+            Err(failure(FailureKind::NotFound, message, hint))
+        }
+    }
 }
 
 /// What `contact add` was given.

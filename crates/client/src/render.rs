@@ -51,12 +51,12 @@ fn trust(contact: &Contact) -> view::Trust {
     }
 }
 
-/// Shows a letter of a contact that is called `name` here.
-pub(crate) fn letter(letter: &records::Letter, name: &str) -> view::Letter {
+/// Shows a letter of a conversation that is called `name` here; `author` is what whoever wrote it is called.
+pub(crate) fn letter(letter: &records::Letter, name: &str, author: &str) -> view::Letter {
     let (direction, from) = match letter.direction {
         // An errand stands in no conversation.
         records::Direction::Sent | records::Direction::Errand => (view::Direction::Sent, "me"),
-        records::Direction::Received => (view::Direction::Received, name),
+        records::Direction::Received => (view::Direction::Received, author),
     };
     view::Letter {
         id: letter.id.to_string(),

@@ -1,8 +1,10 @@
 //! What people see, as plain data. `--json` prints these field names; `docs/guide/json.md` lists them.
 
+mod group;
 mod recovery;
 mod verification;
 
+pub use group::{Group, GroupState, Member, Role};
 pub use recovery::{
     Guardian, Guardians, Lost, OpenRequest, Recovery, RecoveryMethod, RecoveryProgress,
     RecoveryRequest, Restored, Share, Sheet,
@@ -240,9 +242,9 @@ pub struct Enclosure {
 pub struct Letter {
     /// Base32.
     pub id: String,
-    /// The contact's name here.
+    /// The name of the contact or group here.
     pub conversation: String,
-    /// `me` or the contact's name here.
+    /// `me` or the name here of who wrote it.
     pub from: String,
     /// Sent or received.
     pub direction: Direction,

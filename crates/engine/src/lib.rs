@@ -67,13 +67,13 @@ mod uploads;
 mod verifying;
 mod waiting;
 
+pub use ::groups::{Change, GroupData, GroupError, LeafName, Role};
 pub use backup::BackupState;
 pub use custody::{HeldKey, Holder, HolderKind, Item, Place, Remark};
 pub use dispatch::Engine;
 pub use error::{EngineError, SasError, StoreError};
 pub use event::{CommandOutcome, Event};
 pub use evidence::{Evidence, EvidenceError, Finding, PreKeys, Shown};
-pub use ::groups::{Change, GroupData, GroupError, LeafName, Role};
 pub use guardians::{GuardianState, GuardiansState, OpenRequest, RequestState, ShareState};
 pub use input::{Attachment, CommandId, Draft, Hidden, Input, Registration, VerificationMeans};
 pub use inventory::{ALGORITHMS, Algorithm, KeyEntry, KeyKind, KeyState, Primitive};

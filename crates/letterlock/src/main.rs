@@ -6,6 +6,7 @@ mod cli;
 mod duration;
 mod evidence;
 mod failure;
+mod groups;
 mod guardians;
 mod insight;
 mod inspect;

@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{guardians, insight, recovery, sas, text, time};
+use crate::{groups, guardians, insight, recovery, sas, text, time};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -35,6 +35,8 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Letter(letter) => Shown::Result(self::letter(letter)),
         Answer::Link(link) => Shown::Result(format!("{}\n", text::line(link.link.as_str()))),
         Answer::Device(device) => Shown::Result(self::device(device)),
+        Answer::Group(group) => Shown::Result(groups::group(group)),
+        Answer::Member(member) => Shown::Result(groups::member(member)),
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::Saved(saved) => Shown::Result(self::saved(saved)),
         Answer::Sheet(sheet) => Shown::Result(format!("{}\n", text::line(sheet.sheet.as_str()))),
@@ -205,6 +207,9 @@ fn letter(letter: &view::Letter) -> String {
     });
     let way = match letter.direction {
         view::Direction::Sent => format!("to {other}, {}", state(letter.state)),
+        view::Direction::Received if letter.conversation != letter.from => {
+            format!("from {other} in {}", text::line(&letter.conversation))
+        }
         view::Direction::Received => format!("from {other}"),
     };
     let mut shown = format!("{when}  {way}  [{}]\n", text::line(&letter.id));

@@ -17,8 +17,8 @@
 mod chance;
 mod devices;
 mod driver;
-mod guard;
 mod groups;
+mod guard;
 mod guardians;
 mod network;
 mod person;

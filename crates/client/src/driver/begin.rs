@@ -136,6 +136,8 @@ impl Loop {
                 | Request::Custody { .. }
                 | Request::Inventory
                 | Request::ContactList
+                | Request::GroupList
+                | Request::GroupShow { .. }
                 | Request::SafetyNumber { .. }
                 | Request::ContactEvidence { .. }
                 | Request::DeviceList
@@ -335,7 +337,7 @@ impl Loop {
         wait: bool,
         patience: Duration,
     ) -> Begun {
-        let to = self.find(to)?.id;
+        let to = self.find_conversation(to)?;
         let mut pending = Pending::new(
             answers,
             Kind::Send(Sending {

@@ -10,11 +10,10 @@ use crate::api::Answer;
 use crate::failure::{failure, unreachable};
 use crate::limits;
 use crate::os;
-use crate::render;
 use crate::view::{Failure, FailureKind, Notice};
 use engine::records::Direction;
 use engine::{CommandId, CommandOutcome, EngineError, Registration};
-use keys::{AccountId, DeviceId, LetterId};
+use keys::{AccountId, DeviceId, GroupId, LetterId};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -55,6 +54,8 @@ pub(super) enum About {
     Account,
     /// A contact.
     Contact(AccountId),
+    /// A group.
+    Group(GroupId),
     /// A device of the own account.
     Device(DeviceId),
     /// The guardians.
@@ -277,7 +278,7 @@ impl Loop {
         use engine::records::LetterState;
         match letter.state {
             LetterState::Sent | LetterState::Delivered => {
-                let shown = render::letter(&letter, &self.name_of(&letter.contact));
+                let shown = self.view_letter(&letter);
                 for call in self.senders_of(id) {
                     self.finish(call, vec![Answer::Letter(shown.clone()), Answer::Done]);
                 }
@@ -427,10 +428,7 @@ impl Loop {
                 message: message.to_owned(),
             };
             last.push(Answer::Notice(notice));
-            last.push(Answer::Letter(render::letter(
-                &letter,
-                &self.name_of(&letter.contact),
-            )));
+            last.push(Answer::Letter(self.view_letter(&letter)));
         }
         last.push(Answer::Done);
         self.finish(call, last);

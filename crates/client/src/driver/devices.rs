@@ -162,6 +162,7 @@ impl Loop {
         match about {
             About::Account => self.account_show(),
             About::Device(device) => Ok(vec![Answer::Device(self.device(&device)?)]),
+            About::Group(group) => self.group_show(&group),
             About::Guardians => self.guardians_show(),
             About::Share(contact) => self.share_show(&contact),
             About::Contact(contact) => match self.engine.contact(&self.store, &contact)? {

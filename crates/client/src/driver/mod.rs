@@ -17,6 +17,7 @@ mod custody;
 mod devices;
 mod evidence;
 mod files;
+mod groups;
 mod guardians;
 mod inventory;
 mod link;
@@ -386,7 +387,9 @@ impl Loop {
     fn name_of(&self, contact: &keys::AccountId) -> String {
         match self.engine.contact(&self.store, contact) {
             Ok(Some(contact)) => contact.petname,
-            _ => contact.to_string(),
+            _ => self
+                .group_name(contact)
+                .unwrap_or_else(|| contact.to_string()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Loop;
 use crate::view::Notice;
-use engine::{Event, SasError};
+use engine::{Change, Event, SasError};
 use keys::AccountId;
 
 impl Loop {
@@ -177,6 +177,11 @@ impl Loop {
                  guardians --need N NAME..."
                     .to_owned(),
             ),
+            event @ (Event::GroupJoined { .. }
+            | Event::GroupChanged { .. }
+            | Event::GroupLeft { .. }
+            | Event::GroupLost { .. }
+            | Event::GroupRefused { .. }) => return self.words_of_groups(event),
             Event::ShareUnusable { index } => (
                 "share_unusable",
                 format!("the share of guardian {index}, as they were named, is a false one; another one is needed"),
@@ -185,6 +190,66 @@ impl Loop {
                 "recovery_delayed",
                 format!("the recovery does not go on now: {error}; it is tried again"),
             ),
+            _ => return None,
+        })
+    }
+
+    fn words_of_groups(&self, event: &Event) -> Option<(&'static str, String)> {
+        let name = |group: &keys::GroupId| {
+            let id = AccountId::from_bytes(*group.as_bytes());
+            self.name_of(&id)
+        };
+        Some(match event {
+            Event::GroupJoined { group } => (
+                "group_joined",
+                format!("you are now in the group {}", name(group)),
+            ),
+            Event::GroupChanged { group, changes } => {
+                let words: Vec<String> = changes
+                    .iter()
+                    .filter_map(|change| self.words_of_change(change))
+                    .collect();
+                if words.is_empty() {
+                    return None;
+                }
+                (
+                    "group_changed",
+                    format!("{}: {}", name(group), words.join(", ")),
+                )
+            }
+            Event::GroupLeft { group } => (
+                "group_left",
+                format!("you are not in the group {} any more", name(group)),
+            ),
+            Event::GroupLost { group } => (
+                "group_lost",
+                format!(
+                    "this device cannot follow the group {}, and asks its members to be let back in",
+                    name(group)
+                ),
+            ),
+            Event::GroupRefused { group, error } => (
+                "group_refused",
+                format!(
+                    "something in the group {} was refused: {error}",
+                    name(group)
+                ),
+            ),
+            _ => return None,
+        })
+    }
+
+    fn words_of_change(&self, change: &Change) -> Option<String> {
+        Some(match change {
+            Change::Added(leaf) => format!("a device of {} came in", self.whose(&leaf.account)),
+            Change::Removed(leaf) => format!("a device of {} is out", self.whose(&leaf.account)),
+            Change::Rejoined(leaf) => {
+                format!(
+                    "a device of {} lost its state and came back",
+                    self.whose(&leaf.account)
+                )
+            }
+            Change::Data(data) => format!("its data changed; it is called {}", data.name),
             _ => return None,
         })
     }

@@ -4,7 +4,6 @@ use super::calls::{Kind, Receiving};
 use super::{Loop, Message};
 use crate::api::Answer;
 use crate::limits;
-use crate::render;
 use crate::view::{self, Failure};
 use engine::records::LetterState;
 use engine::{Input, StoreError};
@@ -206,7 +205,7 @@ impl Loop {
             };
             let places = 0..u32::try_from(letter.enclosures.len()).unwrap_or(u32::MAX);
             enclosures.extend(places.map(|place| (id, place)));
-            shown.push(render::letter(&letter, &self.name_of(&letter.contact)));
+            shown.push(self.view_letter(&letter));
         }
         if let Some(receiving) = self
             .receiving(call)

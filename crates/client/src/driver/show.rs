@@ -80,9 +80,8 @@ impl Loop {
     ) -> Result<Vec<Answer>, Failure> {
         self.own()?;
         let contact = conversation
-            .map(|who| self.find(who))
-            .transpose()?
-            .map(|contact| contact.id);
+            .map(|who| self.find_conversation(who))
+            .transpose()?;
         let mut letters = self.store.newest(contact.as_ref(), limit)?;
         letters.reverse();
         self.show(&letters)
@@ -98,10 +97,7 @@ impl Loop {
         let mut shown = Vec::with_capacity(letters.len());
         for id in letters {
             if let Some(letter) = self.engine.letter(&self.store, id)? {
-                shown.push(Answer::Letter(render::letter(
-                    &letter,
-                    &self.name_of(&letter.contact),
-                )));
+                shown.push(Answer::Letter(self.view_letter(&letter)));
             }
         }
         Ok(shown)

@@ -108,7 +108,7 @@ impl Loop {
                     scanned: code,
                 })
             }
-            request => self.begin_for_devices(answers, request),
+            request => self.begin_for_groups(answers, request),
         }
     }
 

@@ -53,6 +53,14 @@ pub struct GroupRecord {
     pub(crate) asked: Option<Timestamp>,
 }
 
+impl GroupRecord {
+    /// Whether something that a person asked for is not done yet.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.flight.is_some() || !self.wishes.is_empty()
+    }
+}
+
 /// Something on its way to the members, which comes back to us in its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flight {

@@ -6,6 +6,7 @@ pub(crate) mod contact;
 pub(crate) mod custody;
 pub(crate) mod delete;
 pub(crate) mod device;
+pub(crate) mod group;
 pub(crate) mod inventory;
 pub(crate) mod invite;
 pub(crate) mod read;
@@ -80,6 +81,7 @@ enum Command {
     Recovery(recovery::RecoveryArgs),
     Invite(invite::InviteArgs),
     Contact(contact::ContactArgs),
+    Group(group::GroupArgs),
     Send(send::SendArgs),
     Receive(receive::ReceiveArgs),
     Read(read::ReadArgs),
@@ -154,6 +156,7 @@ impl LowArgs {
             Command::Account(args) => args.into_job(self.globals.profile()?),
             Command::Invite(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Contact(args) => args.into_job(self.globals.profile()?),
+            Command::Group(args) => args.into_job(self.globals.profile()?),
             Command::Send(args) => args.into_job(self.globals.profile()?),
             Command::Receive(args) => args.into_job(self.globals.profile()?),
             Command::Read(args) => Ok(args.into_job(self.globals.profile()?)),

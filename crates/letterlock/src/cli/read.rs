@@ -7,7 +7,7 @@ use client::api::Request;
 /// Read the letters stored in this home, oldest first
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
-    /// Only the letters with this contact
+    /// Only the letters with this contact, or of this group
     conversation: Option<String>,
     /// The newest so many
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]

@@ -21,7 +21,7 @@ Examples:
   letterlock send bob 'The plans' --file plans.pdf --file model.step
   letterlock send bob 'Gone tomorrow' --expires 1d")]
 pub(crate) struct SendArgs {
-    /// The contact
+    /// The contact, or the group
     to: String,
     /// The text, or - to take it from standard input; may be left out when there are files
     text: Option<String>,

@@ -132,7 +132,10 @@ fn a_revoked_device_is_out_of_its_groups() {
     world.revoke("bob", tablet, Reason::Lost);
     world.settle();
     for name in ["alice", "bob", "carol"] {
-        assert!(!world.group_devices(name, group).contains(&tablet), "{name}");
+        assert!(
+            !world.group_devices(name, group).contains(&tablet),
+            "{name}"
+        );
     }
     world.write_to_group("alice", group, "without it");
     world.settle();

@@ -1,0 +1,265 @@
+//! Groups, as people name them.
+
+use super::Loop;
+use super::begin::Begun;
+use super::calls::{About, Kind, Pending};
+use crate::api::{Answer, Request};
+use crate::failure::internal;
+use crate::names;
+use crate::view::{self, Failure, FailureKind};
+use engine::records::{DataChange, GroupRecord, GroupStanding, Letter};
+use engine::{Input, Role};
+use keys::{AccountId, GroupId};
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
+
+impl Loop {
+    pub(super) fn begin_for_groups(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        request: Request,
+    ) -> Begun {
+        match request {
+            Request::GroupCreate { name, members } => {
+                let members = self.find_all(&members)?;
+                let group = GroupId::from_bytes(crate::os::random());
+                self.group_command(answers, group, |command| Input::CreateGroup {
+                    command,
+                    group,
+                    name,
+                    members,
+                })
+            }
+            Request::GroupAdd { group, members } => {
+                let group = self.find_group(&group)?.id;
+                let members = self.find_all(&members)?;
+                self.group_command(answers, group, |command| Input::AddToGroup {
+                    command,
+                    group,
+                    members,
+                })
+            }
+            Request::GroupRemove { group, members } => {
+                let group = self.find_group(&group)?.id;
+                let members = members
+                    .iter()
+                    .map(|who| self.find_member(&group, who))
+                    .collect::<Result<_, _>>()?;
+                self.group_command(answers, group, |command| Input::RemoveFromGroup {
+                    command,
+                    group,
+                    members,
+                })
+            }
+            Request::GroupLeave { group } => {
+                let group = self.find_group(&group)?.id;
+                self.group_command(answers, group, |command| Input::LeaveGroup {
+                    command,
+                    group,
+                })
+            }
+            Request::GroupChange {
+                group,
+                name,
+                timer_seconds,
+            } => {
+                let change = DataChange {
+                    name,
+                    timer: timer_seconds,
+                    role: None,
+                };
+                self.change_group(answers, &group, change)
+            }
+            Request::GroupRole {
+                group,
+                member,
+                role,
+            } => {
+                let id = self.find_group(&group)?.id;
+                let member = self.find_member(&id, &member)?;
+                let change = DataChange {
+                    role: Some((member, meant(role))),
+                    ..DataChange::default()
+                };
+                self.change_group(answers, &group, change)
+            }
+            Request::GroupList => self.group_list().map(Some),
+            Request::GroupShow { group } => {
+                let id = self.find_group(&group)?.id;
+                self.group_show(&id).map(Some)
+            }
+            request => self.begin_for_devices(answers, request),
+        }
+    }
+
+    fn change_group(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        group: &str,
+        change: DataChange,
+    ) -> Begun {
+        let group = self.find_group(group)?.id;
+        self.group_command(answers, group, |command| Input::ChangeGroup {
+            command,
+            group,
+            change,
+        })
+    }
+
+    fn group_command(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        group: GroupId,
+        input: impl FnOnce(engine::CommandId) -> Input,
+    ) -> Begun {
+        self.own()?;
+        let mut pending = Pending::new(answers, Kind::Command);
+        pending.about = Some(About::Group(group));
+        self.command(pending, input)
+    }
+
+    fn find_all(&self, names: &[String]) -> Result<Vec<AccountId>, Failure> {
+        let found = names.iter().map(|who| Ok(self.find(who)?.id));
+        found.collect()
+    }
+
+    /// Finds the group that is meant.
+    pub(super) fn find_group(&self, who: &str) -> Result<GroupRecord, Failure> {
+        self.own()?;
+        names::find_group(self.engine.groups(&self.store)?, who)
+    }
+
+    /// Finds the conversation that is meant: with a contact, or of a group.
+    pub(super) fn find_conversation(&self, who: &str) -> Result<AccountId, Failure> {
+        match (self.find(who), self.find_group(who)) {
+            (Ok(_), Ok(_)) => Err(crate::failure::failure(
+                FailureKind::Usage,
+                format!("{who} is a contact and a group"),
+                Some(
+                    "name the id; `letterlock contact list --json` and `group list --json` show it",
+                ),
+            )),
+            (Ok(contact), Err(_)) => Ok(contact.id),
+            (Err(_), Ok(group)) => Ok(AccountId::from_bytes(*group.id.as_bytes())),
+            (Err(failure), Err(_)) => Err(failure),
+        }
+    }
+
+    /// Finds a member, who may be no contact.
+    fn find_member(&self, group: &GroupId, who: &str) -> Result<AccountId, Failure> {
+        if let Ok(contact) = self.find(who) {
+            return Ok(contact.id);
+        }
+        let (own, _) = self.own()?;
+        if who == "me" {
+            return Ok(own.id);
+        }
+        let typed = who.to_ascii_lowercase();
+        let leaves = self.engine.group_leaves(&self.store, group)?;
+        let mut accounts = leaves.iter().map(|leaf| leaf.account);
+        accounts
+            .find(|account| typed.len() >= 8 && account.to_string().starts_with(&typed))
+            .ok_or_else(|| {
+                let hint = "see `letterlock group show GROUP`";
+                let message = format!("there is no member {who}");
+                crate::failure::failure(FailureKind::NotFound, message, Some(hint))
+            })
+    }
+
+    pub(super) fn group_list(&self) -> Result<Vec<Answer>, Failure> {
+        self.own()?;
+        let mut groups = self.engine.groups(&self.store)?;
+        groups.sort_by(|a, b| a.data.name.cmp(&b.data.name));
+        let shown = groups.iter().map(|group| self.view_group(group));
+        shown.collect()
+    }
+
+    pub(super) fn group_show(&self, id: &GroupId) -> Result<Vec<Answer>, Failure> {
+        let groups = self.engine.groups(&self.store)?;
+        let record = groups.into_iter().find(|record| record.id == *id);
+        let record = record.ok_or_else(|| internal("a group is gone"))?;
+        let mut shown = vec![self.view_group(&record)?];
+        let mut members: Vec<view::Member> = self
+            .accounts_of(id)?
+            .into_iter()
+            .map(|(account, devices)| view::Member {
+                name: self.member_name(&account),
+                account_id: account.to_string(),
+                role: self::shown(record.data.role(&account)),
+                devices,
+            })
+            .collect();
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        shown.extend(members.into_iter().map(Answer::Member));
+        Ok(shown)
+    }
+
+    fn accounts_of(&self, id: &GroupId) -> Result<BTreeMap<AccountId, u32>, Failure> {
+        let mut accounts = BTreeMap::new();
+        for leaf in self.engine.group_leaves(&self.store, id)? {
+            let devices: &mut u32 = accounts.entry(leaf.account).or_default();
+            *devices = devices.saturating_add(1);
+        }
+        Ok(accounts)
+    }
+
+    fn view_group(&self, record: &GroupRecord) -> Result<Answer, Failure> {
+        let (own, _) = self.own()?;
+        let accounts = self.accounts_of(&record.id)?;
+        Ok(Answer::Group(view::Group {
+            name: record.data.name.clone(),
+            id: record.id.to_string(),
+            state: match record.standing {
+                GroupStanding::In => view::GroupState::In,
+                GroupStanding::Leaving => view::GroupState::Leaving,
+                GroupStanding::Out => view::GroupState::Out,
+                GroupStanding::Lost => view::GroupState::Lost,
+            },
+            role: shown(record.data.role(&own.id)),
+            members: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
+            devices: accounts.values().sum(),
+            suite: "hybrid".to_owned(),
+            epoch: record.epoch,
+            timer_seconds: record.data.timer,
+            pending: record.is_busy(),
+        }))
+    }
+
+    fn member_name(&self, account: &AccountId) -> String {
+        match self.engine.account(&self.store) {
+            Ok(Some(own)) if own.id == *account => "me".to_owned(),
+            _ => self.name_of(account),
+        }
+    }
+
+    /// What the group is called whose conversation has an id.
+    pub(super) fn group_name(&self, id: &AccountId) -> Option<String> {
+        let groups = self.engine.groups(&self.store).ok()?;
+        let mut groups = groups.into_iter();
+        let found = groups.find(|group| group.id.as_bytes() == id.as_bytes())?;
+        Some(found.data.name)
+    }
+
+    /// Shows a letter with the names that conversation and author have here.
+    pub(super) fn view_letter(&self, letter: &Letter) -> view::Letter {
+        let name = self.name_of(&letter.contact);
+        let author = letter.author.map(|author| self.name_of(&author));
+        crate::render::letter(letter, &name, author.as_deref().unwrap_or(&name))
+    }
+}
+
+fn shown(role: Role) -> view::Role {
+    match role {
+        Role::Member => view::Role::Member,
+        Role::Admin => view::Role::Admin,
+        Role::Owner => view::Role::Owner,
+    }
+}
+
+fn meant(role: view::Role) -> Role {
+    match role {
+        view::Role::Member => Role::Member,
+        view::Role::Admin => Role::Admin,
+        view::Role::Owner => Role::Owner,
+    }
+}

@@ -1,0 +1,145 @@
+//! `letterlock group create|add|remove|leave|list|show|set|role`
+
+use super::{Job, Profile};
+use crate::{duration, failure};
+use clap::{Args, Subcommand, ValueEnum};
+use client::api::Request;
+use client::view::{Failure, Role};
+use std::time::Duration;
+
+/// Groups: begin one, add and remove people, see who is in it
+///
+/// Every device of every member reads what is written from the moment it is in, and nothing from the moment it is
+/// out. Write to a group, and read it, by its name: letterlock send, letterlock read.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock group create 'night shift' bob carol
+  letterlock send 'night shift' 'Who has the key?'
+  letterlock group show 'night shift'")]
+pub(crate) struct GroupArgs {
+    #[command(subcommand)]
+    command: GroupCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum GroupCommand {
+    /// Begin a group, of which you are the owner
+    Create {
+        /// What it is called
+        name: String,
+        /// Contacts at the same relay
+        #[arg(required = true, value_name = "MEMBER")]
+        members: Vec<String>,
+    },
+    /// Add people, with all their devices
+    Add {
+        /// The group
+        group: String,
+        /// Contacts at the same relay
+        #[arg(required = true, value_name = "MEMBER")]
+        members: Vec<String>,
+    },
+    /// Remove people, with all their devices
+    Remove {
+        /// The group
+        group: String,
+        /// Members
+        #[arg(required = true, value_name = "MEMBER")]
+        members: Vec<String>,
+    },
+    /// Leave a group; what was read stays
+    Leave {
+        /// The group
+        group: String,
+    },
+    /// List groups
+    List,
+    /// Show a group, its members and their roles
+    Show {
+        /// The group
+        group: String,
+    },
+    /// Change the name of a group, or after which time its letters disappear
+    Set {
+        /// The group
+        group: String,
+        /// Another name
+        #[arg(long)]
+        name: Option<String>,
+        /// Letters written from now on disappear after this time, for example 7d; off ends that
+        #[arg(long, value_name = "TIME|off", value_parser = timer)]
+        timer: Option<Timer>,
+    },
+    /// Give a member another role
+    Role {
+        /// The group
+        group: String,
+        /// The member
+        member: String,
+        /// The role
+        role: TypedRole,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TypedRole {
+    /// Writes and leaves
+    Member,
+    /// Also adds people, removes members, and changes name and timer
+    Admin,
+    /// Also removes admins and gives roles
+    Owner,
+}
+
+/// After which time letters disappear; none at all where it is off.
+#[derive(Debug, Clone, Copy)]
+struct Timer(Option<Duration>);
+
+fn timer(text: &str) -> Result<Timer, duration::DurationError> {
+    match text {
+        "off" => Ok(Timer(None)),
+        text => duration::parse(text).map(|time| Timer(Some(time))),
+    }
+}
+
+impl GroupArgs {
+    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
+        let request = match self.command {
+            GroupCommand::Create { name, members } => Request::GroupCreate { name, members },
+            GroupCommand::Add { group, members } => Request::GroupAdd { group, members },
+            GroupCommand::Remove { group, members } => Request::GroupRemove { group, members },
+            GroupCommand::Leave { group } => Request::GroupLeave { group },
+            GroupCommand::List => Request::GroupList,
+            GroupCommand::Show { group } => Request::GroupShow { group },
+            GroupCommand::Set { group, name, timer } => {
+                if name.is_none() && timer.is_none() {
+                    return Err(failure::usage(
+                        "there is nothing to change",
+                        "add --name NAME or --timer TIME",
+                    ));
+                }
+                let seconds = |timer: Timer| timer.0.map_or(0, duration::seconds);
+                Request::GroupChange {
+                    group,
+                    name,
+                    timer_seconds: timer.map(seconds),
+                }
+            }
+            GroupCommand::Role {
+                group,
+                member,
+                role,
+            } => Request::GroupRole {
+                group,
+                member,
+                role: match role {
+                    TypedRole::Member => Role::Member,
+                    TypedRole::Admin => Role::Admin,
+                    TypedRole::Owner => Role::Owner,
+                },
+            },
+        };
+        Ok(Job::Ask(profile, request))
+    }
+}
