@@ -47,5 +47,104 @@ files! {
     secret_tree_replays = "secret-tree.json";
     transcript_hashes_replay = "transcript-hashes.json";
     tree_math_replays = "tree-math.json";
+    tree_operations_replay = "tree-operations.json";
+    tree_validation_replays = "tree-validation.json";
+    treekem_replays = "treekem.json";
     welcome_replays = "welcome.json";
+}
+
+/// The first hex string in document order under a field of this name.
+fn first<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut String> {
+    match value {
+        Value::Object(object) => object.iter_mut().find_map(|(key, value)| {
+            if key == field && value.as_str().is_some_and(|text| !text.is_empty()) {
+                match value {
+                    Value::String(text) => Some(text),
+                    _ => None,
+                }
+            } else {
+                first(value, field)
+            }
+        }),
+        Value::Array(list) => list.iter_mut().find_map(|value| first(value, field)),
+        _ => None,
+    }
+}
+
+/// Flips the lowest bit of the last byte.
+fn change(hex: &mut String) {
+    let digit = hex.pop().and_then(|digit| digit.to_digit(16)).unwrap();
+    hex.push(char::from_digit(digit ^ 1, 16).unwrap());
+}
+
+#[test]
+fn a_changed_byte_of_any_field_is_noticed() {
+    for (file, fields) in [
+        (
+            "crypto-basics.json",
+            &["out", "signature", "ciphertext", "kem_output"][..],
+        ),
+        ("deserialization.json", &["vlbytes_header"]),
+        (
+            "key-schedule.json",
+            &[
+                "commit_secret",
+                "joiner_secret",
+                "external_pub",
+                "tree_hash",
+            ],
+        ),
+        (
+            "message-protection.json",
+            &[
+                "proposal_pub",
+                "commit_priv",
+                "application",
+                "membership_key",
+            ],
+        ),
+        (
+            "passive-client-handling-commit.json",
+            &[
+                "welcome",
+                "commit",
+                "epoch_authenticator",
+                "init_priv",
+                "psk",
+            ],
+        ),
+        (
+            "passive-client-welcome.json",
+            &["welcome", "initial_epoch_authenticator", "init_priv"],
+        ),
+        ("psk_secret.json", &["psk", "psk_nonce", "psk_secret"]),
+        ("secret-tree.json", &["encryption_secret", "handshake_key"]),
+        (
+            "transcript-hashes.json",
+            &["authenticated_content", "interim_transcript_hash_after"],
+        ),
+        (
+            "tree-operations.json",
+            &["tree_before", "tree_after", "tree_hash_after"],
+        ),
+        ("tree-validation.json", &["tree", "group_id"]),
+        (
+            "treekem.json",
+            &[
+                "update_path",
+                "commit_secret",
+                "path_secret",
+                "signature_priv",
+            ],
+        ),
+        ("welcome.json", &["welcome", "init_priv", "signer_pub"]),
+    ] {
+        let Some(recorded) = read(file) else { return };
+        for field in fields {
+            let mut changed = recorded.clone();
+            change(first(&mut changed, field).unwrap_or_else(|| panic!("{file}: {field}")));
+            let replayed = replay::file(file, &changed);
+            assert!(replayed.is_err(), "{file}: a change of {field} passed");
+        }
+    }
 }

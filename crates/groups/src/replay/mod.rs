@@ -15,6 +15,8 @@ mod passive;
 mod reader;
 mod schedule;
 mod secret_tree;
+mod tree;
+mod tree_cases;
 
 use crate::provider::{self, Provider};
 use facts::Facts;
@@ -115,7 +117,7 @@ pub fn knows(value: &Value) -> bool {
 fn form(value: &Value) -> Option<Replay> {
     let first = value.get(0)?;
     let has = |key: &str| first.get(key).is_some();
-    let forms: [(bool, Replay); 10] = [
+    let forms: [(bool, Replay); 13] = [
         (has("ref_hash"), basics::replay),
         (has("vlbytes_header"), reader::replay),
         (has("initial_init_secret"), schedule::replay),
@@ -125,6 +127,9 @@ fn form(value: &Value) -> Option<Replay> {
         (has("sender_data"), secret_tree::replay),
         (has("proposal_priv"), framing::replay),
         (has("signer_pub"), framing::welcome),
+        (has("tree_hashes"), tree_cases::validation),
+        (has("tree_before"), tree_cases::operations),
+        (has("update_paths"), tree_cases::treekem),
         (has("initial_epoch_authenticator"), passive::replay),
     ];
     let (_, replay) = forms.into_iter().find(|(is, _)| *is)?;
