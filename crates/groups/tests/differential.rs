@@ -10,12 +10,13 @@
     reason = "test code"
 )]
 
-mod members;
+#[allow(dead_code, reason = "test and benchmark take a part each")]
+mod peers;
 
 use keys::Secret;
 use letterlock_groups::replay::{self, CNSA2, HYBRID};
-use members::{Change, Member, Received, ours, theirs};
 use mls_rs_core::crypto::CipherSuite;
+use peers::{Change, Member, Received, ours, theirs};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -96,7 +97,7 @@ impl Meeting {
     fn add(&mut self) {
         let mut joiner = self.somebody();
         let package = joiner.key_package();
-        let welcome = self.commit(Change::Add(package)).unwrap();
+        let welcome = self.commit(Change::Add(vec![package])).unwrap();
         joiner.join(&welcome);
         self.inside.push(joiner);
         self.tally.added += 1;

@@ -23,6 +23,7 @@ fn replays(name: &str) {
     let report: Report = replay::file(name, &value).unwrap_or_else(|error| panic!("{error}"));
     eprintln!("{name}: {report}");
     assert!(report.facts > 0);
+    assert!(report.past_epochs <= 20, "four cases a suite");
     // Curve 448 alone is missing.
     assert!(report.skipped.keys().all(|suite| [4, 6].contains(suite)));
 }

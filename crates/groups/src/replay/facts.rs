@@ -30,6 +30,10 @@ impl Facts {
         Ok(suite)
     }
 
+    pub(super) fn ends_at_past_epoch(&mut self) {
+        self.report.past_epochs = self.report.past_epochs.saturating_add(1);
+    }
+
     pub(super) fn holds(&mut self, what: &str, holds: bool) -> Result<(), ReplayError> {
         self.report.facts = self.report.facts.saturating_add(1);
         if holds {

@@ -44,11 +44,21 @@ pub struct Report {
     pub facts: usize,
     /// Cases of suites that we do not speak, by suite.
     pub skipped: BTreeMap<u16, usize>,
+    /// Cases that could not be followed to the end: a commit takes a pre-shared key from an epoch before the present
+    /// one, and groups are built without keeping any.
+    pub past_epochs: usize,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} facts", self.facts)?;
+        if self.past_epochs > 0 {
+            write!(
+                f,
+                ", {} cases end at a key of a past epoch",
+                self.past_epochs
+            )?;
+        }
         for (suite, cases) in &self.skipped {
             write!(f, ", {cases} cases of suite {suite} left out")?;
         }

@@ -7,8 +7,8 @@ pub(crate) mod theirs;
 pub(crate) enum Change {
     /// Only the committer's own path.
     Nothing,
-    /// Adds whom this key package belongs to.
-    Add(Vec<u8>),
+    /// Adds whom these key packages belong to.
+    Add(Vec<Vec<u8>>),
     /// Removes a leaf.
     Remove(u32),
     /// What was proposed in this epoch.
@@ -41,4 +41,6 @@ pub(crate) trait Member {
     fn epoch(&self) -> u64;
     fn authenticator(&self) -> Vec<u8>;
     fn members(&self) -> usize;
+    /// Writes the group to its store: bytes, where the store counts them.
+    fn save(&mut self) -> Option<usize>;
 }

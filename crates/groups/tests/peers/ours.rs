@@ -8,6 +8,7 @@ use mls_rs::identity::basic::{BasicCredential, BasicIdentityProvider};
 use mls_rs::mls_rules::{CommitOptions, DefaultMlsRules, EncryptionOptions};
 use mls_rs::{Client, ExtensionList, Group, MlsMessage};
 use mls_rs_core::crypto::{CipherSuite, CipherSuiteProvider as _, CryptoProvider};
+use mls_rs_core::group::GroupStateStorage as _;
 
 pub(crate) struct Ours<C: MlsConfig> {
     pub(crate) client: Client<C>,
@@ -84,9 +85,10 @@ impl<C: MlsConfig> Member for Ours<C> {
         let builder = self.group().commit_builder();
         let builder = match change {
             Change::Nothing | Change::Proposed => builder,
-            Change::Add(package) => builder
-                .add_member(MlsMessage::from_bytes(&package).unwrap())
-                .unwrap(),
+            Change::Add(packages) => packages.iter().fold(builder, |builder, package| {
+                let package = MlsMessage::from_bytes(package).unwrap();
+                builder.add_member(package).unwrap()
+            }),
             Change::Remove(leaf) => builder.remove_member(leaf).unwrap(),
         };
         let output = builder.build().unwrap();
@@ -133,5 +135,12 @@ impl<C: MlsConfig> Member for Ours<C> {
 
     fn members(&self) -> usize {
         self.here().roster().members_iter().count()
+    }
+
+    fn save(&mut self) -> Option<usize> {
+        self.group().write_to_storage().unwrap();
+        let id = self.here().group_id();
+        let stored = self.client.group_state_storage().state(id).unwrap();
+        stored.map(|stored| stored.len())
     }
 }

@@ -4,9 +4,9 @@ use super::{Change, Member, Received};
 use mls_rs_core::crypto::CipherSuite;
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
-    BasicCredential, Capabilities, Ciphersuite, CredentialWithKey, KeyPackage, KeyPackageIn,
-    LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
-    MlsMessageBodyIn, MlsMessageIn, ProcessedMessageContent, ProtocolVersion, StagedWelcome,
+    BasicCredential, Capabilities, Ciphersuite, CredentialWithKey, KeyPackage, LeafNodeIndex,
+    LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn,
+    MlsMessageIn, ProcessedMessageContent, ProtocolVersion, StagedWelcome,
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider as _;
@@ -160,16 +160,16 @@ impl Member for Theirs {
     }
 
     fn commit(&mut self, change: Change) -> (Vec<u8>, Option<Vec<u8>>) {
-        let added: Option<KeyPackage> = match &change {
-            Change::Add(package) => {
-                let MlsMessageBodyIn::KeyPackage(package) = Self::body(package) else {
-                    panic!("not a key package");
-                };
-                let package: KeyPackageIn = package;
-                let crypto = self.provider.crypto();
-                Some(package.validate(crypto, ProtocolVersion::Mls10).unwrap())
-            }
-            _ => None,
+        let crypto = self.provider.crypto();
+        let read = |package: &Vec<u8>| {
+            let MlsMessageBodyIn::KeyPackage(package) = Self::body(package) else {
+                panic!("not a key package");
+            };
+            package.validate(crypto, ProtocolVersion::Mls10).unwrap()
+        };
+        let added: Vec<KeyPackage> = match &change {
+            Change::Add(packages) => packages.iter().map(read).collect(),
+            _ => Vec::new(),
         };
         let removed = match change {
             Change::Remove(leaf) => Some(LeafNodeIndex::new(leaf)),
@@ -257,5 +257,10 @@ impl Member for Theirs {
 
     fn members(&self) -> usize {
         self.here().members().count()
+    }
+
+    /// Every operation of theirs writes what it changes.
+    fn save(&mut self) -> Option<usize> {
+        None
     }
 }
