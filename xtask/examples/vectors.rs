@@ -1,12 +1,12 @@
-//! Replays Triple Ratchet vectors: what `cargo xtask vectors` runs.
+//! Replays vectors of the Triple Ratchet and of MLS: what `cargo xtask vectors` runs.
 //!
-//! An example, so that this command alone builds the ratchet.
+//! An example, so that this command alone builds ratchet and groups.
 #![expect(clippy::disallowed_methods, reason = "a tool reads the vectors")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ratchet::replay::{self, Report};
+use serde_json::Value;
 
 fn main() -> ExitCode {
     let mut files = Vec::new();
@@ -23,8 +23,8 @@ fn main() -> ExitCode {
     let (mut facts, mut failed) = (0_usize, 0_usize);
     for file in &files {
         match replay(file) {
-            Ok(report) => {
-                facts = facts.saturating_add(report.facts);
+            Ok((found, report)) => {
+                facts = facts.saturating_add(found);
                 println!("ok      {}: {report}", file.display());
             }
             Err(error) => {
@@ -63,11 +63,16 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Replays one file; an error names it.
-fn replay(path: &Path) -> Result<Report, String> {
+/// Replays one file: how many facts held, and in words; an error names the file.
+fn replay(path: &Path) -> Result<(usize, String), String> {
     let name = path.display().to_string();
     let unreadable = |error: &dyn std::fmt::Display| format!("{name}: {error}");
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-    let json = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
-    replay::file(&name, &json).map_err(|error| error.to_string())
+    let json: Value = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+    if groups::replay::knows(&json) {
+        let report = groups::replay::file(&name, &json).map_err(|error| error.to_string())?;
+        return Ok((report.facts, report.to_string()));
+    }
+    let report = ratchet::replay::file(&name, &json).map_err(|error| error.to_string())?;
+    Ok((report.facts, report.to_string()))
 }

@@ -1,0 +1,217 @@
+//! CPU time of commits, letters and joins in groups, beside openmls on its provider of RustCrypto.
+//!
+//! Ours and theirs take turns in one process. A figure is the median, in microseconds of CPU time of one operation;
+//! messages are decoded and encoded on both sides. In a fresh tree nobody but the founder has committed, so a path is
+//! sealed to every leaf; in a warm one everybody has.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_precision_loss,
+    reason = "a benchmark"
+)]
+
+#[path = "../tests/peers/mod.rs"]
+#[allow(dead_code, reason = "test and benchmark take a part each")]
+mod peers;
+
+use keys::Secret;
+use letterlock_groups::replay::{self, CNSA2, HYBRID};
+use mls_rs_core::crypto::CipherSuite;
+use peers::{Change, Member, Received, ours, theirs};
+use rustix::time::{ClockId, clock_gettime};
+
+const TEXT: [u8; 100] = [b'x'; 100];
+
+/// CPU time of this process in microseconds.
+fn cpu() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let before = cpu();
+    let result = work();
+    (cpu() - before, result)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Ours,
+    Theirs,
+}
+
+fn somebody(side: Side, suite: CipherSuite, number: usize) -> Box<dyn Member> {
+    let name = format!("member {number}");
+    match side {
+        Side::Ours => {
+            let seed = keys::sha256(&[name.as_bytes()]);
+            let provider = replay::provider(Secret::from_fn(|out| *out = seed));
+            Box::new(ours::member(provider, suite, &name))
+        }
+        Side::Theirs => Box::new(theirs::member(suite, &name)),
+    }
+}
+
+/// A founder who added all others at once, and how long the first of these took to join.
+struct Party {
+    members: Vec<Box<dyn Member>>,
+    joins: Vec<f64>,
+}
+
+impl Party {
+    /// Of `size` leaves, of which the first `present` have joined.
+    fn new(side: Side, suite: CipherSuite, size: usize, present: usize) -> Self {
+        let mut members: Vec<_> = (0..size).map(|n| somebody(side, suite, n)).collect();
+        members[0].create();
+        let packages = members[1..].iter_mut().map(|member| member.key_package());
+        let packages = packages.collect();
+        let (_, welcome) = members[0].commit(Change::Add(packages));
+        members[0].apply_own();
+        members.truncate(present);
+        let mut joins = Vec::new();
+        for member in &mut members[1..] {
+            joins.push(timed(|| member.join(welcome.as_ref().unwrap())).0);
+        }
+        Self { members, joins }
+    }
+
+    /// Every member commits once.
+    fn warm(&mut self) {
+        for committer in 0..self.members.len() {
+            self.update(committer);
+        }
+    }
+
+    /// Commit, its own application, and how long the next member takes to follow.
+    fn update(&mut self, committer: usize) -> [f64; 3] {
+        let (made, (commit, _)) = timed(|| self.members[committer].commit(Change::Nothing));
+        let (applied, ()) = timed(|| self.members[committer].apply_own());
+        let mut followed = Vec::new();
+        for (place, member) in self.members.iter_mut().enumerate() {
+            if place != committer {
+                let (took, received) = timed(|| member.receive(&commit));
+                assert_eq!(received, Received::Commit);
+                followed.push(took);
+            }
+        }
+        [made, applied, median(followed)]
+    }
+
+    fn letter(&mut self) -> [f64; 2] {
+        let (sealed, message) = timed(|| self.members[0].send(&TEXT));
+        let (opened, received) = timed(|| self.members[1].receive(&message));
+        assert_eq!(received, Received::Letter(TEXT.to_vec()));
+        [sealed, opened]
+    }
+}
+
+fn medians<const N: usize>(times: usize, mut work: impl FnMut() -> [f64; N]) -> [f64; N] {
+    let figures: Vec<[f64; N]> = (0..times).map(|_| work()).collect();
+    std::array::from_fn(|column| median(figures.iter().map(|row| row[column]).collect()))
+}
+
+fn line(what: &str, ours: f64, theirs: f64) {
+    println!(
+        "  {what:<52} {ours:>10.1} {theirs:>10.1} {:>7.2}",
+        theirs / ours
+    );
+}
+
+/// A pair of parties of one size.
+fn pair(suite: CipherSuite, size: usize, present: usize) -> [Party; 2] {
+    [Side::Ours, Side::Theirs].map(|side| Party::new(side, suite, size, present))
+}
+
+fn updates(parties: &mut [Party; 2], tree: &str) {
+    let [ours, theirs] = parties;
+    let mut rows = [Vec::new(), Vec::new()];
+    for _ in 0..21 {
+        rows[0].push(ours.update(0));
+        rows[1].push(theirs.update(0));
+    }
+    let column = |side: usize, column: usize| {
+        median(
+            rows[side]
+                .iter()
+                .map(|row: &[f64; 3]| row[column])
+                .collect(),
+        )
+    };
+    let both = |side: usize| median(rows[side].iter().map(|row| row[0] + row[1]).collect());
+    line(
+        &format!("self-update, {tree}: commit and apply"),
+        both(0),
+        both(1),
+    );
+    line(
+        &format!("self-update, {tree}: commit alone"),
+        column(0, 0),
+        column(1, 0),
+    );
+    line(
+        &format!("process a commit, {tree}"),
+        column(0, 2),
+        column(1, 2),
+    );
+}
+
+fn letters(parties: &mut [Party; 2], size: usize) {
+    let [ours, theirs] = parties;
+    for _ in 0..3 {
+        ours.letter();
+        theirs.letter();
+    }
+    let mut figures = [[0.0; 2]; 2];
+    for (side, party) in [ours, theirs].into_iter().enumerate() {
+        figures[side] = medians(300, || party.letter());
+    }
+    for (column, what) in ["encrypt", "decrypt"].into_iter().enumerate() {
+        let what = format!("letter, {size} members: {what}");
+        line(&what, figures[0][column], figures[1][column]);
+    }
+}
+
+fn suite(suite: CipherSuite, name: &str, large: usize) {
+    println!(
+        "\n{name}, microseconds of CPU{:>36} {:>10} {:>7}",
+        "ours", "openmls", "times"
+    );
+    letters(&mut pair(suite, 2, 2), 2);
+
+    let mut parties = pair(suite, 100, 3);
+    updates(&mut parties, "100, fresh tree");
+    letters(&mut parties, 100);
+    let mut parties = pair(suite, 100, 100);
+    for party in &mut parties {
+        party.warm();
+    }
+    for party in &mut parties {
+        party.members.truncate(3);
+    }
+    updates(&mut parties, "100, warm tree");
+
+    let mut parties = pair(suite, large, 6);
+    let joins = parties.each_ref().map(|party| median(party.joins.clone()));
+    line(&format!("join, {large} leaves"), joins[0], joins[1]);
+    letters(&mut parties, large);
+    let us = &mut parties[0].members[1];
+    let saves: Vec<f64> = (0..21).map(|_| timed(|| us.save()).0).collect();
+    println!(
+        "  {:<52} {:>10.1}",
+        format!("save, {large} members"),
+        median(saves)
+    );
+    println!("  {:<52} {:>10}", "bytes of state", us.save().unwrap());
+}
+
+fn main() {
+    suite(HYBRID, "0x004E hybrid", 1000);
+    suite(CNSA2, "0x0907 cnsa2", 1000);
+}
