@@ -23,12 +23,12 @@ struct Real {
 /// One entry of every kind but those that end an account.
 fn real() -> Result<Real, Box<dyn std::error::Error>> {
     let rng = &mut ChaCha20Rng::from_seed([7; 32]);
-    let root = RootSecret::generate(rng)?;
-    let device = DeviceSecrets::generate(rng)?;
-    let other = DeviceSecrets::generate(rng)?;
-    let renewed = other.renewed(rng)?;
+    let root = RootSecret::generate(keys::Suite::Hybrid, rng)?;
+    let device = DeviceSecrets::generate(keys::Suite::Hybrid, rng)?;
+    let other = DeviceSecrets::generate(keys::Suite::Hybrid, rng)?;
+    let renewed = other.renewed(keys::Suite::Hybrid, rng)?;
     let secret = Secret::from_slice(&[9; 32]).expect("32 bytes");
-    let guardians = RecoverySecrets::derive(Method::Guardians, &secret)?;
+    let guardians = RecoverySecrets::derive(keys::Suite::Hybrid, Method::Guardians, &secret)?;
     let terms = RecoveryTerms {
         delay_seconds: 0,
         need: 2,
@@ -40,10 +40,10 @@ fn real() -> Result<Real, Box<dyn std::error::Error>> {
         .add_device(by, &other, true, NOW)?
         .rotate_device(&other, &renewed, NOW)?
         .revoke(by, other.device_id(), Reason::Lost, NOW)?
-        .request_recovery(&DeviceSecrets::generate(rng)?, NOW)?
+        .request_recovery(&DeviceSecrets::generate(keys::Suite::Hybrid, rng)?, NOW)?
         .cancel_recovery(&device, NOW)?
-        .rotate_root(&root, &RootSecret::generate(rng)?, NOW)?;
-    let proposal = log.propose_add(&DeviceSecrets::generate(rng)?, true, NOW)?;
+        .rotate_root(&root, &RootSecret::generate(keys::Suite::Hybrid, rng)?, NOW)?;
+    let proposal = log.propose_add(&DeviceSecrets::generate(keys::Suite::Hybrid, rng)?, true, NOW)?;
     let certificate = Certificate::issue(&log, &device, device.device_id(), NOW)?;
     Ok(Real {
         proposal: proposal.encode(),

@@ -20,8 +20,8 @@ static CODE: LazyLock<(VerificationCode, String)> = LazyLock::new(|| {
 
 fn log(seed: u8) -> VerifiedLog {
     let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-    let root = RootSecret::generate(&mut rng).expect("root");
-    let device = DeviceSecrets::generate(&mut rng).expect("device");
+    let root = RootSecret::generate(keys::Suite::Hybrid, &mut rng).expect("root");
+    let device = DeviceSecrets::generate(keys::Suite::Hybrid, &mut rng).expect("device");
     genesis(&root, &device, Timestamp::from_secs(1_800_000_000)).expect("genesis")
 }
 

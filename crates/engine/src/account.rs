@@ -16,7 +16,7 @@ use crate::restore;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{self, DeviceSecrets, RootSecret, UnverifiedLog, VerifiedLog};
-use keys::{AccountId, DeviceId};
+use keys::{AccountId, DeviceId, Suite};
 
 const PLACE: &[u8] = b"account";
 
@@ -100,7 +100,10 @@ const LIBRARY: EngineError = EngineError::Internal {
 pub(crate) fn destroy_keys(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     let mut own = own(tx)?;
     own.root = None;
-    own.secrets = own.secrets.renewed(tx.rng).map_err(|_| LIBRARY)?;
+    own.secrets = own
+        .secrets
+        .renewed(own.secrets.suite(), tx.rng)
+        .map_err(|_| LIBRARY)?;
     store(tx, &own);
     Ok(())
 }
@@ -192,8 +195,8 @@ pub(crate) fn create(
 }
 
 fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccount, EngineError> {
-    let root = RootSecret::generate(tx.rng).map_err(|_| LIBRARY)?;
-    let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| LIBRARY)?;
+    let root = RootSecret::generate(Suite::Hybrid, tx.rng).map_err(|_| LIBRARY)?;
+    let secrets = DeviceSecrets::generate(Suite::Hybrid, tx.rng).map_err(|_| LIBRARY)?;
     let log = account_log::genesis(&root, &secrets, tx.now).map_err(|_| LIBRARY)?;
     devices::set_name(tx, secrets.device_id(), &registration.device_name)?;
     Ok(OwnAccount {

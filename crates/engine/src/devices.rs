@@ -78,7 +78,7 @@ pub(crate) fn changed(
             continue;
         }
         match log.device(device.id()) {
-            Some(now) if now.identity() == device.identity() => {}
+            Some(now) if now.has_keys_of(device) => {}
             // SECURITY: nothing is sealed for a device that is gone; `revoked_device_gets_no_letter`.
             None => {
                 sending::forget_device(tx, &before.id, device.id())?;

@@ -1,7 +1,7 @@
 //! What lies in a queue: a padded, sealed body that tells the relay nothing but its size bucket
 //! (docs/spec/letters.md, section 2).
 //!
-//! A *front-door* body is sealed to the device's X-Wing key, because the sender shares nothing with the device
+//! A *front-door* body is sealed to the device's envelope key, because the sender shares nothing with the device
 //! yet; the sender's account and log are inside. A *route* body is sealed under the key that came with the
 //! route; it hides the ratchet's header, and the queue itself tells its owner who writes.
 
@@ -15,8 +15,6 @@ use zeroize::Zeroizing;
 
 /// The lengths a body may have, in bytes.
 const BUCKETS: [usize; 4] = [1024, 4096, 16_384, 65_536];
-/// X-Wing ciphertext and AES-GCM tag.
-pub(crate) const FRONT_DOOR_OVERHEAD: usize = 1120 + 16;
 /// Kind, nonce and AES-GCM tag.
 pub(crate) const ROUTE_OVERHEAD: usize = 1 + 12 + 16;
 
@@ -111,7 +109,7 @@ pub(crate) fn seal_front_door(
         sequence: introduction.head.sequence,
         head: introduction.head.hash.to_vec(),
     };
-    let padded = pad(&message.encode_to_vec(), FRONT_DOOR_OVERHEAD)?;
+    let padded = pad(&message.encode_to_vec(), keys::hpke::overhead(to.suite()))?;
     keys::hpke::seal(
         rng,
         to,

@@ -231,11 +231,9 @@ impl PreKeys {
         let Some(record) = log.device(&device) else {
             return Finding::Nothing; // Nobody begins a session with it.
         };
-        let keys = pre_keys::decode_keys(
-            (&self.identity, &self.signed_ec, &self.kem),
-            None,
-            record.identity(),
-        );
+        let shown = (&self.identity[..], &self.signed_ec[..], &self.kem[..]);
+        let identity = record.identity();
+        let keys = identity.and_then(|identity| pre_keys::decode_keys(shown, None, identity));
         match keys.map(|keys| keys.check(record.verifying_key(), at)) {
             Some(Ok(())) => Finding::Nothing,
             Some(Err(InitiateError::Expired)) => Finding::PreKeysExpired { device },

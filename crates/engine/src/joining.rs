@@ -24,7 +24,7 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{DeviceSecrets, Pin, UnverifiedLog, VerifiedLog};
 use keys::link::{self, LinkSecret};
-use keys::{AccountId, DeviceId, Secret};
+use keys::{AccountId, DeviceId, Secret, Suite, X25519Secret};
 
 const JOIN: &[u8] = b"link-join";
 
@@ -90,9 +90,10 @@ fn knock(
     relay: String,
     name: String,
 ) -> Result<(), EngineError> {
-    let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| EngineError::Internal {
-        what: "cryptographic library",
-    })?;
+    let secrets =
+        DeviceSecrets::generate(Suite::Hybrid, tx.rng).map_err(|_| EngineError::Internal {
+            what: "cryptographic library",
+        })?;
     let mut nonce = [0; 32];
     tx.rng.fill_bytes(&mut nonce);
     let mut join = Join {
@@ -139,9 +140,10 @@ fn knock(
 }
 
 fn public_keys(secrets: &DeviceSecrets) -> Vec<u8> {
+    let identity = secrets.identity().map(X25519Secret::public);
     [
         &secrets.device_id().as_bytes()[..],
-        secrets.identity().public().as_bytes(),
+        identity.as_ref().map_or(&[], |key| &key.as_bytes()[..]),
         secrets.signing().verifying_key().as_bytes(),
         secrets.envelope().public().as_bytes(),
     ]

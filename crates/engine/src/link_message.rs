@@ -194,7 +194,7 @@ impl LinkMessage {
         psk: &Secret<32>,
         queue: &QueueId,
     ) -> Result<Vec<u8>, EnvelopeError> {
-        let padded = envelope::pad(&self.encode(), envelope::FRONT_DOOR_OVERHEAD)?;
+        let padded = envelope::pad(&self.encode(), keys::hpke::overhead(to.suite()))?;
         let info = label::LINK_MESSAGE.as_bytes();
         keys::hpke::seal_psk(rng, to, psk, PSK_ID, info, queue.as_bytes(), &padded)
             .map_err(|_| EnvelopeError::Unopenable)

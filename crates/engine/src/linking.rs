@@ -213,7 +213,7 @@ fn say(tx: &mut Transaction<'_>, offer: &Offer, message: &LinkMessage) -> Result
     let Some(newcomer) = &offer.newcomer else {
         return Ok(());
     };
-    let Ok(envelope) = EnvelopePublic::from_bytes(&newcomer.envelope) else {
+    let Ok(envelope) = EnvelopePublic::from_bytes_of_any_suite(&newcomer.envelope) else {
         return Ok(());
     };
     let body = message.seal(tx.rng, &envelope, &offer.psk, &newcomer.queue);
@@ -247,7 +247,7 @@ pub(crate) fn send(
 pub(crate) fn public_keys(device: &keys::account_log::DeviceRecord) -> Vec<u8> {
     [
         &device.id().as_bytes()[..],
-        device.identity().as_bytes(),
+        device.identity().map_or(&[], |key| &key.as_bytes()[..]),
         device.verifying_key().as_bytes(),
         device.envelope().as_bytes(),
     ]

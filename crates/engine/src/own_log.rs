@@ -103,14 +103,18 @@ pub(crate) fn rotate_device(
     command: CommandId,
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
-    let new = own.secrets.renewed(tx.rng).map_err(|_| LIBRARY)?;
+    let new = own
+        .secrets
+        .renewed(account::log_of(&own)?.suite(), tx.rng)
+        .map_err(|_| LIBRARY)?;
     let secrets = new.encode();
     wish(tx, command, &Wish::RotateDevice { secrets })
 }
 
 /// A new root key.
 pub(crate) fn rotate_root(tx: &mut Transaction<'_>, command: CommandId) -> Result<(), EngineError> {
-    let new = RootSecret::generate(tx.rng).map_err(|_| LIBRARY)?;
+    let suite = account::log_of(&account::own(tx)?)?.suite();
+    let new = RootSecret::generate(suite, tx.rng).map_err(|_| LIBRARY)?;
     let root = new.encode();
     wish(tx, command, &Wish::RotateRoot { root })
 }
@@ -188,7 +192,7 @@ fn sign(
         Wish::RotateDevice { secrets } => DeviceSecrets::decode(secrets.expose_secret())
             .map_err(LogError::from)
             .and_then(|new| log.rotate_device(&own.secrets, &new, tx.now)),
-        Wish::SetSheet { seed } => RecoverySecrets::derive(Method::Sheet, seed)
+        Wish::SetSheet { seed } => RecoverySecrets::derive(log.suite(), Method::Sheet, seed)
             .map_err(LogError::from)
             .and_then(|new| log.set_recovery(&own.secrets, &new, &RecoveryTerms::sheet(), tx.now)),
         Wish::SetGuardians {
@@ -202,7 +206,7 @@ fn sign(
                 need: *need,
                 commitments: commitments.clone(),
             };
-            RecoverySecrets::derive(Method::Guardians, seed)
+            RecoverySecrets::derive(log.suite(), Method::Guardians, seed)
                 .map_err(LogError::from)
                 .and_then(|new| log.set_recovery(&own.secrets, &new, &terms, tx.now))
         }

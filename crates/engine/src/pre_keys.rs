@@ -13,7 +13,7 @@ use crate::retired;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{SecretBytes, SigningKey, Timestamp, X25519Public, label};
+use keys::{SecretBytes, SigningKey, Timestamp, X25519Public, X25519Secret, label};
 use ratchet::{
     KemPreKey, KemPreKeyPublic, Named, OneTimePreKey, OneTimePreKeyPublic, PreKeyKind,
     PreKeySigner, SignedPreKey, SignedPreKeyPublic, UsedPreKeys,
@@ -271,6 +271,10 @@ fn current(tx: &Transaction<'_>) -> Result<(u32, u32, Timestamp), EngineError> {
 fn publish(tx: &mut Transaction<'_>, ec: u32, kem: u32, replace: bool) -> Result<(), EngineError> {
     const MISSING: StoreError = StoreError::Damaged { what: "pre-key" };
     let own = account::own(tx)?;
+    // In suites without identity keys no session begins with pre-keys.
+    let Some(identity) = own.secrets.identity().map(X25519Secret::public) else {
+        return Ok(());
+    };
     let (signed_id, last_resort_id, _) = current(tx)?;
     let signed = load(tx, SIGNED, signed_id, SignedPreKey::decode)?.ok_or(MISSING)?;
     let last_resort = load(tx, LAST_RESORT, last_resort_id, KemPreKey::decode)?.ok_or(MISSING)?;
@@ -282,7 +286,7 @@ fn publish(tx: &mut Transaction<'_>, ec: u32, kem: u32, replace: bool) -> Result
         let mut request = wire::PublishPreKeys {
             account: own.id,
             device: own.device,
-            identity: encode_identity(own.registration_id, &own.secrets.identity().public()),
+            identity: encode_identity(own.registration_id, &identity),
             signed_ec: signed.public().encode(),
             last_resort_kem: last_resort.public().encode(),
             one_time_ec: (0..ec_left)

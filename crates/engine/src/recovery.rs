@@ -64,9 +64,11 @@ pub(crate) fn set(
     method: Method,
     seed: &Secret<32>,
 ) -> Result<(), EngineError> {
-    let secrets = RecoverySecrets::derive(method, seed).map_err(|_| EngineError::Internal {
-        what: "cryptographic library",
-    })?;
+    let suite = account::log_of(&account::own(tx)?)?.suite();
+    let secrets =
+        RecoverySecrets::derive(suite, method, seed).map_err(|_| EngineError::Internal {
+            what: "cryptographic library",
+        })?;
     backup::begin(tx, command, &secrets, 0)
 }
 
@@ -77,9 +79,9 @@ pub(crate) fn unlock_root(
     sheet: &SheetSecret,
 ) -> Result<(), EngineError> {
     let mut own = account::own(tx)?;
-    let secrets = RecoverySecrets::derive(Method::Sheet, &sheet.seed())
-        .map_err(|_| EngineError::RecoveryNotInForce)?;
     let log = account::log_of(&own)?;
+    let secrets = RecoverySecrets::derive(log.suite(), Method::Sheet, &sheet.seed())
+        .map_err(|_| EngineError::RecoveryNotInForce)?;
     let in_force = log.recovery(Method::Sheet);
     if in_force.is_none_or(|record| *record.head_id() != secrets.head_id()) {
         return Err(EngineError::RecoveryNotInForce);

@@ -24,7 +24,7 @@ use crate::transaction::Transaction;
 use keys::account_log::{
     Authority, DeviceSecrets, Method, Pin, RecoverySecrets, UnverifiedLog, VerifiedLog,
 };
-use keys::{AccountId, Secret, Timestamp};
+use keys::{AccountId, Secret, Suite, Timestamp};
 use zeroize::Zeroizing;
 
 const RESTORE: &[u8] = b"restore";
@@ -74,9 +74,10 @@ pub(crate) fn begin(
         }
         end(tx, &before)?;
     }
-    let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| EngineError::Internal {
-        what: "cryptographic library",
-    })?;
+    let secrets =
+        DeviceSecrets::generate(Suite::Hybrid, tx.rng).map_err(|_| EngineError::Internal {
+            what: "cryptographic library",
+        })?;
     let arrival = Arrival {
         method,
         seed,
@@ -142,8 +143,10 @@ pub(crate) fn carry_on(tx: &mut Transaction<'_>, command: CommandId) -> Result<b
 }
 
 fn keys_of(restore: &Restore) -> Result<RecoverySecrets, EngineError> {
-    RecoverySecrets::derive(restore.method, &restore.seed).map_err(|_| EngineError::Internal {
-        what: "cryptographic library",
+    RecoverySecrets::derive(restore.secrets.suite(), restore.method, &restore.seed).map_err(|_| {
+        EngineError::Internal {
+            what: "cryptographic library",
+        }
     })
 }
 

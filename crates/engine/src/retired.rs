@@ -425,7 +425,7 @@ pub(crate) fn is_late(
         return Ok(true);
     }
     let current = peer.log.device(&inner.device);
-    if current.is_some_and(|device| device.identity() == named.identity) {
+    if current.is_some_and(|device| device.identity() == Some(named.identity)) {
         return Ok(false);
     }
     let mut entries = peer.log.entries().iter();
@@ -456,7 +456,7 @@ fn device_with(
     });
     for entry in rotated {
         let then = device_at(log, entry, device)?;
-        if let Some(then) = then.filter(|then| then.identity() == identity) {
+        if let Some(then) = then.filter(|then| then.identity() == Some(identity)) {
             return Ok(Some(then));
         }
     }

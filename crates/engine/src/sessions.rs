@@ -162,19 +162,17 @@ fn begin(
     (peer, theirs): (&Peer, &DeviceRecord),
     bundle: &wire::Bundle,
 ) -> Result<bool, EngineError> {
-    let Some(keys) = pre_keys::decode_bundle(bundle, theirs.identity()) else {
+    let identity = theirs.identity();
+    let keys = identity.and_then(|identity| pre_keys::decode_bundle(bundle, identity));
+    let (ours, list) = (our_log.device_list_hash(), peer.log.device_list_hash());
+    let lists: [&[u8]; 1] = [ours];
+    let both = local(own, &lists).zip(remote(theirs, list));
+    let Some((keys, (local, remote))) = keys.zip(both) else {
         return Ok(false);
     };
     let mut record = load(tx, &peer.id, theirs.id())?;
     let now = tx.now;
-    let (ours, list) = (our_log.device_list_hash(), peer.log.device_list_hash());
-    let begun = record.initiate(
-        &local(own, &[ours]),
-        &remote(theirs, list),
-        &keys,
-        now,
-        tx.rng,
-    );
+    let begun = record.initiate(&local, &remote, &keys, now, tx.rng);
     if begun.is_err() {
         return Ok(false);
     }
@@ -184,18 +182,16 @@ fn begin(
     Ok(true)
 }
 
-fn local<'a>(own: &'a OwnAccount, lists: &'a [&'a [u8]]) -> Local<'a> {
-    let secrets = &own.secrets;
-    Local::letterlock(
-        secrets.identity(),
-        secrets.signing(),
-        own.registration_id,
-        lists,
-    )
+/// Nothing in a suite without sessions of two devices.
+fn local<'a>(own: &'a OwnAccount, lists: &'a [&'a [u8]]) -> Option<Local<'a>> {
+    let (identity, signing) = (own.secrets.identity()?, own.secrets.signing());
+    let id = own.registration_id;
+    Some(Local::letterlock(identity, signing, id, lists))
 }
 
-fn remote<'a>(device: &'a DeviceRecord, list: &'a [u8]) -> Remote<'a> {
-    Remote::letterlock(*device.identity(), device.verifying_key(), list)
+fn remote<'a>(device: &'a DeviceRecord, list: &'a [u8]) -> Option<Remote<'a>> {
+    let identity = device.identity()?;
+    Some(Remote::letterlock(*identity, device.verifying_key(), list))
 }
 
 /// Seals a content for a device with a session and puts it in the outbox.
@@ -489,19 +485,18 @@ pub(crate) fn respond(
     let mut opened = Err(DecryptError::Refused);
     // Either list may have changed since the session began.
     for list in lists(their_log) {
-        let mut local = local(&own, &ours);
-        if let Some(replaced) = replaced {
-            let signing = own.secrets.signing(); // An answer is not signed.
-            local = Local::letterlock(replaced.identity(), signing, own.registration_id, &ours);
-        }
-        opened = record.respond(
-            incoming,
-            &local,
-            &remote(theirs, list),
-            &found.keys(),
-            tx.now,
-            tx.rng,
-        );
+        let ours = match replaced {
+            None => local(&own, &ours),
+            Some(replaced) => replaced.identity().map(|identity| {
+                let signing = own.secrets.signing(); // An answer is not signed.
+                Local::letterlock(identity, signing, own.registration_id, &ours)
+            }),
+        };
+        let Some((local, remote)) = ours.zip(remote(theirs, list)) else {
+            break;
+        };
+        let keys = found.keys();
+        opened = record.respond(incoming, &local, &remote, &keys, tx.now, tx.rng);
         if !matches!(opened, Err(DecryptError::Refused)) {
             break;
         }

@@ -205,7 +205,8 @@ pub(crate) fn transcript(
     let same_account = EngineError::Internal {
         what: "comparison with oneself",
     };
-    Transcript::new(ours.suite(), &Party::of(&ours), &Party::of(&theirs)).ok_or(same_account)
+    let suite = ours.suite().min(theirs.suite());
+    Transcript::new(suite, &Party::of(&ours), &Party::of(&theirs)).ok_or(same_account)
 }
 
 /// Whether both logs are still those of the comparison.

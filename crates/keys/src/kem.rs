@@ -1,4 +1,5 @@
-//! The KEMs of PQXDH: Kyber-1024 round 3 (`signal` profile) and ML-KEM-1024 (`letterlock` profile).
+//! The KEMs of PQXDH: Kyber-1024 round 3 (`signal` profile) and ML-KEM-1024 (`letterlock` profile), the latter also
+//! for envelopes of `cnsa2`.
 //!
 //! Both encrypt alike; round 3 hashes more around it. So AWS-LC's ML-KEM encapsulates and decapsulates for both, and
 //! libcrux makes the keys of round 3.
@@ -45,7 +46,7 @@ pub struct KemSecret {
 }
 
 /// A KEM public key, 1568 bytes, every coefficient below q.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KemPublic {
     kem: Kem,
     bytes: Box<[u8; PUBLIC_LEN]>,

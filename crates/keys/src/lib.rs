@@ -8,6 +8,7 @@ pub mod codec;
 mod crockford;
 pub mod ed25519;
 mod emoji;
+mod envelope;
 pub mod hpke;
 mod id;
 mod kdf;
@@ -37,7 +38,7 @@ pub use argon::{ArgonParams, BadParams, argon2id};
 pub use id::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, QueueId, Timestamp};
 pub use kdf::{
     hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, hmac_sha256_secrets, sha3_256,
-    sha256, sha512,
+    sha256, sha384, sha512,
 };
 pub use label::Label;
 pub use safety_number::{VerificationCode, VerificationError, safety_number};

@@ -28,11 +28,11 @@ pub trait Sealable: Sized {
 /// A value of kind `T` under a key.
 ///
 /// ```
-/// use letterlock_keys::{Sealed, Secret, account_log::RootSecret};
+/// use letterlock_keys::{Sealed, Secret, Suite, account_log::RootSecret};
 /// # use rand_core::SeedableRng as _;
 /// # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
 /// let key = Secret::random(&mut rng);
-/// let sealed = Sealed::seal(&key, &RootSecret::generate(&mut rng)?, &mut rng);
+/// let sealed = Sealed::seal(&key, &RootSecret::generate(Suite::Hybrid, &mut rng)?, &mut rng);
 /// let stored: Sealed<RootSecret> = Sealed::from_bytes(sealed.as_bytes().to_vec());
 /// let root: RootSecret = stored.open(&key)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -124,6 +124,7 @@ impl Sealable for RootSecret {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
     use super::*;
+    use crate::Suite;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;
 
@@ -145,7 +146,7 @@ mod tests {
     fn sealed() -> (Secret<32>, Sealed<RootSecret>) {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let key = Secret::random(&mut rng);
-        let root = RootSecret::generate(&mut rng).unwrap();
+        let root = RootSecret::generate(Suite::Hybrid, &mut rng).unwrap();
         let sealed = Sealed::seal(&key, &root, &mut rng);
         (key, sealed)
     }

@@ -82,6 +82,13 @@ impl SecretBytes {
         Self(bytes)
     }
 
+    /// Draws so many bytes in one call of `rng`.
+    pub fn random(length: usize, rng: &mut dyn CryptoRng) -> Self {
+        let mut secret = Self(vec![0; length]);
+        rng.fill_bytes(&mut secret.0);
+        secret
+    }
+
     /// The bytes. The files that may call this are listed beside `clippy.toml`.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8] {

@@ -1,14 +1,15 @@
-//! Hybrid signatures: Ed25519 and ML-DSA-65 over the same bytes; both must verify.
+//! Signatures of a suite. `hybrid`: Ed25519 and ML-DSA-65 over the same bytes, both must verify. `cnsa2`: ML-DSA-87.
 //!
-//! *Formula*: both schemes sign `label ‖ 00 ‖ message`. ML-DSA (FIPS 204) is used with an empty context; it is
+//! *Formula*: every scheme signs `label ‖ 00 ‖ message`. ML-DSA (FIPS 204) is used with an empty context; it is
 //! hedged, so two signatures of one message differ.
 
 use crate::ed25519;
 use crate::label::Label;
-use crate::ml_dsa::{self, MlDsaKey};
+use crate::ml_dsa::{self, MlDsa, MlDsaKey};
 use crate::secret::{Secret, SecretBytes};
 use crate::suite::Suite;
 use crate::xeddsa::BadSignature;
+use rand_core::CryptoRng;
 
 const ED25519_PUBLIC: usize = 32;
 const ED25519_SIGNATURE: usize = 64;
@@ -18,31 +19,40 @@ const ED25519_SIGNATURE: usize = 64;
 #[error("malformed signature key or signature")]
 pub struct Malformed;
 
-/// A signing key, made of 64 bytes: Ed25519 seed ‖ ML-DSA-65 seed.
+/// A signing key of a suite, made of a seed. `hybrid`: Ed25519 seed 32 ‖ ML-DSA-65 seed 32; `cnsa2`: ML-DSA-87
+/// seed 32.
 ///
 /// ```
-/// use letterlock_keys::{Secret, SigningKey, label};
-/// let key = SigningKey::from_seed(Secret::from_slice(&[7; 64]).unwrap())?;
+/// use letterlock_keys::{SecretBytes, SigningKey, Suite, label};
+/// let key = SigningKey::from_seed(Suite::Hybrid, SecretBytes::new(vec![7; 64]))?;
 /// let signature = key.sign(label::PRE_KEY, b"message")?;
 /// key.verifying_key().verify(label::PRE_KEY, b"message", &signature)?;
 /// assert!(key.verifying_key().verify(label::LOG_ENTRY, b"message", &signature).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SigningKey {
-    seed: Secret<64>,
-    ed25519: Secret<32>,
-    ml_dsa: MlDsaKey,
+    seed: SecretBytes,
+    schemes: Schemes,
     verifying: VerifyingKey,
 }
 
-/// A verifying key of a suite; `hybrid`: 32 + 1952 bytes.
+/// What signs.
+enum Schemes {
+    Hybrid {
+        ed25519: Secret<32>,
+        ml_dsa: MlDsaKey,
+    },
+    Cnsa2(MlDsaKey),
+}
+
+/// A verifying key of a suite; `hybrid`: 32 + 1952 bytes, `cnsa2`: 2592.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VerifyingKey {
     suite: Suite,
     bytes: Vec<u8>,
 }
 
-/// A signature of a suite; `hybrid`: 64 + 3309 bytes.
+/// A signature of a suite; `hybrid`: 64 + 3309 bytes, `cnsa2`: 4627.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HybridSignature {
     suite: Suite,
@@ -50,27 +60,55 @@ pub struct HybridSignature {
 }
 
 impl SigningKey {
+    /// Draws a key: its seed in one call of `rng`.
+    ///
+    /// # Errors
+    /// [`Malformed`]: never; the library reports it all the same.
+    pub fn generate(suite: Suite, rng: &mut dyn CryptoRng) -> Result<Self, Malformed> {
+        Self::from_seed(suite, SecretBytes::random(suite.signing_seed_len(), rng))
+    }
+
     /// Derives the key pair.
     ///
     /// # Errors
-    /// [`Malformed`]: never for 64 bytes; the library reports it all the same.
-    pub fn from_seed(seed: Secret<64>) -> Result<Self, Malformed> {
-        let (classical, post_quantum) = seed.expose_secret().split_at(32);
-        let ed25519 = Secret::from_slice(classical).ok_or(Malformed)?;
-        let ml_dsa = MlDsaKey::from_seed(post_quantum).map_err(|_| Malformed)?;
-        let bytes = [&ed25519::public(&ed25519)[..], ml_dsa.public()].concat();
-        let verifying = VerifyingKey::from_bytes(Suite::Hybrid, &bytes)?;
+    /// [`Malformed`]: the length is not that of the suite ([`Suite::signing_seed_len`]).
+    pub fn from_seed(suite: Suite, seed: SecretBytes) -> Result<Self, Malformed> {
+        let bytes = seed.expose_secret();
+        if bytes.len() != suite.signing_seed_len() {
+            return Err(Malformed);
+        }
+        let ml_dsa = |set, seed| MlDsaKey::from_seed(set, seed).map_err(|_| Malformed);
+        let (schemes, public) = match suite {
+            Suite::Hybrid => {
+                let (classical, post_quantum) = bytes.split_at(32);
+                let ed25519 = Secret::from_slice(classical).ok_or(Malformed)?;
+                let ml_dsa = ml_dsa(MlDsa::D65, post_quantum)?;
+                let public = [&ed25519::public(&ed25519)[..], ml_dsa.public()].concat();
+                (Schemes::Hybrid { ed25519, ml_dsa }, public)
+            }
+            Suite::Cnsa2 => {
+                let ml_dsa = ml_dsa(MlDsa::D87, bytes)?;
+                let public = ml_dsa.public().to_vec();
+                (Schemes::Cnsa2(ml_dsa), public)
+            }
+        };
+        let verifying = VerifyingKey::from_bytes(suite, &public)?;
         Ok(Self {
             seed,
-            ed25519,
-            ml_dsa,
+            schemes,
             verifying,
         })
     }
 
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.verifying.suite
+    }
+
     /// The seed, for storage.
     #[must_use]
-    pub fn seed(&self) -> &Secret<64> {
+    pub fn seed(&self) -> &SecretBytes {
         &self.seed
     }
 
@@ -81,13 +119,16 @@ impl SigningKey {
     }
 
     /// The seed of what signs leaves of MLS groups; [`VerifyingKey::leaf_key`] is its public key. `hybrid`: the
-    /// Ed25519 seed, 32 bytes.
+    /// Ed25519 seed, 32 bytes. `cnsa2`: the ML-DSA-87 seed, 32 bytes.
     ///
     /// MLS signs `V(length) ‖ "MLS 1.0 " ‖ ...` (RFC 9420, section 5.1.2), we sign `label ‖ 00 ‖ message` with labels
     /// of which none begins so: a signature of one use never stands for one of the other.
     #[must_use]
     pub fn leaf_secret(&self) -> SecretBytes {
-        SecretBytes::from(&self.ed25519.expose_secret()[..])
+        match &self.schemes {
+            Schemes::Hybrid { ed25519, .. } => SecretBytes::from(&ed25519.expose_secret()[..]),
+            Schemes::Cnsa2(_) => SecretBytes::from(self.seed.expose_secret()),
+        }
     }
 
     /// Signs a message for one purpose.
@@ -96,10 +137,15 @@ impl SigningKey {
     /// [`Malformed`]: the library failed (no memory, no entropy).
     pub fn sign(&self, label: Label, message: &[u8]) -> Result<HybridSignature, Malformed> {
         let framed = frame(label, message);
-        let classical = ed25519::sign(&self.ed25519, &framed);
-        let post_quantum = self.ml_dsa.sign(&framed).map_err(|_| Malformed)?;
-        let bytes = [&classical[..], &post_quantum[..]].concat();
-        HybridSignature::from_bytes(Suite::Hybrid, &bytes)
+        let bytes = match &self.schemes {
+            Schemes::Hybrid { ed25519, ml_dsa } => {
+                let classical = ed25519::sign(ed25519, &framed);
+                let post_quantum = ml_dsa.sign(&framed).map_err(|_| Malformed)?;
+                [&classical[..], &post_quantum].concat()
+            }
+            Schemes::Cnsa2(ml_dsa) => ml_dsa.sign(&framed).map_err(|_| Malformed)?,
+        };
+        HybridSignature::from_bytes(self.suite(), &bytes)
     }
 }
 
@@ -132,6 +178,7 @@ impl VerifyingKey {
     }
 
     /// What signatures of leaves of MLS groups verify with. `hybrid`: the Ed25519 half, 32 bytes.
+    /// `cnsa2`: the ML-DSA-87 public key, 2592 bytes.
     ///
     /// MLS signs under the prefix `MLS 1.0 `, so a signature of a leaf never stands for one of ours, nor ours for one
     /// of a leaf ([`SigningKey::leaf_secret`]).
@@ -139,6 +186,7 @@ impl VerifyingKey {
     pub fn leaf_key(&self) -> &[u8] {
         match self.suite {
             Suite::Hybrid => self.bytes.get(..ED25519_PUBLIC).unwrap_or_default(),
+            Suite::Cnsa2 => &self.bytes,
         }
     }
 
@@ -152,21 +200,27 @@ impl VerifyingKey {
         message: &[u8],
         signature: &HybridSignature,
     ) -> Result<(), BadSignature> {
+        // SECURITY: a signature of a weaker suite is none; `a_signature_of_another_suite_is_none` notices.
         if signature.suite != self.suite {
             return Err(BadSignature);
         }
         let framed = frame(label, message);
-        let (classical_key, post_quantum_key) = self
-            .bytes
-            .split_first_chunk::<ED25519_PUBLIC>()
-            .ok_or(BadSignature)?;
-        let (classical, post_quantum) = signature
-            .bytes
-            .split_first_chunk::<ED25519_SIGNATURE>()
-            .ok_or(BadSignature)?;
-        // SECURITY: both, not either; `one_good_half_is_not_enough` notices.
-        ed25519::verify(classical_key, &framed, classical)?;
-        ml_dsa::verify(post_quantum_key, &framed, post_quantum)
+        match self.suite {
+            Suite::Hybrid => {
+                let (classical_key, post_quantum_key) = self
+                    .bytes
+                    .split_first_chunk::<ED25519_PUBLIC>()
+                    .ok_or(BadSignature)?;
+                let (classical, post_quantum) = signature
+                    .bytes
+                    .split_first_chunk::<ED25519_SIGNATURE>()
+                    .ok_or(BadSignature)?;
+                // SECURITY: both, not either; `one_good_half_is_not_enough` notices.
+                ed25519::verify(classical_key, &framed, classical)?;
+                ml_dsa::verify(MlDsa::D65, post_quantum_key, &framed, post_quantum)
+            }
+            Suite::Cnsa2 => ml_dsa::verify(MlDsa::D87, &self.bytes, &framed, &signature.bytes),
+        }
     }
 }
 
@@ -186,6 +240,22 @@ impl HybridSignature {
         }
     }
 
+    /// Takes the bytes of a signature whose suite its length tells: every suite has its own.
+    ///
+    /// # Errors
+    /// [`Malformed`]: no suite has such a length.
+    pub fn from_bytes_of_any_suite(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut suites = Suite::ALL.into_iter();
+        let suite = suites.find(|suite| suite.signature_len() == bytes.len());
+        Self::from_bytes(suite.ok_or(Malformed)?, bytes)
+    }
+
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -203,9 +273,14 @@ mod tests {
     use super::*;
     use crate::label;
 
+    fn key(suite: Suite) -> SigningKey {
+        let seed = SecretBytes::new(vec![1; suite.signing_seed_len()]);
+        SigningKey::from_seed(suite, seed).unwrap()
+    }
+
     #[test]
     fn one_good_half_is_not_enough() {
-        let key = SigningKey::from_seed(Secret::from_slice(&[1; 64]).unwrap()).unwrap();
+        let key = key(Suite::Hybrid);
         let signature = key.sign(label::PRE_KEY, b"m").unwrap();
         for place in [0, 63, 64, 64 + 3308] {
             let mut bytes = signature.as_bytes().to_vec();
@@ -223,10 +298,59 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_signatures_have_the_lengths_of_their_suite() {
+        for suite in Suite::ALL {
+            let key = key(suite);
+            let signature = key.sign(label::PRE_KEY, b"m").unwrap();
+            assert_eq!((key.suite(), signature.suite()), (suite, suite));
+            assert_eq!(
+                HybridSignature::from_bytes_of_any_suite(signature.as_bytes()).unwrap(),
+                signature
+            );
+            let short = SecretBytes::new(vec![1; suite.signing_seed_len() - 1]);
+            assert!(SigningKey::from_seed(suite, short).is_err());
+            for length in [
+                suite.signature_len() - 1,
+                suite.signature_len() + 1,
+                suite.verifying_key_len(),
+            ] {
+                let bytes = vec![0; length];
+                assert!(HybridSignature::from_bytes(suite, &bytes).is_err());
+                assert!(HybridSignature::from_bytes_of_any_suite(&bytes).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_of_another_suite_is_none() {
+        for suite in Suite::ALL {
+            let key = key(suite);
+            let signature = key.sign(label::PRE_KEY, b"m").unwrap();
+            let claimed = HybridSignature {
+                suite: if suite == Suite::Hybrid {
+                    Suite::Cnsa2
+                } else {
+                    Suite::Hybrid
+                },
+                bytes: signature.bytes,
+            };
+            assert!(
+                key.verifying_key()
+                    .verify(label::PRE_KEY, b"m", &claimed)
+                    .is_err()
+            );
+        }
+    }
+
+    #[test]
     fn leaf_secret_and_leaf_key_are_one_pair() {
-        let key = SigningKey::from_seed(Secret::from_slice(&[1; 64]).unwrap()).unwrap();
-        let seed = Secret::from_slice(key.leaf_secret().expose_secret()).unwrap();
-        assert_eq!(key.verifying_key().leaf_key(), ed25519::public(&seed));
+        let hybrid = key(Suite::Hybrid);
+        let seed = Secret::from_slice(hybrid.leaf_secret().expose_secret()).unwrap();
+        assert_eq!(hybrid.verifying_key().leaf_key(), ed25519::public(&seed));
+        let cnsa2 = key(Suite::Cnsa2);
+        let seed = cnsa2.leaf_secret();
+        let pair = MlDsaKey::from_seed(MlDsa::D87, seed.expose_secret()).unwrap();
+        assert_eq!(cnsa2.verifying_key().leaf_key(), pair.public());
     }
 
     /// The signed bytes of MLS begin with the length of a label that begins with `MLS 1.0 `.
@@ -242,17 +366,14 @@ mod tests {
 
     #[test]
     fn a_signature_holds_for_its_label_and_message_only() {
-        let key = SigningKey::from_seed(Secret::from_slice(&[1; 64]).unwrap()).unwrap();
-        let signature = key.sign(label::PRE_KEY, b"m").unwrap();
-        assert!(
-            key.verifying_key()
-                .verify(label::LOG_ENTRY, b"m", &signature)
-                .is_err()
-        );
-        assert!(
-            key.verifying_key()
-                .verify(label::PRE_KEY, b"n", &signature)
-                .is_err()
-        );
+        for suite in Suite::ALL {
+            let key = key(suite);
+            let signature = key.sign(label::PRE_KEY, b"m").unwrap();
+            let verify =
+                |label, message: &[u8]| key.verifying_key().verify(label, message, &signature);
+            verify(label::PRE_KEY, b"m").unwrap();
+            assert!(verify(label::LOG_ENTRY, b"m").is_err());
+            assert!(verify(label::PRE_KEY, b"n").is_err());
+        }
     }
 }

@@ -4,19 +4,24 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "test code"
+    dead_code,
+    reason = "test code; each test file uses a part of `people`"
 )]
+
+mod people;
 
 use letterlock_keys::account_log::{
     DeviceSecrets, LogError, Pin, RootSecret, SENIORITY_SECONDS, UnverifiedLog, VerifiedLog,
     genesis,
 };
 use letterlock_keys::codec::{DecodeError, Writer};
-use letterlock_keys::{Secret, SigningKey, Timestamp, label, sha512};
+use letterlock_keys::{SecretBytes, SigningKey, Suite, Timestamp, X25519Secret, label};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 const NOW: u64 = 1_700_002_800;
+/// `forged_log_cnsa2.rs` runs these tests again.
+const SUITE: Suite = people::SUITE;
 
 /// The keys of one account, and the seed they come from.
 struct Keys {
@@ -29,11 +34,13 @@ struct Keys {
 impl Keys {
     fn of(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let root = RootSecret::generate(&mut rng).unwrap();
-        let device = DeviceSecrets::generate(&mut rng).unwrap();
+        let root = RootSecret::generate(SUITE, &mut rng).unwrap();
+        let device = DeviceSecrets::generate(SUITE, &mut rng).unwrap();
         let log = genesis(&root, &device, Timestamp::from_secs(NOW)).unwrap();
-        let root = Secret::from_slice(root.encode().expose_secret()).unwrap();
-        let root = SigningKey::from_seed(root).unwrap();
+        let stored = root.encode();
+        let start = stored.len() - SUITE.signing_seed_len();
+        let seed = SecretBytes::from(&stored.expose_secret()[start..]);
+        let root = SigningKey::from_seed(SUITE, seed).unwrap();
         Self { root, device, log }
     }
 
@@ -73,7 +80,8 @@ struct Device {
     id: [u8; 16],
     admin: u8,
     added: u64,
-    identity: [u8; 32],
+    /// Nothing in `cnsa2`.
+    identity: Vec<u8>,
     verifying: Vec<u8>,
     envelope: Vec<u8>,
 }
@@ -94,7 +102,7 @@ impl Device {
 impl Body {
     fn of(keys: &Keys) -> Self {
         Self {
-            suite: 1,
+            suite: SUITE.number(),
             account: [0; 32],
             sequence: 0,
             previous: [0; 64],
@@ -104,7 +112,7 @@ impl Body {
                 id: *keys.device.device_id().as_bytes(),
                 admin: 1,
                 added: NOW - NOW % 3600,
-                identity: *keys.device.identity().public().as_bytes(),
+                identity: identity(keys),
                 verifying: keys.device.signing().verifying_key().as_bytes().to_vec(),
                 envelope: keys.device.envelope().public().as_bytes().to_vec(),
             },
@@ -116,7 +124,13 @@ impl Body {
 
     fn encode(&self) -> Vec<u8> {
         let device = self.device.encode();
-        let right = sha512(&[b"letterlock/v1/device-list\0", &device]);
+        let named = [&SUITE.number().to_be_bytes()[..], &device].concat();
+        let list = if SUITE == Suite::Hybrid {
+            &device
+        } else {
+            &named
+        };
+        let right = SUITE.hash(&[b"letterlock/v1/device-list\0", list]);
         let mut payload = Writer::new();
         payload.array(&self.root);
         payload.array(&device);
@@ -132,6 +146,11 @@ impl Body {
         out.array(&self.device_list.unwrap_or(right));
         out.finish()
     }
+}
+
+fn identity(keys: &Keys) -> Vec<u8> {
+    let key = keys.device.identity().map(X25519Secret::public);
+    key.map_or_else(Vec::new, |key| key.as_bytes().to_vec())
 }
 
 fn entry(body: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
@@ -182,16 +201,20 @@ fn a_log_written_after_the_specification_verifies() {
     assert_eq!(log.account_id(), keys.log.account_id());
     assert_eq!(log.head(), keys.log.head());
     assert_eq!(keys.log.bytes()[9..9 + body.len()], body);
-    let id = sha512(&[b"letterlock/v1/account-id\0", &body]);
+    let id = SUITE.hash(&[b"letterlock/v1/account-id\0", &body]);
     assert_eq!(log.account_id().as_bytes()[..], id[..32]);
-    let hash = sha512(&[b"letterlock/v1/account-log/hash\0", &body]);
+    let hash = SUITE.hash(&[b"letterlock/v1/account-log/hash\0", &body]);
     assert_eq!(log.head(), Pin { sequence: 0, hash });
 }
 
 #[test]
 fn fields_that_a_genesis_cannot_have_are_refused() {
     assert_eq!(error_of_signed(|body| body.suite = 0), INVALID);
-    assert_eq!(error_of_signed(|body| body.suite = 2), INVALID);
+    assert_eq!(error_of_signed(|body| body.suite = 3), INVALID);
+    for other in [1, 2].into_iter().filter(|other| *other != SUITE.number()) {
+        let error = error_of_signed(|body| body.suite = other);
+        assert!(matches!(error, LogError::Malformed(_)), "{error:?}");
+    }
     assert_eq!(error_of_signed(|body| body.account[31] = 1), BROKEN);
     assert_eq!(error_of_signed(|body| body.sequence = 1), BROKEN);
     assert_eq!(error_of_signed(|body| body.previous[0] = 1), BROKEN);
@@ -370,7 +393,7 @@ fn missing_and_extra_signatures_are_refused() {
     assert_eq!(error(&[&root, &device, &device, &device, &device]), INVALID);
 }
 
-/// One half from the right key, the other flipped or from another key: both must hold.
+/// One half from the right key, the other flipped or from another key: both must hold. Of `cnsa2` any two halves.
 #[test]
 fn one_half_of_a_signature_is_not_enough() {
     let (keys, others) = (Keys::of(1), Keys::of(2));
@@ -378,10 +401,9 @@ fn one_half_of_a_signature_is_not_enough() {
     let good = [keys.sign_by_root(&body), keys.sign_by_device(&body)];
     let foreign = [others.sign_by_root(&body), others.sign_by_device(&body)];
     for which in 0..2 {
-        let start = good[which].len() - (64 + 3309);
-        let ed25519 = start..start + 64;
-        let ml_dsa = start + 64..good[which].len();
-        for half in [ed25519, ml_dsa] {
+        let start = good[which].len() - SUITE.signature_len();
+        let split = start + if SUITE == Suite::Hybrid { 64 } else { 2000 };
+        for half in [start..split, split..good[which].len()] {
             for place in [half.start, half.start + half.len() / 2, half.end - 1] {
                 let mut signatures = good.clone();
                 signatures[which][place] ^= 1;
@@ -399,6 +421,9 @@ fn one_half_of_a_signature_is_not_enough() {
 /// encoding (RFC 7748, section 5, masks the top bit).
 #[test]
 fn low_order_identity_is_refused() {
+    if !SUITE.has_identity_keys() {
+        return;
+    }
     let hex = |text: &str| -> [u8; 32] {
         let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
         bytes.try_into().unwrap()
@@ -413,12 +438,12 @@ fn low_order_identity_is_refused() {
         hex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
         hex("0200000000000000000000000000000000000000000000000000000000000000"),
     ];
-    let mut second = *Keys::of(1).device.identity().public().as_bytes();
+    let mut second = identity(&Keys::of(1));
     second[31] |= 0x80;
-    refused.push(second);
+    refused.push(second.try_into().unwrap());
     for identity in refused {
         assert_eq!(
-            error_of_signed(|body| body.device.identity = identity),
+            error_of_signed(|body| body.device.identity = identity.to_vec()),
             INVALID,
             "{identity:?}"
         );

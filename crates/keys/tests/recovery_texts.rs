@@ -6,15 +6,15 @@ use letterlock_keys::link::{LinkCode, LinkSecret};
 use letterlock_keys::request_code::RequestCode;
 use letterlock_keys::shamir::{self, Share, ShareSet};
 use letterlock_keys::sheet::SheetSecret;
-use letterlock_keys::{Secret, Timestamp, VerificationCode, VerificationError};
+use letterlock_keys::{Secret, Suite, Timestamp, VerificationCode, VerificationError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use std::path::Path;
 
 fn log(seed: u8) -> VerifiedLog {
     let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-    let root = RootSecret::generate(&mut rng).unwrap();
-    let device = DeviceSecrets::generate(&mut rng).unwrap();
+    let root = RootSecret::generate(Suite::Hybrid, &mut rng).unwrap();
+    let device = DeviceSecrets::generate(Suite::Hybrid, &mut rng).unwrap();
     genesis(&root, &device, Timestamp::from_secs(1_800_000_000)).unwrap()
 }
 

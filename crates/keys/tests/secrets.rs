@@ -6,8 +6,9 @@
     reason = "test code"
 )]
 
-use letterlock_keys::account_log::{DeviceSecrets, RootSecret};
+use letterlock_keys::account_log::{DeviceSecrets, OpeningSecrets, RecoverySecrets, RootSecret};
 use letterlock_keys::chunked::ChunkedKey;
+use letterlock_keys::hpke::EnvelopeSecret;
 use letterlock_keys::kem::KemSecret;
 use letterlock_keys::link::{LinkCode, LinkSecret};
 use letterlock_keys::shamir::Share;
@@ -53,6 +54,9 @@ fn secrets_cannot_be_printed_copied_or_compared() {
         SigningKey,
         KemSecret,
         XWingSecret,
+        EnvelopeSecret,
+        RecoverySecrets,
+        OpeningSecrets,
         mlkem_incremental::KeyPair,
         GcmKey,
         ChunkedKey,

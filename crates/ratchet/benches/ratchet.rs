@@ -11,7 +11,7 @@
     reason = "a benchmark"
 )]
 
-use keys::{Secret, SigningKey, Timestamp, X25519Public, X25519Secret};
+use keys::{SigningKey, Timestamp, X25519Public, X25519Secret};
 use letterlock_ratchet::{
     Address, IncomingMessage, IncomingPreKeyMessage, KemPreKey, Local, MessageKind, OneTimePreKey,
     Outgoing, OwnPreKeys, PreKeyBundle, PreKeyKind, PreKeySigner, Profile, Record, Remote,
@@ -55,7 +55,7 @@ struct Person {
 
 impl Person {
     fn new(rng: &mut ChaCha20Rng) -> Self {
-        let signing = SigningKey::from_seed(Secret::random(rng)).unwrap();
+        let signing = SigningKey::generate(keys::Suite::Hybrid, rng).unwrap();
         Self {
             identity: X25519Secret::from_random(rng),
             signing,

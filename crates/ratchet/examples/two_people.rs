@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use keys::{Secret, SigningKey, Timestamp, X25519Secret};
+use keys::{SecretBytes, SigningKey, Suite, Timestamp, X25519Secret};
 use letterlock_ratchet::{
     Address, IncomingMessage, IncomingPreKeyMessage, KemPreKey, Local, MessageKind, OneTimePreKey,
     Outgoing, OwnPreKeys, PreKeyBundle, PreKeyKind, PreKeySigner, Record, Remote, SignedPreKey,
@@ -121,10 +121,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [alice, bob] = [(); 2].map(|()| X25519Secret::from_random(&mut rng));
     let (alice_public, bob_public) = (alice.public(), bob.public());
 
-    let seed = |byte| Secret::from_fn(|out: &mut [u8; 64]| *out = [byte; 64]);
+    let seed = |byte| SecretBytes::new(vec![byte; 64]);
     let (alice_signs, bob_signs) = (
-        SigningKey::from_seed(seed(1))?,
-        SigningKey::from_seed(seed(2))?,
+        SigningKey::from_seed(Suite::Hybrid, seed(1))?,
+        SigningKey::from_seed(Suite::Hybrid, seed(2))?,
     );
     let (alice_list, bob_list): (&[&[u8]], &[&[u8]]) =
         (&[b"devices of Alice"], &[b"devices of Bob"]);

@@ -158,9 +158,8 @@ async fn replace(state: &State, known: LogRecord, log: Vec<u8>) -> Option<Reply>
 /// Devices that are not in force any more, or that have other keys now: what they published is of no use.
 fn gone(before: &VerifiedLog, after: &VerifiedLog) -> Vec<DeviceId> {
     let stays = |device: &&DeviceRecord| {
-        after.device(device.id()).is_some_and(|now| {
-            now.identity() == device.identity() && now.verifying_key() == device.verifying_key()
-        })
+        let now = after.device(device.id());
+        now.is_some_and(|now| now.has_keys_of(device))
     };
     let gone = before.devices().iter().filter(|device| !stays(device));
     gone.map(|device| *device.id()).collect()

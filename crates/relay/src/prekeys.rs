@@ -34,7 +34,7 @@ async fn try_publish(state: &State, request: &wire::PublishPreKeys) -> Option<Re
     };
     // SECURITY: only the device speaks for itself; `pre_keys_of_another_device_are_refused` notices.
     let signed =
-        HybridSignature::from_bytes(log.suite(), &request.signature).is_ok_and(|signature| {
+        HybridSignature::from_bytes_of_any_suite(&request.signature).is_ok_and(|signature| {
             device
                 .verifying_key()
                 .verify(label::PUBLISH, &wire::publish_message(request), &signature)

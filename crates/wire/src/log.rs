@@ -48,10 +48,11 @@ pub struct Entries {
 ///
 /// ```
 /// use letterlock_wire::RawLog;
-/// # use keys::{Timestamp, account_log::{DeviceSecrets, RootSecret, genesis}};
+/// # use keys::{Suite, Timestamp, account_log::{DeviceSecrets, RootSecret, genesis}};
 /// # use rand_core::SeedableRng as _;
 /// # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
-/// # let (root, device) = (RootSecret::generate(&mut rng)?, DeviceSecrets::generate(&mut rng)?);
+/// # let suite = Suite::Hybrid;
+/// # let (root, device) = (RootSecret::generate(suite, &mut rng)?, DeviceSecrets::generate(suite, &mut rng)?);
 /// # let log = genesis(&root, &device, Timestamp::from_secs(1_700_000_000))?.bytes().to_vec();
 /// let raw = RawLog::parse(&log)?;
 /// assert_eq!(raw.head(), 0);

@@ -8,7 +8,7 @@
 
 use keys::account_log::{DeviceSecrets, RootSecret, UnverifiedLog, genesis};
 use keys::codec::Writer;
-use keys::{AccountId, Secret, Timestamp, ed25519, sha256};
+use keys::{AccountId, Secret, Suite, Timestamp, ed25519, sha256};
 use letterlock_wire::{
     AppendEntries, CancelLock, ClientFrame, DecodeError, DeleteHead, Head, LockKey, PutHead,
     PutLock, RawLog, Request, cancel_lock_message, delete_head_message, delete_lock_message,
@@ -56,8 +56,8 @@ fn fetched_in_parts(log: &[u8]) -> Vec<u8> {
 #[test]
 fn a_real_log_is_cut_and_put_together_again() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let root = RootSecret::generate(&mut rng).unwrap();
-    let device = DeviceSecrets::generate(&mut rng).unwrap();
+    let root = RootSecret::generate(Suite::Hybrid, &mut rng).unwrap();
+    let device = DeviceSecrets::generate(Suite::Hybrid, &mut rng).unwrap();
     let made = genesis(&root, &device, Timestamp::from_secs(1_700_000_000)).unwrap();
     let raw = RawLog::parse(made.bytes()).unwrap();
     assert_eq!(raw.head(), made.head().sequence);

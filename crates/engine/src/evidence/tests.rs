@@ -22,7 +22,7 @@ fn later(hours: u64) -> Timestamp {
 }
 
 fn device(seed: u64) -> DeviceSecrets {
-    DeviceSecrets::generate(&mut ChaCha20Rng::seed_from_u64(seed)).unwrap()
+    DeviceSecrets::generate(keys::Suite::Hybrid, &mut ChaCha20Rng::seed_from_u64(seed)).unwrap()
 }
 
 /// An account of two devices of which the second was revoked; before that, and the devices.
@@ -34,7 +34,8 @@ struct Scene {
 }
 
 fn scene() -> Scene {
-    let root = RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+    let root =
+        RootSecret::generate(keys::Suite::Hybrid, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
     let (first, gone) = (device(2), device(3));
     let log = genesis(&root, &first, later(0)).unwrap();
     let by = Authority::Device(&first);
@@ -74,7 +75,11 @@ fn pre_keys(signer: &DeviceSecrets, of: &DeviceSecrets, expires: Timestamp) -> P
     let kem = KemPreKey::generate(2, PreKeyKind::LastResortKem, &by, &mut rng).unwrap();
     PreKeys {
         device: *of.device_id(),
-        identity: [&[0, 0, 0, 7], &of.identity().public().as_bytes()[..]].concat(),
+        identity: [
+            &[0, 0, 0, 7],
+            &of.identity().unwrap().public().as_bytes()[..],
+        ]
+        .concat(),
         signed_ec: signed.public().encode(),
         kem: kem.public().encode(),
     }
@@ -84,7 +89,7 @@ fn pre_keys(signer: &DeviceSecrets, of: &DeviceSecrets, expires: Timestamp) -> P
 fn logs_are_told_apart() {
     let Scene { log, two, gone, .. } = scene();
     let other = genesis(
-        &RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(50)).unwrap(),
+        &RootSecret::generate(keys::Suite::Hybrid, &mut ChaCha20Rng::seed_from_u64(50)).unwrap(),
         &device(51),
         later(0),
     );

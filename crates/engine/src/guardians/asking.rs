@@ -89,8 +89,10 @@ pub(crate) fn begin(
         }
         end(tx, &before)?;
     }
-    let secrets = DeviceSecrets::generate(tx.rng).map_err(|_| EngineError::Internal {
-        what: "cryptographic library",
+    let secrets = DeviceSecrets::generate(keys::Suite::Hybrid, tx.rng).map_err(|_| {
+        EngineError::Internal {
+            what: "cryptographic library",
+        }
     })?;
     let ask = Ask {
         stage: AskStage::Finding,

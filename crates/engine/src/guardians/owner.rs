@@ -82,8 +82,9 @@ pub(crate) fn plan(
     if load_plan(tx)?.is_some() {
         return Err(EngineError::GuardiansUnderWay);
     }
+    let suite = account::log_of(&account::own(tx)?)?.suite();
     let seed = Secret::random(tx.rng);
-    let secrets = RecoverySecrets::derive(Method::Guardians, &seed).map_err(|_| LIBRARY)?;
+    let secrets = RecoverySecrets::derive(suite, Method::Guardians, &seed).map_err(|_| LIBRARY)?;
     let set = set_of(&secrets.head_id());
     let count = u8::try_from(terms.guardians.len()).unwrap_or(u8::MAX);
     let shares = shamir::split(tx.rng, &seed, terms.need, count);
@@ -275,7 +276,8 @@ pub(crate) fn in_force(
         }
     }
     changed(tx, &guardians)?;
-    let secrets = RecoverySecrets::derive(Method::Guardians, seed).map_err(|_| LIBRARY)?;
+    let secrets =
+        RecoverySecrets::derive(log.suite(), Method::Guardians, seed).map_err(|_| LIBRARY)?;
     backup::begin(tx, command, &secrets, 0)
 }
 

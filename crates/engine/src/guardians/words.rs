@@ -97,7 +97,8 @@ pub(crate) fn seal(
     const FAILED: EngineError = EngineError::Internal {
         what: "approval that cannot be sealed",
     };
-    let padded = envelope::pad(&approval.encode(), hpke::OVERHEAD).map_err(|_| FAILED)?;
+    let padded = envelope::pad(&approval.encode(), hpke::overhead(to.envelope().suite()))
+        .map_err(|_| FAILED)?;
     let queue = secret.queue_id();
     let sealed = hpke::seal_psk(
         tx.rng,

@@ -38,7 +38,7 @@ impl Town {
     pub(crate) fn device(&mut self, account: u8) -> Person {
         let account = AccountId::from_bytes([account; 32]);
         let device = DeviceId::random(&mut self.rng);
-        let key = SigningKey::from_seed(Secret::random(&mut self.rng)).unwrap();
+        let key = SigningKey::generate(Suite::Hybrid, &mut self.rng).unwrap();
         let leaf_key = key.verifying_key().leaf_key().to_vec();
         let us = OurDevice {
             suite: Suite::Hybrid,

@@ -26,7 +26,8 @@ pub enum EntryKind {
     RotateRoot = 5,
     /// A way to recover is set or cleared.
     SetRecovery = 6,
-    // 7 suite upgrade is reserved.
+    /// The account goes to a higher suite, with a new root key.
+    UpgradeSuite = 7,
     /// The account ends.
     Tombstone = 8,
     /// A device asks to come in through guardians.
@@ -50,6 +51,7 @@ impl EntryKind {
             Self::RotateDevice => "rotate-device",
             Self::RotateRoot => "rotate-root",
             Self::SetRecovery => "set-recovery",
+            Self::UpgradeSuite => "upgrade-suite",
             Self::Tombstone => "tombstone",
             Self::RequestRecovery => "request-recovery",
             Self::CancelRecovery => "cancel-recovery",
@@ -116,6 +118,7 @@ pub(super) enum Payload {
     RotateDevice(Box<DeviceRecord>),
     RotateRoot(Box<VerifyingKey>),
     SetRecovery(Method, Option<Box<RecoveryRecord>>),
+    UpgradeSuite(Box<VerifyingKey>),
     Tombstone,
     RequestRecovery(Box<DeviceRecord>),
     CancelRecovery,
@@ -146,6 +149,7 @@ impl Payload {
             Self::RotateDevice(_) => EntryKind::RotateDevice,
             Self::RotateRoot(_) => EntryKind::RotateRoot,
             Self::SetRecovery(..) => EntryKind::SetRecovery,
+            Self::UpgradeSuite(_) => EntryKind::UpgradeSuite,
             Self::Tombstone => EntryKind::Tombstone,
             Self::RequestRecovery(_) => EntryKind::RequestRecovery,
             Self::CancelRecovery => EntryKind::CancelRecovery,
@@ -197,7 +201,7 @@ impl Payload {
             Self::SuspendDevice(device) | Self::ResumeDevice(device) => {
                 out.array(device.as_bytes());
             }
-            Self::RotateRoot(root) => out.array(root.as_bytes()),
+            Self::RotateRoot(root) | Self::UpgradeSuite(root) => out.array(root.as_bytes()),
             Self::SetRecovery(method, record) => {
                 out.u8(method.number());
                 out.u8(u8::from(record.is_some()));
@@ -241,6 +245,7 @@ impl Payload {
                 };
                 Self::SetRecovery(method, record)
             }
+            7 => Self::UpgradeSuite(Box::new(verifying_key(input, suite)?)),
             8 => Self::Tombstone,
             9 => Self::RequestRecovery(record(input)?),
             10 => Self::CancelRecovery,

@@ -16,9 +16,9 @@ pub const CERTIFICATE_SECONDS: u64 = 30 * 24 * 3600;
 /// Age in seconds at which a certificate is made anew: 20 days.
 pub const CERTIFICATE_RENEWAL_SECONDS: u64 = 20 * 24 * 3600;
 /// Longest certificate in bytes.
-pub const MAX_CERTIFICATE_BYTES: usize = 4 * 1024;
+pub const MAX_CERTIFICATE_BYTES: usize = 6 * 1024;
 /// Longest signature in bytes.
-const MAX_SIGNATURE: usize = 4 * 1024;
+const MAX_SIGNATURE: usize = 5 * 1024;
 
 /// Why a certificate is not accepted or not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,12 +73,12 @@ pub enum CertificateError {
 /// A certificate that was verified.
 ///
 /// ```
-/// use letterlock_keys::Timestamp;
+/// use letterlock_keys::{Suite, Timestamp};
 /// use letterlock_keys::account_log::{Certificate, DeviceSecrets, RootSecret, genesis};
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 /// # let rng = &mut ChaCha20Rng::seed_from_u64(1);
 /// let now = Timestamp::from_secs(1_800_000_000);
-/// let (root, device) = (RootSecret::generate(rng)?, DeviceSecrets::generate(rng)?);
+/// let (root, device) = (RootSecret::generate(Suite::Hybrid, rng)?, DeviceSecrets::generate(Suite::Hybrid, rng)?);
 /// let log = genesis(&root, &device, now)?;
 /// // An account of one device has nobody else to ask.
 /// let certificate = Certificate::issue(&log, &device, device.device_id(), now)?;
@@ -140,7 +140,7 @@ impl Certificate {
         log: &VerifiedLog,
         now: Timestamp,
     ) -> Result<Self, CertificateError> {
-        let (certificate, signature) = Self::decode(bytes, log)?;
+        let (certificate, signature) = Self::decode(bytes)?;
         if certificate.account != *log.account_id() {
             return Err(CertificateError::OtherAccount);
         }
@@ -167,7 +167,7 @@ impl Certificate {
         out.finish()
     }
 
-    fn decode(bytes: &[u8], log: &VerifiedLog) -> Result<(Self, HybridSignature), DecodeError> {
+    fn decode(bytes: &[u8]) -> Result<(Self, HybridSignature), DecodeError> {
         let mut input = Reader::new(bytes);
         if input.u8()? != 1 {
             return Err(DecodeError::Invalid);
@@ -185,7 +185,7 @@ impl Certificate {
             expires: Timestamp::from_secs(input.u64()?),
             bytes: bytes.to_vec(),
         };
-        let signature = HybridSignature::from_bytes(log.suite(), input.bytes(MAX_SIGNATURE)?)
+        let signature = HybridSignature::from_bytes_of_any_suite(input.bytes(MAX_SIGNATURE)?)
             .map_err(|_| DecodeError::Invalid)?;
         input.finish()?;
         let (issued, expires) = (certificate.issued, certificate.expires);
@@ -344,11 +344,15 @@ impl VerifiedLog {
             .map(|other| &other.id)
             .filter(|other| {
                 let standing = self.chain.state.standing(other);
-                standing.is_some_and(|standing| standing.place <= pinned)
+                // Before it had keys of the suite it could certify nobody.
+                standing.is_some_and(|standing| standing.suite_since <= pinned)
             })
             .collect();
         if others.is_empty() {
-            issuer == device && self.device(device).is_some()
+            issuer == device
+                && self
+                    .device(device)
+                    .is_some_and(|own| own.suite() == self.suite())
         } else {
             others.contains(&issuer)
         }

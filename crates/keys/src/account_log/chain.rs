@@ -8,7 +8,7 @@ use super::signatures::Duty;
 use super::state::State;
 use super::{MAX_LOG_BYTES, RESERVED_LOG_BYTES};
 use crate::secret::ct_eq;
-use crate::{AccountId, DeviceId, Suite, Timestamp};
+use crate::{AccountId, DeviceId, Timestamp};
 
 /// What a client remembers of a log: it never goes back, and one sequence number has one hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,6 @@ pub(super) enum Depth {
 #[derive(Clone)]
 pub(super) struct Chain {
     pub(super) account: AccountId,
-    pub(super) suite: Suite,
     pub(super) state: State,
     pub(super) summaries: Vec<EntrySummary>,
     pub(super) head: Pin,
@@ -87,8 +86,7 @@ impl Chain {
         check_body(&body, &state, depth)?;
         let hash = entry.hash();
         let chain = Self {
-            account: entry::account_id(&entry.body_bytes),
-            suite: body.suite,
+            account: entry::account_id(body.suite, &entry.body_bytes),
             summaries: vec![summary(&body, entry, hash, &state)],
             state,
             head: Pin { sequence, hash },
@@ -109,7 +107,6 @@ impl Chain {
         // SECURITY: an entry holds in its place alone; `an_entry_has_one_place` notices.
         let follows = self.head.sequence.checked_add(1) == Some(sequence)
             && body.account == self.account
-            && body.suite == self.suite
             && ct_eq(&body.previous, &self.head.hash);
         if !follows {
             return Err(LogError::BrokenChain { sequence });
@@ -168,7 +165,10 @@ fn check_body(body: &Body, state: &State, depth: Depth) -> Result<(), LogError> 
         return Ok(());
     }
     // SECURITY: letters carry this hash; `another_device_list_is_refused` notices.
-    if ct_eq(&entry::device_list_hash(&state.devices), &body.device_list) {
+    if ct_eq(
+        &entry::device_list_hash(state.suite, &state.devices),
+        &body.device_list,
+    ) {
         Ok(())
     } else {
         Err(LogError::DeviceList {

@@ -13,7 +13,8 @@ pub struct DeviceRecord {
     pub(super) id: DeviceId,
     pub(super) admin: bool,
     pub(super) added: Timestamp,
-    pub(super) identity: X25519Public,
+    /// There in suites that have one ([`Suite::has_identity_keys`]).
+    pub(super) identity: Option<X25519Public>,
     pub(super) verifying: VerifyingKey,
     pub(super) envelope: EnvelopePublic,
 }
@@ -37,10 +38,24 @@ impl DeviceRecord {
         self.added
     }
 
-    /// Its identity key in ratchet sessions.
+    /// The suite of its keys: that of the log, or an older one until the device has new keys.
     #[must_use]
-    pub fn identity(&self) -> &X25519Public {
-        &self.identity
+    pub fn suite(&self) -> Suite {
+        self.verifying.suite()
+    }
+
+    /// Its identity key in ratchet sessions, in suites that have one ([`Suite::has_identity_keys`]).
+    #[must_use]
+    pub fn identity(&self) -> Option<&X25519Public> {
+        self.identity.as_ref()
+    }
+
+    /// Whether all keys of both are the same.
+    #[must_use]
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        self.identity == other.identity
+            && self.verifying == other.verifying
+            && self.envelope == other.envelope
     }
 
     /// What its signatures verify with.
@@ -65,7 +80,9 @@ impl DeviceRecord {
         out.array(self.id.as_bytes());
         out.u8(u8::from(self.admin));
         out.u64(self.added.as_secs());
-        out.array(self.identity.as_bytes());
+        if let Some(identity) = &self.identity {
+            out.array(identity.as_bytes());
+        }
         out.array(self.verifying.as_bytes());
         out.array(self.envelope.as_bytes());
     }
@@ -78,13 +95,18 @@ impl DeviceRecord {
             _ => return Err(DecodeError::Invalid),
         };
         let added = Timestamp::from_secs(input.u64()?);
-        let identity = X25519Public(input.array()?);
-        if added != added.to_hour() || !identity.is_reduced() {
+        let identity = if suite.has_identity_keys() {
+            Some(X25519Public(input.array()?))
+        } else {
+            None
+        };
+        let reduced = identity.as_ref().is_none_or(X25519Public::is_reduced);
+        if added != added.to_hour() || !reduced {
             return Err(DecodeError::Invalid);
         }
         let verifying = VerifyingKey::from_bytes(suite, input.take(suite.verifying_key_len())?)
             .map_err(|_| DecodeError::Invalid)?;
-        let envelope = EnvelopePublic::from_bytes(input.take(suite.envelope_key_len())?)
+        let envelope = EnvelopePublic::from_bytes(suite, input.take(suite.envelope_key_len())?)
             .map_err(|_| DecodeError::Invalid)?;
         Ok(Self {
             id,
@@ -100,7 +122,8 @@ impl DeviceRecord {
     pub(super) fn check_identity(&self) -> Result<(), DecodeError> {
         // SECURITY: a key of low order or with a second encoding has no place in a log;
         // `low_order_identity_is_refused` and `low_order_identity_of_a_later_entry_is_refused` notice.
-        if self.identity.is_canonical() {
+        let canonical = X25519Public::is_canonical;
+        if self.identity.as_ref().is_none_or(canonical) {
             Ok(())
         } else {
             Err(DecodeError::Invalid)
@@ -111,39 +134,45 @@ impl DeviceRecord {
 /// The secrets of one device. They are made on it and never leave it.
 pub struct DeviceSecrets {
     id: DeviceId,
-    identity: X25519Secret,
     signing: SigningKey,
-    envelope: EnvelopeSecret,
+    opening: OpeningSecrets,
 }
 
 impl DeviceSecrets {
-    /// Draws id, identity key, signing key, envelope key, in this order.
+    /// Draws id, identity key (in suites that have one), signing key, envelope key, in this order.
     ///
     /// # Errors
     /// [`DecodeError::Invalid`]: the library failed.
-    pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
-        Self::draw(DeviceId::random(rng), rng)
+    pub fn generate(suite: Suite, rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
+        Self::draw(DeviceId::random(rng), suite, rng)
     }
 
-    /// Draws new keys for the same device: identity key, signing key, envelope key, in this order.
+    /// Draws new keys of a suite for the same device: identity key (in suites that have one), signing key, envelope
+    /// key, in this order.
     ///
     /// # Errors
     /// [`DecodeError::Invalid`]: the library failed.
-    pub fn renewed(&self, rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
-        Self::draw(self.id, rng)
+    pub fn renewed(&self, suite: Suite, rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
+        Self::draw(self.id, suite, rng)
     }
 
-    fn draw(id: DeviceId, rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
-        let identity = X25519Secret::from_random(rng);
-        let signing =
-            SigningKey::from_seed(Secret::random(rng)).map_err(|_| DecodeError::Invalid)?;
-        let envelope = EnvelopeSecret::generate(rng).map_err(|_| DecodeError::Invalid)?;
+    fn draw(id: DeviceId, suite: Suite, rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
+        let identity = suite
+            .has_identity_keys()
+            .then(|| X25519Secret::from_random(rng));
+        let signing = SigningKey::generate(suite, rng).map_err(|_| DecodeError::Invalid)?;
+        let envelope = EnvelopeSecret::generate(suite, rng).map_err(|_| DecodeError::Invalid)?;
         Ok(Self {
             id,
-            identity,
             signing,
-            envelope,
+            opening: OpeningSecrets { identity, envelope },
         })
+    }
+
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.signing.suite()
     }
 
     /// The device's id.
@@ -152,10 +181,10 @@ impl DeviceSecrets {
         &self.id
     }
 
-    /// The identity key of ratchet sessions.
+    /// The identity key of ratchet sessions, in suites that have one.
     #[must_use]
-    pub fn identity(&self) -> &X25519Secret {
-        &self.identity
+    pub fn identity(&self) -> Option<&X25519Secret> {
+        self.opening.identity()
     }
 
     /// The signing key.
@@ -167,7 +196,7 @@ impl DeviceSecrets {
     /// What opens first letters.
     #[must_use]
     pub fn envelope(&self) -> &EnvelopeSecret {
-        &self.envelope
+        self.opening.envelope()
     }
 
     /// What the log says of this device.
@@ -176,29 +205,37 @@ impl DeviceSecrets {
             id: self.id,
             admin,
             added: added.to_hour(),
-            identity: self.identity.public(),
+            identity: self.identity().map(X25519Secret::public),
             verifying: self.signing.verifying_key().clone(),
-            envelope: self.envelope.public().clone(),
+            envelope: self.envelope().public().clone(),
         }
     }
 
-    /// The stored form: id ‖ identity 32 ‖ signing seed 64 ‖ envelope seed 32.
+    /// The stored form. `hybrid`: id ‖ identity 32 ‖ signing seed 64 ‖ envelope seed 32; `cnsa2`: `0002 ‖ id ‖ signing
+    /// seed 32 ‖ envelope seed 64`. The length tells which.
     #[must_use]
     pub fn encode(&self) -> SecretBytes {
         let mut out = Writer::new();
+        write_suite(self.suite(), &mut out);
         out.array(self.id.as_bytes());
-        out.array(self.identity.secret().expose_secret());
+        if let Some(identity) = self.identity() {
+            out.array(identity.secret().expose_secret());
+        }
         out.array(self.signing.seed().expose_secret());
-        out.array(self.envelope.seed().expose_secret());
+        out.array(self.envelope().seed().expose_secret());
         SecretBytes::new(out.finish())
     }
 
-    /// The stored form of what is kept when the keys are replaced: identity 32 ‖ envelope seed 32.
+    /// The stored form of what is kept when the keys are replaced. `hybrid`: identity 32 ‖ envelope seed 32;
+    /// `cnsa2`: `0002 ‖ envelope seed 64`.
     #[must_use]
     pub fn encode_opening(&self) -> SecretBytes {
         let mut out = Writer::new();
-        out.array(self.identity.secret().expose_secret());
-        out.array(self.envelope.seed().expose_secret());
+        write_suite(self.suite(), &mut out);
+        if let Some(identity) = self.identity() {
+            out.array(identity.secret().expose_secret());
+        }
+        out.array(self.envelope().seed().expose_secret());
         SecretBytes::new(out.finish())
     }
 
@@ -208,31 +245,38 @@ impl DeviceSecrets {
     /// [`DecodeError`]: it is not of this form.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
+        let suite = read_suite(&mut input, |suite| {
+            let identity_len = if suite.has_identity_keys() { 32 } else { 0 };
+            DeviceId::LEN
+                .saturating_add(identity_len)
+                .saturating_add(suite.signing_seed_len())
+                .saturating_add(suite.envelope_seed_len())
+        })?;
         let id = DeviceId::from_bytes(input.array()?);
-        let identity = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?;
-        let signing = Secret::from_slice(input.take(64)?).ok_or(DecodeError::Invalid)?;
-        let envelope = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?;
+        let identity = read_identity(suite, &mut input)?;
+        let seed = SecretBytes::from(input.take(suite.signing_seed_len())?);
+        let signing = SigningKey::from_seed(suite, seed).map_err(|_| DecodeError::Invalid)?;
+        let envelope = read_envelope(suite, &mut input)?;
         input.finish()?;
         Ok(Self {
             id,
-            identity: X25519Secret::from_secret(&identity),
-            signing: SigningKey::from_seed(signing).map_err(|_| DecodeError::Invalid)?,
-            envelope: EnvelopeSecret::from_seed(envelope).map_err(|_| DecodeError::Invalid)?,
+            signing,
+            opening: OpeningSecrets { identity, envelope },
         })
     }
 }
 
 /// What opens what was sealed for a device: its identity and envelope keys, without the one that signs for it.
 pub struct OpeningSecrets {
-    identity: X25519Secret,
+    identity: Option<X25519Secret>,
     envelope: EnvelopeSecret,
 }
 
 impl OpeningSecrets {
-    /// The identity key of ratchet sessions.
+    /// The identity key of ratchet sessions, in suites that have one.
     #[must_use]
-    pub fn identity(&self) -> &X25519Secret {
-        &self.identity
+    pub fn identity(&self) -> Option<&X25519Secret> {
+        self.identity.as_ref()
     }
 
     /// What opens first letters.
@@ -247,13 +291,14 @@ impl OpeningSecrets {
     /// [`DecodeError`]: it is not of this form.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
-        let identity = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?;
-        let envelope = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?;
+        let suite = read_suite(&mut input, |suite| {
+            let identity_len = if suite.has_identity_keys() { 32 } else { 0 };
+            suite.envelope_seed_len().saturating_add(identity_len)
+        })?;
+        let identity = read_identity(suite, &mut input)?;
+        let envelope = read_envelope(suite, &mut input)?;
         input.finish()?;
-        Ok(Self {
-            identity: X25519Secret::from_secret(&identity),
-            envelope: EnvelopeSecret::from_seed(envelope).map_err(|_| DecodeError::Invalid)?,
-        })
+        Ok(Self { identity, envelope })
     }
 }
 
@@ -265,8 +310,8 @@ impl RootSecret {
     ///
     /// # Errors
     /// [`DecodeError::Invalid`]: the library failed.
-    pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
-        SigningKey::from_seed(Secret::random(rng))
+    pub fn generate(suite: Suite, rng: &mut dyn CryptoRng) -> Result<Self, DecodeError> {
+        SigningKey::generate(suite, rng)
             .map(Self)
             .map_err(|_| DecodeError::Invalid)
     }
@@ -275,10 +320,19 @@ impl RootSecret {
         &self.0
     }
 
-    /// The stored form: the seed, 64 bytes.
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.0.suite()
+    }
+
+    /// The stored form. `hybrid`: the seed, 64 bytes; `cnsa2`: `0002 ‖ seed 32`. The length tells which.
     #[must_use]
     pub fn encode(&self) -> SecretBytes {
-        SecretBytes::from(&self.0.seed().expose_secret()[..])
+        let mut out = Writer::new();
+        write_suite(self.suite(), &mut out);
+        out.array(self.0.seed().expose_secret());
+        SecretBytes::new(out.finish())
     }
 
     /// Reads the stored form.
@@ -286,9 +340,50 @@ impl RootSecret {
     /// # Errors
     /// [`DecodeError`]: it is not of this form.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let seed = Secret::from_slice(bytes).ok_or(DecodeError::Short)?;
-        SigningKey::from_seed(seed)
+        let mut input = Reader::new(bytes);
+        let suite = read_suite(&mut input, Suite::signing_seed_len)?;
+        let seed = SecretBytes::from(input.take(suite.signing_seed_len())?);
+        input.finish()?;
+        SigningKey::from_seed(suite, seed)
             .map(Self)
             .map_err(|_| DecodeError::Invalid)
     }
+}
+
+/// Stored secrets of `hybrid` are older than other suites and name none.
+fn write_suite(suite: Suite, out: &mut Writer) {
+    if suite != Suite::Hybrid {
+        out.u16(suite.number());
+    }
+}
+
+/// Reads which suite a stored form is of, whose length without that number is `length`.
+fn read_suite(
+    input: &mut Reader<'_>,
+    length: impl Fn(Suite) -> usize,
+) -> Result<Suite, DecodeError> {
+    if input.remaining() == length(Suite::Hybrid) {
+        return Ok(Suite::Hybrid);
+    }
+    let suite = Suite::from_number(input.u16()?).ok_or(DecodeError::Invalid)?;
+    if suite == Suite::Hybrid || input.remaining() != length(suite) {
+        return Err(DecodeError::Invalid);
+    }
+    Ok(suite)
+}
+
+fn read_identity(
+    suite: Suite,
+    input: &mut Reader<'_>,
+) -> Result<Option<X25519Secret>, DecodeError> {
+    if !suite.has_identity_keys() {
+        return Ok(None);
+    }
+    let bytes = Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)?;
+    Ok(Some(X25519Secret::from_secret(&bytes)))
+}
+
+fn read_envelope(suite: Suite, input: &mut Reader<'_>) -> Result<EnvelopeSecret, DecodeError> {
+    let seed = SecretBytes::from(input.take(suite.envelope_seed_len())?);
+    EnvelopeSecret::from_seed(suite, seed).map_err(|_| DecodeError::Invalid)
 }

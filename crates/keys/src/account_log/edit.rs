@@ -9,7 +9,7 @@ use super::log::VerifiedLog;
 use super::recovery::{Method, RecoverySecrets, RecoveryTerms};
 use crate::codec::DecodeError;
 use crate::sign::{Malformed, SigningKey};
-use crate::{AccountId, DeviceId, Suite, Timestamp, label};
+use crate::{AccountId, DeviceId, Timestamp, label};
 
 /// Who changes the list of devices.
 #[derive(Clone, Copy)]
@@ -33,23 +33,27 @@ fn by_device(device: &DeviceSecrets) -> (Signer, &SigningKey) {
     (Signer::Device(*device.device_id()), device.signing())
 }
 
-/// Makes the log of a new account: one entry, signed by the root key and the device.
+/// Makes the log of a new account: one entry, signed by the root key and the device. The account is of their suite.
 ///
 /// # Errors
-/// [`Malformed`]: the library failed to sign.
+/// [`Malformed`]: they are of two suites, or the library failed to sign.
 pub fn genesis(
     root: &RootSecret,
     device: &DeviceSecrets,
     now: Timestamp,
 ) -> Result<VerifiedLog, Malformed> {
+    let suite = root.suite();
     let record = device.record(true, now);
+    if record.suite() != suite {
+        return Err(Malformed);
+    }
     let body = Body {
-        suite: Suite::Hybrid,
+        suite,
         account: AccountId::from_bytes([0; 32]),
         sequence: 0,
         previous: [0; 64],
         at: record.added,
-        device_list: entry::device_list_hash(std::slice::from_ref(&record)),
+        device_list: entry::device_list_hash(suite, std::slice::from_ref(&record)),
         payload: Payload::Genesis(Box::new(Genesis {
             root: root.key().verifying_key().clone(),
             device: record,
@@ -72,6 +76,7 @@ fn signed(body: &Body, signers: &[(Signer, &SigningKey)]) -> Result<Entry, LogEr
     };
     let signatures = signers.iter().map(sign).collect::<Result<_, _>>()?;
     Ok(Entry {
+        suite: body.suite,
         body_bytes,
         signatures,
     })
@@ -86,7 +91,7 @@ impl VerifiedLog {
     /// The body that comes next, with the hash of a list to be filled in.
     pub(super) fn next_body(&self, at: Timestamp, payload: Payload) -> Body {
         Body {
-            suite: self.chain.suite,
+            suite: self.suite(),
             account: self.chain.account,
             sequence: self.chain.head.sequence.saturating_add(1),
             previous: self.chain.head.hash,
@@ -103,10 +108,13 @@ impl VerifiedLog {
         signers: &[(Signer, &SigningKey)],
     ) -> Result<Self, LogError> {
         let mut body = self.next_body(self.next_at(now), payload);
+        if let Payload::UpgradeSuite(root) = &body.payload {
+            body.suite = root.suite();
+        }
         let mut state = self.chain.state.clone();
         let names: Vec<Signer> = signers.iter().map(|(signer, _)| *signer).collect();
         state.apply(&body, &names)?;
-        body.device_list = entry::device_list_hash(&state.devices);
+        body.device_list = entry::device_list_hash(state.suite, &state.devices);
         self.extended(&[signed(&body, signers)?])
     }
 
@@ -180,6 +188,25 @@ impl VerifiedLog {
         now: Timestamp,
     ) -> Result<Self, LogError> {
         let payload = Payload::RotateRoot(Box::new(new.key().verifying_key().clone()));
+        let signers = [(Signer::Root, old.key()), (Signer::Root, new.key())];
+        self.with(now, payload, &signers)
+    }
+
+    /// Takes the account to the suite of `new`, which is its new root key. Contacts see a changed root as a hard stop.
+    ///
+    /// Ways back are cleared. Every device then gets new keys of the suite ([`Self::rotate_device`]); until it has, it
+    /// can change nothing else of the log.
+    ///
+    /// # Errors
+    /// [`LogError::SuiteWentBack`], [`LogError::SameSuite`]: it is no higher suite; other [`LogError`]s: `old` is not
+    /// the root key, or `new` is not new.
+    pub fn upgrade_suite(
+        &self,
+        old: &RootSecret,
+        new: &RootSecret,
+        now: Timestamp,
+    ) -> Result<Self, LogError> {
+        let payload = Payload::UpgradeSuite(Box::new(new.key().verifying_key().clone()));
         let signers = [(Signer::Root, old.key()), (Signer::Root, new.key())];
         self.with(now, payload, &signers)
     }

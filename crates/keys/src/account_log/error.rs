@@ -18,6 +18,24 @@ pub enum LogError {
         /// Which entry.
         sequence: u64,
     },
+    /// The entry is of a weaker suite than the account is.
+    #[error("entry {sequence} goes back to a weaker suite")]
+    SuiteWentBack {
+        /// Which entry.
+        sequence: u64,
+    },
+    /// The entry says that the account goes to another suite, and it is the one in force.
+    #[error("entry {sequence} changes to the suite that is in force")]
+    SameSuite {
+        /// Which entry.
+        sequence: u64,
+    },
+    /// A key that signs the entry or comes with it is of another suite than the account. A device gets new keys first.
+    #[error("entry {sequence} needs keys of the account's suite")]
+    WrongSuite {
+        /// Which entry.
+        sequence: u64,
+    },
     /// A signature is missing, of somebody else, or does not hold.
     #[error("entry {sequence} is not signed by who may")]
     BadSignature {

@@ -238,7 +238,7 @@ impl VerifiedLog {
     /// The suite in force.
     #[must_use]
     pub fn suite(&self) -> Suite {
-        self.chain.suite
+        self.chain.state.suite
     }
 
     /// The root key.
@@ -250,7 +250,9 @@ impl VerifiedLog {
     /// The newest entry that named the root key.
     #[must_use]
     pub fn root_entry(&self) -> u64 {
-        let names_root = |entry: &&EntrySummary| entry.kind == EntryKind::RotateRoot;
+        let names_root = |entry: &&EntrySummary| {
+            matches!(entry.kind, EntryKind::RotateRoot | EntryKind::UpgradeSuite)
+        };
         let newest = self.entries().iter().rev().find(names_root);
         newest.map_or(0, |entry| entry.sequence)
     }

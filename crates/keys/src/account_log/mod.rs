@@ -9,18 +9,18 @@
 //! that its readers check (`rules.rs`), so that no writer can make an entry that a reader refuses.
 //!
 //! ```
-//! use letterlock_keys::Timestamp;
+//! use letterlock_keys::{Suite, Timestamp};
 //! use letterlock_keys::account_log::{
 //!     Authority, DeviceSecrets, Reason, RootSecret, UnverifiedLog, genesis,
 //! };
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 //! # let rng = &mut ChaCha20Rng::seed_from_u64(1);
 //! let now = Timestamp::from_secs(1_800_000_000);
-//! let (root, phone) = (RootSecret::generate(rng)?, DeviceSecrets::generate(rng)?);
+//! let (root, phone) = (RootSecret::generate(Suite::Hybrid, rng)?, DeviceSecrets::generate(Suite::Hybrid, rng)?);
 //! let log = genesis(&root, &phone, now)?;
 //!
 //! // The new device asks, the old one agrees.
-//! let laptop = DeviceSecrets::generate(rng)?;
+//! let laptop = DeviceSecrets::generate(Suite::Hybrid, rng)?;
 //! let proposal = log.propose_add(&laptop, true, now)?;
 //! let two = log.accept_add(Authority::Device(&phone), &proposal, now)?;
 //! assert_eq!(two.devices().len(), 2);

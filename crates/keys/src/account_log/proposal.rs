@@ -72,7 +72,7 @@ impl VerifiedLog {
     /// it said it was.
     ///
     /// # Errors
-    /// [`LogError::Library`].
+    /// [`LogError::WrongSuite`]: the device's keys are of another suite than the account; [`LogError::Library`].
     pub fn propose_add(
         &self,
         new: &DeviceSecrets,
@@ -82,9 +82,14 @@ impl VerifiedLog {
         let at = self.next_at(now);
         let record = self.record_to_add(new, admin, at);
         let mut body = self.next_body(at, Payload::AddDevice(Box::new(record.clone())));
+        if record.suite() != body.suite {
+            return Err(LogError::WrongSuite {
+                sequence: body.sequence,
+            });
+        }
         let mut devices = self.devices().to_vec();
         devices.push(record.clone());
-        body.device_list = entry::device_list_hash(&devices);
+        body.device_list = entry::device_list_hash(self.suite(), &devices);
         let body_bytes = body.encode();
         let signature = new
             .signing()
@@ -155,6 +160,7 @@ impl VerifiedLog {
             .map_err(|_| LogError::Library)?;
         let own = Signer::Device(record.id);
         self.extended(&[Entry {
+            suite: proposal.body.suite,
             body_bytes: proposal.body_bytes.clone(),
             signatures: vec![(signer, signature), (own, proposal.signature.clone())],
         }])

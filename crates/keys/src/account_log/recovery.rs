@@ -5,7 +5,7 @@ use crate::codec::{DecodeError, Reader, Writer};
 use crate::hpke::{EnvelopePublic, EnvelopeSecret};
 use crate::kdf::{hkdf_sha512, sha256};
 use crate::label::{self, Label};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes};
 use crate::sign::{SigningKey, VerifyingKey};
 use crate::{Suite, Timestamp, ed25519};
 
@@ -52,7 +52,9 @@ impl Method {
 
 /// What follows from a recovery secret.
 ///
-/// *Formula*: each key is `HKDF-SHA-512(salt none, ikm secret, info label ‖ 00 ‖ method 1)` with a label of its own.
+/// *Formula*: each key is `HKDF-SHA-512(salt none, ikm secret, info label ‖ 00 ‖ method 1)` with a label of its own;
+/// in suites but `hybrid` the info ends with the suite's number, two bytes. Not so that of the head key: whoever has
+/// the secret alone finds the bundle by it before anything tells the suite.
 pub struct RecoverySecrets {
     method: Method,
     signing: SigningKey,
@@ -65,15 +67,28 @@ impl RecoverySecrets {
     ///
     /// # Errors
     /// [`DecodeError::Invalid`]: the library failed.
-    pub fn derive(method: Method, secret: &Secret<32>) -> Result<Self, DecodeError> {
-        let signing = SigningKey::from_seed(expand(label::RECOVERY_SIGNING, method, secret));
-        let envelope = EnvelopeSecret::from_seed(expand(label::RECOVERY_ENVELOPE, method, secret));
+    pub fn derive(suite: Suite, method: Method, secret: &Secret<32>) -> Result<Self, DecodeError> {
+        let name = match suite {
+            Suite::Hybrid => vec![method.number()],
+            Suite::Cnsa2 => [&[method.number()][..], &suite.number().to_be_bytes()].concat(),
+        };
+        let signing = expand::<64>(label::RECOVERY_SIGNING, &name, secret);
+        let signing = head(&signing, suite.signing_seed_len())?;
+        let envelope = expand::<64>(label::RECOVERY_ENVELOPE, &name, secret);
+        let envelope = head(&envelope, suite.envelope_seed_len())?;
         Ok(Self {
             method,
-            signing: signing.map_err(|_| DecodeError::Invalid)?,
-            envelope: envelope.map_err(|_| DecodeError::Invalid)?,
-            head_key: expand(label::RECOVERY_HEAD, method, secret),
+            signing: SigningKey::from_seed(suite, signing).map_err(|_| DecodeError::Invalid)?,
+            envelope: EnvelopeSecret::from_seed(suite, envelope)
+                .map_err(|_| DecodeError::Invalid)?,
+            head_key: expand(label::RECOVERY_HEAD, &[method.number()], secret),
         })
+    }
+
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.signing.suite()
     }
 
     /// The method.
@@ -123,12 +138,18 @@ impl RecoverySecrets {
     }
 }
 
-fn expand<const N: usize>(label: Label, method: Method, secret: &Secret<32>) -> Secret<N> {
+fn expand<const N: usize>(label: Label, name: &[u8], secret: &Secret<32>) -> Secret<N> {
     hkdf_sha512(
         &[],
         &[secret.expose_secret()],
-        &[label.as_bytes(), &[0, method.number()]],
+        &[label.as_bytes(), &[0], name],
     )
+}
+
+/// HKDF of fewer bytes is the head of HKDF of more (RFC 5869, section 2.3).
+fn head(long: &Secret<64>, length: usize) -> Result<SecretBytes, DecodeError> {
+    let head = long.expose_secret().get(..length);
+    head.map(SecretBytes::from).ok_or(DecodeError::Invalid)
 }
 
 /// The terms of a method.
@@ -223,7 +244,7 @@ impl RecoveryRecord {
     ) -> Result<Self, DecodeError> {
         let verifying = VerifyingKey::from_bytes(suite, input.take(suite.verifying_key_len())?)
             .map_err(|_| DecodeError::Invalid)?;
-        let envelope = EnvelopePublic::from_bytes(input.take(suite.envelope_key_len())?)
+        let envelope = EnvelopePublic::from_bytes(suite, input.take(suite.envelope_key_len())?)
             .map_err(|_| DecodeError::Invalid)?;
         let head_id = input.array()?;
         let delay_seconds = input.u64()?;

@@ -9,6 +9,7 @@ use super::recovery::{Method, RecoveryRecord, RecoveryRequest};
 use super::state::{Revocation, Standing, State, Suspension, WayBack};
 use crate::sign::VerifyingKey;
 use crate::{DeviceId, Timestamp};
+use std::cmp::Ordering;
 
 /// Keys that must have signed, in the order of the signatures.
 type Keys = Vec<VerifyingKey>;
@@ -56,6 +57,7 @@ impl State {
             signers,
         };
         let sequence = body.sequence;
+        self.check_suite(body)?;
         // SECURITY: nothing comes back to life; `nothing_follows_a_tombstone` notices.
         if self.tombstoned {
             return Err(LogError::Tombstoned { sequence });
@@ -73,14 +75,48 @@ impl State {
             Payload::SetRecovery(method, record) => {
                 self.set_recovery(step, *method, record.as_deref())
             }
+            Payload::UpgradeSuite(root) => self.upgrade_suite(step, root),
             Payload::Tombstone => self.end(step),
             Payload::RequestRecovery(record) => self.request(step, record),
             Payload::CancelRecovery => self.cancel(step),
             Payload::SuspendDevice(device) => self.suspend(step, device),
             Payload::ResumeDevice(device) => self.resume(step, device),
         }?;
+        self.check_suite_of_keys(body, &keys)?;
         self.at = body.at;
         Ok(keys)
+    }
+
+    /// An account changes its suite by an entry of the new suite that says so, and by no other.
+    fn check_suite(&self, body: &Body) -> Result<(), LogError> {
+        let sequence = body.sequence;
+        let upgrade = matches!(body.payload, Payload::UpgradeSuite(_));
+        match body.suite.cmp(&self.suite) {
+            // SECURITY: who breaks the weaker suite does not bring it back; `a_log_never_goes_back` notices.
+            Ordering::Less => Err(LogError::SuiteWentBack { sequence }),
+            Ordering::Equal if upgrade => Err(LogError::SameSuite { sequence }),
+            Ordering::Greater if !upgrade => Err(LogError::WrongSuite { sequence }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keys are of the account's suite; a weaker one signs what puts itself out of force and nothing else.
+    fn check_suite_of_keys(&self, body: &Body, keys: &Keys) -> Result<(), LogError> {
+        let leaving = matches!(
+            body.payload,
+            Payload::UpgradeSuite(_) | Payload::RotateDevice(_)
+        );
+        let fits = |(place, key): (usize, &VerifyingKey)| {
+            key.suite() == self.suite || (leaving && place == 0 && key.suite() < self.suite)
+        };
+        // SECURITY: `keys_of_an_old_suite_sign_their_end_alone` notices.
+        if keys.iter().enumerate().all(fits) {
+            Ok(())
+        } else {
+            Err(LogError::WrongSuite {
+                sequence: body.sequence,
+            })
+        }
     }
 
     fn add(&mut self, step: &Step<'_>, record: &DeviceRecord) -> Result<Keys, LogError> {
@@ -120,6 +156,7 @@ impl State {
         let standing = Standing {
             place: sequence,
             since: sequence,
+            suite_since: sequence,
             by_recovery: matches!(authority, Authority::Recovery(_)),
         };
         self.standings.insert(record.id, standing);
@@ -277,9 +314,13 @@ impl State {
             return Err(LogError::WrongRecord { sequence });
         }
         let keys = vec![old.verifying.clone(), new.verifying.clone()];
+        let other_suite = old.suite() != new.suite();
         *old = new.clone();
         if let Some(standing) = self.standings.get_mut(&new.id) {
             standing.since = sequence;
+            if other_suite {
+                standing.suite_since = sequence;
+            }
         }
         self.remember(new);
         Ok(keys)
@@ -295,6 +336,16 @@ impl State {
         self.remember_keys(&[root.as_bytes()]);
         let old = std::mem::replace(&mut self.root, root.clone());
         Ok(vec![old, root.clone()])
+    }
+
+    /// The new root key is of the new suite. Devices get new keys one by one, each by itself; ways back are set anew.
+    fn upgrade_suite(&mut self, step: &Step<'_>, root: &VerifyingKey) -> Result<Keys, LogError> {
+        let keys = self.rotate_root(step, root)?;
+        self.suite = root.suite();
+        // SECURITY: a key of the weaker suite would let somebody in; `ways_back_end_with_their_suite` notices.
+        self.ways_back.clear();
+        self.request = None;
+        Ok(keys)
     }
 
     fn set_recovery(
@@ -318,7 +369,7 @@ impl State {
         }
         let mut keys = vec![key];
         if let Some(record) = record {
-            let parts = [record.verifying.as_bytes(), &record.envelope.as_bytes()[..]];
+            let parts = [record.verifying.as_bytes(), record.envelope.as_bytes()];
             if self.knows_keys(&parts) {
                 return Err(LogError::KeyUsed { sequence });
             }

@@ -77,6 +77,7 @@ mod tests {
     #[test]
     fn a_key_without_a_signature_is_refused() -> Result<(), Box<dyn std::error::Error>> {
         let entry = Entry {
+            suite: Suite::Hybrid,
             body_bytes: Vec::new(),
             signatures: Vec::new(),
         };

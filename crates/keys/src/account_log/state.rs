@@ -4,7 +4,7 @@ use super::body::{Genesis, Reason};
 use super::device::DeviceRecord;
 use super::recovery::{Method, RecoveryRecord, RecoveryRequest};
 use crate::sign::VerifyingKey;
-use crate::{DeviceId, Timestamp};
+use crate::{DeviceId, Suite, Timestamp, X25519Public};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A device that was in force and is no longer.
@@ -39,6 +39,8 @@ pub(super) struct Standing {
     pub(super) place: u64,
     /// The entry that brought its present keys.
     pub(super) since: u64,
+    /// The entry that brought its first keys of their suite.
+    pub(super) suite_since: u64,
     /// Whether a recovery key added it.
     pub(super) by_recovery: bool,
 }
@@ -54,6 +56,7 @@ pub(super) struct WayBack {
 /// The account after some entry.
 #[derive(Debug, Clone)]
 pub(super) struct State {
+    pub(super) suite: Suite,
     pub(super) root: VerifyingKey,
     pub(super) seniority_seconds: u64,
     /// In the order in which they came.
@@ -79,9 +82,11 @@ impl State {
         let standing = Standing {
             place: 0,
             since: 0,
+            suite_since: 0,
             by_recovery: false,
         };
         let mut state = Self {
+            suite: genesis.root.suite(),
             root: genesis.root.clone(),
             seniority_seconds: genesis.seniority_seconds,
             devices: vec![record.clone()],
@@ -110,12 +115,15 @@ impl State {
         self.standings.get(id).copied()
     }
 
-    /// Whether a device in force may add devices and revoke older ones: it is the oldest in force, or was added
-    /// long enough ago, or by a recovery key.
+    /// Whether a device in force may add devices and revoke older ones: its keys are of the account's suite, and it
+    /// is the oldest in force, or was added long enough ago, or by a recovery key.
     pub(super) fn is_senior(&self, id: &DeviceId, at: Timestamp) -> bool {
         let (Some(record), Some(standing)) = (self.device(id), self.standing(id)) else {
             return false;
         };
+        if record.suite() != self.suite {
+            return false;
+        }
         let oldest = self
             .standings
             .values()
@@ -154,13 +162,16 @@ impl State {
 }
 
 fn record_heads(record: &DeviceRecord) -> impl Iterator<Item = [u8; 32]> {
-    heads(record.identity.as_bytes())
+    let identity = record.identity.as_ref().map(X25519Public::as_bytes);
+    identity
+        .into_iter()
+        .flat_map(|key| heads(key))
         .chain(heads(record.verifying.as_bytes()))
         .chain(heads(record.envelope.as_bytes()))
 }
 
 /// What names the parts of a key: the first 32 bytes of each. Honest keys never share them; Ed25519 ‖ ML-DSA has
-/// two parts.
+/// two parts. Of keys of one part the next 32 bytes are taken too, which honest keys share no more.
 fn heads(key: &[u8]) -> impl Iterator<Item = [u8; 32]> {
     let first = key.first_chunk::<32>().copied();
     let second = key.get(32..).and_then(|rest| rest.first_chunk::<32>());

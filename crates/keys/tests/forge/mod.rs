@@ -4,7 +4,7 @@ use letterlock_keys::account_log::{
     DeviceRecord, DeviceSecrets, Method, RecoverySecrets, RecoveryTerms, RootSecret, VerifiedLog,
 };
 use letterlock_keys::codec::Writer;
-use letterlock_keys::{Secret, SigningKey, label, sha512};
+use letterlock_keys::{SecretBytes, SigningKey, Suite, X25519Secret, label};
 
 /// A name and the key that signs under it.
 pub(crate) struct By {
@@ -13,13 +13,16 @@ pub(crate) struct By {
 }
 
 fn copy(key: &SigningKey) -> SigningKey {
-    SigningKey::from_seed(key.seed().duplicate()).unwrap()
+    let seed = SecretBytes::from(key.seed().expose_secret());
+    SigningKey::from_seed(key.suite(), seed).unwrap()
 }
 
 impl By {
     pub(crate) fn root(root: &RootSecret) -> Self {
-        let seed = Secret::from_slice(root.encode().expose_secret()).unwrap();
-        let key = SigningKey::from_seed(seed).unwrap();
+        let stored = root.encode();
+        let start = stored.len() - root.suite().signing_seed_len();
+        let seed = SecretBytes::from(&stored.expose_secret()[start..]);
+        let key = SigningKey::from_seed(root.suite(), seed).unwrap();
         Self { name: vec![0], key }
     }
 
@@ -57,32 +60,39 @@ impl By {
 /// A device record, each field as it goes out.
 #[derive(Clone)]
 pub(crate) struct Record {
+    /// Not in its own encoding.
+    pub(crate) suite: u16,
     pub(crate) id: [u8; 16],
     pub(crate) admin: u8,
     pub(crate) added: u64,
-    pub(crate) identity: [u8; 32],
+    /// Nothing in `cnsa2`.
+    pub(crate) identity: Vec<u8>,
     pub(crate) verifying: Vec<u8>,
     pub(crate) envelope: Vec<u8>,
 }
 
 impl Record {
     pub(crate) fn of(device: &DeviceSecrets, admin: bool, added: u64) -> Self {
+        let identity = device.identity().map(X25519Secret::public);
         Self {
+            suite: device.suite().number(),
             id: *device.device_id().as_bytes(),
             admin: u8::from(admin),
             added,
-            identity: *device.identity().public().as_bytes(),
+            identity: identity.map_or_else(Vec::new, |key| key.as_bytes().to_vec()),
             verifying: device.signing().verifying_key().as_bytes().to_vec(),
             envelope: device.envelope().public().as_bytes().to_vec(),
         }
     }
 
     fn read(record: &DeviceRecord) -> Self {
+        let identity = record.identity().map(|key| key.as_bytes().to_vec());
         Self {
+            suite: record.suite().number(),
             id: *record.id().as_bytes(),
             admin: u8::from(record.is_admin()),
             added: record.added().as_secs(),
-            identity: *record.identity().as_bytes(),
+            identity: identity.unwrap_or_default(),
             verifying: record.verifying_key().as_bytes().to_vec(),
             envelope: record.envelope().as_bytes().to_vec(),
         }
@@ -136,7 +146,7 @@ pub(crate) struct Forged {
 impl Forged {
     pub(crate) fn after(log: &VerifiedLog, kind: u8, at: u64, payload: &[u8], by: Vec<By>) -> Self {
         Self {
-            suite: 1,
+            suite: log.suite().number(),
             account: *log.account_id().as_bytes(),
             sequence: log.head().sequence + 1,
             previous: log.head().hash,
@@ -177,8 +187,16 @@ impl Forged {
     pub(crate) fn body(&self) -> Vec<u8> {
         let mut sorted = self.devices.clone();
         sorted.sort_by_key(|device| device.id);
-        let records: Vec<u8> = sorted.iter().flat_map(Record::encode).collect();
-        let right = sha512(&[label::DEVICE_LIST.as_bytes(), &[0], &records]);
+        let mut records = Writer::new();
+        for record in &sorted {
+            if self.suite != 1 {
+                records.u16(record.suite);
+            }
+            records.array(&record.encode());
+        }
+        let text = [label::DEVICE_LIST.as_bytes(), &[0], &records.finish()].concat();
+        let suite = Suite::from_number(self.suite).unwrap_or(Suite::Hybrid);
+        let right = suite.hash(&[&text]);
         let mut payload = Writer::new();
         payload.u64(self.at);
         payload.array(&self.payload);

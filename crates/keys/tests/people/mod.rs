@@ -4,7 +4,7 @@ use letterlock_keys::account_log::{
     Authority, DeviceSecrets, LogError, Method, RecoverySecrets, RecoveryTerms, RootSecret,
     UnverifiedLog, VerifiedLog, genesis,
 };
-use letterlock_keys::{Secret, Timestamp};
+use letterlock_keys::{Secret, Suite, Timestamp};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -14,27 +14,37 @@ pub(crate) const HOUR: u64 = 3600;
 pub(crate) const DAY: u64 = 24 * HOUR;
 pub(crate) const DELAY: u64 = 48 * HOUR;
 
+/// The suite of every account of a test file: `x_cnsa2.rs` runs the tests of `x.rs` again.
+pub(crate) const SUITE: Suite = suite_of(env!("CARGO_CRATE_NAME"));
+
+const fn suite_of(test_file: &str) -> Suite {
+    match test_file.as_bytes() {
+        [.., b'_', b'c', b'n', b's', b'a', b'2'] => Suite::Cnsa2,
+        _ => Suite::Hybrid,
+    }
+}
+
 /// So many seconds after an account was made.
 pub(crate) fn later(seconds: u64) -> Timestamp {
     Timestamp::from_secs(BORN + seconds)
 }
 
 pub(crate) fn device(seed: u64) -> DeviceSecrets {
-    DeviceSecrets::generate(&mut ChaCha20Rng::seed_from_u64(seed)).unwrap()
+    DeviceSecrets::generate(SUITE, &mut ChaCha20Rng::seed_from_u64(seed)).unwrap()
 }
 
 pub(crate) fn renewed(device: &DeviceSecrets, seed: u64) -> DeviceSecrets {
     device
-        .renewed(&mut ChaCha20Rng::seed_from_u64(seed))
+        .renewed(SUITE, &mut ChaCha20Rng::seed_from_u64(seed))
         .unwrap()
 }
 
 pub(crate) fn root(seed: u64) -> RootSecret {
-    RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(seed)).unwrap()
+    RootSecret::generate(SUITE, &mut ChaCha20Rng::seed_from_u64(seed)).unwrap()
 }
 
 pub(crate) fn recovery(method: Method, seed: u8) -> RecoverySecrets {
-    RecoverySecrets::derive(method, &Secret::from_slice(&[seed; 32]).unwrap()).unwrap()
+    RecoverySecrets::derive(SUITE, method, &Secret::from_slice(&[seed; 32]).unwrap()).unwrap()
 }
 
 /// Two of three guardians, after 48 hours.

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 
-use keys::{Secret, SigningKey, Timestamp, VerifyingKey, X25519Public, X25519Secret};
+use keys::{SigningKey, Timestamp, VerifyingKey, X25519Public, X25519Secret};
 use letterlock_ratchet::{
     Address, BaseKeyUse, DecryptError, EncryptError, IncomingMessage, IncomingPreKeyMessage,
     InitiateError, KemPreKey, Local, MalformedMessage, MessageKind, OneTimePreKey, Outgoing,
@@ -170,7 +170,7 @@ impl Person {
         Self {
             profile,
             identity: X25519Secret::from_random(&mut rng),
-            signing: SigningKey::from_seed(Secret::random(&mut rng)).unwrap(),
+            signing: SigningKey::generate(keys::Suite::Hybrid, &mut rng).unwrap(),
             registration_id: rng.next_u32() >> 18,
             lists: vec![vec![own; 64]],
             pre_keys: PreKeys::default(),

@@ -29,7 +29,11 @@ fn grown(account: &Account, rng: &mut ChaCha20Rng, entries: u64) -> VerifiedLog 
     for number in 0..entries {
         let by = Authority::Device(&account.device);
         log = if number % 2 == 0 {
-            with_device(account, &log, &DeviceSecrets::generate(rng).unwrap())
+            with_device(
+                account,
+                &log,
+                &DeviceSecrets::generate(keys::Suite::Hybrid, rng).unwrap(),
+            )
         } else {
             let newest = *log.devices().last().unwrap().id();
             let other = log
@@ -280,7 +284,7 @@ async fn an_entry_from_the_future_is_refused() {
     let mut peer = house.peer().await;
     peer.ask(account.registration("alice")).await;
     let ahead = peer.welcome.time.saturating_add(24 * 3600);
-    let device = DeviceSecrets::generate(&mut rng).unwrap();
+    let device = DeviceSecrets::generate(keys::Suite::Hybrid, &mut rng).unwrap();
     let by = Authority::Device(&account.device);
     let log = read(&account.log);
     let future = log.add_device(by, &device, true, ahead).unwrap();
@@ -334,7 +338,7 @@ async fn with_two_devices(
 ) -> (Account, Account, VerifiedLog) {
     let account = Account::draw(rng);
     peer.ask(account.registration("alice")).await;
-    let second = account.with_device(DeviceSecrets::generate(rng).unwrap());
+    let second = account.with_device(DeviceSecrets::generate(keys::Suite::Hybrid, rng).unwrap());
     let log = with_device(&account, &read(&account.log), &second.device);
     let early = peer
         .ask(Request::PublishPreKeys(second.publication(0, 2)))
@@ -397,7 +401,10 @@ async fn a_device_with_new_keys_publishes_anew() {
     let (house, mut rng) = (House::open().await, rng(9));
     let mut peer = house.peer().await;
     let (account, second, log) = with_two_devices(&mut peer, &mut rng).await;
-    let renewed = second.device.renewed(&mut rng).unwrap();
+    let renewed = second
+        .device
+        .renewed(keys::Suite::Hybrid, &mut rng)
+        .unwrap();
     let rotated = log.rotate_device(&second.device, &renewed, BEGAN).unwrap();
     append_all(&mut peer, &rotated, 1).await;
     let gone = peer.ask(bundle_of(&second)).await;

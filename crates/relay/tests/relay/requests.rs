@@ -31,7 +31,8 @@ async fn guarded(
     let log = UnverifiedLog::decode(&account.log).unwrap();
     let log = log.verify(None, None).unwrap();
     peer.ask(account.registration("alice")).await;
-    let way = RecoverySecrets::derive(Method::Guardians, &Secret::random(rng)).unwrap();
+    let way = RecoverySecrets::derive(keys::Suite::Hybrid, Method::Guardians, &Secret::random(rng))
+        .unwrap();
     let terms = RecoveryTerms {
         delay_seconds,
         need: 2,
@@ -55,7 +56,7 @@ async fn append(peer: &mut Peer, log: &VerifiedLog, after: u64) -> Reply {
 }
 
 fn asked(log: &VerifiedLog, rng: &mut ChaCha20Rng, at: Timestamp) -> VerifiedLog {
-    let device = DeviceSecrets::generate(rng).unwrap();
+    let device = DeviceSecrets::generate(keys::Suite::Hybrid, rng).unwrap();
     log.request_recovery(&device, at).unwrap()
 }
 

@@ -21,7 +21,7 @@ impl Account {
             return false;
         };
         let key = device.verifying_key();
-        let signature = HybridSignature::from_bytes(keys::Suite::Hybrid, &request.signature);
+        let signature = HybridSignature::from_bytes_of_any_suite(&request.signature);
         let message = wire::publish_message(request);
         signature.is_ok_and(|signature| key.verify(label::PUBLISH, &message, &signature).is_ok())
     }

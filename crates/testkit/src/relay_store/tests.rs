@@ -28,8 +28,8 @@ struct House {
 impl House {
     fn open(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let root = RootSecret::generate(&mut rng).unwrap();
-        let first = DeviceSecrets::generate(&mut rng).unwrap();
+        let root = RootSecret::generate(keys::Suite::Hybrid, &mut rng).unwrap();
+        let first = DeviceSecrets::generate(keys::Suite::Hybrid, &mut rng).unwrap();
         let log = genesis(&root, &first, NOW).unwrap();
         let mut store = RelayStore::new([1; 16]);
         let registration = wire::Register {
@@ -48,7 +48,7 @@ impl House {
     }
 
     fn add(&mut self, now: Timestamp) -> DeviceId {
-        let device = DeviceSecrets::generate(&mut self.rng).unwrap();
+        let device = DeviceSecrets::generate(keys::Suite::Hybrid, &mut self.rng).unwrap();
         let by = Authority::Device(&self.first);
         self.log = self.log.add_device(by, &device, false, now).unwrap();
         let id = *device.device_id();
@@ -141,7 +141,7 @@ fn of_two_entries_at_one_place_the_first_stays() {
     let mut house = House::open(2);
     let before = RawLog::parse(house.log.bytes()).unwrap().head();
     let other = {
-        let device = DeviceSecrets::generate(&mut house.rng).unwrap();
+        let device = DeviceSecrets::generate(keys::Suite::Hybrid, &mut house.rng).unwrap();
         let by = Authority::Device(&house.first);
         house.log.add_device(by, &device, true, NOW).unwrap()
     };

@@ -122,8 +122,8 @@ fn no_contact_believes_a_return_before_the_delay() {
     world.stop("alice");
     let alice = world.account("alice");
     let seed = conspire(&mut world, &["bob", "carol"]).unwrap();
-    let secrets = RecoverySecrets::derive(Method::Guardians, &seed).unwrap();
-    let thief = DeviceSecrets::generate(world.chance().rng()).unwrap();
+    let secrets = RecoverySecrets::derive(keys::Suite::Hybrid, Method::Guardians, &seed).unwrap();
+    let thief = DeviceSecrets::generate(keys::Suite::Hybrid, world.chance().rng()).unwrap();
     let now = world.now();
     let asked = log_of(&mut world, &alice)
         .request_recovery(&thief, now)

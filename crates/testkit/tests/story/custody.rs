@@ -160,7 +160,7 @@ impl Scene {
     /// Opens the head of the backup with the paper, and says what stands in it and in its parts.
     fn by_sheet(&mut self) -> (Vec<u8>, Vec<Vec<u8>>) {
         let seed = SheetSecret::from_text(&self.sheet).unwrap().seed();
-        let secrets = RecoverySecrets::derive(Method::Sheet, &seed).unwrap();
+        let secrets = RecoverySecrets::derive(keys::Suite::Hybrid, Method::Sheet, &seed).unwrap();
         let id = secrets.head_id();
         let head = self.world.relay().store().head(&id).unwrap();
         let opened = open_head(secrets.envelope(), &id, &head).unwrap();
@@ -530,12 +530,12 @@ fn an_account_obeys_whom_custody_lists() {
         SheetSecret::from_text(&scene.sheet).unwrap().seed(),
         scene.world.now(),
     );
-    let sheet = RecoverySecrets::derive(Method::Sheet, &seed).unwrap();
+    let sheet = RecoverySecrets::derive(keys::Suite::Hybrid, Method::Sheet, &seed).unwrap();
     let keys = [HeldKey::Signing, HeldKey::Identity, HeldKey::Envelope];
     let mut obeyed = Can::new();
     for name in scene.profiles() {
         for secrets in devices_in(&scene.world, &name, &log) {
-            let renewed = secrets.renewed(&mut rng()).unwrap();
+            let renewed = secrets.renewed(keys::Suite::Hybrid, &mut rng()).unwrap();
             if log.rotate_device(&secrets, &renewed, now).is_ok() {
                 assert_eq!(*secrets.device_id(), scene.world.device(&name));
                 obeyed.extend(keys.map(|key| (name.clone(), key)));
@@ -549,7 +549,7 @@ fn an_account_obeys_whom_custody_lists() {
             obeyed.insert((name.clone(), HeldKey::Recovery));
         }
     }
-    let new = DeviceSecrets::generate(&mut rng()).unwrap();
+    let new = DeviceSecrets::generate(keys::Suite::Hybrid, &mut rng()).unwrap();
     let added = log.add_device(Authority::Recovery(&sheet), &new, true, now);
     assert!(added.is_ok() && recovers(seed.expose_secret(), &log));
     obeyed.insert((SHEET.to_owned(), HeldKey::Recovery));

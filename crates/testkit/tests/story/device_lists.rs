@@ -455,7 +455,9 @@ fn ghost_device_is_a_hard_stop() {
 
 /// A log with a device that only itself signed.
 fn with_ghost(log: &VerifiedLog, now: Timestamp, world: &mut World) -> Vec<u8> {
-    let ghost = keys::account_log::DeviceSecrets::generate(world.chance().rng()).unwrap();
+    let ghost =
+        keys::account_log::DeviceSecrets::generate(keys::Suite::Hybrid, world.chance().rng())
+            .unwrap();
     let authority = world.stolen_keys("alice");
     let by = Authority::Device(&authority);
     let added = log.add_device(by, &ghost, true, now).unwrap();

@@ -166,7 +166,7 @@ fn old_backup_is_noticed_by_the_first_answer() {
 
 fn secrets(text: &str) -> RecoverySecrets {
     let sheet = SheetSecret::from_text(text).unwrap();
-    RecoverySecrets::derive(Method::Sheet, &sheet.seed()).unwrap()
+    RecoverySecrets::derive(keys::Suite::Hybrid, Method::Sheet, &sheet.seed()).unwrap()
 }
 
 #[test]

@@ -251,7 +251,11 @@ fn an_account_that_ended_is_gone_everywhere() {
         let (log, device) = (world.own_log(name), world.device(name));
         let keys = world.stolen_keys(name);
         let record = log.device(&device).unwrap();
-        assert_ne!(record.identity(), &keys.identity().public(), "{name}");
+        assert_ne!(
+            record.verifying_key(),
+            keys.signing().verifying_key(),
+            "{name}"
+        );
     }
     assert_eq!(world.relay().store().heads(), 0, "no sheet opens anything");
     // Bob learns it before he writes.

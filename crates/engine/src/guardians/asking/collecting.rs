@@ -114,7 +114,7 @@ pub(in crate::guardians) fn lock_open(
     let secrets = seed
         .as_ref()
         .ok()
-        .map(|seed| RecoverySecrets::derive(Method::Guardians, seed));
+        .map(|seed| RecoverySecrets::derive(log.suite(), Method::Guardians, seed));
     let fits = matches!(&secrets, Some(Ok(secrets)) if secrets.head_id() == *record.head_id());
     let Some(seed) = seed.ok().filter(|_| fits) else {
         return later(tx, ask, EngineError::BadBackup);

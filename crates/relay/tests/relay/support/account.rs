@@ -19,8 +19,8 @@ impl Account {
 
     /// One whose log begins at a time.
     pub(crate) fn draw_at(rng: &mut dyn CryptoRng, now: Timestamp) -> Self {
-        let root = RootSecret::generate(rng).unwrap();
-        let device = DeviceSecrets::generate(rng).unwrap();
+        let root = RootSecret::generate(keys::Suite::Hybrid, rng).unwrap();
+        let device = DeviceSecrets::generate(keys::Suite::Hybrid, rng).unwrap();
         let log = genesis(&root, &device, now).unwrap();
         Self {
             id: *log.account_id(),
