@@ -155,10 +155,12 @@ async fn replace(state: &State, known: LogRecord, log: Vec<u8>) -> Option<Reply>
     }
 }
 
-/// Devices that are not in force any more, or that have other keys now: what they published is of no use.
+/// Devices that are not in force any more, or that have other keys now, and all of an account that ended: what they
+/// published is of no use.
 fn gone(before: &VerifiedLog, after: &VerifiedLog) -> Vec<DeviceId> {
     let stays = |device: &&DeviceRecord| {
-        after.device(device.id()).is_some_and(|now| {
+        let now = after.device(device.id()).filter(|_| !after.is_tombstoned());
+        now.is_some_and(|now| {
             now.identity() == device.identity() && now.verifying_key() == device.verifying_key()
         })
     };

@@ -70,7 +70,7 @@ fn gauges(state: &State) -> [Named; 5] {
     ]
 }
 
-fn counters(state: &State) -> [Named; 16] {
+fn counters(state: &State) -> [Named; 18] {
     let (_, _, delivered) = state.delivery.numbers();
     let (commits, failures) = state.store.transactions();
     let numbers = &state.metrics;
@@ -139,6 +139,16 @@ fn counters(state: &State) -> [Named; 16] {
             "epochs_passed",
             "Sends refused because their group was in another epoch",
             read(&numbers.epochs_passed),
+        ),
+        (
+            "key_packages_once",
+            "Key packages given out, each once",
+            read(&numbers.key_packages_once),
+        ),
+        (
+            "key_packages_last_resort",
+            "Key packages of last resort given out",
+            read(&numbers.key_packages_last_resort),
         ),
         ("commits", "Transactions", commits),
         ("commit_failures", "Transactions that failed", failures),
