@@ -18,6 +18,7 @@ enum Line<'r> {
         blobs: usize,
         groups: usize,
         one_time_pre_keys: u64,
+        key_packages: u64,
         tickets: u64,
     },
     Released {
@@ -42,6 +43,7 @@ pub(crate) fn for_programs(report: &InspectReport) -> Vec<String> {
         blobs: report.blobs.len(),
         groups: report.groups.len(),
         one_time_pre_keys: report.one_time_pre_keys,
+        key_packages: report.key_packages,
         tickets: report.tickets,
     };
     std::iter::once(first)
@@ -103,8 +105,9 @@ pub(crate) fn for_people(report: &InspectReport) -> String {
         row(&mut shown, group.hour, &format!("{id}  epoch {epoch}"));
     }
     let keys = text::count(report.one_time_pre_keys, "one-time pre-key");
+    let packages = text::count(report.key_packages, "key package");
     let tickets = text::count(report.tickets, "invite ticket");
-    let _ = writeln!(shown, "{keys}, {tickets}");
+    let _ = writeln!(shown, "{keys}, {packages}, {tickets}");
     shown
 }
 

@@ -104,7 +104,7 @@ pub struct Rates {
     pub requests_of_address: u32,
     /// Bodies a second into one queue, in the long run. Default: 500.
     pub letters_of_queue: u32,
-    /// Bundles an hour of one device, in the long run; 100 at once. Default: 600.
+    /// Bundles an hour of one device, in the long run; 100 at once. As many key packages. Default: 600.
     pub bundles_of_device: u32,
     /// Whether the limits of an address hold for loopback, where the operator's proxy may be. Default: false.
     pub limit_loopback: bool,

@@ -155,10 +155,11 @@ async fn replace(state: &State, known: LogRecord, log: Vec<u8>) -> Option<Reply>
     }
 }
 
-/// Devices that are not in force any more, or that have other keys now: what they published is of no use.
+/// Devices that are not in force any more, or that have other keys now, and all of an account that ended: what they
+/// published is of no use.
 fn gone(before: &VerifiedLog, after: &VerifiedLog) -> Vec<DeviceId> {
     let stays = |device: &&DeviceRecord| {
-        let now = after.device(device.id());
+        let now = after.device(device.id()).filter(|_| !after.is_tombstoned());
         now.is_some_and(|now| now.has_keys_of(device))
     };
     let gone = before.devices().iter().filter(|device| !stays(device));

@@ -24,6 +24,8 @@ pub struct InspectReport {
     pub blobs: Vec<BlobRow>,
     /// One-time pre-keys that wait.
     pub one_time_pre_keys: u64,
+    /// Key packages that wait, those of last resort too.
+    pub key_packages: u64,
     /// Tickets of invites that are remembered.
     pub tickets: u64,
     /// Heads, and what is remembered of deleted ones.

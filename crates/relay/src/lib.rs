@@ -13,6 +13,7 @@ mod delivery;
 mod directory;
 mod heads;
 mod inspect;
+mod key_packages;
 mod limits;
 mod locks;
 mod mailbox;

@@ -55,10 +55,12 @@ pub(crate) const SWEEP_ROWS: u32 = 2_000;
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Seconds a message id is known as a duplicate.
 pub(crate) const DUPLICATE_SECONDS: u64 = 7 * 24 * 3600;
-/// Seconds the hash of a taken one-time pre-key is kept, so that it is not added again.
+/// Seconds the hash of a taken one-time pre-key or key package is kept, so that it is not added again.
 pub(crate) const TAKEN_KEY_SECONDS: u64 = 90 * 24 * 3600;
 /// One-time pre-keys of one kind that a device may have here.
 pub(crate) const ONE_TIME_KEYS: u32 = 1_000;
+/// Key packages that a device may have here, without the one of last resort.
+pub(crate) const KEY_PACKAGES: u32 = 256;
 /// Attempts to store what was checked against a log that is changed meanwhile.
 pub(crate) const LOG_ATTEMPTS: u32 = 4;
 /// Seconds a head is kept after it was last written.
@@ -77,7 +79,7 @@ pub(crate) const BLOB_SILENCE: Duration = Duration::from_secs(60);
 pub(crate) const BLOB_UNFINISHED_SECONDS: u64 = 2 * 24 * 3600;
 /// Peer addresses whose rates are remembered.
 pub(crate) const REMEMBERED_PEERS: usize = 100_000;
-/// Devices whose pre-key rates are remembered.
+/// Devices whose rates of bundles, or of key packages, are remembered.
 pub(crate) const REMEMBERED_DEVICES: usize = 100_000;
 /// Accounts whose rates of requests for recovery are remembered.
 pub(crate) const REMEMBERED_REQUESTS: usize = 100_000;

@@ -159,10 +159,10 @@ fn show(wish: &Inspect) -> Result<(), Box<dyn Error>> {
         writeln!(out, "{row}")?;
     }
     let (keys, tickets) = (report.one_time_pre_keys, report.tickets);
-    let (heads, locks) = (report.heads, report.locks);
+    let (heads, locks, packages) = (report.heads, report.locks, report.key_packages);
     writeln!(
         out,
-        "{keys} one-time pre-keys, {tickets} tickets, {heads} heads, {locks} locks"
+        "{keys} one-time pre-keys, {packages} key packages, {tickets} tickets, {heads} heads, {locks} locks"
     )?;
     Ok(())
 }

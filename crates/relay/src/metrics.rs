@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) heads_written: AtomicU64,
     pub(crate) lock_keys: AtomicU64,
     pub(crate) epochs_passed: AtomicU64,
+    pub(crate) key_packages_once: AtomicU64,
+    pub(crate) key_packages_last_resort: AtomicU64,
 }
 
 /// Adds to a number.
@@ -39,6 +41,18 @@ impl Metrics {
     /// An acknowledgement was stored.
     pub(crate) fn acknowledged(&self) {
         add(&self.acknowledgements, 1);
+    }
+
+    /// A key package was given out.
+    pub(crate) fn key_package_taken(&self, once: bool) {
+        add(
+            if once {
+                &self.key_packages_once
+            } else {
+                &self.key_packages_last_resort
+            },
+            1,
+        );
     }
 
     /// A bundle was given out.

@@ -6,7 +6,8 @@ use crate::os;
 use crate::refusal;
 use crate::state::State;
 use crate::store::Published;
-use keys::{HybridSignature, QueueId, label};
+use keys::label::Label;
+use keys::{AccountId, DeviceId, HybridSignature, QueueId, label};
 use wire::{Bundle, FrontDoor, PreKeyCounts, RefusalKind, Reply, SendToken};
 
 /// Stores pre-keys, if a device in force signed them.
@@ -21,33 +22,19 @@ pub(crate) async fn publish(state: &State, request: wire::PublishPreKeys) -> Rep
 
 /// The reply, or nothing if the log changed meanwhile.
 async fn try_publish(state: &State, request: &wire::PublishPreKeys) -> Option<Reply> {
-    let known = match state.store.log_by_account(request.account).await {
-        Ok(Some(known)) => known.log,
-        Ok(None) => return Some(refusal::of(RefusalKind::NotFound, "no such account")),
-        Err(_) => return Some(refusal::storage()),
+    let statement = Statement {
+        account: request.account,
+        device: request.device,
+        label: label::PUBLISH,
+        message: wire::publish_message(request),
+        signature: &request.signature,
     };
-    let Some(log) = directory::verified(known.clone(), Some(request.account)).await else {
-        return Some(refusal::storage());
+    let log = match signed_by_device(state, &statement).await {
+        Ok(log) => log,
+        Err(reply) => return Some(*reply),
     };
-    let Some(device) = log.device(&request.device) else {
-        return Some(refusal::of(RefusalKind::NotFound, "no such device"));
-    };
-    // SECURITY: only the device speaks for itself; `pre_keys_of_another_device_are_refused` notices.
-    let signed =
-        HybridSignature::from_bytes_of_any_suite(&request.signature).is_ok_and(|signature| {
-            device
-                .verifying_key()
-                .verify(label::PUBLISH, &wire::publish_message(request), &signature)
-                .is_ok()
-        });
-    if !signed {
-        return Some(refusal::of(
-            RefusalKind::Forbidden,
-            "the signature does not hold",
-        ));
-    }
     Some(
-        match state.store.publish(request.clone(), known, os::now()).await {
+        match state.store.publish(request.clone(), log, os::now()).await {
             Ok(Published::OtherLog) => return None,
             Ok(Published::Done(one_time_ec, one_time_kem)) => Reply::PreKeyCounts(PreKeyCounts {
                 one_time_ec,
@@ -57,6 +44,43 @@ async fn try_publish(state: &State, request: &wire::PublishPreKeys) -> Option<Re
             Err(_) => refusal::storage(),
         },
     )
+}
+
+/// What a device says of itself.
+pub(crate) struct Statement<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    pub(crate) label: Label,
+    pub(crate) message: Vec<u8>,
+    pub(crate) signature: &'a [u8],
+}
+
+/// The log of the account, in which the device that signed is in force; or the answer where it is not so.
+pub(crate) async fn signed_by_device(
+    state: &State,
+    statement: &Statement<'_>,
+) -> Result<Vec<u8>, Box<Reply>> {
+    let account = statement.account;
+    let known = match state.store.log_by_account(account).await {
+        Ok(Some(known)) => known.log,
+        Ok(None) => return Err(refusal::of(RefusalKind::NotFound, "no such account").into()),
+        Err(_) => return Err(refusal::storage().into()),
+    };
+    let Some(log) = directory::verified(known.clone(), Some(account)).await else {
+        return Err(refusal::storage().into());
+    };
+    let device = log.device(&statement.device);
+    let Some(device) = device.filter(|_| !log.is_tombstoned()) else {
+        return Err(refusal::of(RefusalKind::NotFound, "no such device").into());
+    };
+    let signature = HybridSignature::from_bytes(log.suite(), statement.signature);
+    let key = device.verifying_key();
+    // SECURITY: only the device speaks for itself; `pre_keys_of_another_device_are_refused` and
+    // `key_packages_of_another_device_are_refused` notice.
+    match signature.map(|signature| key.verify(statement.label, &statement.message, &signature)) {
+        Ok(Ok(())) => Ok(known),
+        _ => Err(refusal::of(RefusalKind::Forbidden, "the signature does not hold").into()),
+    }
 }
 
 /// Counts the one-time pre-keys that are left.

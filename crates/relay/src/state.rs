@@ -27,6 +27,7 @@ pub(crate) struct State {
     connections: AtomicU64,
     peers: Mutex<Peers>,
     devices: Mutex<Buckets<(AccountId, DeviceId)>>,
+    key_packages: Mutex<Buckets<(AccountId, DeviceId)>>,
     requests: Mutex<Buckets<AccountId>>,
 }
 
@@ -86,13 +87,15 @@ impl State {
             open: HashMap::new(),
             all: 0,
         };
-        let devices = Buckets::new(
-            Rate {
-                milli_per_second: hour.max(1),
-                burst: 100,
-            },
-            limits::REMEMBERED_DEVICES,
-        );
+        let of_device = || {
+            Buckets::new(
+                Rate {
+                    milli_per_second: hour.max(1),
+                    burst: 100,
+                },
+                limits::REMEMBERED_DEVICES,
+            )
+        };
         let requests = Buckets::new(
             Rate {
                 milli_per_second: limits::REQUESTS_MILLI_PER_SECOND,
@@ -109,7 +112,8 @@ impl State {
             blobs,
             connections: AtomicU64::new(1),
             peers: Mutex::new(peers),
-            devices: Mutex::new(devices),
+            devices: Mutex::new(of_device()),
+            key_packages: Mutex::new(of_device()),
             requests: Mutex::new(requests),
         }
     }
@@ -145,6 +149,17 @@ impl State {
     pub(crate) fn charge_device(&self, account: AccountId, device: DeviceId) -> Result<(), u64> {
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         devices.take((account, device), os::ticks())
+    }
+
+    /// Takes one key package from the device's rate, or says how many milliseconds to wait.
+    pub(crate) fn charge_key_package(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+    ) -> Result<(), u64> {
+        let packages = self.key_packages.lock();
+        let mut packages = packages.unwrap_or_else(PoisonError::into_inner);
+        packages.take((account, device), os::ticks())
     }
 
     /// Takes one request for recovery from the account's rate, or says how many milliseconds to wait.

@@ -174,6 +174,12 @@ impl RelayModel {
                 let bundle = store.take_bundle(request.account, request.device);
                 bundle.map_or_else(|| no(RefusalKind::NotFound), Reply::Bundle)
             }
+            Request::PublishKeyPackages(request) => store.publish_key_packages(request),
+            Request::KeyPackageCount(request) => store.count_key_packages(request),
+            Request::FetchKeyPackage(request) => {
+                let package = store.take_key_package(request.account, request.device);
+                package.map_or_else(|| no(RefusalKind::NotFound), Reply::KeyPackage)
+            }
             Request::CreateTicket(request) => store.create_ticket(request),
             Request::RedeemTicket(request) => store.redeem(request, now),
             Request::PutHead(request) => store.put_head(request),

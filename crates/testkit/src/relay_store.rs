@@ -2,6 +2,7 @@
 
 mod epochs;
 mod kept;
+mod key_packages;
 mod logs;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ mod tests;
 use bytes::Bytes;
 use epochs::Epoch;
 use kept::{HeadRecord, Lock};
+use key_packages::Packages;
 use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Timestamp};
 use logs::Account;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +24,7 @@ pub struct RelayStore {
     pub(crate) queues: BTreeMap<QueueId, Queue>,
     accounts: BTreeMap<AccountId, Account>,
     devices: BTreeMap<(AccountId, DeviceId), Device>,
+    key_packages: BTreeMap<(AccountId, DeviceId), Packages>,
     tickets: BTreeMap<[u8; 32], Ticket>,
     heads: BTreeMap<[u8; 32], HeadRecord>,
     locks: BTreeMap<[u8; 32], Lock>,
@@ -69,6 +72,7 @@ impl RelayStore {
             queues: BTreeMap::new(),
             accounts: BTreeMap::new(),
             devices: BTreeMap::new(),
+            key_packages: BTreeMap::new(),
             tickets: BTreeMap::new(),
             heads: BTreeMap::new(),
             locks: BTreeMap::new(),
@@ -91,10 +95,13 @@ impl RelayStore {
             let records = device.one_time_ec.iter().chain(&device.one_time_kem);
             records.for_each(|record| out.extend_from_slice(record));
         }
+        for packages in self.key_packages.values() {
+            out.extend_from_slice(&packages.bytes());
+        }
         out
     }
 
-    /// The same without the pre-keys, which are most of it and public.
+    /// The same without the pre-keys and key packages, which are most of it and public.
     #[must_use]
     pub fn bytes_but_pre_keys(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -144,7 +144,7 @@ fn commands_for_devices_have_stable_fields() {
 }
 
 const STORED: [&str; 5] = [
-    "relay: accounts blobs groups letters one_time_pre_keys queues relay_id store_version tickets",
+    "relay: accounts blobs groups key_packages letters one_time_pre_keys queues relay_id store_version tickets",
     "stored_account: account_id hour log_bytes name",
     "stored_queue: acknowledged hour queue_id waiting",
     "stored_letter: bucket hour queue_id seq",

@@ -31,7 +31,7 @@ fn registry(state: &State) -> Registry {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         registry.register(name, help, ConstGauge::new(value));
     }
-    for (name, help, value) in counters(state) {
+    for (name, help, value) in counters(state).into_iter().chain(counters_of_groups(state)) {
         registry.register(name, help, ConstCounter::new(value));
     }
     registry
@@ -70,7 +70,7 @@ fn gauges(state: &State) -> [Named; 5] {
     ]
 }
 
-fn counters(state: &State) -> [Named; 16] {
+fn counters(state: &State) -> [Named; 15] {
     let (_, _, delivered) = state.delivery.numbers();
     let (commits, failures) = state.store.transactions();
     let numbers = &state.metrics;
@@ -135,12 +135,29 @@ fn counters(state: &State) -> [Named; 16] {
             "Keys of locks given out",
             read(&numbers.lock_keys),
         ),
+        ("commits", "Transactions", commits),
+        ("commit_failures", "Transactions that failed", failures),
+    ]
+}
+
+fn counters_of_groups(state: &State) -> [Named; 3] {
+    let numbers = &state.metrics;
+    let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    [
         (
             "epochs_passed",
             "Sends refused because their group was in another epoch",
             read(&numbers.epochs_passed),
         ),
-        ("commits", "Transactions", commits),
-        ("commit_failures", "Transactions that failed", failures),
+        (
+            "key_packages_once",
+            "Key packages given out, each once",
+            read(&numbers.key_packages_once),
+        ),
+        (
+            "key_packages_last_resort",
+            "Key packages of last resort given out",
+            read(&numbers.key_packages_last_resort),
+        ),
     ]
 }

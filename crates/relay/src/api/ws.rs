@@ -12,7 +12,7 @@ use crate::queues::{self, AcknowledgeJob, SendJob};
 use crate::refusal;
 use crate::state::{State, fetch, stopped};
 use crate::store::InEpoch;
-use crate::{directory, heads, locks, prekeys, tickets};
+use crate::{directory, heads, key_packages, locks, prekeys, tickets};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use std::net::IpAddr;
@@ -349,6 +349,9 @@ async fn answer(state: &State, request: Request) -> Reply {
         Request::PublishPreKeys(request) => prekeys::publish(state, request).await,
         Request::PreKeyCount(request) => prekeys::count(state, request).await,
         Request::FetchBundle(request) => prekeys::take(state, request).await,
+        Request::PublishKeyPackages(request) => key_packages::publish(state, request).await,
+        Request::KeyPackageCount(request) => key_packages::count(state, request).await,
+        Request::FetchKeyPackage(request) => key_packages::take(state, request).await,
         Request::CreateTicket(request) => tickets::create(state, request).await,
         Request::RedeemTicket(request) => tickets::redeem(state, request).await,
         Request::PutHead(request) => heads::put(state, request).await,

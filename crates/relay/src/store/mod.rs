@@ -4,6 +4,6 @@ mod embedded;
 
 pub(crate) use embedded::{
     BlobRecord, Closing, Created, HeadPut, InEpoch, Job, Letter, LockPut, LogRecord, Noted,
-    Opening, Published, Registered, Sent, Store, Threads, Ticket, Tx, acknowledge, exists, inspect,
-    letters, make_code, release, send,
+    Opening, PackagesPublished, Published, Registered, Sent, Store, Threads, Ticket, Tx,
+    acknowledge, exists, inspect, letters, make_code, release, send,
 };

@@ -230,16 +230,16 @@ async fn a_database_of_the_first_form_gets_the_new_tables() {
     house.stop().await;
     let sql = rusqlite::Connection::open(house.database()).unwrap();
     sql.execute_batch(
-        "DROP TABLE heads; DROP TABLE locks; DROP TABLE groups; PRAGMA user_version = 1;",
+        "DROP TABLE heads; DROP TABLE locks; DROP TABLE groups; DROP TABLE key_packages; PRAGMA user_version = 1;",
     )
     .unwrap();
     let report = letterlock_relay::inspect(house.data()).unwrap();
     assert_eq!((report.heads, report.locks), (0, 0));
-    assert_eq!(report.groups, []);
+    assert_eq!((report.groups, report.key_packages), (vec![], 0));
     house.start().await;
-    let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('heads', 'locks', 'groups')";
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('heads', 'locks', 'groups', 'key_packages')";
     let made: u64 = sql.query_row(tables, [], |row| row.get(0)).unwrap();
-    assert_eq!(made, 3);
+    assert_eq!(made, 4);
     let mut peer = house.peer().await;
     queue.subscribe(&mut peer).await;
     assert_eq!(peer.delivery().await.seq, 1);

@@ -10,7 +10,7 @@ use wire::{
     RefusalKind, Reply, Request,
 };
 
-const BEGAN: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(crate) const BEGAN: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn read(log: &[u8]) -> VerifiedLog {
     let log = UnverifiedLog::decode(log).unwrap();
@@ -52,7 +52,7 @@ fn grown(account: &Account, rng: &mut ChaCha20Rng, entries: u64) -> VerifiedLog 
 }
 
 /// What follows an entry, as far as it goes into one frame.
-fn after(log: &VerifiedLog, after: u64) -> AppendEntries {
+pub(crate) fn after(log: &VerifiedLog, after: u64) -> AppendEntries {
     let part = RawLog::parse(log.bytes()).unwrap().part(after + 1).unwrap();
     AppendEntries {
         account: *log.account_id(),
@@ -66,7 +66,7 @@ fn check(account: AccountId, sequence: u64) -> Request {
 }
 
 /// Hands the entries in that come after a known one, part by part.
-async fn append_all(peer: &mut Peer, log: &VerifiedLog, mut head: u64) {
+pub(crate) async fn append_all(peer: &mut Peer, log: &VerifiedLog, mut head: u64) {
     while head < log.head().sequence {
         let request = after(log, head);
         let raw = RawLog::begin(&request.entries).unwrap();
@@ -332,7 +332,7 @@ async fn the_whole_log_may_be_handed_in_too() {
 }
 
 /// Registers an account with a second device in force, both with pre-keys.
-async fn with_two_devices(
+pub(crate) async fn with_two_devices(
     peer: &mut Peer,
     rng: &mut ChaCha20Rng,
 ) -> (Account, Account, VerifiedLog) {

@@ -16,6 +16,7 @@ mod bounds;
 mod directory;
 mod epochs;
 mod heads;
+mod key_packages;
 #[path = "../../benches/load/mod.rs"]
 mod load;
 mod load_generator;

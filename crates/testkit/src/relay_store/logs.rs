@@ -2,7 +2,8 @@
 
 use super::{RelayStore, no};
 use keys::account_log::{DeviceRecord, UnverifiedLog, VerifiedLog};
-use keys::{AccountId, HybridSignature, Timestamp, label};
+use keys::label::Label;
+use keys::{AccountId, DeviceId, HybridSignature, Timestamp, label};
 use wire::{RawLog, RefusalKind, Reply};
 
 /// A registered account.
@@ -16,14 +17,26 @@ pub(super) struct Account {
 impl Account {
     /// Whether a device in force signed what is published in its name.
     pub(super) fn has_signed(&self, request: &wire::PublishPreKeys) -> bool {
+        let message = wire::publish_message(request);
+        let signature = &request.signature;
+        self.is_by(&request.device, label::PUBLISH, &message, signature)
+    }
+
+    /// The same of key packages.
+    pub(super) fn has_signed_packages(&self, request: &wire::PublishKeyPackages) -> bool {
+        let message = wire::publish_key_packages_message(request);
+        let (label, signature) = (label::PUBLISH_KEY_PACKAGES, &request.signature);
+        self.is_by(&request.device, label, &message, signature)
+    }
+
+    fn is_by(&self, device: &DeviceId, label: Label, message: &[u8], signature: &[u8]) -> bool {
         let mut devices = self.devices.iter();
-        let Some(device) = devices.find(|known| *known.id() == request.device) else {
+        let Some(device) = devices.find(|known| known.id() == device) else {
             return false;
         };
         let key = device.verifying_key();
-        let signature = HybridSignature::from_bytes_of_any_suite(&request.signature);
-        let message = wire::publish_message(request);
-        signature.is_ok_and(|signature| key.verify(label::PUBLISH, &message, &signature).is_ok())
+        let signature = HybridSignature::from_bytes_of_any_suite(signature);
+        signature.is_ok_and(|signature| key.verify(label, message, &signature).is_ok())
     }
 }
 
@@ -108,15 +121,20 @@ impl RelayStore {
             return no(RefusalKind::BadLog);
         }
         for device in &known.devices {
-            let stays = log.device(device.id()).is_some_and(|after| {
+            let after = log.device(device.id()).filter(|_| !log.is_tombstoned());
+            let stays = after.is_some_and(|after| {
                 after.identity() == device.identity()
                     && after.verifying_key() == device.verifying_key()
             });
             if !stays {
                 self.devices.remove(&(*account, *device.id()));
+                self.key_packages.remove(&(*account, *device.id()));
             }
         }
-        known.devices = log.devices().to_vec();
+        known.devices = match log.is_tombstoned() {
+            true => Vec::new(),
+            false => log.devices().to_vec(),
+        };
         known.log = log.bytes().to_vec();
         Reply::Done
     }

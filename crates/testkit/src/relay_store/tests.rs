@@ -91,6 +91,26 @@ impl House {
     }
 }
 
+impl House {
+    fn publish_packages(&mut self, device: DeviceId, packages: &[u8], last: Option<u8>) -> Reply {
+        let mut request = wire::PublishKeyPackages {
+            account: *self.log.account_id(),
+            device,
+            packages: packages.iter().map(|package| vec![*package]).collect(),
+            last_resort: last.map(|package| vec![package]),
+            replace: false,
+            signature: Vec::new(),
+        };
+        let mut all = self.others.iter().chain([&self.first]);
+        let secrets = all.find(|secrets| *secrets.device_id() == device).unwrap();
+        let message = wire::publish_key_packages_message(&request);
+        let label = label::PUBLISH_KEY_PACKAGES;
+        let signature = secrets.signing().sign(label, &message).unwrap();
+        request.signature = signature.as_bytes().to_vec();
+        self.store.publish_key_packages(&request)
+    }
+}
+
 fn refusal(reply: Reply) -> RefusalKind {
     match reply {
         Reply::Refused(refused) => refused.kind,
@@ -180,6 +200,54 @@ fn a_revoked_device_has_no_pre_keys() {
     assert!(house.store.take_bundle(account, second).is_none());
     assert!(house.store.take_bundle(account, first).is_some());
     assert_eq!(refusal(house.publish(second)), RefusalKind::NotFound);
+}
+
+#[test]
+fn a_key_package_is_given_out_once() {
+    let mut house = House::open(4);
+    let (account, first) = (*house.log.account_id(), *house.first.device_id());
+    let second = house.add(NOW);
+    let early = house.publish_packages(second, &[1], None);
+    assert_eq!(refusal(early), RefusalKind::NotFound);
+    house.store.append_entries(&house.next(0), NOW);
+    let counts = |packages, last_resort| {
+        Reply::KeyPackageCounts(wire::KeyPackageCounts {
+            packages,
+            last_resort,
+        })
+    };
+    let package = |package, last_resort| {
+        Some(wire::KeyPackage {
+            package: vec![package],
+            last_resort,
+        })
+    };
+    assert!(house.store.take_key_package(account, first).is_none());
+    let published = house.publish_packages(first, &[1, 2], None);
+    assert_eq!(published, counts(2, false));
+    for device in [first, second] {
+        house.publish_packages(device, &[1, 2], Some(9));
+    }
+    let mut take = |device| house.store.take_key_package(account, device);
+    assert_eq!(take(first), package(1, false));
+    assert_eq!(take(first), package(2, false));
+    assert_eq!(
+        [take(first), take(first)],
+        [package(9, true), package(9, true)]
+    );
+    let again = house.publish_packages(first, &[2, 3], None);
+    assert_eq!(again, counts(1, true));
+    let by = Authority::Device(&house.first);
+    house.log = house.log.revoke(by, &second, Reason::Lost, NOW).unwrap();
+    assert_eq!(house.store.append_entries(&house.next(1), NOW), Reply::Done);
+    assert!(house.store.take_key_package(account, second).is_none());
+    let late = house.publish_packages(second, &[4], None);
+    assert_eq!(refusal(late), RefusalKind::NotFound);
+    let count = wire::KeyPackageCount {
+        account,
+        device: first,
+    };
+    assert_eq!(house.store.count_key_packages(&count), counts(1, true));
 }
 
 fn in_epoch(epoch: u64, next: Option<u64>, number: u8, rows: &[u8]) -> wire::SendInEpoch {

@@ -1,8 +1,8 @@
 //! Names, account logs, registration codes.
 
 use super::counts::Table;
-use super::prekeys;
 use super::writer::Tx;
+use super::{key_packages, prekeys};
 use keys::{AccountId, DeviceId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
@@ -112,8 +112,8 @@ pub(crate) fn register(
     Ok(Registered::Done)
 }
 
-/// Replaces a log, if it is still the one that the new one was checked against, and drops the pre-keys of devices
-/// that are gone.
+/// Replaces a log, if it is still the one that the new one was checked against, and drops what devices that are
+/// gone have published.
 pub(crate) fn append(
     tx: &mut Tx<'_>,
     account: &AccountId,
@@ -128,6 +128,7 @@ pub(crate) fn append(
     if changed == 1 {
         for device in gone {
             prekeys::forget(tx.sql, account, device)?;
+            key_packages::forget(tx.sql, account, device)?;
         }
     }
     Ok(changed == 1)

@@ -22,6 +22,7 @@ pub(crate) fn inspect(data: &Path) -> rusqlite::Result<InspectReport> {
             [],
             |row| row.get(0),
         )?,
+        key_packages: key_packages(&sql)?,
         tickets: sql.query_row("SELECT count(*) FROM tickets", [], |row| row.get(0))?,
         heads: rows(&sql, "heads")?,
         locks: rows(&sql, "locks")?,
@@ -98,6 +99,14 @@ fn blobs(sql: &Connection) -> rusqlite::Result<Vec<BlobRow>> {
         })
     })?;
     rows.collect()
+}
+
+fn key_packages(sql: &Connection) -> rusqlite::Result<u64> {
+    if !sql.table_exists(None, "key_packages")? {
+        return Ok(0);
+    }
+    let waiting = "SELECT count(*) FROM key_packages WHERE package IS NOT NULL";
+    sql.query_row(waiting, [], |row| row.get(0))
 }
 
 /// Empty for a store of a form without groups, which no relay has opened since.

@@ -6,6 +6,7 @@ mod directory;
 mod epochs;
 mod heads;
 mod inspect;
+mod key_packages;
 mod locks;
 mod prekeys;
 mod queues;
@@ -18,6 +19,7 @@ pub(crate) use directory::{LogRecord, Registered};
 pub(crate) use epochs::InEpoch;
 pub(crate) use heads::HeadPut;
 pub(crate) use inspect::{inspect, make_code, release};
+pub(crate) use key_packages::PackagesPublished;
 pub(crate) use locks::{Closing, LockPut, Opening};
 pub(crate) use prekeys::{BundleParts, Published};
 pub(crate) use queues::{Created, Letter, QueueRecord, Sent};
@@ -298,6 +300,36 @@ impl Store {
             .await
     }
 
+    /// Stores a publication that was verified with a log, if that still is the account's.
+    pub(crate) async fn publish_key_packages(
+        &self,
+        request: wire::PublishKeyPackages,
+        log: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<PackagesPublished, StoreError> {
+        self.write(move |tx| key_packages::publish(tx, &request, &log, now))
+            .await
+    }
+
+    /// How many key packages are left.
+    pub(crate) async fn key_package_counts(
+        &self,
+        of: wire::KeyPackageCount,
+    ) -> Result<Option<wire::KeyPackageCounts>, StoreError> {
+        self.read(move |sql| key_packages::counts(sql, &of.account, &of.device))
+            .await
+    }
+
+    /// Takes a key package.
+    pub(crate) async fn take_key_package(
+        &self,
+        of: wire::FetchKeyPackage,
+        now: Timestamp,
+    ) -> Result<Option<wire::KeyPackage>, StoreError> {
+        self.write(move |tx| key_packages::take(tx, &of.account, &of.device, now))
+            .await
+    }
+
     /// Notes a ticket.
     pub(crate) async fn create_ticket(
         &self,
@@ -441,6 +473,7 @@ impl Store {
         while self.write(move |tx| epochs::sweep(tx, now)).await? {}
         self.write(move |tx| {
             prekeys::sweep(tx.sql, now)?;
+            key_packages::sweep(tx.sql, now)?;
             tickets::sweep(tx, now)
         })
         .await

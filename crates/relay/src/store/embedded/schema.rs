@@ -109,7 +109,7 @@ CREATE TABLE locks (
 ";
 
 /// What came with version 3.
-const GROUPS: &str = "
+const GROUPS_AND_KEY_PACKAGES: &str = "
 CREATE TABLE groups (
     group_id BLOB PRIMARY KEY,
     epoch INTEGER NOT NULL,
@@ -117,6 +117,17 @@ CREATE TABLE groups (
     hour INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX groups_hour ON groups (hour);
+CREATE TABLE key_packages (
+    id INTEGER PRIMARY KEY,
+    account BLOB NOT NULL,
+    device BLOB NOT NULL,
+    last_resort INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    hour INTEGER NOT NULL,
+    package BLOB,
+    UNIQUE (account, device, last_resort, hash)
+);
+CREATE INDEX key_packages_left ON key_packages (account, device, last_resort) WHERE package IS NOT NULL;
 ";
 
 /// The database file of a data folder.
@@ -159,7 +170,7 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
         tables.execute_batch(HEADS_AND_LOCKS)?;
     }
     if (0..SCHEMA).contains(&known) {
-        tables.execute_batch(GROUPS)?;
+        tables.execute_batch(GROUPS_AND_KEY_PACKAGES)?;
         tables.pragma_update(None, "user_version", SCHEMA)?;
     } else if known != SCHEMA {
         return Err(rusqlite::Error::SqliteFailure(

@@ -3,7 +3,7 @@
 use keys::account_log::{DeviceSecrets, RootSecret, genesis};
 use keys::{AccountId, DeviceId, QueueId, Timestamp, label};
 use rand_core::CryptoRng;
-use wire::{FrontDoor, PublishPreKeys, Register, Request, SendToken};
+use wire::{FrontDoor, PublishKeyPackages, PublishPreKeys, Register, Request, SendToken};
 
 /// An account and the secrets of its device.
 pub(crate) struct Account {
@@ -76,6 +76,29 @@ impl Account {
             replace_one_time: false,
             signature: Vec::new(),
         })
+    }
+
+    /// A publication of so many key packages, counted from a number, and signed.
+    pub(crate) fn packages(&self, first: u32, count: u32) -> PublishKeyPackages {
+        let numbers = first..first.saturating_add(count);
+        self.signed_packages(PublishKeyPackages {
+            account: self.id,
+            device: self.device_id(),
+            packages: numbers
+                .map(|number| format!("key package {number}").into_bytes())
+                .collect(),
+            last_resort: None,
+            replace: false,
+            signature: Vec::new(),
+        })
+    }
+
+    pub(crate) fn signed_packages(&self, mut request: PublishKeyPackages) -> PublishKeyPackages {
+        let message = wire::publish_key_packages_message(&request);
+        let label = label::PUBLISH_KEY_PACKAGES;
+        let signature = self.device.signing().sign(label, &message);
+        request.signature = signature.unwrap().as_bytes().to_vec();
+        request
     }
 
     pub(crate) fn signed(&self, mut request: PublishPreKeys) -> PublishPreKeys {
