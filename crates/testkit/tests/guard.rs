@@ -23,7 +23,14 @@ fn keys_of(world: &mut World, people: &[&str]) -> Secrets {
     let mut secrets = Secrets::default();
     for name in people {
         let store = &world.person(name).store;
-        for table in [Table::Session, Table::PreKey, Table::Queue, Table::Route] {
+        let tables = [
+            Table::Session,
+            Table::PreKey,
+            Table::Queue,
+            Table::Route,
+            Table::KeyPackage,
+        ];
+        for table in tables {
             store.values(table).for_each(|row| secrets.key(row));
         }
     }
@@ -50,6 +57,10 @@ fn keys_of(world: &mut World, people: &[&str]) -> Secrets {
                     [&door.queue_id.as_bytes()[..], door.token.as_bytes()].concat(),
                     door.token.as_bytes().to_vec(),
                 ]);
+            }
+            wire::Request::PublishKeyPackages(publish) => {
+                public.extend_from_slice(&publish.packages);
+                public.extend(publish.last_resort.clone());
             }
             wire::Request::Send(send) => {
                 let row = send.rows.first().unwrap();
