@@ -305,7 +305,10 @@ async fn a_device_with_new_keys_publishes_key_packages_anew() {
     let mut peer = house.peer().await;
     let (account, second, log) = with_two_devices(&mut peer, &mut rng).await;
     peer.ask(with_last(&second, 0, 2, b"last resort")).await;
-    let renewed = second.device.renewed(keys::Suite::Hybrid, &mut rng).unwrap();
+    let renewed = second
+        .device
+        .renewed(keys::Suite::Hybrid, &mut rng)
+        .unwrap();
     let rotated = log.rotate_device(&second.device, &renewed, BEGAN).unwrap();
     append_all(&mut peer, &rotated, 1).await;
     let gone = peer.ask(fetch_of(&second)).await;
