@@ -82,3 +82,24 @@ impl Mailbox {
         self.changed.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_wait_are_bounded_in_number_and_in_bytes() {
+        let large = limits::PENDING_BYTES / 10;
+        for (bytes, most) in [(0, 256), (100, 256), (large, 11), (usize::MAX / 2, 1)] {
+            let mailbox = Mailbox::default();
+            let mut waiting = 0;
+            while mailbox.has_room() {
+                mailbox.expect_answer(bytes);
+                waiting += 1;
+            }
+            assert_eq!(waiting, most, "{bytes}");
+            mailbox.answer(1, Reply::Done, bytes);
+            assert!(mailbox.has_room(), "{bytes}");
+        }
+    }
+}

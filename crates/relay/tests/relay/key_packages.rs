@@ -2,6 +2,7 @@
 
 use crate::logs::{BEGAN, after, append_all, with_two_devices};
 use crate::support::{Account, House, Peer, refusal, refused, rng};
+use keys::Suite;
 use keys::account_log::{Authority, DeviceSecrets, Reason, RootSecret, genesis};
 use std::collections::HashSet;
 use wire::{
@@ -249,6 +250,28 @@ async fn large_key_packages_travel_whole() {
 }
 
 #[tokio::test]
+async fn a_device_of_suite_cnsa2_publishes_key_packages() {
+    let (house, mut rng) = (House::open().await, rng(13));
+    let mut peer = house.peer().await;
+    let root = RootSecret::generate(Suite::Cnsa2, &mut rng).unwrap();
+    let device = DeviceSecrets::generate(Suite::Cnsa2, &mut rng).unwrap();
+    let log = genesis(&root, &device, BEGAN).unwrap();
+    let account = Account {
+        id: *log.account_id(),
+        log: log.bytes().to_vec(),
+        device,
+    };
+    assert_eq!(peer.ask(account.registration("alice")).await, Reply::Done);
+    let published = peer.ask(publish(account.packages(0, 2))).await;
+    assert_eq!(published, counts(2, false));
+    assert_eq!(peer.ask(fetch_of(&account)).await, once(0));
+    let mut forged = account.packages(0, 3);
+    forged.signature[9] ^= 1;
+    let forged = peer.ask(publish(forged)).await;
+    assert_eq!(refusal(forged), RefusalKind::Forbidden);
+}
+
+#[tokio::test]
 async fn key_packages_of_a_device_are_given_out_at_a_limited_rate() {
     let house = House::with(|config| config.rates.bundles_of_device = 60).await;
     let (mut peer, account) = registered(&house, 8).await;
@@ -305,7 +328,10 @@ async fn a_device_with_new_keys_publishes_key_packages_anew() {
     let mut peer = house.peer().await;
     let (account, second, log) = with_two_devices(&mut peer, &mut rng).await;
     peer.ask(with_last(&second, 0, 2, b"last resort")).await;
-    let renewed = second.device.renewed(keys::Suite::Hybrid, &mut rng).unwrap();
+    let renewed = second
+        .device
+        .renewed(keys::Suite::Hybrid, &mut rng)
+        .unwrap();
     let rotated = log.rotate_device(&second.device, &renewed, BEGAN).unwrap();
     append_all(&mut peer, &rotated, 1).await;
     let gone = peer.ask(fetch_of(&second)).await;
