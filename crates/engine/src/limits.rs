@@ -125,3 +125,5 @@ pub const KEY_PACKAGES: u32 = 12;
 pub const KEY_PACKAGE_SECONDS: u64 = 30 * 24 * 3600;
 /// Seconds for which the private half of a key package is kept: as long as a Welcome may lie at a relay, beyond that.
 pub const KEY_PACKAGE_KEPT_SECONDS: u64 = 2 * KEY_PACKAGE_SECONDS;
+/// What came back to us last in a group, so that it is known when it comes again.
+pub const GROUP_ECHOES: usize = 64;

@@ -24,6 +24,8 @@ mod device_days;
 mod device_lists;
 #[path = "story/devices.rs"]
 mod devices;
+#[path = "story/group_days.rs"]
+mod group_days;
 #[path = "story/groups.rs"]
 mod groups;
 #[path = "story/guardians.rs"]

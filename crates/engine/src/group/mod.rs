@@ -6,6 +6,7 @@
 //! | `inbox` | what members send, each in its turn |
 //! | `letters` | letters of groups |
 //! | `words` | invitations and the way back, one to one |
+//! | `parcels` | messages that are longer than a body |
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `people` | the account logs of members |
 //! | `state` | what the profile keeps |
@@ -13,6 +14,7 @@
 pub(crate) mod inbox;
 pub(crate) mod letters;
 pub(crate) mod packages;
+pub(crate) mod parcels;
 pub(crate) mod people;
 pub(crate) mod state;
 pub(crate) mod turn;

@@ -11,7 +11,7 @@ use crate::records::{Purpose, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, KnownDevice};
-use keys::account_log::{UnverifiedLog, VerifiedLog};
+use keys::account_log::{Pin, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, GroupId, Timestamp};
 use zeroize::Zeroizing;
 
@@ -20,7 +20,8 @@ const ASKED: &[u8] = b"member-asked/";
 /// Seconds for which the log of a member who is no contact counts as confirmed.
 const FRESH_SECONDS: u64 = 60;
 
-/// What is kept of a member who is no contact: `BE8(confirmed) ‖ log`.
+/// What is kept of a member who is no contact: `BE8(confirmed) ‖ BE8(sequence) ‖ hash 64 ‖ log`. The log was verified
+/// before it was stored; the hash of its head finds a damaged disk.
 fn kept(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -31,8 +32,14 @@ fn kept(
     let damaged = || crate::error::StoreError::Damaged {
         what: "log of a member",
     };
-    let (at, log) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
-    let log = UnverifiedLog::decode(log).and_then(|log| log.verify(Some(account), None));
+    let (at, rest) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
+    let (sequence, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+    let (hash, log) = rest.split_first_chunk::<64>().ok_or_else(damaged)?;
+    let pin = Pin {
+        sequence: u64::from_be_bytes(*sequence),
+        hash: *hash,
+    };
+    let log = UnverifiedLog::decode(log).and_then(|log| log.trusted(account, &pin));
     let log = log.map_err(|_| damaged())?;
     Ok(Some((Timestamp::from_secs(u64::from_be_bytes(*at)), log)))
 }
@@ -143,7 +150,9 @@ pub(crate) fn fetched(
             _ => return super::turn::logs_came(tx, account),
         };
         let now = tx.now.as_secs().to_be_bytes();
-        let value = Zeroizing::new([&now[..], log.bytes()].concat());
+        let head = log.head();
+        let sequence = head.sequence.to_be_bytes();
+        let value = Zeroizing::new([&now[..], &sequence, &head.hash, log.bytes()].concat());
         tx.put(Table::MemberLog, account.as_bytes().to_vec(), value);
     }
     super::turn::logs_came(tx, account)

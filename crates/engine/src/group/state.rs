@@ -210,6 +210,7 @@ pub(super) fn enter(
     record.token = group.epoch_token().map_err(damaged)?;
     record.envelope = group.envelope_key().map_err(damaged)?;
     record.proposed = false;
+    record.echoes.clear();
     if record
         .behind
         .is_some_and(|(epoch, _)| epoch <= record.epoch)

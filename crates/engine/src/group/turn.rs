@@ -9,11 +9,11 @@
 //! when it is sent, and every member sees letters and commits in the order in which the relay took them.
 
 use super::packages;
+use super::parcels;
 use super::people;
 use super::state::{self, Part};
 use super::words;
 use crate::account;
-use crate::envelope;
 use crate::error::EngineError;
 use crate::event::{CommandOutcome, Event};
 use crate::input::CommandId;
@@ -21,8 +21,7 @@ use crate::letters;
 use crate::limits;
 use crate::outbox;
 use crate::records::{
-    DataChange, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding, LetterState, Purpose,
-    Wish,
+    DataChange, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding, LetterState, Wish,
 };
 use crate::sending;
 use crate::store::Table;
@@ -394,9 +393,8 @@ fn send(
     next: Option<wire::NextEpoch>,
 ) -> Result<(), EngineError> {
     let place = (&record.id, record.epoch);
-    let body = envelope::seal_group(tx.rng, &record.envelope, place, message)
-        .map_err(|_| EngineError::GroupTooLarge)?;
-    let hash = keys::sha256(&[&body]);
+    let sealed = parcels::seal(tx, &record.envelope, place, message)?;
+    let hash = keys::sha256(&[&sealed.body]);
     let message = MessageId::random(tx.rng);
     let rows = members.iter().filter_map(|member| {
         let (queue, token) = member.inbox.as_ref()?;
@@ -412,7 +410,7 @@ fn send(
         next,
         send: wire::Send {
             message_id: message,
-            body: wire::Body::new(body).map_err(|_| INTERNAL)?,
+            body: wire::Body::new(sealed.body.clone()).map_err(|_| INTERNAL)?,
             rows: rows.collect(),
         },
     };
@@ -422,12 +420,9 @@ fn send(
         hash,
     });
     state::store(tx, record);
-    let purpose = Purpose::GroupSend {
-        group: record.id,
-        message,
-    };
     let relay = record.relay.clone();
-    outbox::add(tx, purpose, relay, wire::Request::SendInEpoch(request)).map(drop)
+    let request = wire::Request::SendInEpoch(request);
+    parcels::hand_out(tx, &sealed, (&record.id, &message), relay, request)
 }
 
 /// The relay answered something on its way. What it took comes back to us; what it refused is made anew.
@@ -466,6 +461,23 @@ pub(crate) fn answered(
     }
 }
 
+/// A parcel could not be stored, so nothing was sent: tried again in a while.
+pub(super) fn not_sent(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    message: &MessageId,
+) -> Result<(), EngineError> {
+    let Some(mut record) = state::load(tx, id)? else {
+        return Ok(());
+    };
+    if let Some(flight) = record.flight.filter(|flight| flight.message == *message) {
+        land_again(tx, &mut record, flight)?;
+        record.look = Some(tx.now.saturating_add(limits::ASK_AGAIN_SECONDS));
+        state::store(tx, &record);
+    }
+    Ok(())
+}
+
 /// Something that was on its way did not arrive: what it was waits again.
 pub(super) fn land_again(
     tx: &mut Transaction<'_>,
@@ -491,6 +503,10 @@ pub(super) fn landed(
     flight: Flight,
 ) -> Result<(), EngineError> {
     record.flight = None;
+    if record.echoes.len() >= limits::GROUP_ECHOES {
+        record.echoes.remove(0);
+    }
+    record.echoes.push(flight.hash);
     let id = record.id;
     match flight.kind {
         FlightKind::Letter(letter) => {
@@ -507,6 +523,7 @@ pub(super) fn landed(
             let before = state::members(tx, &id)?;
             let group = state::take_next(tx, &mut record)?;
             record.renewed = tx.now;
+            record.standing = GroupStanding::In;
             // The plan of the next step sees what is left of the wish.
             state::store(tx, &record);
             let changes = difference(&before, &state::members(tx, &id)?);
@@ -519,6 +536,7 @@ pub(super) fn landed(
             state::store(tx, &record);
         }
     }
+    super::inbox::release(tx, &id)?;
     advance(tx, &id)
 }
 

@@ -4,6 +4,7 @@
 
 use super::inbox;
 use super::packages;
+use super::parcels;
 use super::people;
 use super::state::{self, Part};
 use super::turn;
@@ -16,7 +17,7 @@ use crate::letters;
 use crate::limits;
 use crate::records::{
     Delivery, DeliveryState, Direction, Flight, FlightKind, GroupRecord, GroupStanding, Letter,
-    LetterState, PartPurpose, Purpose, key,
+    LetterState, PartPurpose, key,
 };
 use crate::sending;
 use crate::store::Table;
@@ -244,6 +245,9 @@ fn say_with_tree(
 
 /// The relay has a tree: the words that name it go.
 pub(crate) fn part_stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
+    if parcels::stored(tx, blob)? {
+        return Ok(());
+    }
     let place = key(&[TREE, blob.as_bytes()]);
     let Some(bytes) = tx.get(Table::Meta, &place)? else {
         return Ok(());
@@ -356,6 +360,9 @@ pub(crate) fn part_came(
     blob: &BlobId,
     sealed: &[u8],
 ) -> Result<(), EngineError> {
+    if parcels::came(tx, blob, sealed)? {
+        return Ok(());
+    }
     let place = key(&[TREE, blob.as_bytes()]);
     let Some(kept) = tx.get(Table::Meta, &place)? else {
         return Ok(());
@@ -377,8 +384,11 @@ pub(crate) fn part_came(
 }
 
 /// A tree can be neither stored nor fetched now: whoever waits for it asks again.
-pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) {
-    tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
+pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
+    if !parcels::failed(tx, blob)? {
+        tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
+    }
+    Ok(())
 }
 
 /// Joins by an invitation that is here, if the logs of all members are.
@@ -463,6 +473,7 @@ pub(super) fn fresh(id: &GroupId, relay: String, now: keys::Timestamp) -> GroupR
         token: Secret::from_fn(|_| {}),
         envelope: Secret::from_fn(|_| {}),
         flight: None,
+        echoes: Vec::new(),
         wishes: Vec::new(),
         proposed: false,
         look: None,
@@ -607,9 +618,8 @@ fn come_back(
             token: wire::SendToken::from_bytes(*inbox.token.expose_secret()),
         });
     let place = (id, epoch);
-    let body = crate::envelope::seal_group(tx.rng, &record.envelope, place, &message)
-        .map_err(|_| EngineError::GroupTooLarge)?;
-    let hash = keys::sha256(&[&body]);
+    let sealed = parcels::seal(tx, &record.envelope, place, &message)?;
+    let hash = keys::sha256(&[&sealed.body]);
     let message = MessageId::random(tx.rng);
     let next_token = next.epoch_token().map_err(|_| EngineError::Internal {
         what: "state of a group",
@@ -624,7 +634,7 @@ fn come_back(
         }),
         send: wire::Send {
             message_id: message,
-            body: wire::Body::new(body).map_err(|_| EngineError::Protocol)?,
+            body: wire::Body::new(sealed.body.clone()).map_err(|_| EngineError::Protocol)?,
             rows: rows.collect(),
         },
     };
@@ -634,10 +644,7 @@ fn come_back(
         hash,
     });
     state::store(tx, &record);
-    let purpose = Purpose::GroupSend {
-        group: *id,
-        message,
-    };
     let relay = record.relay.clone();
-    crate::outbox::add(tx, purpose, relay, wire::Request::SendInEpoch(request)).map(drop)
+    let request = wire::Request::SendInEpoch(request);
+    parcels::hand_out(tx, &sealed, (id, &message), relay, request)
 }

@@ -39,6 +39,8 @@ pub struct GroupRecord {
     pub(crate) envelope: Secret<32>,
     /// What is on its way; nothing else leaves before it is decided.
     pub(crate) flight: Option<Flight>,
+    /// Digests of what came back to us last in this epoch: a relay may deliver it once more.
+    pub(crate) echoes: Vec<[u8; 32]>,
     /// What people asked for, oldest first.
     pub(crate) wishes: Vec<(CommandId, Wish)>,
     /// A member's wish to leave waits for a commit.
@@ -137,6 +139,8 @@ impl Record for GroupRecord {
                 out.array(&flight.hash);
             }
         }
+        out.u32(u32::try_from(self.echoes.len()).unwrap_or(u32::MAX));
+        self.echoes.iter().for_each(|echo| out.array(echo));
         out.u32(u32::try_from(self.wishes.len()).unwrap_or(u32::MAX));
         for (command, wish) in &self.wishes {
             out.u64(command.0);
@@ -160,6 +164,7 @@ impl Record for GroupRecord {
             token: super::secret(input)?,
             envelope: super::secret(input)?,
             flight: Flight::read(input)?,
+            echoes: super::list(input, 1_024, |input| input.array())?,
             wishes: super::list(input, 10_000, |input| {
                 Ok((CommandId(input.u64()?), Wish::read(input)?))
             })?,

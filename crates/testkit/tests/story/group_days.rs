@@ -1,0 +1,151 @@
+//! Groups: many people, and bad days.
+
+use crate::groups::friends;
+use engine::Event;
+use engine::records::{DataChange, GroupStanding};
+use letterlock_testkit::{CrashPoint, Weather, World};
+
+/// One person who knows many others, who do not know each other.
+fn host(seed: u64, guests: usize) -> (World, Vec<String>) {
+    let mut world = World::new(seed);
+    world.join("host");
+    let names: Vec<String> = (0..guests).map(|number| format!("guest{number}")).collect();
+    for name in &names {
+        world.join(name);
+        let invite = world.invite("host");
+        world.add_by_invite(name, &invite).unwrap();
+        let invite = world.invite(name);
+        world.add_by_invite("host", &invite).unwrap();
+    }
+    world.settle();
+    (world, names)
+}
+
+#[test]
+fn a_commit_that_no_body_takes_travels_as_a_blob() {
+    let (mut world, names) = host(201, 24);
+    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    let group = world.create_group("host", "everybody", &members);
+    world.run(30);
+    for name in &names {
+        assert!(world.is_in_group(name, group), "{name} is not in");
+    }
+    world.write_to_group("guest7", group, "hello");
+    world.settle();
+    // None of them knows the writer but by the group.
+    for name in names.iter().filter(|name| *name != "guest7") {
+        assert_eq!(world.group_texts(name, group), ["hello"], "{name}");
+    }
+    let change = DataChange {
+        timer: Some(3600),
+        ..DataChange::default()
+    };
+    world.change_group("host", group, change).unwrap();
+    world.settle();
+    let record = world.group("guest23", group).unwrap();
+    assert_eq!(record.data.timer, Some(3600));
+}
+
+#[test]
+fn who_is_set_back_to_an_older_disk_comes_back_in() {
+    let mut world = friends(202, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    let backup = world.person("carol").store.clone();
+    for round in 0..3 {
+        let change = DataChange {
+            name: Some(format!("shift {round}")),
+            ..DataChange::default()
+        };
+        world.change_group("alice", group, change).unwrap();
+        world.write_to_group("carol", group, &format!("letter {round}"));
+        world.settle();
+    }
+    world.stop("carol");
+    world.person_mut("carol").store = backup;
+    world.start("carol");
+    world.settle();
+    world.write_to_group("bob", group, "who is there?");
+    world.run(180);
+    assert!(world.is_in_group("carol", group), "carol did not come back");
+    // The others see that she did.
+    let seen = world.person("alice").events.iter().any(|event| {
+        matches!(event, Event::GroupChanged { changes, .. }
+            if changes.iter().any(|change| matches!(change, engine::Change::Rejoined(_))))
+    });
+    assert!(seen);
+    world.write_to_group("carol", group, "I am");
+    world.settle();
+    for name in ["alice", "bob"] {
+        let texts = world.group_texts(name, group);
+        assert_eq!(texts.last().map(String::as_str), Some("I am"), "{name}");
+    }
+    world.write_to_group("alice", group, "welcome back");
+    world.settle();
+    let texts = world.group_texts("carol", group);
+    assert_eq!(texts.last().map(String::as_str), Some("welcome back"));
+}
+
+#[test]
+fn programs_that_die_at_any_point_lose_no_letter_of_a_group() {
+    for (seed, point) in (210..).zip([
+        CrashPoint::BeforeStore,
+        CrashPoint::AfterStore,
+        CrashPoint::AfterSend,
+    ]) {
+        for steps in 1..6 {
+            let mut world = friends(seed, &["alice", "bob", "carol"]);
+            let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+            world.crash("bob", point, steps);
+            let written = world.try_write_to_group("alice", group, "one");
+            assert!(written.is_ok());
+            world.run(5);
+            world.forget_crash("bob");
+            world.start("bob");
+            world.write_to_group("bob", group, "two");
+            world.crash("bob", point, steps);
+            world.run(10);
+            world.forget_crash("bob");
+            world.start("bob");
+            world.settle();
+            assert_eq!(world.group_texts("carol", group), ["one", "two"]);
+            assert_eq!(world.group_texts("bob", group), ["one"]);
+        }
+    }
+}
+
+#[test]
+fn a_bad_network_loses_nothing_and_changes_no_order() {
+    let mut world = friends(220, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.set_weather(Weather::storm());
+    let change = |round: usize| DataChange {
+        name: Some(format!("shift {round}")),
+        ..DataChange::default()
+    };
+    for round in 0..6 {
+        for name in ["alice", "bob", "carol"] {
+            world.write_to_group(name, group, &format!("{name} {round}"));
+        }
+        let changed = change(round);
+        let _begun = world.try_command("alice", |command| engine::Input::ChangeGroup {
+            command,
+            group,
+            change: changed,
+        });
+        world.run(4);
+    }
+    world.set_weather(Weather::calm());
+    world.run(60);
+    world.settle();
+    let order = |name: &str| -> Vec<String> {
+        let letters = world.group_letters(name, group).into_iter();
+        letters.map(|letter| letter.text).collect()
+    };
+    assert_eq!(order("alice").len(), 18);
+    for name in ["bob", "carol"] {
+        assert_eq!(order(name), order("alice"), "{name}");
+        let record = world.group(name, group).unwrap();
+        assert_eq!(record.standing, GroupStanding::In);
+        assert_eq!(record.data.name, "shift 5");
+    }
+}
