@@ -125,6 +125,10 @@ fn of_groups(
         (Purpose::PublishKeyPackages, Reply::KeyPackageCounts(count)) => {
             group::packages::counted(tx, count.packages)
         }
+        (Purpose::PublishKeyPackages, _) => {
+            group::packages::refused(tx);
+            Ok(())
+        }
         (
             Purpose::FetchKeyPackage {
                 group,

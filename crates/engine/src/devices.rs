@@ -225,6 +225,7 @@ fn ended(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         standby::forget(tx);
         sessions::destroy(tx)?;
         pre_keys::destroy(tx)?;
+        crate::group::destroy(tx)?;
         retired::destroy_all(tx)?;
         account::destroy_keys(tx)?;
     }

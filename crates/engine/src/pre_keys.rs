@@ -5,6 +5,7 @@
 
 use crate::account;
 use crate::error::{EngineError, StoreError};
+use crate::group::packages;
 use crate::limits;
 use crate::outbox;
 use crate::queues;
@@ -123,6 +124,7 @@ pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 
 /// The relay lost what was published: everything anew, for it may hand out keys that are used up.
 pub(crate) fn publish_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    packages::publish_again(tx);
     publish(
         tx,
         limits::ONE_TIME_EC_KEYS,

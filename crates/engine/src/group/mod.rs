@@ -28,6 +28,7 @@ use crate::limits;
 use crate::queues;
 use crate::records::{DataChange, GroupRecord, GroupStanding, Wish};
 use crate::sending;
+use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupData, Role};
 use keys::{AccountId, GroupId};
@@ -172,11 +173,13 @@ pub(crate) fn change(
 
 /// Does what time brings: renews keys, looks through leaves, asks again.
 pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    if !account::own(tx)?.registered {
-        return Ok(());
+    if packages::are_due(tx)? {
+        if !account::own(tx)?.registered {
+            return Ok(());
+        }
+        queues::ensure_inbox(tx)?;
+        packages::renew(tx)?;
     }
-    queues::ensure_inbox(tx)?;
-    packages::tick(tx)?;
     for id in state::ids(tx)? {
         let Some(mut record) = state::load(tx, &id)? else {
             continue;
@@ -203,6 +206,22 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
                 }
             }
             GroupStanding::Leaving | GroupStanding::Out => {}
+        }
+    }
+    Ok(())
+}
+
+/// The account has ended: nothing opens what is sent in its groups any more.
+pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for table in [Table::KeyPackage, Table::GroupPart, Table::GroupHeld] {
+        tx.each(table, &[], |tx, place, _| {
+            tx.delete(table, place.to_vec());
+            Ok(())
+        })?;
+    }
+    for id in state::ids(tx)? {
+        if let Some(record) = state::load(tx, &id)? {
+            turn::out(tx, record)?;
         }
     }
     Ok(())

@@ -80,15 +80,34 @@ pub(crate) fn counted(tx: &mut Transaction<'_>, left: u32) -> Result<(), EngineE
     }
 }
 
-/// Replaces all packages once in a while, makes the first ones, and destroys old secrets.
-pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+/// The relay lost what was published, or this device has other keys: everything anew with the next tick.
+pub(crate) fn publish_again(tx: &mut Transaction<'_>) {
+    tx.delete(Table::Meta, MADE.to_vec());
+}
+
+/// The relay does not know our newest log, and refused: later again.
+pub(crate) fn refused(tx: &mut Transaction<'_>) {
+    let again = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
+    let made = again.saturating_sub(limits::KEY_PACKAGE_SECONDS);
+    tx.put(
+        Table::Meta,
+        MADE.to_vec(),
+        Zeroizing::new(made.to_be_bytes().to_vec()),
+    );
+}
+
+/// Whether packages are to be made: for the first time, or in the place of old ones.
+pub(super) fn are_due(tx: &Transaction<'_>) -> Result<bool, EngineError> {
     let made = tx.get(Table::Meta, MADE)?;
     let made = made.and_then(|made| made.as_slice().try_into().ok().map(u64::from_be_bytes));
+    let young = |at| tx.now.since(Timestamp::from_secs(at)) < limits::KEY_PACKAGE_SECONDS;
+    Ok(!made.is_some_and(young))
+}
+
+/// Replaces all packages, and destroys old secrets.
+pub(super) fn renew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     let now = tx.now;
     let old = |at: u64, seconds: u64| now.since(Timestamp::from_secs(at)) >= seconds;
-    if made.is_some_and(|at| !old(at, limits::KEY_PACKAGE_SECONDS)) {
-        return Ok(());
-    }
     for (id, kept) in tx.scan(Table::KeyPackage, &[], None, usize::MAX)? {
         let at = kept.get(1..9).and_then(|at| at.try_into().ok());
         let at = u64::from_be_bytes(at.unwrap_or_default());

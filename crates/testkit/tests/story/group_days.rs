@@ -1,8 +1,8 @@
 //! Groups: many people, and bad days.
 
 use crate::groups::friends;
-use engine::Event;
 use engine::records::{DataChange, GroupStanding};
+use engine::{Event, Input};
 use letterlock_testkit::{CrashPoint, Weather, World};
 
 /// One person who knows many others, who do not know each other.
@@ -148,4 +148,39 @@ fn a_bad_network_loses_nothing_and_changes_no_order() {
         assert_eq!(record.standing, GroupStanding::In);
         assert_eq!(record.data.name, "shift 5");
     }
+}
+
+#[test]
+fn a_device_with_new_keys_stays_in_its_groups() {
+    let mut world = friends(230, &["alice", "bob"]);
+    let tablet = world.link("bob", "bob tablet");
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    world.sleep(4 * 24 * 3600);
+    world.command("bob", |command| Input::RotateDevice { command });
+    world.run(30);
+    world.write_to_group("bob", group, "new keys");
+    world.settle();
+    assert_eq!(world.group_texts("alice", group), ["new keys"]);
+    world.write_to_group("alice", group, "so what");
+    world.settle();
+    assert_eq!(world.group_texts("bob", group), ["so what"]);
+    // A device that is suspended is out, and in again once it is resumed.
+    world.suspend("bob", tablet);
+    world.run(30);
+    assert!(!world.group_devices("alice", group).contains(&tablet));
+    world.resume("bob", tablet);
+    world.run(60);
+    world.write_to_group("alice", group, "all of you");
+    world.settle();
+    let texts = world.group_texts("bob tablet", group);
+    assert_eq!(texts.last().map(String::as_str), Some("all of you"));
+    // New keys come into force once a week, without anybody asking.
+    let epoch = world.group("alice", group).unwrap().epoch;
+    world.sleep(8 * 24 * 3600);
+    world.run(60);
+    assert!(world.group("alice", group).unwrap().epoch > epoch);
+    assert_eq!(
+        world.group("bob", group).unwrap().epoch,
+        world.group("alice", group).unwrap().epoch
+    );
 }
