@@ -2,7 +2,8 @@
 //!
 //! Ours and theirs take turns in one process. A figure is the median, in microseconds of CPU time of one operation;
 //! messages are decoded and encoded on both sides. In a fresh tree nobody but the founder has committed, so a path is
-//! sealed to every leaf; in a warm one everybody has.
+//! sealed to every leaf; in a warm one everybody has. The library alone is measured beside openmls, then the crate's own
+//! API over it, where every change is judged and the tree travels apart.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,12 +16,17 @@
 #[path = "../tests/peers/mod.rs"]
 #[allow(dead_code, reason = "test and benchmark take a part each")]
 mod peers;
+#[allow(dead_code, reason = "tests and benchmark take a part each")]
+#[path = "../tests/members/support.rs"]
+mod support;
 
 use keys::Secret;
 use letterlock_groups::replay::{self, CNSA2, HYBRID};
+use letterlock_groups::{Directory, Group, Wishes};
 use mls_rs_core::crypto::CipherSuite;
 use peers::{Change, Member, Received, ours, theirs};
 use rustix::time::{ClockId, clock_gettime};
+use support::{Person, Town};
 
 const TEXT: [u8; 100] = [b'x'; 100];
 
@@ -211,7 +217,109 @@ fn suite(suite: CipherSuite, name: &str, large: usize) {
     println!("  {:<52} {:>10}", "bytes of state", us.save().unwrap());
 }
 
+/// People of the crate's API: a founder who added all others at once, of whom the first have joined.
+struct Assembly {
+    people: Vec<Person>,
+    joins: Vec<f64>,
+}
+
+impl Assembly {
+    fn new(size: usize, present: usize) -> Self {
+        let mut town = Town::new(1);
+        // Five devices a person.
+        let mut people: Vec<Person> = (0..size)
+            .map(|number| town.device(u8::try_from(number / 5).unwrap()))
+            .collect();
+        town.create(&mut people[0]);
+        town.reload(&mut people[0]);
+        let add = people[1..].iter_mut().map(|person| town.package(person));
+        let add = add.collect();
+        let commit = people[0].commit(Wishes {
+            add,
+            ..Wishes::default()
+        });
+        let commit = commit.unwrap();
+        let tree = commit.next.tree().unwrap();
+        people.truncate(present);
+        let mut joins = Vec::new();
+        for person in &mut people[1..] {
+            let id = &person.package().id;
+            let mut welcomes = commit.welcomes.iter();
+            let welcome = welcomes.find(|welcome| welcome.package == *id).unwrap();
+            let directory: Directory = town.directory();
+            let (took, group) = timed(|| {
+                let sent = (&welcome.message[..], &tree[..]);
+                let secret = &person.package().secret;
+                Group::join(&person.us, directory, sent, secret, &mut town.rng)
+            });
+            person.group = Some(group.unwrap());
+            joins.push(took);
+        }
+        people[0].group = Some(commit.next);
+        Self { people, joins }
+    }
+
+    /// A commit, and how long another takes to follow.
+    fn update(&mut self, committer: usize) -> [f64; 2] {
+        let (made, commit) = timed(|| self.people[committer].commit(Wishes::default()).unwrap());
+        let mut followed = Vec::new();
+        for (place, person) in self.people.iter_mut().enumerate() {
+            if place != committer {
+                followed.push(timed(|| person.receive(&commit.message).map(drop).unwrap()).0);
+            }
+        }
+        self.people[committer].group = Some(commit.next);
+        [made, median(followed)]
+    }
+
+    fn letter(&mut self) -> [f64; 2] {
+        let (sealed, message) = timed(|| self.people[0].write(&TEXT));
+        let (opened, ()) = timed(|| self.people[1].receive(&message).map(drop).unwrap());
+        [sealed, opened]
+    }
+
+    fn letters(&mut self, size: usize) {
+        let [sealed, opened] = medians(300, || self.letter());
+        alone(&format!("letter, {size} leaves: encrypt"), sealed);
+        alone(&format!("letter, {size} leaves: decrypt"), opened);
+    }
+}
+
+fn alone(what: &str, figure: f64) {
+    println!("  {what:<52} {figure:>10.1}");
+}
+
+fn own_api() {
+    println!("\n0x004E hybrid through the crate's API, microseconds of CPU");
+    Assembly::new(2, 2).letters(2);
+    let mut hundred = Assembly::new(100, 100);
+    for committer in 0..100 {
+        hundred.update(committer);
+    }
+    hundred.people.truncate(3);
+    let [made, followed] = medians(21, || hundred.update(0));
+    alone("self-update, 100, warm tree", made);
+    alone("process a commit, 100, warm tree", followed);
+    hundred.letters(100);
+    let mut thousand = Assembly::new(1000, 6);
+    alone("join, 1000 leaves", median(thousand.joins.clone()));
+    thousand.letters(1000);
+    let group = thousand.people[1].group();
+    let [all, state] = medians(21, || {
+        [
+            timed(|| group.store().map(drop).unwrap()).0,
+            timed(|| group.store_state().map(drop).unwrap()).0,
+        ]
+    });
+    alone("save, 1000 leaves: with the tree, after a commit", all);
+    alone("save, 1000 leaves: without, after a letter", state);
+    let stored = group.store().unwrap();
+    alone("bytes of state", stored.state.len() as f64);
+    alone("bytes of tree", stored.tree.len() as f64);
+}
+
 fn main() {
+    own_api();
     suite(HYBRID, "0x004E hybrid", 1000);
     suite(CNSA2, "0x0907 cnsa2", 1000);
 }

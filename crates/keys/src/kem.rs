@@ -39,6 +39,14 @@ pub fn derive_seed(ikm: &[u8]) -> Secret<64> {
     Secret::from_fn(|out| *out = *seed)
 }
 
+/// Decapsulates ML-KEM-1024 with the key of a seed, as [`KemSecret::decapsulate`] does.
+///
+/// # Errors
+/// [`MalformedKem`]: the ciphertext's length is wrong.
+pub fn decapsulate_seed(seed: &Secret<64>, ciphertext: &[u8]) -> Result<Secret<32>, MalformedKem> {
+    lc::ml_kem_decapsulate_seed(MlKem::K1024, seed, ciphertext).map_err(|_| MalformedKem)
+}
+
 /// A KEM secret key, 3168 bytes: s ‖ public key ‖ H(public key) ‖ z.
 pub struct KemSecret {
     kem: Kem,

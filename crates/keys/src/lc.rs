@@ -153,13 +153,6 @@ impl Sha512 {
         unsafe { sys::SHA512_Update(&raw mut self.state, bytes.as_ptr().cast(), bytes.len()) };
     }
 
-    pub(crate) fn output_len(&self) -> usize {
-        match self.which {
-            Wide::Sha384 => 48,
-            Wide::Sha512 => 64,
-        }
-    }
-
     /// Writes the first 48 bytes of `out`, or all.
     pub(crate) fn finish(mut self, out: &mut [u8; 64]) {
         // SAFETY: the state was initialised by the function of the same hash; each writes no more than 64 bytes.
@@ -266,6 +259,52 @@ pub(crate) fn ml_kem_encapsulate(
     let whole = ciphertext_len == kem.ciphertext_len() && shared_len == 32;
     if good && whole {
         Ok((ciphertext, shared))
+    } else {
+        Err(Refused)
+    }
+}
+
+/// ML-KEM.Decaps with the key of a seed: as [`ml_kem_key_pair`] and [`ml_kem_decapsulate`], the key never encoded.
+pub(crate) fn ml_kem_decapsulate_seed(
+    kem: MlKem,
+    seed: &Secret<64>,
+    ciphertext: &[u8],
+) -> Result<Secret<32>, Refused> {
+    if ciphertext.len() != kem.ciphertext_len() {
+        return Err(Refused);
+    }
+    let (mut seed_len, mut shared_len) = (64, 32);
+    let mut key = Key(ptr::null_mut());
+    let mut good = false;
+    let shared = Secret::from_fn(|out: &mut [u8; 32]| {
+        // SAFETY: as in `ml_kem_key_pair`; the ciphertext is as long as the parameter set's, and 32 bytes are written.
+        good = unsafe {
+            let maker = Context(sys::EVP_PKEY_CTX_new_id(sys::EVP_PKEY_KEM, ptr::null_mut()));
+            if maker.0.is_null()
+                || sys::EVP_PKEY_CTX_kem_set_params(maker.0, kem.nid()) != 1
+                || sys::EVP_PKEY_keygen_init(maker.0) != 1
+                || sys::EVP_PKEY_keygen_deterministic(
+                    maker.0,
+                    &raw mut key.0,
+                    seed.expose_secret().as_ptr(),
+                    &raw mut seed_len,
+                ) != 1
+            {
+                return;
+            }
+            let context = Context(sys::EVP_PKEY_CTX_new(key.0, ptr::null_mut()));
+            !context.0.is_null()
+                && sys::EVP_PKEY_decapsulate(
+                    context.0,
+                    out.as_mut_ptr(),
+                    &raw mut shared_len,
+                    ciphertext.as_ptr(),
+                    ciphertext.len(),
+                ) == 1
+        };
+    });
+    if good && shared_len == 32 {
+        Ok(shared)
     } else {
         Err(Refused)
     }

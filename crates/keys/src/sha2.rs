@@ -98,24 +98,7 @@ impl Sha2 {
     /// HKDF-Expand (RFC 5869, section 2.3) of `length` bytes; none if that is more than 255 hashes.
     #[must_use]
     pub fn expand(self, prk: &[u8], info: &[&[u8]], length: usize) -> Option<SecretBytes> {
-        if length > self.output_len().saturating_mul(255) {
-            return None;
-        }
-        let key = HmacKey::new(self, prk);
-        let mut out = Zeroizing::new(vec![0; length]);
-        let mut previous: Option<Secret<LONGEST>> = None;
-        for (counter, chunk) in (1_u8..=255).zip(out.chunks_mut(self.output_len())) {
-            let before = previous
-                .as_ref()
-                .and_then(|block| block.expose_secret().get(..self.output_len()));
-            let parts = before.into_iter().chain(info.iter().copied());
-            let block = key.tag(parts.chain([&[counter][..]]));
-            for (to, from) in chunk.iter_mut().zip(block.expose_secret()) {
-                *to = *from;
-            }
-            previous = Some(block);
-        }
-        Some(SecretBytes::new(std::mem::take(&mut *out)))
+        HmacKey::new(self, prk).expand(info, length)
     }
 
     fn cut(self, block: &Secret<LONGEST>) -> SecretBytes {
@@ -124,14 +107,17 @@ impl Sha2 {
     }
 }
 
-/// HMAC with its key hashed in.
-struct HmacKey {
+/// HMAC with its key hashed in, for several uses of one key.
+pub struct HmacKey {
+    hash: Sha2,
     inner: State,
     outer: State,
 }
 
 impl HmacKey {
-    fn new(hash: Sha2, key: &[u8]) -> Self {
+    /// Hashes a key in.
+    #[must_use]
+    pub fn new(hash: Sha2, key: &[u8]) -> Self {
         let mut block = Zeroizing::new([0_u8; LONGEST_BLOCK]);
         let short;
         let key = if key.len() > hash.block_len() {
@@ -153,7 +139,30 @@ impl HmacKey {
         };
         let inner = begin(0x36);
         let outer = begin(0x36 ^ 0x5c);
-        Self { inner, outer }
+        Self { hash, inner, outer }
+    }
+
+    /// HKDF-Expand with this key, as [`Sha2::expand`].
+    #[must_use]
+    pub fn expand(&self, info: &[&[u8]], length: usize) -> Option<SecretBytes> {
+        let size = self.hash.output_len();
+        if length > size.saturating_mul(255) {
+            return None;
+        }
+        let mut out = Zeroizing::new(vec![0; length]);
+        let mut previous: Option<Secret<LONGEST>> = None;
+        for (counter, chunk) in (1_u8..=255).zip(out.chunks_mut(size)) {
+            let before = previous
+                .as_ref()
+                .and_then(|block| block.expose_secret().get(..size));
+            let parts = before.into_iter().chain(info.iter().copied());
+            let block = self.tag(parts.chain([&[counter][..]]));
+            for (to, from) in chunk.iter_mut().zip(block.expose_secret()) {
+                *to = *from;
+            }
+            previous = Some(block);
+        }
+        Some(SecretBytes::new(std::mem::take(&mut *out)))
     }
 
     fn tag<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Secret<LONGEST> {
@@ -161,10 +170,7 @@ impl HmacKey {
         for part in parts {
             inner.update(part);
         }
-        let length = match &inner {
-            State::Narrow(_) => 32,
-            State::Wide(state) => state.output_len(),
-        };
+        let length = self.hash.output_len();
         let inner = Secret::from_fn(|out| inner.finish(out));
         let mut outer = self.outer.clone();
         outer.update(inner.expose_secret().get(..length).unwrap_or_default());

@@ -34,6 +34,43 @@ pub fn derive_seed(ikm: &[u8]) -> Secret<32> {
     Secret::from_fn(|out| *out = *seed)
 }
 
+/// Decapsulates as [`XWingSecret::decapsulate`] does, with the key of a seed, which is not expanded further than that
+/// takes. `public` is the seed's public key; with another the secret is another.
+///
+/// # Errors
+/// [`Malformed`]: a length is wrong or the X25519 share is of low order.
+pub fn decapsulate(
+    seed: &Secret<32>,
+    public: &[u8],
+    ciphertext: &[u8],
+) -> Result<Secret<32>, Malformed> {
+    let public: &[u8; PUBLIC_LEN] = public.try_into().map_err(|_| Malformed)?;
+    let x25519_public = public.last_chunk::<32>().ok_or(Malformed)?;
+    let (ml_kem_ciphertext, x25519_ciphertext) = ciphertext
+        .split_at_checked(ML_KEM_CIPHERTEXT)
+        .ok_or(Malformed)?;
+    let x25519_ciphertext: &[u8; 32] = x25519_ciphertext.try_into().map_err(|_| Malformed)?;
+    let (ml_kem_seed, x25519) = expand(seed)?;
+    let ml_kem_shared = lc::ml_kem_decapsulate_seed(MlKem::K768, &ml_kem_seed, ml_kem_ciphertext)
+        .map_err(|_| Malformed)?;
+    let x25519_shared = lc::x25519(x25519.expose_secret(), x25519_ciphertext).ok_or(Malformed)?;
+    Ok(combine(
+        &ml_kem_shared,
+        &x25519_shared,
+        x25519_ciphertext,
+        x25519_public,
+    ))
+}
+
+/// `d ‖ z` of ML-KEM, and the private key of X25519.
+fn expand(seed: &Secret<32>) -> Result<(Secret<64>, Secret<32>), Malformed> {
+    let expanded = Zeroizing::new(libcrux_sha3::shake256::<96>(seed.expose_secret()));
+    let (ml_kem_seed, x25519) = expanded.split_first_chunk::<64>().ok_or(Malformed)?;
+    let ml_kem_seed = Secret::from_slice(ml_kem_seed).ok_or(Malformed)?;
+    let x25519 = Secret::from_slice(x25519).ok_or(Malformed)?;
+    Ok((ml_kem_seed, x25519))
+}
+
 /// A secret key: the 32-byte seed and what follows from it.
 pub struct XWingSecret {
     seed: Secret<32>,
@@ -126,10 +163,7 @@ impl XWingSecret {
     /// # Errors
     /// [`Malformed`]: never for 32 bytes; the library reports it all the same.
     pub fn from_seed(seed: Secret<32>) -> Result<Self, Malformed> {
-        let expanded = Zeroizing::new(libcrux_sha3::shake256::<96>(seed.expose_secret()));
-        let (ml_kem_seed, x25519) = expanded.split_first_chunk::<64>().ok_or(Malformed)?;
-        let ml_kem_seed = Secret::from_slice(ml_kem_seed).ok_or(Malformed)?;
-        let x25519 = Secret::from_slice(x25519).ok_or(Malformed)?;
+        let (ml_kem_seed, x25519) = expand(&seed)?;
         let (ml_kem_public, ml_kem) =
             lc::ml_kem_key_pair(MlKem::K768, &ml_kem_seed).map_err(|_| Malformed)?;
         let public = [
@@ -212,6 +246,24 @@ mod tests {
         let secret = XWingSecret::generate(&mut rng).unwrap();
         let (ciphertext, shared) = secret.public().encapsulate(&mut rng).unwrap();
         assert!(secret.decapsulate(&ciphertext).unwrap().ct_eq(&shared));
+    }
+
+    /// For good ciphertexts and for wrong ones.
+    #[test]
+    fn a_seed_decapsulates_as_its_key_does() {
+        let mut rng = ChaCha20Rng::seed_from_u64(4);
+        let secret = XWingSecret::generate(&mut rng).unwrap();
+        let public = *secret.public().as_bytes();
+        let (mut ciphertext, _) = secret.public().encapsulate(&mut rng).unwrap();
+        for place in [0, 500, 1087, 1088, 1119] {
+            let short = decapsulate(secret.seed(), &public, &ciphertext).unwrap();
+            assert!(secret.decapsulate(&ciphertext).unwrap().ct_eq(&short));
+            ciphertext[place] ^= 1;
+        }
+        assert!(decapsulate(secret.seed(), &public, &ciphertext[1..]).is_err());
+        assert!(decapsulate(secret.seed(), &public[1..], &ciphertext).is_err());
+        ciphertext[1088..].fill(0);
+        assert!(decapsulate(secret.seed(), &public, &ciphertext).is_err());
     }
 
     #[test]

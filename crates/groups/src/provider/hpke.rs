@@ -4,9 +4,10 @@ use super::aead::{Aead, AeadKey};
 use super::error::CryptoError;
 use super::kem::Kem;
 use keys::SecretBytes;
-use keys::sha2::Sha2;
+use keys::sha2::{HmacKey, Sha2};
 use mls_rs_core::crypto::{HpkeContextR, HpkeContextS, HpkePsk};
 use rand_core::CryptoRng;
+use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 const VERSION: &[u8] = b"HPKE-v1";
@@ -14,6 +15,7 @@ const MODE_BASE: u8 = 0;
 const MODE_PSK: u8 = 1;
 /// RFC 9180, section 9.5.
 const SHORTEST_PSK: usize = 32;
+const LONGEST_HASH: usize = 64;
 
 /// KEM, KDF and AEAD of one suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) struct Hpke {
     hash: Sha2,
     /// "HPKE" ‖ I2OSP(kem_id, 2) ‖ I2OSP(kdf_id, 2) ‖ I2OSP(aead_id, 2).
     id: [u8; 10],
+    /// psk_id_hash of the base mode, which is always the same; as many bytes as a hash has.
+    base_psk_id_hash: [u8; LONGEST_HASH],
 }
 
 impl Hpke {
@@ -38,12 +42,18 @@ impl Hpke {
         for (place, number) in places.chunks_exact_mut(2).zip(numbers) {
             place.copy_from_slice(&number.to_be_bytes());
         }
-        Self {
+        let mut hpke = Self {
             kem,
             aead,
             hash,
             id,
+            base_psk_id_hash: [0; LONGEST_HASH],
+        };
+        let hashed = hpke.extract(&[], b"psk_id_hash", &[]);
+        for (to, from) in hpke.base_psk_id_hash.iter_mut().zip(hashed.expose_secret()) {
+            *to = *from;
         }
+        hpke
     }
 
     /// SetupBaseS and SetupPSKS: ciphertext of the KEM and context.
@@ -51,7 +61,7 @@ impl Hpke {
         self,
         rng: &mut dyn CryptoRng,
         to: &[u8],
-        info: &[u8],
+        info: &Info<'_>,
         psk: Option<HpkePsk<'_>>,
     ) -> Result<(Vec<u8>, Context), CryptoError> {
         let (ciphertext, shared) = self.kem.encapsulate(rng, to)?;
@@ -64,7 +74,7 @@ impl Hpke {
         self,
         ciphertext: &[u8],
         (secret, public): (&[u8], &[u8]),
-        info: &[u8],
+        info: &Info<'_>,
         psk: Option<HpkePsk<'_>>,
     ) -> Result<Context, CryptoError> {
         let shared = self.kem.decapsulate(ciphertext, secret, public)?;
@@ -75,7 +85,7 @@ impl Hpke {
     fn key_schedule(
         self,
         shared: &SecretBytes,
-        info: &[u8],
+        info: &Info<'_>,
         psk: Option<HpkePsk<'_>>,
     ) -> Result<Context, CryptoError> {
         // SECURITY: `short_or_nameless_psk_is_refused` notices.
@@ -85,17 +95,23 @@ impl Hpke {
         {
             return Err(CryptoError::Psk);
         }
-        let mode = if psk.is_some() { MODE_PSK } else { MODE_BASE };
+        let info_hash = info.hash(self);
+        let mut context = Vec::with_capacity(1 + 2 * LONGEST_HASH);
+        match &psk {
+            None => {
+                context.push(MODE_BASE);
+                context.extend(self.base_psk_id_hash.iter().take(self.hash.output_len()));
+            }
+            Some(psk) => {
+                context.push(MODE_PSK);
+                let hashed = self.extract(&[], b"psk_id_hash", psk.id);
+                context.extend(hashed.expose_secret());
+            }
+        }
+        context.extend(info_hash);
         let psk = psk.unwrap_or_default();
-        let psk_id_hash = self.extract(&[], b"psk_id_hash", psk.id);
-        let info_hash = self.extract(&[], b"info_hash", info);
-        let context = [
-            &[mode],
-            psk_id_hash.expose_secret(),
-            info_hash.expose_secret(),
-        ]
-        .concat();
         let secret = self.extract(shared.expose_secret(), b"secret", psk.value);
+        let secret = HmacKey::new(self.hash, secret.expose_secret());
         let key = self.expand(&secret, b"key", &context, self.aead.key_len())?;
         let base_nonce = self.expand(&secret, b"base_nonce", &context, self.aead.nonce_len())?;
         Ok(Context {
@@ -116,16 +132,50 @@ impl Hpke {
     /// LabeledExpand of RFC 9180, section 4.
     fn expand(
         self,
-        prk: &SecretBytes,
+        prk: &HmacKey,
         label: &[u8],
         info: &[u8],
         length: usize,
     ) -> Result<SecretBytes, CryptoError> {
         let written = u16::try_from(length).map_err(|_| CryptoError::TooLong)?;
         let info = [&written.to_be_bytes(), VERSION, &self.id, label, info];
-        self.hash
-            .expand(prk.expose_secret(), &info, length)
-            .ok_or(CryptoError::TooLong)
+        prk.expand(&info, length).ok_or(CryptoError::TooLong)
+    }
+}
+
+/// The `info` that was hashed last: a commit seals to many under one, which holds all that a group shows.
+#[derive(Default)]
+pub(crate) struct LastInfo(Mutex<Option<Hashed>>);
+
+struct Hashed {
+    id: [u8; 10],
+    info: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+/// An `info` of HPKE, with what was hashed before it. None of it is secret.
+pub(crate) struct Info<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) last: &'a LastInfo,
+}
+
+impl Info<'_> {
+    fn hash(&self, hpke: Hpke) -> Vec<u8> {
+        let mut last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*last
+            && known.id == hpke.id
+            && known.info == self.bytes
+        {
+            return known.hash.clone();
+        }
+        let hash = hpke.extract(&[], b"info_hash", self.bytes);
+        let hash = hash.expose_secret().to_vec();
+        *last = Some(Hashed {
+            id: hpke.id,
+            info: self.bytes.to_vec(),
+            hash: hash.clone(),
+        });
+        hash
     }
 }
 
@@ -136,7 +186,7 @@ pub(crate) struct Context {
     base_nonce: SecretBytes,
     sequence: u64,
     /// What the exporter secret comes of; most contexts export nothing.
-    secret: SecretBytes,
+    secret: HmacKey,
     context: Vec<u8>,
 }
 
@@ -166,6 +216,7 @@ impl Context {
         let exporter = self
             .hpke
             .expand(&self.secret, b"exp", &self.context, size)?;
+        let exporter = HmacKey::new(self.hpke.hash, exporter.expose_secret());
         self.hpke
             .expand(&exporter, b"sec", exporter_context, length)
             .map(SecretBytes::into_zeroizing)

@@ -79,25 +79,18 @@ impl Kem {
         self,
         ciphertext: &[u8],
         secret: &[u8],
-        #[cfg_attr(
-            not(feature = "replay"),
-            expect(unused_variables, reason = "only curves ask for it")
-        )]
         public: &[u8],
     ) -> Result<SecretBytes, CryptoError> {
         match self {
             Self::XWing => {
                 let seed = Secret::from_slice(secret).ok_or(CryptoError::Malformed)?;
-                let secret = XWingSecret::from_seed(seed).map_err(malformed)?;
-                let shared = secret.decapsulate(ciphertext).map_err(malformed)?;
-                Ok(bytes_of(&shared))
+                let shared = keys::xwing::decapsulate(&seed, public, ciphertext);
+                Ok(bytes_of(&shared.map_err(malformed)?))
             }
             Self::MlKem1024 => {
                 let seed = Secret::from_slice(secret).ok_or(CryptoError::Malformed)?;
-                let (secret, _) =
-                    KemSecret::from_seed(RawKem::MlKem1024, &seed).map_err(malformed)?;
-                let shared = secret.decapsulate(ciphertext).map_err(malformed)?;
-                Ok(bytes_of(&shared))
+                let shared = keys::kem::decapsulate_seed(&seed, ciphertext);
+                Ok(bytes_of(&shared.map_err(malformed)?))
             }
             #[cfg(feature = "replay")]
             Self::Dh(curve) => curve.decapsulate(ciphertext, secret, public),

@@ -19,21 +19,23 @@ mod curve;
 mod error;
 mod hpke;
 mod kem;
+mod last_key;
 mod signature;
 mod suite;
 #[cfg(test)]
 mod tests;
 
 use self::aead::Aead;
-use self::hpke::Hpke;
+use self::hpke::{Hpke, LastInfo};
 use self::kem::Kem;
+use self::last_key::LastKey;
 use self::signature::{Scheme, Signer};
 use keys::Secret;
 use keys::sha2::Sha2;
 use mls_rs_core::crypto::{CipherSuite, CryptoProvider};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 pub(crate) use self::suite::SuiteProvider;
 
@@ -52,12 +54,19 @@ pub(crate) struct Parts {
 
 impl Parts {
     fn of(suite: CipherSuite) -> Option<Self> {
-        let (kem, scheme) = match suite {
-            HYBRID => (Kem::XWing, Scheme::Ed25519),
-            CNSA2 => (Kem::MlKem1024, Scheme::MlDsa87),
-            _ => return None,
-        };
-        Some(Self::new(kem, Sha2::Sha384, Aead::Aes256Gcm, scheme))
+        static HYBRID_PARTS: LazyLock<Parts> =
+            LazyLock::new(|| Parts::ours(Kem::XWing, Scheme::Ed25519));
+        static CNSA2_PARTS: LazyLock<Parts> =
+            LazyLock::new(|| Parts::ours(Kem::MlKem1024, Scheme::MlDsa87));
+        match suite {
+            HYBRID => Some(*HYBRID_PARTS),
+            CNSA2 => Some(*CNSA2_PARTS),
+            _ => None,
+        }
+    }
+
+    fn ours(kem: Kem, scheme: Scheme) -> Self {
+        Self::new(kem, Sha2::Sha384, Aead::Aes256Gcm, scheme)
     }
 
     fn new(kem: Kem, hash: Sha2, aead: Aead, scheme: Scheme) -> Self {
@@ -78,6 +87,8 @@ pub(crate) struct Provider {
 struct Shared {
     random: Mutex<ChaCha20Rng>,
     signer: Signer,
+    last_key: LastKey,
+    last_info: LastInfo,
 }
 
 /// Which suites a provider speaks.
@@ -124,6 +135,8 @@ impl Provider {
             shared: Arc::new(Shared {
                 random: Mutex::new(ChaCha20Rng::from_seed(*seed.expose_secret())),
                 signer: Signer::default(),
+                last_key: LastKey::default(),
+                last_info: LastInfo::default(),
             }),
             suites,
         }

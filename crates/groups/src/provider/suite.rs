@@ -1,7 +1,7 @@
 //! One cipher suite, as `mls-rs` asks for it.
 
 use super::error::CryptoError;
-use super::hpke::Context;
+use super::hpke::{Context, Info};
 use super::{Parts, Shared};
 use keys::SecretBytes;
 use mls_rs_core::crypto::{
@@ -29,6 +29,11 @@ impl SuiteProvider {
         }
     }
 
+    fn info<'a>(&'a self, bytes: &'a [u8]) -> Info<'a> {
+        let last = &self.shared.last_info;
+        Info { bytes, last }
+    }
+
     fn seal(
         &self,
         to: &HpkePublicKey,
@@ -36,9 +41,10 @@ impl SuiteProvider {
         plaintext: &[u8],
         psk: Option<HpkePsk<'_>>,
     ) -> Result<HpkeCiphertext, CryptoError> {
-        let (kem_output, mut context) = self
-            .shared
-            .draw(|rng| self.parts.hpke.set_up_sender(rng, to, info, psk))?;
+        let (kem_output, mut context) = self.shared.draw(|rng| {
+            let info = self.info(info);
+            self.parts.hpke.set_up_sender(rng, to, &info, psk)
+        })?;
         let ciphertext = context.seal(aad.unwrap_or_default(), plaintext)?;
         Ok(HpkeCiphertext {
             kem_output,
@@ -55,7 +61,7 @@ impl SuiteProvider {
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         self.parts
             .hpke
-            .set_up_receiver(&sealed.kem_output, (pair.0, pair.1), info, psk)?
+            .set_up_receiver(&sealed.kem_output, (pair.0, pair.1), &self.info(info), psk)?
             .open(aad.unwrap_or_default(), &sealed.ciphertext)
     }
 }
@@ -118,9 +124,9 @@ impl CipherSuiteProvider for SuiteProvider {
         info: &[u8],
         len: usize,
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        self.parts
-            .hash
-            .expand(prk, &[info], len)
+        self.shared
+            .last_key
+            .expand(self.parts.hash, prk, info, len)
             .map(SecretBytes::into_zeroizing)
             .ok_or(CryptoError::TooLong)
     }
@@ -179,8 +185,10 @@ impl CipherSuiteProvider for SuiteProvider {
         remote_key: &HpkePublicKey,
         info: &[u8],
     ) -> Result<(Vec<u8>, Context), CryptoError> {
-        self.shared
-            .draw(|rng| self.parts.hpke.set_up_sender(rng, remote_key, info, None))
+        self.shared.draw(|rng| {
+            let info = self.info(info);
+            self.parts.hpke.set_up_sender(rng, remote_key, &info, None)
+        })
     }
 
     fn hpke_setup_r(
@@ -193,7 +201,7 @@ impl CipherSuiteProvider for SuiteProvider {
         let pair: (&[u8], &[u8]) = (local_secret, local_public);
         self.parts
             .hpke
-            .set_up_receiver(kem_output, pair, info, None)
+            .set_up_receiver(kem_output, pair, &self.info(info), None)
     }
 
     fn kem_derive(&self, ikm: &[u8]) -> Result<(HpkeSecretKey, HpkePublicKey), CryptoError> {

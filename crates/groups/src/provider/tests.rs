@@ -326,3 +326,38 @@ fn only_our_suites_are_spoken() {
         assert!(suite.is_none(), "{number}");
     }
 }
+
+/// Secrets of two keys in turn are those of each key alone.
+#[test]
+fn a_derived_secret_depends_on_its_key_alone() {
+    let (ours, fresh) = (suite(HYBRID), |prk: &[u8], info: &[u8]| {
+        suite(HYBRID).kdf_expand(prk, info, 48).unwrap()
+    });
+    for (prk, info) in [
+        ([1; 48], b"one"),
+        ([1; 48], b"two"),
+        ([2; 48], b"two"),
+        ([1; 48], b"one"),
+    ] {
+        assert_eq!(ours.kdf_expand(&prk, info, 48).unwrap(), fresh(&prk, info));
+    }
+    assert_ne!(fresh(&[1; 48], b"two"), fresh(&[2; 48], b"two"));
+}
+
+/// What is sealed under two infos in turn opens under its own alone.
+#[test]
+fn an_info_that_was_hashed_before_is_not_taken_for_another() {
+    for ours in [suite(HYBRID), suite(CNSA2)] {
+        let (secret, public) = ours.kem_generate().unwrap();
+        for info in [&b"one"[..], b"one", b"two", b"", b"one"] {
+            let sealed = ours.hpke_seal(&public, info, None, b"text").unwrap();
+            for other in [&b"one"[..], b"two", b""] {
+                let fresh = suite(ours.cipher_suite());
+                let opened = fresh.hpke_open(&sealed, &secret, &public, other, None);
+                assert_eq!(opened.is_ok(), other == info);
+                let opened = ours.hpke_open(&sealed, &secret, &public, other, None);
+                assert_eq!(opened.is_ok(), other == info);
+            }
+        }
+    }
+}

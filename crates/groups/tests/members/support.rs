@@ -157,6 +157,12 @@ impl Town {
 }
 
 impl Person {
+    /// The key package that it was added with.
+    #[allow(dead_code, reason = "for the benchmark")]
+    pub(crate) fn package(&self) -> &KeyPackage {
+        self.package.as_ref().unwrap()
+    }
+
     pub(crate) fn group(&mut self) -> &mut Group {
         self.group.as_mut().unwrap()
     }
