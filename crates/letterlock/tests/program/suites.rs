@@ -1,4 +1,4 @@
-//! An account of suite `cnsa2`, as its owner and an auditor see it.
+//! An account of suite `cnsa2`, as its owner and an auditor see it; and the module under it.
 
 use crate::support::Town;
 use serde_json::Value;
@@ -84,4 +84,21 @@ fn letters_of_two_with_cnsa2_are_refused_with_a_hint() {
         digits
     };
     assert_eq!(digits(&numbers[0]), digits(&numbers[1]));
+}
+
+#[test]
+fn doctor_names_the_module_and_refuses_another_than_is_wanted() {
+    let town = Town::new();
+    let anybody = town.stranger("anybody");
+    let shown = anybody.json(&["doctor"]);
+    assert_eq!(shown[0]["answer"], "doctor");
+    assert_eq!(shown[0]["version"], env!("CARGO_PKG_VERSION"));
+    let module = shown[0]["module"].as_str().unwrap();
+    assert!(module.starts_with("AWS-LC"), "{module}");
+    let fips = cfg!(feature = "fips");
+    assert_eq!(shown[0]["fips"], fips);
+    let wanted = anybody.run(&["doctor", "--fips"]);
+    assert_eq!(wanted.code, Some(if fips { 0 } else { 3 }), "{wanted:?}");
+    assert!(wanted.stdout.contains(module), "{wanted:?}");
+    assert!(!anybody.home.exists());
 }
