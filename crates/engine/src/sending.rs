@@ -45,6 +45,7 @@ pub(crate) fn send(
         return group::letters::send(tx, command, id, &record, draft);
     }
     let mut contact = sendable(tx, to)?;
+    sessions::possible(tx, &contacts::log_of(&contact)?)?;
     check(tx, &draft)?;
     if contact.request {
         contact.request = false; // An answer accepts the request.
@@ -144,7 +145,6 @@ pub(crate) fn sendable(tx: &Transaction<'_>, to: &AccountId) -> Result<Contact, 
             contact: contact.id,
         });
     }
-    sessions::possible(tx, &contacts::log_of(&contact)?)?;
     Ok(contact)
 }
 

@@ -76,6 +76,9 @@ fn letters_of_two_with_cnsa2_are_refused_with_a_hint() {
         let hint = failure["hint"].as_str().unwrap();
         assert!(hint.contains("group of two"), "{hint}");
         assert!(person.json(&["read", to]).is_empty());
+        // What devices tell each other of a group goes the same way.
+        let failure = person.fails(3, &["group", "create", "both", to]);
+        assert_eq!(failure["kind"], "refused");
     }
     let numbers = [(&alice, "bob"), (&bob, "alice")]
         .map(|(person, to)| person.ok(&["contact", "verify", to, "--number"]).stdout);
