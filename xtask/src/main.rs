@@ -10,6 +10,7 @@ mod arch;
 mod bench;
 mod comments;
 mod docs;
+mod fips;
 mod fuzz;
 mod labels;
 mod metadata;
@@ -38,6 +39,7 @@ usage: cargo xtask COMMAND
   check-docs                documents and comments name things that exist
   vectors PATH...           replay vectors of the Triple Ratchet and of MLS: files or folders
   bench [NAME...]           list the benchmarks, or run some; `all` runs every one
+  fips                      build the program over the FIPS module of AWS-LC, and test it
   soak                      the long forms of tests: 200 kills, 400 worlds, a file of 2 GiB
   fuzz [--smoke] [TARGET]   list the fuzz targets, or run one; --smoke runs each for 20 seconds";
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         "check-docs" => report("check-docs", docs::check(&root)),
         "vectors" => vectors::run(&root, rest),
         "bench" => bench::run(&root, rest),
+        "fips" => fips::run(&root),
         "soak" => soak::run(&root),
         "fuzz" => fuzz::run(&root, rest),
         "help" | "--help" | "-h" => {

@@ -39,7 +39,7 @@ pub(crate) const FUZZ: CargoTool = CargoTool {
 ///
 /// Errors: something is missing and neither root, sudo nor the network can bring it.
 pub(crate) fn install(root: &Path) -> Result<(), Failure> {
-    debian_packages(root)?;
+    debian_packages(root, DEBIAN)?;
     for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         if !Line::new(&["cargo", command, "--version"]).succeeds(root) {
             announce(component);
@@ -62,8 +62,9 @@ pub(crate) fn cargo_tool(root: &Path, tool: &CargoTool) -> Result<(), Failure> {
         .run(root)
 }
 
-fn debian_packages(root: &Path) -> Result<(), Failure> {
-    let missing: Vec<&str> = DEBIAN
+/// Installs Debian packages: a line that succeeds where one is installed, and its name.
+pub(crate) fn debian_packages(root: &Path, wanted: &[(&str, &str)]) -> Result<(), Failure> {
+    let missing: Vec<&str> = wanted
         .iter()
         .filter(|(probe, _)| !Line::parse(probe).succeeds(root))
         .map(|(_, package)| *package)

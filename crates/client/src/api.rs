@@ -20,6 +20,8 @@ pub enum Request {
         relay: Option<String>,
         /// A registration code of the relay or an invite of a member.
         invite: Option<String>,
+        /// The name of the suite: `hybrid` or `cnsa2`.
+        suite: String,
     },
     /// Show the own account.
     AccountShow,

@@ -108,6 +108,7 @@ async fn requests_without_a_profile_leave_nothing_behind() {
         name: "ada".to_owned(),
         relay,
         invite: None,
+        suite: "hybrid".to_owned(),
     };
     match client.call(create).recv().await {
         Some(Answer::Failed(failure)) => assert_eq!(failure.kind, FailureKind::Usage),

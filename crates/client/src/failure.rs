@@ -124,6 +124,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::OwnLogForked
         | EngineError::LogRefuses { .. }
         | EngineError::NotSenior
+        | EngineError::NoLettersOfTwo
         | EngineError::NoRootKey
         | EngineError::LinkUnderWay
         | EngineError::NoLink
@@ -182,6 +183,9 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::Blocked => "unblock with `letterlock contact block NAME --undo`",
         EngineError::IdentityChanged { .. } => {
             "ask the person in another way, compare `letterlock contact verify NAME --number`, or take a new invite; `letterlock contact evidence NAME` shows what was kept"
+        }
+        EngineError::NoLettersOfTwo => {
+            "a conversation with such an account is a group of two, which this version does not make yet"
         }
         EngineError::BadKeys { .. } => "the relay may be lying; ask the person for an invite",
         EngineError::TextTooLong { .. } => "send it as a file: `--file PATH`",

@@ -3,7 +3,7 @@
 
 use crate::insight::Names;
 use engine::{KeyEntry, KeyKind, KeyState, Primitive};
-use keys::{ArgonParams, Timestamp};
+use keys::{ArgonParams, Suite, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Whose inventory it is, and when it was taken.
@@ -72,10 +72,10 @@ pub struct Key {
     pub expires_at: Option<u64>,
 }
 
-/// All algorithms of this version.
-pub(crate) fn algorithms() -> Vec<Algorithm> {
+/// All algorithms of this version that an account of a suite uses.
+pub(crate) fn algorithms(suite: Suite) -> Vec<Algorithm> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let all = engine::ALGORITHMS.iter();
+    let all = engine::algorithms(suite).iter();
     all.map(|known| Algorithm {
         name: known.name.to_owned(),
         primitive: known.primitive.name().to_owned(),
@@ -102,7 +102,7 @@ pub(crate) fn key(entry: &KeyEntry, names: &Names, now: Timestamp) -> Key {
     Key {
         key: entry.kind.name().to_owned(),
         state: entry.state.name().to_owned(),
-        algorithm: entry.kind.algorithm().to_owned(),
+        algorithm: entry.kind.algorithm(entry.suite).to_owned(),
         who,
         account_id: entry.account.map(|id| id.to_string()),
         device_id: entry.device.map(|id| id.to_string()),
@@ -121,7 +121,7 @@ pub(crate) fn profile_key(cost: &ArgonParams, made: Option<Timestamp>, now: Time
     Key {
         key: KeyKind::Profile.name().to_owned(),
         state: KeyState::Active.name().to_owned(),
-        algorithm: KeyKind::Profile.algorithm().to_owned(),
+        algorithm: KeyKind::Profile.algorithm(Suite::Hybrid).to_owned(),
         who: format!(
             "this home, under the passphrase (Argon2id: {} KiB, {} passes, {} lanes)",
             cost.memory_kib, cost.passes, cost.lanes

@@ -35,6 +35,6 @@ mod tls;
 pub mod view;
 
 pub use client::{Answers, Client, is_profile, is_served};
-pub use keys::SecretBytes;
+pub use keys::{Module, SecretBytes, module};
 pub use names::read_sheet;
 pub use render::span;

@@ -14,7 +14,7 @@ pub(crate) fn account(own: &OwnAccount, log: &VerifiedLog) -> view::Account {
         device_id: own.device.to_string(),
         relay: own.relay.clone(),
         registered: own.registered,
-        suite: "hybrid".to_owned(),
+        suite: log.suite().name().to_owned(),
         log_length: log.head().sequence.saturating_add(1),
         log_head: base32(&log.head().hash),
     }

@@ -16,7 +16,7 @@ use crate::restore;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{self, DeviceSecrets, RootSecret, UnverifiedLog, VerifiedLog};
-use keys::{AccountId, DeviceId, Suite};
+use keys::{AccountId, DeviceId};
 
 const PLACE: &[u8] = b"account";
 
@@ -165,7 +165,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), EngineError> {
 }
 
 /// Makes the keys of an account and asks the relay for the name. Asked again before the relay confirmed, it
-/// keeps the keys and takes the new name, relay and code.
+/// keeps the keys, which are of one suite, and takes the new name, relay and code.
 pub(crate) fn create(
     tx: &mut Transaction<'_>,
     command: CommandId,
@@ -177,6 +177,9 @@ pub(crate) fn create(
     }
     let account = match load(tx)? {
         Some(account) if account.registered => return Err(EngineError::AccountExists),
+        Some(account) if log_of(&account)?.suite() != registration.suite => {
+            return Err(EngineError::AccountExists);
+        }
         Some(account) => {
             outbox::forget(tx, |purpose| matches!(purpose, Purpose::Register(_)))?;
             OwnAccount {
@@ -195,8 +198,8 @@ pub(crate) fn create(
 }
 
 fn make(tx: &mut Transaction<'_>, registration: Registration) -> Result<OwnAccount, EngineError> {
-    let root = RootSecret::generate(Suite::Hybrid, tx.rng).map_err(|_| LIBRARY)?;
-    let secrets = DeviceSecrets::generate(Suite::Hybrid, tx.rng).map_err(|_| LIBRARY)?;
+    let root = RootSecret::generate(registration.suite, tx.rng).map_err(|_| LIBRARY)?;
+    let secrets = DeviceSecrets::generate(registration.suite, tx.rng).map_err(|_| LIBRARY)?;
     let log = account_log::genesis(&root, &secrets, tx.now).map_err(|_| LIBRARY)?;
     devices::set_name(tx, secrets.device_id(), &registration.device_name)?;
     Ok(OwnAccount {

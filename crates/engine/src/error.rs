@@ -185,6 +185,9 @@ pub enum EngineError {
         /// Why.
         error: keys::account_log::LogError,
     },
+    /// An account is of a suite without sessions of two devices, on which letters of two go.
+    #[error("letters do not go to or from an account of suite cnsa2 yet")]
+    NoLettersOfTwo,
     /// This device is too young to change who belongs to the account.
     #[error("this device may not change the account yet")]
     NotSenior,

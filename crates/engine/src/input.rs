@@ -1,6 +1,6 @@
 //! What can happen to a client.
 
-use keys::{AccountId, BlobId, GroupId, LetterId, QueueId};
+use keys::{AccountId, BlobId, GroupId, LetterId, QueueId, Suite};
 
 /// Names a command of a face, so that its outcome finds the way back. Zero means nobody waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -17,6 +17,8 @@ pub struct Registration {
     pub relay: String,
     /// A registration code, where the relay wants one.
     pub code: Option<String>,
+    /// The algorithms of the account.
+    pub suite: Suite,
 }
 
 /// A file that goes with a letter, as the driver found it on disk.

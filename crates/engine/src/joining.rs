@@ -103,6 +103,7 @@ fn knock(
         relay,
         to: secret.queue_id(),
         to_token: secret.send_token(),
+        first_key: secret.first_key(),
         psk: secret.psk(),
         queue: keys::QueueId::random(tx.rng),
         secrets,
@@ -128,15 +129,48 @@ fn knock(
     let queue = queues::create_as(tx, QueuePurpose::Link, join.queue, token)?;
     join.queue = queue.id;
     store(tx, &join);
+    hello(tx, &join, &queue)
+}
+
+/// Says who is there, and commits to the keys and the nonce.
+fn hello(tx: &mut Transaction<'_>, join: &Join, queue: &OwnQueue) -> Result<(), EngineError> {
     let message = LinkMessage::Hello {
         queue: queue.id,
         token: queue.token.duplicate(),
-        commitment: link::commitment(&nonce, &public_keys(&join.secrets)),
+        commitment: link::commitment(&join.nonce, &public_keys(&join.secrets)),
         envelope: join.secrets.envelope().public().as_bytes().to_vec(),
     };
-    let body = message.seal_first(tx.rng, &secret.first_key(), &join.to);
+    let body = message.seal_first(tx.rng, &join.first_key, &join.to);
     let body = body.map_err(|_| EngineError::LinkStopped)?;
     linking::send(tx, join.relay.clone(), &join.to, &join.to_token, body)
+}
+
+/// The account is of another suite than the keys that were made before anybody could tell.
+fn other_suite(
+    tx: &mut Transaction<'_>,
+    mut join: Join,
+    queue: &OwnQueue,
+    suite: Suite,
+) -> Result<(), EngineError> {
+    let Some(suite) = turn_to(join.secrets.suite(), suite) else {
+        return Ok(());
+    };
+    join.secrets = join
+        .secrets
+        .renewed(suite, tx.rng)
+        .map_err(|_| EngineError::Internal {
+            what: "cryptographic library",
+        })?;
+    tx.rng.fill_bytes(&mut join.nonce);
+    store(tx, &join);
+    hello(tx, &join, queue)
+}
+
+/// The suite that a newcomer turns to when it is asked for one.
+fn turn_to(ours: Suite, asked: Suite) -> Option<Suite> {
+    // SECURITY: upwards, and so once at most: who asks again and again learns nothing and moves nobody to weaker keys;
+    // `a_newcomer_changes_its_suite_once` notices.
+    (asked > ours).then_some(asked)
 }
 
 fn public_keys(secrets: &DeviceSecrets) -> Vec<u8> {
@@ -162,6 +196,7 @@ pub(crate) fn received(
     let message = LinkMessage::open(join.secrets.envelope(), &join.psk, &queue.id, body);
     let Ok(message) = message else { return Ok(()) };
     match (join.stage, message) {
+        (JoinStage::Asked, LinkMessage::Suite(suite)) => other_suite(tx, join, queue, suite),
         (JoinStage::Asked, answer @ LinkMessage::Answer { .. })
         | (JoinStage::Comparing, answer @ LinkMessage::Answer { .. }) => answered(tx, join, answer),
         (JoinStage::Comparing, LinkMessage::Welcome { entries, parts }) => {
@@ -469,5 +504,19 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             fail(tx, &join, EngineError::LinkExpired)
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newcomer_changes_its_suite_once() {
+        let (weak, strong) = (Suite::Hybrid, Suite::Cnsa2);
+        assert_eq!(turn_to(weak, strong), Some(strong));
+        for (ours, asked) in [(strong, weak), (strong, strong), (weak, weak)] {
+            assert_eq!(turn_to(ours, asked), None);
+        }
     }
 }

@@ -76,7 +76,7 @@ pub use event::{CommandOutcome, Event};
 pub use evidence::{Evidence, EvidenceError, Finding, PreKeys, Shown};
 pub use guardians::{GuardianState, GuardiansState, OpenRequest, RequestState, ShareState};
 pub use input::{Attachment, CommandId, Draft, Hidden, Input, Registration, VerificationMeans};
-pub use inventory::{ALGORITHMS, Algorithm, KeyEntry, KeyKind, KeyState, Primitive};
+pub use inventory::{Algorithm, KeyEntry, KeyKind, KeyState, Primitive, algorithms};
 pub use linking::LinkOffer;
 pub use step::{Committed, Outgoing, Step, Subscription, Upload};
 pub use store::{Row, Snapshot, Store, Table, Write};

@@ -121,6 +121,8 @@ pub const GROUP_HELD_BODIES: usize = 4_096;
 pub const GROUP_WORD_BYTES: usize = 56 * 1024;
 /// Key packages kept at the relay.
 pub const KEY_PACKAGES: u32 = 12;
+/// Bytes of key packages in one request, which leave room in a frame: those of `cnsa2` take more than one.
+pub const KEY_PACKAGES_BYTES: usize = 128 * 1024;
 /// Seconds after which all key packages are replaced: 30 days.
 pub const KEY_PACKAGE_SECONDS: u64 = 30 * 24 * 3600;
 /// Seconds for which the private half of a key package is kept: as long as a Welcome may lie at a relay, beyond that.

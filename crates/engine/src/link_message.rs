@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   new device                                  device with authority
-//!   Hello   (key of the secret)          ─────►  
+//!   Hello   (key of the secret)          ─────►
+//!           ◄─────  Suite    (the account is of another suite: Hello again)
 //!           ◄─────  Answer   (HPKE in PSK mode, to the new device's envelope key)
 //!   Proposal (HPKE in PSK mode)          ─────►           both show the pairing code
 //!   Same                                 ─────►           both people said that the codes are equal
@@ -17,7 +18,7 @@ use crate::envelope::{self, EnvelopeError};
 use keys::account_log::Pin;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::hpke::{EnvelopePublic, EnvelopeSecret};
-use keys::{AccountId, DeviceId, QueueId, Secret, label};
+use keys::{AccountId, DeviceId, QueueId, Secret, Suite, label};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -49,6 +50,8 @@ pub(crate) enum LinkMessage {
         parts: Vec<PartRef>,
     },
     Installed,
+    /// The account is of this suite, and the new device has keys of another.
+    Suite(Suite),
 }
 
 impl LinkMessage {
@@ -103,6 +106,10 @@ impl LinkMessage {
                 }
             }
             Self::Installed => out.u8(7),
+            Self::Suite(suite) => {
+                out.u8(8);
+                out.u16(suite.number());
+            }
         }
         Zeroizing::new(out.finish())
     }
@@ -153,6 +160,7 @@ impl LinkMessage {
                 }
             }
             7 => Self::Installed,
+            8 => Self::Suite(Suite::from_number(input.u16()?).ok_or(DecodeError::Invalid)?),
             _ => return Err(DecodeError::Invalid),
         };
         input.finish()?;

@@ -3,7 +3,7 @@
 //! [`LinkMessage`](crate::link_message::LinkMessage).
 //!
 //! ```text
-//!   Offered ─Hello─► Answered ─Proposal─► Comparing ─both same─► Adding ─in the log─► Packing ─► Welcomed ─► gone
+//!   Offered ─Hello of the account's suite─► Answered ─Proposal─► Comparing ─both same─► Adding ─in the log─► Packing ─► Welcomed ─► gone
 //! ```
 //!
 //! Every state is stored before anything leaves. What does not go on in time ends, and a device that is in the
@@ -153,12 +153,18 @@ pub(crate) fn received(
             if offer.deadline < tx.now {
                 return abandon(tx, &offer, EngineError::LinkExpired);
             }
-            offer.newcomer = Some(Newcomer {
+            let newcomer = Newcomer {
                 queue,
                 token,
                 envelope,
                 commitment,
-            });
+            };
+            let suite = account::log_of(&account::own(tx)?)?.suite();
+            if newcomer.envelope.len() != suite.envelope_key_len() {
+                // Nothing was revealed yet: it commits itself to other keys, and the secret waits for that.
+                return say_to(tx, &newcomer, &offer.psk, &LinkMessage::Suite(suite));
+            }
+            offer.newcomer = Some(newcomer);
             offer.stage = OfferStage::Answered;
             offer.deadline = tx.now.saturating_add(limits::LINK_SECONDS);
             answer(tx, &mut offer)
@@ -210,13 +216,22 @@ fn answer(tx: &mut Transaction<'_>, offer: &mut Offer) -> Result<(), EngineError
 
 /// Sends a message to the new device.
 fn say(tx: &mut Transaction<'_>, offer: &Offer, message: &LinkMessage) -> Result<(), EngineError> {
-    let Some(newcomer) = &offer.newcomer else {
-        return Ok(());
-    };
+    match &offer.newcomer {
+        Some(newcomer) => say_to(tx, newcomer, &offer.psk, message),
+        None => Ok(()),
+    }
+}
+
+fn say_to(
+    tx: &mut Transaction<'_>,
+    newcomer: &Newcomer,
+    psk: &Secret<32>,
+    message: &LinkMessage,
+) -> Result<(), EngineError> {
     let Ok(envelope) = EnvelopePublic::from_bytes_of_any_suite(&newcomer.envelope) else {
         return Ok(());
     };
-    let body = message.seal(tx.rng, &envelope, &offer.psk, &newcomer.queue);
+    let body = message.seal(tx.rng, &envelope, psk, &newcomer.queue);
     let body = body.map_err(|_| EngineError::LinkStopped)?;
     let relay = account::own(tx)?.relay;
     send(tx, relay, &newcomer.queue, &newcomer.token, body)

@@ -2,6 +2,8 @@
 //!
 //! A one-time key is stored before it is published and deleted in the step that uses it. The last-resort KEM key
 //! and the signed key live until they are replaced; base keys that used them are remembered as long.
+//!
+//! A device of a suite without sessions of two has no pre-keys.
 
 use crate::account;
 use crate::error::{EngineError, StoreError};
@@ -76,9 +78,14 @@ fn next_id(tx: &mut Transaction<'_>) -> Result<u32, EngineError> {
     })
 }
 
+/// Whether this device has pre-keys.
+fn has_some(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    Ok(account::own(tx)?.secrets.identity().is_some())
+}
+
 /// Makes the first keys and publishes them.
 pub(crate) fn publish_first(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    if tx.get(Table::Meta, CURRENT)?.is_none() {
+    if has_some(tx)? && tx.get(Table::Meta, CURRENT)?.is_none() {
         make_current(tx)?;
     }
     publish(
@@ -110,7 +117,9 @@ pub(crate) fn destroy_until(tx: &mut Transaction<'_>, last: u32) -> Result<(), E
 
 /// The device has new keys: its pre-keys were signed by the old ones, and open for a while what was under way.
 pub(crate) fn begin_anew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    make_current(tx)?;
+    if has_some(tx)? {
+        make_current(tx)?;
+    }
     publish_again(tx)
 }
 
@@ -170,6 +179,9 @@ pub(crate) fn counted(
 
 /// Replaces the signed and the last-resort key once a week, and destroys those that were replaced long ago.
 pub(crate) fn rotate(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if !has_some(tx)? {
+        return Ok(());
+    }
     let (signed, last_resort, made) = current(tx)?;
     if tx.now.since(made) < ROTATE_SECONDS {
         return Ok(());
@@ -273,7 +285,6 @@ fn current(tx: &Transaction<'_>) -> Result<(u32, u32, Timestamp), EngineError> {
 fn publish(tx: &mut Transaction<'_>, ec: u32, kem: u32, replace: bool) -> Result<(), EngineError> {
     const MISSING: StoreError = StoreError::Damaged { what: "pre-key" };
     let own = account::own(tx)?;
-    // In suites without identity keys no session begins with pre-keys.
     let Some(identity) = own.secrets.identity().map(X25519Secret::public) else {
         return Ok(());
     };

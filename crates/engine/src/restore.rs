@@ -28,6 +28,9 @@ use keys::{AccountId, Secret, Suite, Timestamp};
 use zeroize::Zeroizing;
 
 const RESTORE: &[u8] = b"restore";
+const LIBRARY: EngineError = EngineError::Internal {
+    what: "cryptographic library",
+};
 
 fn load(tx: &Transaction<'_>) -> Result<Option<Restore>, EngineError> {
     match tx.get(Table::Meta, RESTORE)? {
@@ -74,10 +77,8 @@ pub(crate) fn begin(
         }
         end(tx, &before)?;
     }
-    let secrets =
-        DeviceSecrets::generate(Suite::Hybrid, tx.rng).map_err(|_| EngineError::Internal {
-            what: "cryptographic library",
-        })?;
+    // Of the most common suite; the head tells which it is.
+    let secrets = DeviceSecrets::generate(Suite::Hybrid, tx.rng).map_err(|_| LIBRARY)?;
     let arrival = Arrival {
         method,
         seed,
@@ -143,11 +144,8 @@ pub(crate) fn carry_on(tx: &mut Transaction<'_>, command: CommandId) -> Result<b
 }
 
 fn keys_of(restore: &Restore) -> Result<RecoverySecrets, EngineError> {
-    RecoverySecrets::derive(restore.secrets.suite(), restore.method, &restore.seed).map_err(|_| {
-        EngineError::Internal {
-            what: "cryptographic library",
-        }
-    })
+    RecoverySecrets::derive(restore.secrets.suite(), restore.method, &restore.seed)
+        .map_err(|_| LIBRARY)
 }
 
 /// The relay shows the head.
@@ -155,15 +153,17 @@ pub(crate) fn head_came(tx: &mut Transaction<'_>, head: &wire::Head) -> Result<(
     let Some(mut restore) = load(tx)?.filter(|restore| restore.stage == RestoreStage::Head) else {
         return Ok(());
     };
-    let secrets = keys_of(&restore)?;
     // SECURITY: signed and sealed by keys that only the secret gives; `forged_backup_is_refused` notices.
-    if !head.is_signed(&secrets.head_id()) {
+    if !head.is_signed(&keys_of(&restore)?.head_id()) {
         return fail(tx, &restore, EngineError::BadBackup);
     }
-    let bundle = match Bundle::open(&secrets, head) {
-        Ok(bundle) => bundle,
-        Err(error) => return fail(tx, &restore, error),
+    let Some((suite, bundle)) = open(&restore, head)? else {
+        return fail(tx, &restore, EngineError::BadBackup);
     };
+    if suite != restore.secrets.suite() {
+        let renewed = restore.secrets.renewed(suite, tx.rng);
+        restore.secrets = renewed.map_err(|_| LIBRARY)?;
+    }
     restore.account = bundle.account;
     restore.name = bundle.name;
     restore.pin = bundle.pin;
@@ -177,6 +177,17 @@ pub(crate) fn head_came(tx: &mut Transaction<'_>, head: &wire::Head) -> Result<(
     restore.stage = RestoreStage::Log;
     store(tx, &restore);
     fetch_log(tx, &restore)
+}
+
+/// The head's suite is that of the keys which open it.
+fn open(restore: &Restore, head: &wire::Head) -> Result<Option<(Suite, Bundle)>, EngineError> {
+    for suite in Suite::ALL {
+        let secrets = RecoverySecrets::derive(suite, restore.method, &restore.seed);
+        if let Ok(bundle) = Bundle::open(&secrets.map_err(|_| LIBRARY)?, head) {
+            return Ok(Some((suite, bundle)));
+        }
+    }
+    Ok(None)
 }
 
 fn fetch_log(tx: &mut Transaction<'_>, restore: &Restore) -> Result<(), EngineError> {

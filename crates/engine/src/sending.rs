@@ -24,7 +24,7 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
 use crate::waiting;
-use keys::account_log::VerifiedLog;
+use keys::account_log::{DeviceRecord, VerifiedLog};
 use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId};
 use zeroize::Zeroizing;
 
@@ -45,6 +45,7 @@ pub(crate) fn send(
         return group::letters::send(tx, command, id, &record, draft);
     }
     let mut contact = sendable(tx, to)?;
+    sessions::possible(tx, &contacts::log_of(&contact)?)?;
     check(tx, &draft)?;
     if contact.request {
         contact.request = false; // An answer accepts the request.
@@ -83,7 +84,8 @@ pub(crate) fn send(
     }
 }
 
-/// One delivery for each device of a recipient and for each other device of our own.
+/// One delivery for each device of a recipient and for each other device of our own with which there can be a
+/// session.
 pub(crate) fn deliveries(
     tx: &mut Transaction<'_>,
     recipient: Option<&VerifiedLog>,
@@ -91,6 +93,8 @@ pub(crate) fn deliveries(
     let own = account::own(tx)?;
     let ours = account::log_of(&own)?;
     let theirs = recipient.map_or(&[][..], VerifiedLog::devices);
+    let with_session =
+        |device: &DeviceRecord| own.secrets.identity().is_some() && device.identity().is_some();
     let others = ours
         .devices()
         .iter()
@@ -98,6 +102,7 @@ pub(crate) fn deliveries(
     let devices = theirs.iter().map(|device| (device, false));
     Ok(devices
         .chain(others.map(|device| (device, true)))
+        .filter(|(device, _)| with_session(device))
         .map(|(device, own)| Delivery {
             device: *device.id(),
             own,

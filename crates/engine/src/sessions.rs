@@ -182,6 +182,19 @@ fn begin(
     Ok(true)
 }
 
+/// Whether letters of two may go between our account and another: both are of a suite with sessions of two devices.
+///
+/// # Errors
+/// [`EngineError::NoLettersOfTwo`].
+pub(crate) fn possible(tx: &Transaction<'_>, theirs: &VerifiedLog) -> Result<(), EngineError> {
+    let ours = account::log_of(&account::own(tx)?)?;
+    if ours.suite().has_identity_keys() && theirs.suite().has_identity_keys() {
+        Ok(())
+    } else {
+        Err(EngineError::NoLettersOfTwo)
+    }
+}
+
 /// Nothing in a suite without sessions of two devices.
 fn local<'a>(own: &'a OwnAccount, lists: &'a [&'a [u8]]) -> Option<Local<'a>> {
     let (identity, signing) = (own.secrets.identity()?, own.secrets.signing());

@@ -1,5 +1,6 @@
 //! Letters that wait for keys, and the questions that get them.
 
+use crate::account;
 use crate::error::{EngineError, StoreError};
 use crate::letters;
 use crate::limits;
@@ -9,6 +10,7 @@ use crate::records::{Purpose, key};
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
+use keys::account_log::VerifiedLog;
 use keys::{AccountId, DeviceId, LetterId, Timestamp};
 use zeroize::Zeroizing;
 
@@ -60,23 +62,24 @@ fn put(
     Ok(())
 }
 
-/// Asks the contact's relay for keys of a device, where no question is open.
-fn ask(
-    tx: &mut Transaction<'_>,
-    account: &AccountId,
-    device: &DeviceId,
-) -> Result<(), EngineError> {
-    let asked = mark(ASKED, account, device);
+/// Asks the contact's relay for keys of a device, where no question is open. A device of a suite without sessions of
+/// two has none.
+fn ask(tx: &mut Transaction<'_>, id: &AccountId, device: &DeviceId) -> Result<(), EngineError> {
+    let asked = mark(ASKED, id, device);
     if tx.get(Table::Meta, &asked)?.is_some() {
         return Ok(());
     }
+    let peer = peers::existing(tx, id)?;
+    let without = |log: &VerifiedLog| !log.suite().has_identity_keys();
+    if without(&peer.log) || without(&account::log_of(&account::own(tx)?)?) {
+        return Ok(());
+    }
     tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
-    let peer = peers::existing(tx, account)?;
     let request = wire::Request::FetchBundle(wire::FetchBundle {
-        account: *account,
+        account: *id,
         device: *device,
     });
-    let purpose = Purpose::FetchBundle(*account, *device);
+    let purpose = Purpose::FetchBundle(*id, *device);
     outbox::add(tx, purpose, peer.relay, request).map(drop)
 }
 

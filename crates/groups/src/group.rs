@@ -153,6 +153,7 @@ pub struct Group {
 fn suite_number(suite: Suite) -> Result<CipherSuite, GroupError> {
     match suite {
         Suite::Hybrid => Ok(provider::HYBRID),
+        Suite::Cnsa2 => Ok(provider::CNSA2),
         _ => Err(GroupError::WrongSuite),
     }
 }
@@ -244,6 +245,7 @@ pub fn key_package_of(public: &[u8]) -> Result<(LeafName, Suite), GroupError> {
     let package = message.as_key_package().ok_or_else(malformed)?;
     let suite = match package.cipher_suite() {
         provider::HYBRID => Suite::Hybrid,
+        provider::CNSA2 => Suite::Cnsa2,
         _ => return Err(GroupError::WrongSuite),
     };
     let name = LeafName::of(package.signing_identity()).ok_or_else(malformed)?;

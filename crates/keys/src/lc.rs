@@ -9,7 +9,11 @@
 )]
 
 use crate::secret::{Secret, SecretBytes};
+#[cfg(feature = "fips")]
+use aws_lc_fips_sys as sys;
+#[cfg(not(feature = "fips"))]
 use aws_lc_sys as sys;
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -55,6 +59,13 @@ impl MlKem {
 /// AWS-LC refused its arguments, or has no memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused;
+
+/// Name and version of the library, as it says them itself.
+pub(crate) fn version() -> &'static CStr {
+    const OPENSSL_VERSION: i32 = 0;
+    // SAFETY: for every number the function returns a constant string that ends with a zero byte.
+    unsafe { CStr::from_ptr(sys::OpenSSL_version(OPENSSL_VERSION)) }
+}
 
 /// X25519 (RFC 7748, section 5). `None`: the result is all zero.
 pub(crate) fn x25519(private: &[u8; 32], public: &[u8; 32]) -> Option<Secret<32>> {

@@ -18,6 +18,7 @@ mod lc;
 pub mod link;
 mod ml_dsa;
 pub mod mlkem_incremental;
+mod module;
 pub mod request_code;
 mod safety_number;
 pub mod sas;
@@ -41,6 +42,7 @@ pub use kdf::{
     sha256, sha384, sha512,
 };
 pub use label::Label;
+pub use module::{Module, module};
 pub use safety_number::{VerificationCode, VerificationError, safety_number};
 pub use sealed::{Sealable, Sealed};
 pub use secret::{Secret, SecretBytes, ct_eq, wipe};

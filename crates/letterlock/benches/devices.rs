@@ -55,6 +55,7 @@ async fn person(name: &str, folder: &Path, relay: &str) -> Client {
         name: name.to_owned(),
         relay: Some(relay.to_owned()),
         invite: None,
+        suite: "hybrid".to_owned(),
     };
     ask(&client, create).await;
     client

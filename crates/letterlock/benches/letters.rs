@@ -47,6 +47,7 @@ async fn person(name: &str, folder: &Path, relay: &str) -> Client {
             name,
             relay,
             invite: None,
+            suite: "hybrid".to_owned(),
         },
     )
     .await;

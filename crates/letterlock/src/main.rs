@@ -3,6 +3,7 @@
 mod ask;
 mod cbom;
 mod cli;
+mod doctor;
 mod duration;
 mod evidence;
 mod failure;

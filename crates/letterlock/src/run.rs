@@ -6,7 +6,8 @@ use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{
-    ask, evidence, guardians, insight, link, qr, question, recovery, sas, serve, signal, text, tour,
+    ask, doctor, evidence, guardians, insight, link, qr, question, recovery, sas, serve, signal,
+    text, tour,
 };
 use clap::CommandFactory as _;
 use client::Client;
@@ -120,6 +121,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             .await
         }
         Job::Guardians(profile, wish) => guardians::see_to(&profile, wish, screen).await,
+        Job::Doctor { fips } => doctor::show(fips, screen),
         Job::Completions(shell) => completions(shell, screen),
     }
 }

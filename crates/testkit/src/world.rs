@@ -11,7 +11,7 @@ use crate::person::{CrashPoint, Person};
 use crate::relay_model::{LineId, RelayModel};
 use engine::records::Letter;
 use engine::{CommandId, CommandOutcome, Draft, EngineError, Input, Registration};
-use keys::{AccountId, BlobId, LetterId, Timestamp};
+use keys::{AccountId, BlobId, LetterId, Suite, Timestamp};
 use std::collections::BTreeMap;
 
 /// The relay where people are unless they say otherwise.
@@ -153,14 +153,24 @@ impl World {
         self.join_at(name, RELAY);
     }
 
+    /// A person comes, makes an account of a suite at the first relay and is at rest.
+    pub fn join_in(&mut self, name: &str, suite: Suite) {
+        self.join_with(name, RELAY, suite);
+    }
+
     /// A person comes, makes an account at a relay and is at rest.
     pub fn join_at(&mut self, name: &str, relay: &str) {
+        self.join_with(name, relay, Suite::Hybrid);
+    }
+
+    fn join_with(&mut self, name: &str, relay: &str, suite: Suite) {
         self.people.insert(name.to_owned(), Person::new(relay));
         let registration = Registration {
             name: name.to_owned(),
             device_name: name.to_owned(),
             relay: relay.to_owned(),
             code: None,
+            suite,
         };
         let made = self.command(name, |command| Input::CreateAccount {
             command,

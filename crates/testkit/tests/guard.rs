@@ -154,6 +154,7 @@ async fn join(home: &Path, passphrase: &str, name: &str, relay: &str) -> Client 
         name: name.to_owned(),
         relay: Some(relay.to_owned()),
         invite: None,
+        suite: "hybrid".to_owned(),
     };
     ask(&client, create).await;
     client

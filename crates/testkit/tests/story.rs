@@ -36,6 +36,8 @@ mod hostile_relay;
 mod linking;
 #[path = "story/recovery.rs"]
 mod recovery;
+#[path = "story/suites.rs"]
+mod suites;
 #[path = "story/suspension.rs"]
 mod suspension;
 #[path = "story/verifying.rs"]

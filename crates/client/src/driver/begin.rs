@@ -10,7 +10,7 @@ use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::view::{Failure, FailureKind};
 use engine::{Draft, Input, Registration};
-use keys::LetterId;
+use keys::{LetterId, Suite};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,7 +46,11 @@ impl Loop {
                 name,
                 relay,
                 invite,
-            } => self.account_create(answers, name, relay, invite),
+                suite,
+            } => {
+                let suite = suite_named(&suite)?;
+                self.account_create(answers, (name, suite), relay, invite)
+            }
             Request::AccountShow => self.account_show().map(Some),
             Request::AccountLog => self.account_log().map(Some),
             Request::Inventory => self.inventory().map(Some),
@@ -164,7 +168,7 @@ impl Loop {
     fn account_create(
         &mut self,
         answers: mpsc::Sender<Answer>,
-        name: String,
+        (name, suite): (String, Suite),
         relay: Option<String>,
         code: Option<String>,
     ) -> Begun {
@@ -194,6 +198,7 @@ impl Loop {
             device_name: os::host_name(),
             relay: relay.clone(),
             code,
+            suite,
         };
         let mut pending = Pending::new(answers, Kind::Announce(Box::new(registration)));
         pending.relay = Some(relay.clone());
@@ -412,4 +417,14 @@ impl Loop {
         self.heard(call);
         Ok(None)
     }
+}
+
+fn suite_named(name: &str) -> Result<Suite, Failure> {
+    Suite::from_name(name).ok_or_else(|| {
+        failure(
+            FailureKind::Usage,
+            "there is no such suite",
+            Some("use hybrid or cnsa2"),
+        )
+    })
 }

@@ -8,15 +8,19 @@ use crate::view::Failure;
 
 impl Loop {
     pub(super) fn inventory(&self) -> Result<Vec<Answer>, Failure> {
-        let (own, _) = self.own()?;
+        let (own, log) = self.own()?;
         let (now, names) = (os::now(), self.names()?);
         let mut answers = vec![Answer::Inventory(Inventory {
             account_id: own.id.to_string(),
             device_id: own.device.to_string(),
-            suite: "hybrid".to_owned(),
+            suite: log.suite().name().to_owned(),
             at: now.as_secs(),
         })];
-        answers.extend(inventory::algorithms().into_iter().map(Answer::Algorithm));
+        answers.extend(
+            inventory::algorithms(log.suite())
+                .into_iter()
+                .map(Answer::Algorithm),
+        );
         let keys = self.engine.inventory(&self.store, now)?;
         answers.extend(
             keys.iter()

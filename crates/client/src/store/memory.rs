@@ -189,6 +189,7 @@ fn rotated_keys_are_in_no_memory_of_the_process() {
         device_name: "desk".to_owned(),
         relay: "http://127.0.0.1:1".to_owned(),
         code: None,
+        suite: keys::Suite::Hybrid,
     };
     let command = CommandId(1);
     let create = Input::CreateAccount {

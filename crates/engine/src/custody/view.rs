@@ -340,7 +340,10 @@ impl View {
 }
 
 /// The long-lived keys of a device in force.
-fn device_keys(holder: Holder, (device, log): (&DeviceRecord, &VerifiedLog)) -> [Holder; 3] {
+fn device_keys(
+    holder: Holder,
+    (device, log): (&DeviceRecord, &VerifiedLog),
+) -> impl Iterator<Item = Holder> {
     // A device that was senior at the newest entry stays so; others become so by time alone.
     let senior = log.is_senior(
         device.id(),
@@ -353,16 +356,15 @@ fn device_keys(holder: Holder, (device, log): (&DeviceRecord, &VerifiedLog)) -> 
         (true, true) => Remark::Senior,
         (true, false) => Remark::Young,
     };
-    let with = |key, remark| Holder {
+    let with = move |(key, remark)| Holder {
         key,
         remark,
         ..holder
     };
-    [
-        with(HeldKey::Signing, Some(remark)),
-        with(HeldKey::Identity, None),
-        with(HeldKey::Envelope, None),
-    ]
+    let identity = device.identity().map(|_| (HeldKey::Identity, None));
+    let signing = [(HeldKey::Signing, Some(remark))].into_iter();
+    let envelope = [(HeldKey::Envelope, None)];
+    signing.chain(identity).chain(envelope).map(with)
 }
 
 fn contact_device(view: &View, log: &VerifiedLog, device: &DeviceRecord, key: HeldKey) -> Holder {

@@ -31,7 +31,6 @@ pub(crate) fn publish(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 }
 
 fn put(tx: &mut Transaction<'_>, count: u32, replace: bool) -> Result<(), EngineError> {
-    let own = account::own(tx)?;
     let us = state::us(tx)?;
     let mut make = |kind: u8| {
         let package =
@@ -45,11 +44,36 @@ fn put(tx: &mut Transaction<'_>, count: u32, replace: bool) -> Result<(), Engine
     };
     let packages = (0..count)
         .map(|_| make(ONE_TIME))
-        .collect::<Result<_, _>>()?;
-    let last_resort = match replace {
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut last_resort = match replace {
         true => Some(make(LAST_RESORT)?),
         false => None,
     };
+    // The first request takes the place of what was there, the others add to it.
+    let mut batch = Vec::new();
+    let mut bytes = last_resort.as_ref().map_or(0, Vec::len);
+    let mut replaces = replace;
+    for package in packages {
+        let more = bytes.saturating_add(package.len());
+        if more > limits::KEY_PACKAGES_BYTES {
+            request(tx, std::mem::take(&mut batch), last_resort.take(), replaces)?;
+            replaces = false;
+            bytes = package.len();
+        } else {
+            bytes = more;
+        }
+        batch.push(package);
+    }
+    request(tx, batch, last_resort, replaces)
+}
+
+fn request(
+    tx: &mut Transaction<'_>,
+    packages: Vec<Vec<u8>>,
+    last_resort: Option<Vec<u8>>,
+    replace: bool,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
     let mut request = wire::PublishKeyPackages {
         account: own.id,
         device: own.device,

@@ -186,6 +186,12 @@ pub(super) fn log_complete(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
 
 fn append(tx: &mut Transaction<'_>, mut ask: Ask) -> Result<(), EngineError> {
     let log = verified(&ask)?;
+    if ask.secrets.suite() != log.suite() {
+        let renewed = ask.secrets.renewed(log.suite(), tx.rng);
+        ask.secrets = renewed.map_err(|_| EngineError::Internal {
+            what: "cryptographic library",
+        })?;
+    }
     let signed = log
         .request_recovery(&ask.secrets, tx.now)
         .map_err(|error| EngineError::LogRefuses { error })?;

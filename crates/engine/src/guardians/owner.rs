@@ -17,6 +17,7 @@ use crate::records::{
     Purpose, Record as _,
 };
 use crate::sending;
+use crate::sessions;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::account_log::{MAX_GUARDIANS, Method, RecoverySecrets, VerifiedLog};
@@ -143,6 +144,7 @@ fn check(tx: &Transaction<'_>, terms: &GuardianTerms) -> Result<(), EngineError>
         if contact.request {
             return Err(EngineError::UnknownContact);
         }
+        sessions::possible(tx, &contacts::log_of(&contact)?)?;
     }
     Ok(())
 }

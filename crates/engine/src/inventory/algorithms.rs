@@ -1,4 +1,6 @@
-//! The algorithms of suite `hybrid` and of what surrounds it.
+//! The algorithms of each suite and of what surrounds it.
+
+use keys::Suite;
 
 /// What an algorithm is, in the words of CycloneDX 1.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +79,9 @@ impl Primitive {
 }
 
 macro_rules! algorithms {
-    ($($name:literal, $primitive:ident, $parameters:literal, $standard:literal, $classical:literal, $quantum:literal,
+    ($table:ident: $($name:literal, $primitive:ident, $parameters:literal, $standard:literal, $classical:literal, $quantum:literal,
         $parts:expr, $uses:expr;)*) => {
-        /// Every algorithm that this version uses, and what for.
-        pub const ALGORITHMS: &[Algorithm] = &[$(Algorithm {
+        const $table: &[Algorithm] = &[$(Algorithm {
             name: $name,
             primitive: Primitive::$primitive,
             parameters: $parameters,
@@ -93,7 +94,16 @@ macro_rules! algorithms {
     };
 }
 
-algorithms! {
+/// Every algorithm that an account of a suite uses, and what for.
+#[must_use]
+pub fn algorithms(suite: Suite) -> &'static [Algorithm] {
+    match suite {
+        Suite::Cnsa2 => CNSA2,
+        _ => HYBRID,
+    }
+}
+
+algorithms! { HYBRID:
     "PQXDH", Protocol, "letterlock/v1", "docs/spec/ratchet.md, section 3", 128, 5,
         ["X25519", "ML-KEM-1024", "Ed25519+ML-DSA-65", "HKDF-SHA-256", "SHA-256"],
         ["begins a session of two devices"];
@@ -142,6 +152,51 @@ algorithms! {
         ["PQXDH", "Double Ratchet", "SPQR"];
     "HKDF-SHA-512", Kdf, "512", "RFC 5869", 256, 5, ["HMAC-SHA-512"],
         ["HPKE", "recovery keys", "links of devices", "files"];
+    "Argon2id", Kdf, "64 MiB, 3 passes, 1 lane", "RFC 9106", 0, 0, [],
+        ["the passphrase of the profile"];
+    "Shamir", Other, "GF(256)", "docs/spec/recovery.md, section 2", 256, 5, [],
+        ["shares of guardians"];
+    "getrandom", Drbg, "operating system", "getrandom(2)", 256, 5, [],
+        ["all keys, nonces and ids"];
+}
+
+algorithms! { CNSA2:
+    "HPKE", Protocol, "base, PSK", "RFC 9180, draft-ietf-hpke-pq", 192, 5,
+        ["ML-KEM-1024", "HKDF-SHA-384", "AES-256-GCM"],
+        ["first letters", "links of devices", "heads of the backup", "the sealed root key"];
+    "TLS 1.3", Protocol, "1.3", "RFC 8446", 128, 3,
+        ["X25519", "ML-KEM-768", "AES-256-GCM"],
+        ["connections to relays that are not on loopback"];
+    "X25519", KeyAgree, "255", "RFC 7748", 128, 0, [],
+        ["TLS 1.3"];
+    "ML-KEM-1024", Kem, "1024", "FIPS 203", 256, 5, [],
+        ["HPKE"];
+    "ML-KEM-768", Kem, "768", "FIPS 203", 192, 3, [],
+        ["TLS 1.3"];
+    "Ed25519", Signature, "25519", "RFC 8032", 128, 0, ["SHA-512"],
+        ["owners of queues", "heads of the backup", "guardians' locks"];
+    "ML-DSA-87", Signature, "87", "FIPS 204", 256, 5, [],
+        ["account logs", "device certificates"];
+    "AES-256-GCM", Ae, "256", "NIST SP 800-38D", 256, 5, [],
+        ["envelopes of letters", "parts of the backup and of links", "the sealed key of the profile"];
+    "Cobblestone-256", Ae, "256", "C2SP chunked encryption", 256, 5, ["AES-256-GCM", "HKDF-SHA-512"],
+        ["files that go with letters"];
+    "AES-256-CBC", BlockCipher, "256", "NIST SP 800-38A", 256, 5, [],
+        ["pages of the profile (SQLCipher 4)"];
+    "HMAC-SHA-512", Mac, "512", "RFC 2104", 256, 5, ["SHA-512"],
+        ["pages of the profile (SQLCipher 4)", "HKDF-SHA-512"];
+    "HMAC-SHA-384", Mac, "384", "RFC 2104", 192, 5, ["SHA-384"],
+        ["HKDF-SHA-384"];
+    "SHA-256", Hash, "256", "FIPS 180-4", 128, 2, [],
+        ["names of records", "checksums"];
+    "SHA-384", Hash, "384", "FIPS 180-4", 192, 4, [],
+        ["account ids", "hash chain of account logs"];
+    "SHA-512", Hash, "512", "FIPS 180-4", 256, 5, [],
+        ["safety numbers", "commitments of comparisons", "links of devices"];
+    "HKDF-SHA-384", Kdf, "384", "RFC 5869", 192, 5, ["HMAC-SHA-384"],
+        ["HPKE"];
+    "HKDF-SHA-512", Kdf, "512", "RFC 5869", 256, 5, ["HMAC-SHA-512"],
+        ["recovery keys", "links of devices", "files"];
     "Argon2id", Kdf, "64 MiB, 3 passes, 1 lane", "RFC 9106", 0, 0, [],
         ["the passphrase of the profile"];
     "Shamir", Other, "GF(256)", "docs/spec/recovery.md, section 2", 256, 5, [],

@@ -15,7 +15,7 @@ use crate::store::{Snapshot, Table};
 use keys::account_log::{
     Certificate, DeviceRecord, EntryKind, EntrySummary, Method, Reason, VerifiedLog,
 };
-use keys::{AccountId, DeviceId, Timestamp};
+use keys::{AccountId, DeviceId, Suite, Timestamp};
 use std::collections::BTreeMap;
 
 /// Lists the keys of a profile.
@@ -34,12 +34,25 @@ pub(crate) fn read(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Vec<KeyEnt
     keys.extend(queues(snapshot, &own)?);
     keys.extend(backup_keys(snapshot)?);
     keys.extend(certificate(snapshot, (&own, &log), now)?);
+    for key in &mut keys {
+        key.suite = suite_of(key, &log);
+    }
     Ok(keys)
+}
+
+/// A device has keys of an older suite than its account until it has new ones.
+fn suite_of(key: &KeyEntry, log: &VerifiedLog) -> Suite {
+    let revoked = log.revoked().iter().map(|gone| &gone.record);
+    let suspended = log.suspended().iter().map(|gone| &gone.record);
+    let mut records = log.devices().iter().chain(revoked).chain(suspended);
+    let record = records.find(|record| Some(record.id()) == key.device.as_ref());
+    record.map_or(log.suite(), DeviceRecord::suite)
 }
 
 fn entry(kind: KeyKind, state: KeyState) -> KeyEntry {
     KeyEntry {
         kind,
+        suite: Suite::Hybrid,
         state,
         account: None,
         device: None,
@@ -63,10 +76,12 @@ fn about<'a>(
 }
 
 fn root(own: &OwnAccount, log: &VerifiedLog) -> Vec<KeyEntry> {
-    let mut changes = log
-        .entries()
-        .iter()
-        .filter(|entry| matches!(entry.kind, EntryKind::Genesis | EntryKind::RotateRoot));
+    let mut changes = log.entries().iter().filter(|entry| {
+        matches!(
+            entry.kind,
+            EntryKind::Genesis | EntryKind::RotateRoot | EntryKind::UpgradeSuite
+        )
+    });
     let made = changes.next().map(|entry| entry.at);
     let rotated: Vec<Timestamp> = changes.map(|entry| entry.at).collect();
     let state = match log.is_tombstoned() {
@@ -90,11 +105,12 @@ fn root(own: &OwnAccount, log: &VerifiedLog) -> Vec<KeyEntry> {
     keys
 }
 
-const OF_DEVICE: [KeyKind; 3] = [
-    KeyKind::DeviceIdentity,
-    KeyKind::DeviceSigning,
-    KeyKind::DeviceEnvelope,
-];
+/// The kinds of keys that a device has.
+fn kinds_of(device: &DeviceRecord) -> impl Iterator<Item = KeyKind> {
+    let identity = device.identity().map(|_| KeyKind::DeviceIdentity);
+    let others = [KeyKind::DeviceSigning, KeyKind::DeviceEnvelope];
+    identity.into_iter().chain(others)
+}
 
 fn device_keys(
     device: &DeviceRecord,
@@ -111,15 +127,15 @@ fn device_keys(
         true => KeyState::Deactivated,
         false => KeyState::Active,
     };
-    let mut keys: Vec<KeyEntry> = OF_DEVICE
+    let mut keys: Vec<KeyEntry> = kinds_of(device)
         .map(|kind| KeyEntry {
             device: Some(*device.id()),
             here: here && state != KeyState::Destroyed,
             created: Some(rotations.last().copied().unwrap_or(device.added())),
             ..entry(kind, state)
         })
-        .to_vec();
-    for kind in OF_DEVICE {
+        .collect();
+    for kind in kinds_of(device) {
         // What opens first letters is kept for those that are under way; what signs is not. The log knows hours.
         let is_kept = |at: &Timestamp| {
             kind != KeyKind::DeviceSigning
@@ -167,7 +183,7 @@ fn gone(own: &OwnAccount, log: &VerifiedLog) -> Vec<KeyEntry> {
             Reason::Retired => KeyState::Deactivated,
             Reason::Lost | Reason::Stolen => KeyState::Compromised,
         };
-        OF_DEVICE.map(|kind| KeyEntry {
+        kinds_of(&gone.record).map(move |kind| KeyEntry {
             device: Some(*gone.record.id()),
             here: *gone.record.id() == own.device,
             created: Some(gone.record.added()),
@@ -240,7 +256,7 @@ fn pre_keys(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, 
             ..entry(kind, state)
         };
         let one_time = matches!(stored, Kind::OneTimeEc | Kind::OneTimeKem);
-        if one_time {
+        if one_time && (count > 0 || own.secrets.identity().is_some()) {
             keys.push(KeyEntry {
                 count,
                 ..of(KeyState::Active)

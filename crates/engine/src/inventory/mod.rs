@@ -4,10 +4,10 @@
 mod algorithms;
 mod keys_of;
 
-pub use algorithms::{ALGORITHMS, Algorithm, Primitive};
+pub use algorithms::{Algorithm, Primitive, algorithms};
 pub(crate) use keys_of::read;
 
-use keys::{AccountId, DeviceId, Timestamp};
+use keys::{AccountId, DeviceId, Suite, Timestamp};
 
 /// The state of a key by NIST SP 800-57 part 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +35,9 @@ pub enum KeyKind {
     Root,
     /// A device's X25519 key, on which sessions stand.
     DeviceIdentity,
-    /// A device's hybrid signature key.
+    /// A device's signature key.
     DeviceSigning,
-    /// A device's X-Wing key, which opens first letters.
+    /// A device's key that opens first letters.
     DeviceEnvelope,
     /// The secret of the recovery sheet.
     RecoverySheet,
@@ -75,6 +75,8 @@ pub enum KeyKind {
 pub struct KeyEntry {
     /// What for.
     pub kind: KeyKind,
+    /// The suite of which it is one.
+    pub suite: Suite,
     /// How it stands.
     pub state: KeyState,
     /// Whose, where it is another account's or a session with it.
@@ -136,13 +138,19 @@ impl KeyKind {
         }
     }
 
-    /// The [`Algorithm`] that it is a key of, by name.
+    /// The [`Algorithm`] that it is a key of in a suite, by name.
     #[must_use]
-    pub fn algorithm(self) -> &'static str {
+    pub fn algorithm(self, suite: Suite) -> &'static str {
         match self {
-            Self::Root | Self::DeviceSigning | Self::DeviceCertificate => "Ed25519+ML-DSA-65",
+            Self::Root | Self::DeviceSigning | Self::DeviceCertificate => match suite {
+                Suite::Cnsa2 => "ML-DSA-87",
+                _ => "Ed25519+ML-DSA-65",
+            },
             Self::DeviceIdentity | Self::SignedPreKey | Self::OneTimeEcPreKeys => "X25519",
-            Self::DeviceEnvelope => "X-Wing",
+            Self::DeviceEnvelope => match suite {
+                Suite::Cnsa2 => "ML-KEM-1024",
+                _ => "X-Wing",
+            },
             Self::RecoverySheet | Self::RecoveryGuardians => "HKDF-SHA-512",
             Self::KeptShares => "Shamir",
             Self::LastResortPreKey | Self::OneTimeKemPreKeys => "ML-KEM-1024",
@@ -183,13 +191,24 @@ mod tests {
 
     #[test]
     fn every_key_is_of_an_algorithm_that_is_listed() {
-        for kind in KINDS {
-            let mut listed = ALGORITHMS.iter();
-            let algorithm = kind.algorithm();
-            assert!(
-                listed.any(|known| known.name == algorithm),
-                "{kind:?}: {algorithm}"
-            );
+        let sessions = [
+            KeyKind::DeviceIdentity,
+            KeyKind::SignedPreKey,
+            KeyKind::LastResortPreKey,
+            KeyKind::OneTimeEcPreKeys,
+            KeyKind::OneTimeKemPreKeys,
+            KeyKind::Sessions,
+        ];
+        for suite in Suite::ALL {
+            let exists = |kind: &KeyKind| suite.has_identity_keys() || !sessions.contains(kind);
+            for kind in KINDS.into_iter().filter(exists) {
+                let mut listed = algorithms(suite).iter();
+                let algorithm = kind.algorithm(suite);
+                assert!(
+                    listed.any(|known| known.name == algorithm),
+                    "{kind:?}: {algorithm}"
+                );
+            }
         }
         let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name()).collect();
         assert_eq!(names.len(), KINDS.len());
@@ -197,12 +216,15 @@ mod tests {
 
     #[test]
     fn algorithms_are_listed_once_and_rest_on_listed_ones() {
-        let names: BTreeSet<&str> = ALGORITHMS.iter().map(|known| known.name).collect();
-        assert_eq!(names.len(), ALGORITHMS.len());
-        for algorithm in ALGORITHMS {
-            assert!(!algorithm.uses.is_empty(), "{}", algorithm.name);
-            for part in algorithm.parts {
-                assert!(names.contains(part), "{}: {part}", algorithm.name);
+        for suite in Suite::ALL {
+            let all = algorithms(suite);
+            let names: BTreeSet<&str> = all.iter().map(|known| known.name).collect();
+            assert_eq!(names.len(), all.len());
+            for algorithm in all {
+                assert!(!algorithm.uses.is_empty(), "{}", algorithm.name);
+                for part in algorithm.parts {
+                    assert!(names.contains(part), "{}: {part}", algorithm.name);
+                }
             }
         }
     }

@@ -82,6 +82,8 @@ pub(crate) struct Join {
     /// Where the device with authority listens.
     pub(crate) to: QueueId,
     pub(crate) to_token: Secret<32>,
+    /// Key of the first message, which is said again where the account is of another suite.
+    pub(crate) first_key: Secret<32>,
     pub(crate) psk: Secret<32>,
     /// Where this device listens.
     pub(crate) queue: QueueId,
@@ -200,6 +202,7 @@ impl Record for Join {
         out.bytes(self.relay.as_bytes());
         out.array(self.to.as_bytes());
         out.array(self.to_token.expose_secret());
+        out.array(self.first_key.expose_secret());
         out.array(self.psk.expose_secret());
         out.array(self.queue.as_bytes());
         out.bytes(self.secrets.encode().expose_secret());
@@ -231,6 +234,7 @@ impl Record for Join {
             relay: super::text(input, 512)?,
             to: QueueId::from_bytes(input.array()?),
             to_token: super::secret(input)?,
+            first_key: super::secret(input)?,
             psk: super::secret(input)?,
             queue: QueueId::from_bytes(input.array()?),
             secrets: DeviceSecrets::decode(input.bytes(4096)?).map_err(|_| DecodeError::Invalid)?,

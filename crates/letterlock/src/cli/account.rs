@@ -1,7 +1,7 @@
 //! `letterlock account create|show|log|evidence|end`
 
 use super::{Job, Profile, absolute, recovery};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
 use client::view::Failure;
 use std::path::PathBuf;
@@ -30,6 +30,12 @@ Example:
         /// A registration code, where the relay asks for one
         #[arg(long, value_name = "CODE")]
         invite: Option<String>,
+        /// The algorithms of the account
+        ///
+        /// hybrid: X25519 with ML-KEM-768, Ed25519 with ML-DSA-65. cnsa2: ML-KEM-1024 and ML-DSA-87, for those who
+        /// must follow CNSA 2.0; it has no letters of two.
+        #[arg(long, value_name = "SUITE", value_enum, default_value_t)]
+        suite: Suite,
     },
     /// Show name, ids and relay
     Show,
@@ -55,6 +61,23 @@ Example:
     },
 }
 
+/// The algorithms of an account.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Suite {
+    #[default]
+    Hybrid,
+    Cnsa2,
+}
+
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Cnsa2 => "cnsa2",
+        }
+    }
+}
+
 impl AccountArgs {
     pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
         let request = match self.command {
@@ -62,10 +85,12 @@ impl AccountArgs {
                 name,
                 relay,
                 invite,
+                suite,
             } => Request::AccountCreate {
                 name,
                 relay: Some(relay),
                 invite,
+                suite: suite.name().to_owned(),
             },
             AccountCommand::End { sheet, yes } => {
                 let sheet = match sheet {

@@ -6,6 +6,7 @@ pub(crate) mod contact;
 pub(crate) mod custody;
 pub(crate) mod delete;
 pub(crate) mod device;
+pub(crate) mod doctor;
 pub(crate) mod group;
 pub(crate) mod inventory;
 pub(crate) mod invite;
@@ -90,6 +91,7 @@ enum Command {
     Custody(custody::CustodyArgs),
     Inventory(inventory::InventoryArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
+    Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -137,6 +139,8 @@ pub(crate) enum Job {
     Restore(Profile, recovery::Restoration),
     /// Name guardians, ask them, or be one.
     Guardians(Profile, recovery::ByGuardians),
+    /// Show what this program is made of; whether it must be the FIPS module.
+    Doctor { fips: bool },
     /// Print completions.
     Completions(clap_complete::Shell),
 }
@@ -152,6 +156,7 @@ impl LowArgs {
             Command::Inventory(args) => args.into_job(self.globals.profile()?),
             Command::Custody(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::VerifyEvidence(args) => Ok(args.into_job()),
+            Command::Doctor(args) => Ok(Job::Doctor { fips: args.fips }),
             Command::Completions(args) => Ok(Job::Completions(args.shell)),
             Command::Account(args) => args.into_job(self.globals.profile()?),
             Command::Invite(args) => Ok(args.into_job(self.globals.profile()?)),

@@ -25,6 +25,7 @@ mod kill;
 mod recovery;
 mod refusals;
 mod story;
+mod suites;
 mod support;
 mod tls;
 mod tour;
