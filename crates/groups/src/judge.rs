@@ -206,7 +206,7 @@ impl MlsRules for Judge {
             // What somebody proposed and must not is left out; in a commit of somebody else it is refused.
             proposals.retain(|proposal| {
                 let by_reference = proposal.is_by_reference();
-                let keep = !by_reference || case.may_propose(&proposal).is_ok();
+                let keep = !by_reference || case.may_propose(proposal).is_ok();
                 self.take_verdict();
                 Ok::<_, Refused>(keep)
             })?;
