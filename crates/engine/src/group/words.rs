@@ -416,12 +416,9 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
         return Ok(());
     };
-    let Ok(names) = names_of(tree) else {
+    let Some(accounts) = accounts_of(tree) else {
         return Ok(());
     };
-    let mut accounts: Vec<AccountId> = names.iter().map(|name| name.account).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
     let mut directory = Directory::new();
     if !people::fill(tx, &mut directory, &accounts)? {
         for account in &accounts {
@@ -460,6 +457,15 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     state::store(tx, &record);
     tx.event(Event::GroupJoined { group: *id });
     Ok(())
+}
+
+/// The accounts of a tree; nothing where it does not parse.
+fn accounts_of(tree: &[u8]) -> Option<Vec<AccountId>> {
+    let names = names_of(tree).ok()?;
+    let mut accounts: Vec<AccountId> = names.iter().map(|name| name.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    Some(accounts)
 }
 
 /// A record that [`state::enter`] fills.
@@ -583,12 +589,9 @@ fn come_back(
     if record.flight.is_some() || epoch < record.epoch {
         return Ok(());
     }
-    let Ok(names) = names_of(tree) else {
+    let Some(accounts) = accounts_of(tree) else {
         return Ok(());
     };
-    let mut accounts: Vec<AccountId> = names.iter().map(|name| name.account).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
     let mut directory = Directory::new();
     // What is missing is asked for; the next answer finds it here.
     if !people::fill(tx, &mut directory, &accounts)? {

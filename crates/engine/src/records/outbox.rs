@@ -162,23 +162,10 @@ impl Purpose {
             }
             Self::CheckLog(account) => write_id(out, 12, account.as_bytes()),
             Self::LogOfStranger(account) => write_id(out, 13, account.as_bytes()),
-            Self::LogOfMember(account) => write_id(out, 40, account.as_bytes()),
-            Self::GroupSend { group, message } => {
-                out.u8(41);
-                out.array(group.as_bytes());
-                out.array(message.as_bytes());
-            }
-            Self::PublishKeyPackages => out.u8(42),
-            Self::FetchKeyPackage {
-                group,
-                account,
-                device,
-            } => {
-                out.u8(43);
-                out.array(group.as_bytes());
-                out.array(account.as_bytes());
-                out.array(device.as_bytes());
-            }
+            Self::LogOfMember(_)
+            | Self::GroupSend { .. }
+            | Self::PublishKeyPackages
+            | Self::FetchKeyPackage { .. } => self.write_of_group(out),
             Self::AppendLog(command) => {
                 out.u8(14);
                 out.u64(command.0);
@@ -204,6 +191,30 @@ impl Purpose {
             }
             Self::LogOfLink => out.u8(16),
             Self::LinkMessage => out.u8(17),
+        }
+    }
+
+    /// Writes those of groups, and nothing for others.
+    fn write_of_group(&self, out: &mut Writer) {
+        match self {
+            Self::LogOfMember(account) => write_id(out, 40, account.as_bytes()),
+            Self::GroupSend { group, message } => {
+                out.u8(41);
+                out.array(group.as_bytes());
+                out.array(message.as_bytes());
+            }
+            Self::PublishKeyPackages => out.u8(42),
+            Self::FetchKeyPackage {
+                group,
+                account,
+                device,
+            } => {
+                out.u8(43);
+                out.array(group.as_bytes());
+                out.array(account.as_bytes());
+                out.array(device.as_bytes());
+            }
+            _ => {}
         }
     }
 
