@@ -266,6 +266,11 @@ pub enum Event {
         /// Which.
         group: GroupId,
     },
+    /// Two parts of a group went on apart, as only a relay that lies can make them; the parts come together again.
+    GroupForked {
+        /// Which.
+        group: GroupId,
+    },
     /// Something that a member, or the relay, did in a group was not accepted.
     GroupRefused {
         /// Which.

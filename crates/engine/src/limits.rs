@@ -114,7 +114,7 @@ pub const GROUP_BEHIND_SECONDS: u64 = 30;
 /// Seconds until a device that cannot follow a group asks again.
 pub const GROUP_ASK_AGAIN_SECONDS: u64 = 60;
 /// Devices that one that cannot follow asks at once.
-pub const GROUP_ASKED: usize = 4;
+pub const GROUP_ASKED: usize = 16;
 /// Bodies of groups that are held in all.
 pub const GROUP_HELD_BODIES: usize = 4_096;
 /// Longest word about a group between two devices, in bytes.
@@ -129,3 +129,5 @@ pub const KEY_PACKAGE_SECONDS: u64 = 30 * 24 * 3600;
 pub const KEY_PACKAGE_KEPT_SECONDS: u64 = 2 * KEY_PACKAGE_SECONDS;
 /// What came back to us last in a group, so that it is known when it comes again.
 pub const GROUP_ECHOES: usize = 64;
+/// Tokens of epochs that are over, kept for a relay that was set back.
+pub const GROUP_TOKENS: usize = 64;

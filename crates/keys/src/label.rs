@@ -95,6 +95,8 @@ labels! {
     GROUP_TOKEN = "letterlock/v1/group/token";
     /// Body of a message of a group.
     GROUP_BODY = "letterlock/v1/group/body";
+    /// What tells two branches of a group apart that have the same epoch.
+    GROUP_BRANCH = "letterlock/v1/group/branch";
     /// What hides the messages of an epoch of a group.
     GROUP_ENVELOPE = "letterlock/v1/group/envelope";
     /// Content of a body that goes to several devices.

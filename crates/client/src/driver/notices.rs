@@ -181,6 +181,7 @@ impl Loop {
             | Event::GroupChanged { .. }
             | Event::GroupLeft { .. }
             | Event::GroupLost { .. }
+            | Event::GroupForked { .. }
             | Event::GroupRefused { .. }) => return self.words_of_groups(event),
             Event::ShareUnusable { index } => (
                 "share_unusable",
@@ -225,6 +226,14 @@ impl Loop {
                 "group_lost",
                 format!(
                     "this device cannot follow the group {}, and asks its members to be let back in",
+                    name(group)
+                ),
+            ),
+            Event::GroupForked { group } => (
+                "group_forked",
+                format!(
+                    "the relay let two parts of the group {} go on apart; they come together again, and what was \
+                     written meanwhile reached one part alone",
                     name(group)
                 ),
             ),

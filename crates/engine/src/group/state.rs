@@ -4,6 +4,7 @@
 
 use crate::account;
 use crate::error::{EngineError, StoreError};
+use crate::limits;
 use crate::queues;
 use crate::records::{GroupMember, GroupMembers, GroupRecord, Record as _, key};
 use crate::store::{Snapshot, Table};
@@ -205,6 +206,13 @@ pub(super) fn enter(
         place(&id, Part::Members),
         members.encode(),
     );
+    if record.epoch != 0 {
+        if record.tokens.len() >= limits::GROUP_TOKENS {
+            record.tokens.remove(0);
+        }
+        record.tokens.push((record.epoch, record.token.duplicate()));
+    }
+    record.set_back = None;
     record.epoch = group.epoch();
     record.data = group.data().map_err(damaged)?;
     record.token = group.epoch_token().map_err(damaged)?;

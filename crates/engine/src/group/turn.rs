@@ -29,6 +29,7 @@ use crate::transaction::Transaction;
 use ::groups::{Change, Directory, Group, GroupData, GroupError, LeafName, Role, Wishes};
 use keys::codec::{Reader, Writer};
 use keys::{AccountId, GroupId, MessageId};
+use std::cmp::Ordering;
 
 /// What the next commit is to do.
 #[derive(Default)]
@@ -207,7 +208,7 @@ fn plan(
         .find(|member| member.account == us.name.account && member.device == us.name.device);
     let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[&us.leaf_key]));
     let old = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
-    plan.renew = record.proposed || other_key || old;
+    plan.renew = record.proposed || other_key || old || record.set_back.is_some();
     plan.remove.sort_unstable();
     plan.remove.dedup();
     Ok(Some(plan))
@@ -393,6 +394,14 @@ fn send(
     next: Option<wire::NextEpoch>,
 ) -> Result<(), EngineError> {
     let place = (&record.id, record.epoch);
+    // A relay that was set back takes what shows the token of the epoch it knows.
+    let known = record.set_back.filter(|_| next.is_some());
+    let before = known.and_then(|known| {
+        let mut tokens = record.tokens.iter();
+        tokens.find(|(epoch, _)| *epoch == known)
+    });
+    let token = before.map_or(&record.token, |(_, token)| token).duplicate();
+    let relay_epoch = known.unwrap_or(record.epoch);
     let sealed = parcels::seal(tx, &record.envelope, place, message)?;
     let hash = keys::sha256(&[&sealed.body]);
     let message = MessageId::random(tx.rng);
@@ -405,8 +414,8 @@ fn send(
     });
     let request = wire::SendInEpoch {
         group: record.id,
-        epoch: record.epoch,
-        token: wire::EpochToken::from_bytes(*record.token.expose_secret()),
+        epoch: relay_epoch,
+        token: wire::EpochToken::from_bytes(*token.expose_secret()),
         next,
         send: wire::Send {
             message_id: message,
@@ -445,8 +454,11 @@ pub(crate) fn answered(
         }
         wire::Reply::EpochPassed { epoch } => {
             land_again(tx, &mut record, flight)?;
-            if *epoch > record.epoch {
-                record.behind = Some((*epoch, tx.now));
+            match epoch.cmp(&record.epoch) {
+                Ordering::Greater => record.behind = Some((*epoch, tx.now)),
+                // The relay was set back, or forgot the group: a commit leads it on.
+                Ordering::Less => record.set_back = Some(*epoch),
+                Ordering::Equal => {}
             }
             state::store(tx, &record);
             advance(tx, id)

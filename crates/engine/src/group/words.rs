@@ -53,8 +53,16 @@ enum Word {
         welcome: Vec<u8>,
         tree: Tree,
     },
-    /// A device lost its state and wants to come back.
-    Ask { group: GroupId, device: LeafName },
+    /// A device cannot follow, or does not know whether it does.
+    Ask {
+        group: GroupId,
+        device: LeafName,
+        /// Whether it cannot.
+        lost: bool,
+        epoch: u64,
+        /// [`GroupRecord::branch`].
+        branch: [u8; 16],
+    },
     /// The answer.
     Info {
         group: GroupId,
@@ -105,11 +113,20 @@ impl Word {
                 out.bytes(welcome);
                 tree.write(&mut out);
             }
-            Self::Ask { group, device } => {
+            Self::Ask {
+                group,
+                device,
+                lost,
+                epoch,
+                branch,
+            } => {
                 out.u8(ASK);
                 out.array(group.as_bytes());
                 out.array(device.account.as_bytes());
                 out.array(device.device.as_bytes());
+                out.u8(u8::from(*lost));
+                out.u64(*epoch);
+                out.array(branch);
             }
             Self::Info {
                 group,
@@ -151,6 +168,9 @@ impl Word {
                     account: AccountId::from_bytes(input.array()?),
                     device: DeviceId::from_bytes(input.array()?),
                 },
+                lost: input.u8()? == 1,
+                epoch: input.u64()?,
+                branch: input.array()?,
             },
             INFO => Self::Info {
                 group,
@@ -320,7 +340,13 @@ pub(crate) fn heard(
             tx.put(Table::Meta, key(&[TREE, part.blob.as_bytes()]), kept);
             Ok(())
         }
-        Word::Ask { group, device } => answer(tx, from, group, device),
+        Word::Ask {
+            group,
+            device,
+            lost,
+            epoch,
+            branch,
+        } => answer(tx, from, (group, device), *lost, (*epoch, branch)),
         _ => heard_whole(tx, decoded),
     }
 }
@@ -486,6 +512,8 @@ pub(super) fn fresh(id: &GroupId, relay: String, now: keys::Timestamp) -> GroupR
         renewed: now,
         behind: None,
         asked: None,
+        tokens: Vec::new(),
+        set_back: None,
     }
 }
 
@@ -501,15 +529,35 @@ pub(super) fn lost(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<
     Ok(())
 }
 
-/// A body of this epoch does not open. One may be junk; the second one within an epoch is not taken for that.
-pub(super) fn doubtful(tx: &mut Transaction<'_>, record: GroupRecord) -> Result<(), EngineError> {
-    tx.event(Event::Undecryptable {
-        contact: Some(state::conversation(&record.id)),
-    });
+/// A body of this epoch does not open: it is junk, or this device follows another branch than the sender. The others
+/// are asked.
+pub(super) fn doubtful(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+) -> Result<(), EngineError> {
+    let due = record
+        .asked
+        .is_none_or(|at| at > tx.now || tx.now.since(at) >= limits::GROUP_ASK_AGAIN_SECONDS);
+    if due {
+        ask_back(tx, &mut record)?;
+        state::store(tx, &record);
+    }
     Ok(())
 }
 
-/// Asks devices of members, our own first.
+/// What a device says of itself when it asks.
+fn ask_word(tx: &Transaction<'_>, record: &GroupRecord) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+    let word = Word::Ask {
+        group: record.id,
+        device: state::us(tx)?.name,
+        lost: record.standing == GroupStanding::Lost,
+        epoch: record.epoch,
+        branch: record.branch(),
+    };
+    Ok(word.encode())
+}
+
+/// Asks devices of members that are known: one of each account, not always the same.
 pub(super) fn ask_back(
     tx: &mut Transaction<'_>,
     record: &mut GroupRecord,
@@ -517,39 +565,42 @@ pub(super) fn ask_back(
     record.asked = Some(tx.now);
     let us = state::us(tx)?.name;
     let members = state::members(tx, &record.id)?;
-    let mut asked = Vec::new();
+    let mut known = Vec::new();
     for member in &members {
         let name = LeafName {
             account: member.account,
             device: member.device,
         };
         let own = name.account == us.account;
-        let known =
-            own || contacts::load(tx, &name.account)?.is_some_and(|contact| !contact.request);
-        if name != us && known {
-            asked.push((!own, name));
+        let contact = contacts::load(tx, &name.account)?;
+        let contact = contact.is_some_and(|contact| !contact.request && !contact.blocked);
+        if name != us && (own || contact) {
+            let mut order = [0; 8];
+            tx.rng.fill_bytes(&mut order);
+            known.push((order, name));
         }
     }
-    asked.sort_unstable();
-    let word = Word::Ask {
-        group: record.id,
-        device: us,
-    };
-    let word = word.encode();
-    for (_, name) in asked.iter().take(limits::GROUP_ASKED) {
+    known.sort_unstable();
+    known.sort_by_key(|(_, name)| name.account);
+    known.dedup_by_key(|(_, name)| name.account);
+    known.sort_unstable();
+    let word = ask_word(tx, record)?;
+    for (_, name) in known.iter().take(limits::GROUP_ASKED) {
         say(tx, name, &word)?;
     }
     Ok(())
 }
 
-/// A device of a member wants to come back.
+/// A device of a member asks.
 fn answer(
     tx: &mut Transaction<'_>,
     from: &AccountId,
-    id: &GroupId,
-    device: &LeafName,
+    (id, device): (&GroupId, &LeafName),
+    lost: bool,
+    (epoch, branch): (u64, &[u8; 16]),
 ) -> Result<(), EngineError> {
-    let Some(record) = state::load(tx, id)?.filter(|record| record.standing == GroupStanding::In)
+    let Some(mut record) =
+        state::load(tx, id)?.filter(|record| record.standing == GroupStanding::In)
     else {
         return Ok(());
     };
@@ -558,20 +609,74 @@ fn answer(
     if *from != device.account || !members.iter().any(|member| member.account == *from) {
         return Ok(());
     }
-    let group = state::open(tx, id, Directory::new())?;
+    let ours = record.branch();
+    let forked = epoch == record.epoch && *branch != ours;
+    if forked {
+        tx.event(Event::GroupForked { group: *id });
+    }
+    let here = epoch == record.epoch && !forked;
+    if lost || epoch < record.epoch || (forked && ours < *branch) {
+        return tell_info(tx, &record, device);
+    }
+    if here {
+        return Ok(());
+    }
+    // The other branch is the one that goes on, or further: its device is asked in return.
+    record.asked = Some(tx.now);
+    let word = ask_word(tx, &record)?;
+    state::store(tx, &record);
+    say(tx, device, &word)
+}
+
+/// Tells a device how the group is entered.
+fn tell_info(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    device: &LeafName,
+) -> Result<(), EngineError> {
+    let group = state::open(tx, &record.id, Directory::new())?;
     let internal = |_| EngineError::Internal {
         what: "state of a group",
     };
     let info = group.info().map_err(internal)?;
     let tree = group.tree().map_err(internal)?;
     say_with_tree(tx, &[*device], &tree, |_, tree| Word::Info {
-        group: *id,
+        group: record.id,
         epoch: record.epoch,
         token: record.token.duplicate(),
         envelope: record.envelope.duplicate(),
         info: info.clone(),
         tree,
     })
+}
+
+/// Whether what a member tells of the group leads this device into another branch, or into the group again.
+fn leads_on(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+    (epoch, envelope): (u64, &Secret<32>),
+) -> Result<bool, EngineError> {
+    match record.standing {
+        GroupStanding::Lost => Ok(record.flight.is_none() && epoch >= record.epoch),
+        GroupStanding::In => {
+            let mut other = fresh(&record.id, record.relay.clone(), tx.now);
+            other.envelope = envelope.duplicate();
+            // SECURITY: of two branches all choose the same one; `a_fork_is_noticed_by_the_next_letter` notices.
+            let forked = epoch == record.epoch && other.branch() < record.branch();
+            if forked {
+                tx.event(Event::GroupForked { group: record.id });
+                if let Some(flight) = record.flight {
+                    turn::land_again(tx, record, flight)?;
+                }
+                record.standing = GroupStanding::Lost;
+            } else if epoch > record.epoch && record.behind.is_none() {
+                record.behind = Some((epoch, tx.now));
+                state::store(tx, record);
+            }
+            Ok(forked)
+        }
+        GroupStanding::Leaving | GroupStanding::Out => Ok(false),
+    }
 }
 
 /// A member told how the group is entered: a commit from outside, which all others see.
@@ -581,14 +686,13 @@ fn come_back(
     (epoch, token, envelope): (u64, Secret<32>, Secret<32>),
     (info, tree): (&[u8], &[u8]),
 ) -> Result<(), EngineError> {
-    let Some(mut record) =
-        state::load(tx, id)?.filter(|record| record.standing == GroupStanding::Lost)
-    else {
+    let Some(mut record) = state::load(tx, id)? else {
         return Ok(());
     };
-    if record.flight.is_some() || epoch < record.epoch {
+    if !leads_on(tx, &mut record, (epoch, &envelope))? {
         return Ok(());
     }
+    state::store(tx, &record);
     let Some(accounts) = accounts_of(tree) else {
         return Ok(());
     };

@@ -53,9 +53,26 @@ pub struct GroupRecord {
     pub(crate) behind: Option<(u64, Timestamp)>,
     /// When it was last asked to let us back in.
     pub(crate) asked: Option<Timestamp>,
+    /// Tokens of the epochs before this one, for a relay that was set back.
+    pub(crate) tokens: Vec<(u64, Secret<32>)>,
+    /// The epoch that the relay was set back to; 0 where it does not know the group.
+    pub(crate) set_back: Option<u64>,
 }
 
 impl GroupRecord {
+    /// Tells this branch of the group from another one of the same epoch.
+    ///
+    /// *Formula*: the first 16 bytes of HMAC-SHA-256(envelope key, "letterlock/v1/group/branch").
+    pub(crate) fn branch(&self) -> [u8; 16] {
+        let label = keys::label::GROUP_BRANCH.as_bytes();
+        let tag = keys::hmac_sha256(self.envelope.expose_secret(), &[label]);
+        let mut branch = [0; 16];
+        for (to, from) in branch.iter_mut().zip(tag) {
+            *to = from;
+        }
+        branch
+    }
+
     /// Whether something that a person asked for is not done yet.
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -152,6 +169,13 @@ impl Record for GroupRecord {
         out.u64(self.behind.map_or(0, |(epoch, _)| epoch));
         out.u64(self.behind.map_or(0, |(_, since)| since.as_secs()));
         out.u64(self.asked.map_or(0, Timestamp::as_secs));
+        out.u32(u32::try_from(self.tokens.len()).unwrap_or(u32::MAX));
+        for (epoch, token) in &self.tokens {
+            out.u64(*epoch);
+            out.array(token.expose_secret());
+        }
+        out.u8(u8::from(self.set_back.is_some()));
+        out.u64(self.set_back.unwrap_or(0));
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -176,6 +200,13 @@ impl Record for GroupRecord {
                 (epoch, since) => Some((epoch, Timestamp::from_secs(since))),
             },
             asked: time(input)?,
+            tokens: super::list(input, 1_024, |input| {
+                Ok((input.u64()?, super::secret(input)?))
+            })?,
+            set_back: match (input.u8()?, input.u64()?) {
+                (0, _) => None,
+                (_, epoch) => Some(epoch),
+            },
         })
     }
 }

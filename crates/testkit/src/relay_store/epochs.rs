@@ -34,6 +34,13 @@ impl RelayStore {
         self.groups.clone_from(&old.groups);
     }
 
+    /// Forgets what lies in a queue, and says nothing of it.
+    pub fn forget_bodies(&mut self, queue: &keys::QueueId) {
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.bodies.clear();
+        }
+    }
+
     pub(crate) fn send_in_epoch(
         &mut self,
         request: &SendInEpoch,

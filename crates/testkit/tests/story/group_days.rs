@@ -184,3 +184,101 @@ fn a_device_with_new_keys_stays_in_its_groups() {
         world.group("alice", group).unwrap().epoch
     );
 }
+
+/// Lets the relay forget what lies in the queues of some people.
+fn withhold(world: &mut World, names: &[&str]) {
+    for name in names {
+        for queue in world.queues(name) {
+            world.relay().store_mut().forget_bodies(&queue);
+        }
+    }
+}
+
+fn rename(world: &mut World, name: &str, group: keys::GroupId, to: &str) {
+    let change = DataChange {
+        name: Some(to.to_owned()),
+        ..DataChange::default()
+    };
+    let changed = world.change_group(name, group, change);
+    assert_eq!(changed, Ok(()));
+}
+
+#[test]
+fn a_fork_is_noticed_by_the_next_letter() {
+    let names = ["alice", "bob", "carol", "dave"];
+    let mut world = friends(240, &names);
+    let group = world.create_group("alice", "night shift", &["bob", "carol", "dave"]);
+    let admin = DataChange {
+        role: Some((world.account("carol"), engine::Role::Admin)),
+        ..DataChange::default()
+    };
+    world.change_group("alice", group, admin).unwrap();
+    world.settle();
+    let before = world.relay().store().clone();
+    // Two commits of one epoch, each for one half.
+    for name in ["carol", "dave"] {
+        world.set_online(name, false);
+    }
+    rename(&mut world, "alice", group, "by alice");
+    world.settle();
+    withhold(&mut world, &["carol", "dave"]);
+    for name in ["alice", "bob"] {
+        world.set_online(name, false);
+    }
+    world.relay().store_mut().put_epochs_back(&before);
+    for name in ["carol", "dave"] {
+        world.set_online(name, true);
+    }
+    rename(&mut world, "carol", group, "by carol");
+    world.settle();
+    withhold(&mut world, &["alice", "bob"]);
+    for name in ["alice", "bob"] {
+        world.set_online(name, true);
+    }
+    world.settle();
+    let of = |world: &World, name: &str| world.group(name, group).unwrap();
+    assert_eq!(of(&world, "alice").epoch, of(&world, "carol").epoch);
+    assert_ne!(of(&world, "alice").data.name, of(&world, "carol").data.name);
+    // A letter crosses from one half to the other.
+    world.write_to_group("carol", group, "is anybody there?");
+    world.run(400);
+    world.settle();
+    let forked = |world: &World, name: &str| {
+        let events = &world.person(name).events;
+        events.iter().any(|event| matches!(event, Event::GroupForked { .. }))
+    };
+    assert!(names.iter().any(|name| forked(&world, name)), "nobody noticed");
+    world.write_to_group("alice", group, "all together");
+    world.settle();
+    world.write_to_group("dave", group, "again");
+    world.settle();
+    for name in names {
+        let record = of(&world, name);
+        assert_eq!(record.standing, GroupStanding::In, "{name}");
+        assert_eq!(record.epoch, of(&world, "alice").epoch, "{name}");
+    }
+    assert_eq!(world.group_texts("bob", group).last().unwrap(), "again");
+    let texts = world.group_texts("carol", group);
+    assert!(texts.ends_with(&["all together".to_owned(), "again".to_owned()]));
+}
+
+#[test]
+fn a_relay_that_is_set_back_loses_no_group() {
+    let mut world = friends(250, &["alice", "bob"]);
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    rename(&mut world, "alice", group, "one");
+    world.settle();
+    let before = world.relay().store().clone();
+    rename(&mut world, "alice", group, "two");
+    rename(&mut world, "alice", group, "three");
+    world.settle();
+    world.relay().store_mut().put_epochs_back(&before);
+    world.write_to_group("bob", group, "still here");
+    world.settle();
+    assert_eq!(world.group_texts("alice", group), ["still here"]);
+    // It knows nothing of the group any more.
+    world.relay().store_mut().forget_epoch(&group);
+    world.write_to_group("alice", group, "nor gone");
+    world.settle();
+    assert_eq!(world.group_texts("bob", group), ["nor gone"]);
+}
