@@ -5,6 +5,7 @@ use crate::account;
 use crate::backup;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
+use crate::group::stays;
 use crate::limits;
 use crate::records::{
     Backup, Contact, Delivery, DeliveryState, Direction, Letter, LetterState, OwnAccount,
@@ -12,7 +13,7 @@ use crate::records::{
 };
 use crate::store::{Snapshot, Table};
 use keys::account_log::{DeviceRecord, EntryKind, Method, VerifiedLog};
-use keys::{AccountId, DeviceId, LetterId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, LetterId, Timestamp};
 
 /// How long a relay keeps a blob, in seconds.
 const BLOB_KEPT_SECONDS: u64 = 30 * 24 * 3600;
@@ -143,6 +144,9 @@ impl View {
         snapshot: &dyn Snapshot,
         letter: &Letter,
     ) -> Result<Vec<Holder>, EngineError> {
+        if letter.author.is_some() {
+            return self.letter_of_group(snapshot, letter);
+        }
         let theirs = match contact(snapshot, &letter.contact)? {
             Some(contact) => Some(contacts::log_of(&contact)?),
             None => None,
@@ -169,6 +173,54 @@ impl View {
             holders.extend(self.backup_of_contact(log));
         }
         holders
+    }
+
+    /// The devices that were in the group when the letter was sent; those of our own that came later may have it with
+    /// the history.
+    fn letter_of_group(
+        &self,
+        snapshot: &dyn Snapshot,
+        letter: &Letter,
+    ) -> Result<Vec<Holder>, EngineError> {
+        let group = GroupId::from_bytes(*letter.contact.as_bytes());
+        let stays = stays::of(snapshot, &group)?;
+        let left = matches!(
+            letter.state,
+            LetterState::Sent | LetterState::Received | LetterState::Read
+        );
+        let reads = |device: &DeviceId| {
+            let mut stays = stays.iter();
+            left && stays.any(|stay| stay.name.device == *device && stay.covers(letter.order))
+        };
+        let mut holders = Vec::new();
+        for device in self.log.devices() {
+            let holder = self.own_device(device, HeldKey::Profile);
+            holders.push(
+                match *device.id() == self.own.device || reads(device.id()) {
+                    true => holder,
+                    false => with_history(holder),
+                },
+            );
+        }
+        // What is out of force keeps what it had.
+        let others = stays.iter().filter(|stay| {
+            let ours = stay.name.account == self.own.id;
+            !ours || self.log.device(&stay.name.device).is_none()
+        });
+        for stay in others.filter(|stay| left && stay.covers(letter.order)) {
+            let ours = stay.name.account == self.own.id;
+            let kind = match ours {
+                true => HolderKind::OwnDevice,
+                false => HolderKind::ContactDevice,
+            };
+            holders.push(Holder {
+                device: Some(stay.name.device),
+                remark: ours.then_some(Remark::Revoked),
+                ..self.holder(kind, stay.name.account, HeldKey::Profile)
+            });
+        }
+        holders.extend(self.backup_of_letter());
+        Ok(holders)
     }
 
     fn own_devices(&self, letter: &Letter) -> Vec<Holder> {

@@ -10,6 +10,7 @@
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `people` | the account logs of members |
 //! | `state` | what the profile keeps |
+//! | `stays` | who was in it when |
 
 pub(crate) mod inbox;
 pub(crate) mod letters;
@@ -17,6 +18,7 @@ pub(crate) mod packages;
 pub(crate) mod parcels;
 pub(crate) mod people;
 pub(crate) mod state;
+pub(crate) mod stays;
 pub(crate) mod turn;
 pub(crate) mod words;
 

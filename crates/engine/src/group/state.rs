@@ -2,6 +2,7 @@
 //!
 //! A commit of ours makes the next state beside the present one; it takes its place when the commit comes back.
 
+use super::stays;
 use crate::account;
 use crate::error::{EngineError, StoreError};
 use crate::limits;
@@ -26,6 +27,8 @@ pub(super) enum Part {
     Welcomes = 6,
     /// An invitation that waits for logs.
     Invitation = 7,
+    /// Who was in it when.
+    Stays = 8,
 }
 
 pub(super) fn place(id: &GroupId, part: Part) -> Vec<u8> {
@@ -193,6 +196,8 @@ pub(super) fn enter(
     tx.put(Table::GroupPart, place(&id, Part::State), stored.state);
     tx.put(Table::GroupPart, place(&id, Part::Tree), stored.tree);
     let members = group.members().map_err(damaged)?;
+    let names: Vec<LeafName> = members.iter().map(|member| member.name).collect();
+    stays::note(tx, &id, &names)?;
     let members = members.into_iter().map(|member| GroupMember {
         leaf: member.leaf,
         account: member.name.account,

@@ -245,9 +245,14 @@ fn a_fork_is_noticed_by_the_next_letter() {
     world.settle();
     let forked = |world: &World, name: &str| {
         let events = &world.person(name).events;
-        events.iter().any(|event| matches!(event, Event::GroupForked { .. }))
+        events
+            .iter()
+            .any(|event| matches!(event, Event::GroupForked { .. }))
     };
-    assert!(names.iter().any(|name| forked(&world, name)), "nobody noticed");
+    assert!(
+        names.iter().any(|name| forked(&world, name)),
+        "nobody noticed"
+    );
     world.write_to_group("alice", group, "all together");
     world.settle();
     world.write_to_group("dave", group, "again");

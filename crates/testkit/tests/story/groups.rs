@@ -209,3 +209,30 @@ fn who_was_away_for_long_catches_up() {
     assert_eq!(record.data.name, "shift 29");
     assert_eq!(record.epoch, world.group("alice", group).unwrap().epoch);
 }
+
+#[test]
+fn custody_names_exactly_those_who_were_in_the_group() {
+    let mut world = friends(120, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    let early = world.write_to_group("alice", group, "early");
+    world.settle();
+    world.add_to_group("alice", group, &["carol"]).unwrap();
+    world.settle();
+    let both = world.write_to_group("alice", group, "both");
+    world.settle();
+    world.remove_from_group("alice", group, &["bob"]).unwrap();
+    world.settle();
+    let late = world.write_to_group("alice", group, "late");
+    world.settle();
+    let (bob, carol) = (world.account("bob"), world.account("carol"));
+    let holders = |letter| {
+        let item = engine::Item::Letter(letter);
+        let store = &world.person("alice").store;
+        let holders = engine::Engine.custody(store, &item).unwrap().unwrap();
+        let of = |account| holders.iter().any(|holder| holder.account == account);
+        (of(bob), of(carol))
+    };
+    assert_eq!(holders(early), (true, false));
+    assert_eq!(holders(both), (true, true));
+    assert_eq!(holders(late), (false, true));
+}
