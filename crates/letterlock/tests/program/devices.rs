@@ -13,7 +13,7 @@ fn offer(old: &Person, words: &[&str]) -> (Process, String) {
 }
 
 /// Makes a new home a device of somebody's account.
-fn link(town: &Town, old: &Person, name: &str) -> Person {
+pub(crate) fn link(town: &Town, old: &Person, name: &str) -> Person {
     let (links, secret) = offer(old, &["--yes"]);
     let new = town.stranger(name);
     new.ok(&["device", "accept", &secret, "--name", name, "--yes"]);

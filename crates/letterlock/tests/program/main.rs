@@ -16,6 +16,7 @@ mod damage;
 mod devices;
 mod enclosures;
 mod full_disk;
+mod groups;
 mod guardians;
 mod help;
 mod identity;

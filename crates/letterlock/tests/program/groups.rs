@@ -1,0 +1,132 @@
+//! Groups: real processes, a real relay.
+
+use crate::support::{Person, Town, text_of};
+
+/// Two people know each other.
+fn acquaint(one: &Person, other: &Person) {
+    for (one, other) in [(one, other), (other, one)] {
+        let invite = other.ok(&["invite"]).stdout;
+        one.ok(&["contact", "add", invite.trim()]);
+    }
+    for person in [one, other] {
+        person.receive();
+    }
+}
+
+fn three(town: &Town) -> [Person; 3] {
+    let people = ["alice", "bob", "carol"].map(|name| town.person(name));
+    let [alice, bob, carol] = &people;
+    acquaint(alice, bob);
+    acquaint(alice, carol);
+    acquaint(bob, carol);
+    people
+}
+
+#[test]
+fn a_group_reads_writes_changes_and_ends() {
+    let town = Town::new();
+    let [alice, bob, carol] = three(&town);
+    let made = alice.json(&["group", "create", "night shift", "bob", "carol"]);
+    assert_eq!(made[0]["members"], 3);
+    assert_eq!(made.len(), 4, "the group and its members");
+    for person in [&bob, &carol] {
+        assert!(person.receive().is_empty());
+        let listed = person.json(&["group", "list"]);
+        assert_eq!(
+            (&listed[0]["name"], &listed[0]["state"]),
+            (&"night shift".into(), &"in".into())
+        );
+    }
+    bob.ok(&["send", "night shift", "Who has the key?", "--wait"]);
+    assert_eq!(alice.receive(), ["Who has the key?"]);
+    let letters = carol.json(&["receive", "--timeout", "3s"]);
+    assert_eq!(letters[0]["from"], "bob");
+    assert_eq!(letters[0]["conversation"], "night shift");
+    assert_eq!(carol.read("night shift"), ["Who has the key?"]);
+    let found = carol.json(&["search", "key"]);
+    assert_eq!(text_of(&found[0]), "Who has the key?");
+    // An enclosure.
+    let plan = town.path("plan.bin");
+    std::fs::write(&plan, vec![7; 200_000]).unwrap();
+    alice.ok(&[
+        "send",
+        "night shift",
+        "the plan",
+        "--file",
+        plan.to_str().unwrap(),
+        "--wait",
+    ]);
+    let saved = town.path("saved");
+    bob.ok(&[
+        "receive",
+        "--timeout",
+        "5s",
+        "--save",
+        saved.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        std::fs::read(saved.join("plan.bin")).unwrap().len(),
+        200_000
+    );
+    // Roles.
+    let refused = bob.fails(3, &["group", "remove", "night shift", "carol"]);
+    assert!(refused["hint"].as_str().unwrap().contains("group show"));
+    alice.ok(&["group", "role", "night shift", "bob", "admin"]);
+    alice.ok(&[
+        "group",
+        "set",
+        "night shift",
+        "--name",
+        "day shift",
+        "--timer",
+        "7d",
+    ]);
+    bob.receive();
+    bob.ok(&["group", "remove", "day shift", "carol"]);
+    carol.receive();
+    carol.fails(3, &["send", "day shift", "still here"]);
+    assert_eq!(carol.json(&["group", "list"])[0]["state"], "out");
+    // The relay knows a number, and no names.
+    let inspected = alice.run(&[
+        "relay",
+        "inspect",
+        "--data",
+        town.relay_data().to_str().unwrap(),
+    ]);
+    assert!(inspected.stdout.contains("1 group"), "{inspected:?}");
+    assert!(!inspected.stdout.contains("shift"));
+    bob.ok(&["group", "leave", "day shift"]);
+    alice.receive();
+    bob.receive();
+    assert_eq!(bob.json(&["group", "list"])[0]["state"], "out");
+    alice.fails(5, &["group", "show", "no such group"]);
+    alice.fails(5, &["group", "add", "day shift", "nobody"]);
+    alice.fails(2, &["group", "set", "day shift"]);
+    alice.fails(2, &["group", "create", "lonely"]);
+}
+
+#[test]
+fn a_linked_device_comes_into_the_groups_of_its_account() {
+    let town = Town::new();
+    let [alice, bob, carol] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob", "carol"]);
+    bob.receive();
+    carol.receive();
+    let tablet = crate::devices::link(&town, &alice, "tablet");
+    for _ in 0..20 {
+        alice.receive();
+        tablet.receive();
+        let listed = tablet.json(&["group", "list"]);
+        if listed.first().is_some_and(|group| group["state"] == "in") {
+            break;
+        }
+    }
+    assert_eq!(tablet.json(&["group", "list"])[0]["devices"], 4);
+    bob.receive();
+    bob.ok(&["send", "night shift", "to all", "--wait"]);
+    assert_eq!(tablet.receive(), ["to all"]);
+    tablet.ok(&["send", "night shift", "from the tablet", "--wait"]);
+    assert_eq!(carol.receive(), ["to all", "from the tablet"]);
+    alice.receive();
+    assert_eq!(alice.read("night shift"), ["to all", "from the tablet"]);
+}
