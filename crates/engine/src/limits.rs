@@ -109,8 +109,8 @@ pub const REPAIR_SECONDS: u64 = 3600;
 pub const GROUP_RENEW_SECONDS: u64 = 7 * 24 * 3600;
 /// Within so many seconds somebody removes a device that is gone, or takes up a wish to leave.
 pub const GROUP_LOOK_SECONDS: u64 = 10;
-/// Seconds for which commits that the relay has may be on their way.
-pub const GROUP_BEHIND_SECONDS: u64 = 30;
+/// So often the engine looks, once a second, before it asks what became of commits that the relay has.
+pub const GROUP_BEHIND_TICKS: u64 = 30;
 /// Seconds until a device that cannot follow a group asks again.
 pub const GROUP_ASK_AGAIN_SECONDS: u64 = 60;
 /// Devices that one that cannot follow asks at once.

@@ -5,6 +5,7 @@ use crate::answers;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::group;
 use crate::input::CommandId;
 use crate::letters;
 use crate::limits;
@@ -77,6 +78,7 @@ pub(crate) fn connected(
 ) -> Result<(), EngineError> {
     if account::home_relay(tx)?.as_deref() == Some(relay) {
         queues::subscribe_all(tx)?;
+        group::connected(tx)?;
     }
     logs::forget_checks(tx)?;
     if let Some(own) = account::load(tx)?.filter(|own| own.registered && own.relay == relay) {

@@ -13,8 +13,9 @@ use crate::account;
 use crate::envelope;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
+use crate::input::CommandId;
 use crate::limits;
-use crate::records::{GroupRecord, GroupStanding, key};
+use crate::records::{GroupRecord, GroupStanding, Wish, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Change, Directory, Group, GroupError, Received};
@@ -153,10 +154,8 @@ fn read(
         }
         Ok(Received::Proposal { from }) => {
             state::keep(tx, &id, &mut group)?;
+            // What is on its way stays: a wish ends no epoch, and the relay may have taken ours behind it.
             record.proposed = true;
-            if let Some(flight) = record.flight.take() {
-                turn::land_again(tx, &mut record, flight)?;
-            }
             // Whoever wants to leave cannot do it alone; one of us commits, not all at once.
             record.look = Some(turn::later(tx, limits::GROUP_LOOK_SECONDS));
             let own = account::own(tx)?;
@@ -170,6 +169,14 @@ fn read(
         }) => {
             if let Some(flight) = record.flight {
                 turn::land_again(tx, &mut record, flight)?;
+            }
+            if record.standing == GroupStanding::Leaving && !removed {
+                // The commit was made by somebody who did not know of the wish yet: it is void, and said again.
+                record.standing = GroupStanding::In;
+                record.wishes.insert(0, (CommandId::default(), Wish::Leave));
+            }
+            if let Some(behind) = &mut record.behind {
+                behind.ticks = 0;
             }
             if removed {
                 record.epoch = epoch.saturating_add(1);

@@ -192,12 +192,13 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         };
         match record.standing {
             GroupStanding::In => {
-                let stuck = record
-                    .behind
-                    .is_some_and(|(_, since)| tx.now.since(since) >= limits::GROUP_BEHIND_SECONDS);
-                if stuck {
-                    record.behind = None;
-                    words::lost(tx, record)?;
+                if let Some(behind) = &mut record.behind {
+                    behind.ticks = behind.ticks.saturating_add(1);
+                    let stuck = behind.ticks.checked_rem(limits::GROUP_BEHIND_TICKS) == Some(0);
+                    if stuck {
+                        words::ask_back(tx, &mut record)?;
+                    }
+                    state::store(tx, &record);
                 } else if is_due(tx, &record) {
                     turn::advance(tx, &id)?;
                 }
@@ -212,6 +213,19 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
                 }
             }
             GroupStanding::Leaving | GroupStanding::Out => {}
+        }
+    }
+    Ok(())
+}
+
+/// A connection begins: what has not come yet may come now.
+pub(crate) fn connected(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for id in state::ids(tx)? {
+        if let Some(mut record) = state::load(tx, &id)?
+            && let Some(behind) = &mut record.behind
+        {
+            behind.ticks = 0;
+            state::store(tx, &record);
         }
     }
     Ok(())

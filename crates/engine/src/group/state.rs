@@ -7,7 +7,7 @@ use crate::account;
 use crate::error::{EngineError, StoreError};
 use crate::limits;
 use crate::queues;
-use crate::records::{GroupMember, GroupMembers, GroupRecord, Record as _, key};
+use crate::records::{GroupMember, GroupMembers, GroupRecord, GroupStanding, Record as _, key};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupError, Inbox, LeafName, OurDevice, Stored};
@@ -185,6 +185,18 @@ pub(super) fn take_next(
     Ok(group)
 }
 
+/// The relay refused our way into another branch: this device goes on in its own.
+pub(super) fn stay(tx: &mut Transaction<'_>, record: &mut GroupRecord) -> Result<(), EngineError> {
+    let group = open(tx, &record.id, Directory::new())?;
+    record.epoch = group.epoch();
+    record.token = group.epoch_token().map_err(damaged)?;
+    record.envelope = group.envelope_key().map_err(damaged)?;
+    record.standing = GroupStanding::In;
+    record.behind = None;
+    record.sure = true;
+    Ok(())
+}
+
 /// Keeps a new epoch, and notes in the record what sending in it needs.
 pub(super) fn enter(
     tx: &mut Transaction<'_>,
@@ -218,6 +230,7 @@ pub(super) fn enter(
         record.tokens.push((record.epoch, record.token.duplicate()));
     }
     record.set_back = None;
+    record.sure = false;
     record.epoch = group.epoch();
     record.data = group.data().map_err(damaged)?;
     record.token = group.epoch_token().map_err(damaged)?;
@@ -226,7 +239,7 @@ pub(super) fn enter(
     record.echoes.clear();
     if record
         .behind
-        .is_some_and(|(epoch, _)| epoch <= record.epoch)
+        .is_some_and(|behind| behind.epoch <= record.epoch)
     {
         record.behind = None;
     }
@@ -236,7 +249,7 @@ pub(super) fn enter(
 /// Forgets the keys of a group; its letters stay.
 pub(super) fn forget_keys(tx: &mut Transaction<'_>, id: &GroupId) {
     drop_next(tx, id);
-    for part in [Part::State, Part::Tree, Part::Invitation] {
+    for part in [Part::State, Part::Tree] {
         tx.delete(Table::GroupPart, place(id, part));
     }
 }

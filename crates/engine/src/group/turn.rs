@@ -21,7 +21,8 @@ use crate::letters;
 use crate::limits;
 use crate::outbox;
 use crate::records::{
-    DataChange, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding, LetterState, Wish,
+    Behind, DataChange, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding, LetterState,
+    Wish,
 };
 use crate::sending;
 use crate::store::Table;
@@ -455,7 +456,7 @@ pub(crate) fn answered(
         wire::Reply::EpochPassed { epoch } => {
             land_again(tx, &mut record, flight)?;
             match epoch.cmp(&record.epoch) {
-                Ordering::Greater => record.behind = Some((*epoch, tx.now)),
+                Ordering::Greater => record.behind = Some(behind(*epoch)),
                 // The relay was set back, or forgot the group: a commit leads it on.
                 Ordering::Less => record.set_back = Some(*epoch),
                 Ordering::Equal => {}
@@ -466,11 +467,21 @@ pub(crate) fn answered(
         // Nothing was sent. Other reasons pass; a wrong token shows that the relay follows another branch.
         _ => {
             land_again(tx, &mut record, flight)?;
-            record.behind = Some((record.epoch.saturating_add(1), tx.now));
+            if record.standing == GroupStanding::Lost {
+                state::stay(tx, &mut record)?;
+                state::store(tx, &record);
+                return advance(tx, id);
+            }
+            record.behind = Some(behind(record.epoch.saturating_add(1)));
             state::store(tx, &record);
             Ok(())
         }
     }
+}
+
+/// The relay is in an epoch that has not come here.
+pub(super) fn behind(epoch: u64) -> Behind {
+    Behind { epoch, ticks: 0 }
 }
 
 /// A parcel could not be stored, so nothing was sent: tried again in a while.
@@ -681,7 +692,9 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
         sending::fail_whole(tx, &letter, EngineError::NotInGroup)?;
     }
     tx.event(Event::GroupLeft { group: id });
-    Ok(())
+    // An invitation back may have come first.
+    words::join_again(tx, &id)?;
+    super::inbox::release(tx, &id)
 }
 
 /// The log of an account is here, or confirmed: what waited for it goes on.

@@ -433,15 +433,17 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
         return Ok(());
     };
     let before = state::load(tx, id)?;
-    if before
-        .as_ref()
-        .is_some_and(|record| matches!(record.standing, GroupStanding::In | GroupStanding::Leaving))
-    {
-        return Ok(()); // It was heard before.
-    }
     let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
-        return Ok(());
+        return Ok(()); // It was heard before.
     };
+    let is_in = |record: &GroupRecord| {
+        matches!(record.standing, GroupStanding::In | GroupStanding::Leaving)
+    };
+    if before.as_ref().is_some_and(is_in) {
+        // It came before the commit that removes this device did.
+        state::put_part(tx, id, Part::Invitation, bytes.to_vec());
+        return Ok(());
+    }
     let Some(accounts) = accounts_of(tree) else {
         return Ok(());
     };
@@ -514,17 +516,27 @@ pub(super) fn fresh(id: &GroupId, relay: String, now: keys::Timestamp) -> GroupR
         asked: None,
         tokens: Vec::new(),
         set_back: None,
+        sure: false,
     }
 }
 
 /// This device cannot follow the group: it asks to be let back in.
 pub(super) fn lost(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(), EngineError> {
-    if let Some(flight) = record.flight {
-        turn::land_again(tx, &mut record, flight)?;
-    }
-    record.standing = GroupStanding::Lost;
+    give_up_following(tx, &mut record)?;
     ask_back(tx, &mut record)?;
     state::store(tx, &record);
+    Ok(())
+}
+
+fn give_up_following(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+) -> Result<(), EngineError> {
+    if let Some(flight) = record.flight {
+        turn::land_again(tx, record, flight)?;
+    }
+    record.behind = None;
+    record.standing = GroupStanding::Lost;
     tx.event(Event::GroupLost { group: record.id });
     Ok(())
 }
@@ -550,7 +562,7 @@ fn ask_word(tx: &Transaction<'_>, record: &GroupRecord) -> Result<Zeroizing<Vec<
     let word = Word::Ask {
         group: record.id,
         device: state::us(tx)?.name,
-        lost: record.standing == GroupStanding::Lost,
+        lost: record.standing == GroupStanding::Lost || record.behind.is_some(),
         epoch: record.epoch,
         branch: record.branch(),
     };
@@ -615,7 +627,7 @@ fn answer(
         tx.event(Event::GroupForked { group: *id });
     }
     let here = epoch == record.epoch && !forked;
-    if lost || epoch < record.epoch || (forked && ours < *branch) {
+    if lost || epoch < record.epoch || (forked && (record.sure || ours < *branch)) {
         return tell_info(tx, &record, device);
     }
     if here {
@@ -662,18 +674,33 @@ fn leads_on(
             let mut other = fresh(&record.id, record.relay.clone(), tx.now);
             other.envelope = envelope.duplicate();
             // SECURITY: of two branches all choose the same one; `a_fork_is_noticed_by_the_next_letter` notices.
-            let forked = epoch == record.epoch && other.branch() < record.branch();
+            let (theirs, ours) = (other.branch(), record.branch());
+            // Where the relay refuses what is sent in ours, it follows the other one.
+            let chosen = (theirs < ours && !record.sure) || record.behind.is_some();
+            let forked = epoch == record.epoch && theirs != ours && chosen;
             if forked {
                 tx.event(Event::GroupForked { group: record.id });
                 if let Some(flight) = record.flight {
                     turn::land_again(tx, record, flight)?;
                 }
                 record.standing = GroupStanding::Lost;
-            } else if epoch > record.epoch && record.behind.is_none() {
-                record.behind = Some((epoch, tx.now));
-                state::store(tx, record);
+                return Ok(true);
             }
-            Ok(forked)
+            match record.behind {
+                None if epoch > record.epoch => {
+                    record.behind = Some(turn::behind(epoch));
+                    state::store(tx, record);
+                    Ok(false)
+                }
+                // What leads there did not come although this answer did.
+                Some(behind)
+                    if epoch > record.epoch && behind.ticks >= limits::GROUP_BEHIND_TICKS =>
+                {
+                    give_up_following(tx, record)?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            }
         }
         GroupStanding::Leaving | GroupStanding::Out => Ok(false),
     }

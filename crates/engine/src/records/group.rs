@@ -50,13 +50,15 @@ pub struct GroupRecord {
     /// When this device last gave itself new keys in the group.
     pub(crate) renewed: Timestamp,
     /// The relay is in this epoch, and what leads there has not come yet.
-    pub(crate) behind: Option<(u64, Timestamp)>,
+    pub(crate) behind: Option<Behind>,
     /// When it was last asked to let us back in.
     pub(crate) asked: Option<Timestamp>,
     /// Tokens of the epochs before this one, for a relay that was set back.
     pub(crate) tokens: Vec<(u64, Secret<32>)>,
     /// The epoch that the relay was set back to; 0 where it does not know the group.
     pub(crate) set_back: Option<u64>,
+    /// The relay refused another branch of this epoch.
+    pub(crate) sure: bool,
 }
 
 impl GroupRecord {
@@ -78,6 +80,16 @@ impl GroupRecord {
     pub fn is_busy(&self) -> bool {
         self.flight.is_some() || !self.wishes.is_empty()
     }
+}
+
+/// The relay is further than this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Behind {
+    /// In which epoch it is.
+    pub(crate) epoch: u64,
+    /// How often the engine looked since anything of the group came, or a connection began. Time would count the
+    /// hours in which a machine sleeps.
+    pub(crate) ticks: u64,
 }
 
 /// Something on its way to the members, which comes back to us in its turn.
@@ -166,8 +178,8 @@ impl Record for GroupRecord {
         out.u8(u8::from(self.proposed));
         out.u64(self.look.map_or(0, Timestamp::as_secs));
         out.u64(self.renewed.as_secs());
-        out.u64(self.behind.map_or(0, |(epoch, _)| epoch));
-        out.u64(self.behind.map_or(0, |(_, since)| since.as_secs()));
+        out.u64(self.behind.map_or(0, |behind| behind.epoch));
+        out.u64(self.behind.map_or(0, |behind| behind.ticks));
         out.u64(self.asked.map_or(0, Timestamp::as_secs));
         out.u32(u32::try_from(self.tokens.len()).unwrap_or(u32::MAX));
         for (epoch, token) in &self.tokens {
@@ -176,6 +188,7 @@ impl Record for GroupRecord {
         }
         out.u8(u8::from(self.set_back.is_some()));
         out.u64(self.set_back.unwrap_or(0));
+        out.u8(u8::from(self.sure));
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -197,7 +210,7 @@ impl Record for GroupRecord {
             renewed: Timestamp::from_secs(input.u64()?),
             behind: match (input.u64()?, input.u64()?) {
                 (0, _) => None,
-                (epoch, since) => Some((epoch, Timestamp::from_secs(since))),
+                (epoch, ticks) => Some(Behind { epoch, ticks }),
             },
             asked: time(input)?,
             tokens: super::list(input, 1_024, |input| {
@@ -207,6 +220,7 @@ impl Record for GroupRecord {
                 (0, _) => None,
                 (_, epoch) => Some(epoch),
             },
+            sure: input.u8()? == 1,
         })
     }
 }

@@ -21,8 +21,8 @@ pub(crate) use backup::{Backup, BackupMethod, Restore, RestoreStage};
 pub(crate) use comparison::{CodeCheck, Comparison, ComparisonStage};
 pub use contact::{Contact, Trust};
 pub(crate) use contact::{ContactState, Decision};
+pub(crate) use group::{Behind, Flight, FlightKind, GroupMember, GroupMembers, Wish};
 pub use group::{DataChange, GroupRecord, GroupStanding};
-pub(crate) use group::{Flight, FlightKind, GroupMember, GroupMembers, Wish};
 pub use guardians::Lost;
 pub(crate) use guardians::{
     APPROVALS, Approval, Approving, Ask, AskStage, Guardian, GuardianPlan, GuardianPurpose,

@@ -1,0 +1,351 @@
+//! Groups, and anything in any order: people come and go, devices are linked, programs die, networks break.
+//!
+//! `LETTERLOCK_PEOPLE`, `LETTERLOCK_DEVICES` and `LETTERLOCK_STEPS` set how large a world is and how much happens in
+//! it, `LETTERLOCK_SEEDS` how many worlds there are, and `LETTERLOCK_SEED` where the seeds begin: with
+//! `LETTERLOCK_SEEDS=1` that is the one of a world that failed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a run that does not hold ends its test"
+)]
+
+use engine::records::{DataChange, Direction, GroupStanding};
+use engine::{CommandOutcome, Engine, EngineError, Event, HolderKind, Input, Item};
+use keys::{AccountId, DeviceId, GroupId, LetterId};
+use letterlock_testkit::{Chance, CrashPoint, Weather, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn number(name: &str, usual: usize) -> usize {
+    let set = std::env::var(name).ok().and_then(|text| text.parse().ok());
+    set.unwrap_or(usual)
+}
+
+struct Life {
+    world: World,
+    /// What happens; the world has a chance of its own.
+    chance: Chance,
+    /// The homes of each person; the first person knows all others.
+    homes: Vec<Vec<String>>,
+    group: GroupId,
+    /// Letters that their writers' stores took, and who wrote them.
+    written: Vec<(LetterId, String)>,
+    count: usize,
+}
+
+impl Life {
+    fn new(seed: u64, people: usize, devices: usize) -> Self {
+        let mut world = World::new(seed);
+        let mut homes: Vec<Vec<String>> = Vec::new();
+        for person in 0..people {
+            let name = format!("p{person}");
+            world.join(&name);
+            if person > 0 {
+                world.befriend("p0", &name);
+            }
+            let mut own = vec![name.clone()];
+            for device in 1..devices {
+                let other = format!("{name} d{device}");
+                world.link(&name, &other);
+                own.push(other);
+            }
+            homes.push(own);
+        }
+        let members: Vec<String> = (1..people).map(|person| format!("p{person}")).collect();
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        let group = world.create_group("p0", "all", &members);
+        world.run(60);
+        Self {
+            world,
+            chance: Chance::new(!seed),
+            homes,
+            group,
+            written: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// One of so many.
+    fn some(&mut self, many: usize) -> usize {
+        let last = many.saturating_sub(1) as u64;
+        usize::try_from(self.chance.within(&(0..=last))).unwrap()
+    }
+
+    fn home(&mut self) -> String {
+        let person = self.some(self.homes.len());
+        let device = self.some(self.homes[person].len());
+        self.homes[person][device].clone()
+    }
+
+    fn step(&mut self) {
+        match self.some(100) {
+            0..=54 => self.write(),
+            55..=64 => {
+                let seconds = self.some(6) as u64;
+                self.world.run(seconds);
+            }
+            65..=72 => self.rename(),
+            73..=77 => self.come_or_go(),
+            78..=83 => {
+                let home = self.home();
+                let online = self.some(3) > 0;
+                self.world.set_online(&home, online);
+            }
+            84..=91 => {
+                let home = self.home();
+                let points = [
+                    CrashPoint::BeforeStore,
+                    CrashPoint::AfterStore,
+                    CrashPoint::AfterSend,
+                ];
+                let point = points[self.some(3)];
+                let steps = 1 + self.some(6);
+                self.world
+                    .crash(&home, point, u32::try_from(steps).unwrap());
+            }
+            92..=95 => {
+                let home = self.home();
+                self.world.forget_crash(&home);
+                self.world.start(&home);
+            }
+            96..=97 => {
+                let weather = match self.some(2) {
+                    0 => Weather::storm(),
+                    _ => Weather::calm(),
+                };
+                self.world.set_weather(weather);
+            }
+            _ => {
+                let hours = 1 + self.some(30) as u64;
+                self.world.sleep(hours * 3600);
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let home = self.home();
+        if !self.world.runs(&home) || !self.world.is_in_group(&home, self.group) {
+            return;
+        }
+        self.count += 1;
+        let letter = LetterId::random(self.chance.rng());
+        let draft = engine::Draft {
+            text: format!("letter {}", self.count),
+            ..engine::Draft::default()
+        };
+        let to = AccountId::from_bytes(*self.group.as_bytes());
+        let begun = self.world.try_command(&home, |command| Input::SendLetter {
+            command,
+            letter,
+            to,
+            draft,
+        });
+        let Ok(command) = begun else { return };
+        match self.world.outcome(&home, command) {
+            Some(CommandOutcome::LetterQueued(_)) => self.written.push((letter, home)),
+            Some(CommandOutcome::Failed(EngineError::NotInGroup)) | None => {
+                // A program that died before it stored the letter never took it.
+                if self.has(&home, &letter) {
+                    self.written.push((letter, home));
+                }
+            }
+            other => panic!("a letter ended as {other:?}"),
+        }
+    }
+
+    fn has(&self, home: &str, letter: &LetterId) -> bool {
+        let letters = self.world.group_letters(home, self.group);
+        letters.iter().any(|known| known.id == *letter)
+    }
+
+    fn rename(&mut self) {
+        let device = self.some(self.homes[0].len());
+        let home = self.homes[0][device].clone();
+        if !self.world.runs(&home) {
+            return;
+        }
+        self.count += 1;
+        let change = DataChange {
+            name: Some(format!("name {}", self.count)),
+            ..DataChange::default()
+        };
+        let group = self.group;
+        let _begun = self.world.try_command(&home, |command| Input::ChangeGroup {
+            command,
+            group,
+            change,
+        });
+    }
+
+    fn come_or_go(&mut self) {
+        if self.homes.len() < 2 || !self.world.runs("p0") {
+            return;
+        }
+        let person = 1 + self.some(self.homes.len() - 1);
+        let account = self.world.account(&format!("p{person}"));
+        let leaves = Engine.group_leaves(&self.world.person("p0").store, &self.group);
+        let inside = leaves.unwrap().iter().any(|leaf| leaf.account == account);
+        let group = self.group;
+        let members = vec![account];
+        let _begun = match (inside, self.some(2)) {
+            (true, 0) => self
+                .world
+                .try_command("p0", |command| Input::RemoveFromGroup {
+                    command,
+                    group,
+                    members,
+                }),
+            (true, _) => {
+                let home = format!("p{person}");
+                if !self.world.runs(&home) {
+                    return;
+                }
+                self.world
+                    .try_command(&home, |command| Input::LeaveGroup { command, group })
+            }
+            (false, _) => self.world.try_command("p0", |command| Input::AddToGroup {
+                command,
+                group,
+                members,
+            }),
+        };
+    }
+
+    fn all_homes(&self) -> Vec<String> {
+        self.homes.iter().flatten().cloned().collect()
+    }
+
+    /// Everybody is there, and all that was asked for comes to its end.
+    fn rest(&mut self) {
+        self.world.set_weather(Weather::calm());
+        for home in self.all_homes() {
+            self.world.forget_crash(&home);
+            self.world.start(&home);
+            self.world.set_online(&home, true);
+        }
+        for _ in 0..20 {
+            self.world.run(60);
+            let busy = |home: &String| {
+                let record = self.world.group(home, self.group);
+                record
+                    .is_some_and(|record| record.standing == GroupStanding::In && record.is_busy())
+            };
+            if !self.all_homes().iter().any(busy) {
+                break;
+            }
+        }
+        self.world.run(60);
+        self.world.settle();
+    }
+
+    fn check(&self) {
+        let inside: Vec<String> = self.all_homes();
+        let inside = inside
+            .into_iter()
+            .filter(|home| self.world.is_in_group(home, self.group));
+        let inside: Vec<String> = inside.collect();
+        assert!(inside.contains(&"p0".to_owned()));
+        let epoch = self.world.group("p0", self.group).unwrap().epoch;
+        let devices = self.world.group_devices("p0", self.group);
+        assert_eq!(devices.len(), inside.len(), "leaves and homes that are in");
+        for home in self.all_homes() {
+            for event in &self.world.person(&home).events {
+                let bad = matches!(
+                    event,
+                    Event::Undecryptable { .. }
+                        | Event::GroupLost { .. }
+                        | Event::GroupForked { .. }
+                        | Event::GroupRefused { .. }
+                );
+                assert!(!bad, "{home} was told {event:?}");
+            }
+            let record = self.world.group(&home, self.group);
+            if inside.contains(&home) {
+                assert_eq!(record.unwrap().epoch, epoch, "{home} is in another epoch");
+            } else if let Some(record) = record {
+                assert_eq!(record.standing, GroupStanding::Out, "{home}");
+            }
+        }
+        self.check_letters();
+    }
+
+    /// Each letter is with exactly those who were members when it was sent, once, and in one order.
+    fn check_letters(&self) {
+        let mut home_of: BTreeMap<DeviceId, String> = BTreeMap::new();
+        let mut order: BTreeMap<String, Vec<LetterId>> = BTreeMap::new();
+        for home in self.all_homes() {
+            home_of.insert(self.world.device(&home), home.clone());
+            let letters = self.world.group_letters(&home, self.group);
+            let sent = letters.iter().filter(|letter| {
+                letter.direction == Direction::Received
+                    || letter.state == engine::records::LetterState::Sent
+            });
+            let ids: Vec<LetterId> = sent.map(|letter| letter.id).collect();
+            let once: BTreeSet<&LetterId> = ids.iter().collect();
+            assert_eq!(once.len(), ids.len(), "{home} has a letter twice");
+            order.insert(home, ids);
+        }
+        for (letter, writer) in &self.written {
+            if !order[writer].contains(letter) {
+                // Whoever was removed before the letter left keeps it as one that failed.
+                for (home, ids) in &order {
+                    assert!(
+                        !ids.contains(letter),
+                        "{home} has what {writer} could not send"
+                    );
+                }
+                continue;
+            }
+            let store = &self.world.person(writer).store;
+            let holders = Engine.custody(store, &Item::Letter(*letter));
+            let holders = holders.unwrap().unwrap();
+            let entitled: BTreeSet<&String> = holders
+                .iter()
+                .filter(|holder| {
+                    let device = matches!(
+                        holder.kind,
+                        HolderKind::OwnDevice | HolderKind::ContactDevice
+                    );
+                    device && holder.certain
+                })
+                .filter_map(|holder| home_of.get(&holder.device?))
+                .collect();
+            for (home, ids) in &order {
+                assert_eq!(
+                    ids.contains(letter),
+                    entitled.contains(home),
+                    "{home} and the letter {letter} of {writer}"
+                );
+            }
+        }
+        for (one, ids) in &order {
+            let place: BTreeMap<&LetterId, usize> =
+                ids.iter().enumerate().map(|(at, id)| (id, at)).collect();
+            for (other, others) in &order {
+                let common = others.iter().filter_map(|id| place.get(id));
+                let common: Vec<usize> = common.copied().collect();
+                assert!(common.is_sorted(), "{one} and {other} have another order");
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_everybody_reads_what_is_theirs() {
+    let first = number("LETTERLOCK_SEED", 1);
+    let people = number("LETTERLOCK_PEOPLE", 4);
+    let devices = number("LETTERLOCK_DEVICES", 2);
+    let steps = number("LETTERLOCK_STEPS", 60);
+    for seed in (first..).take(number("LETTERLOCK_SEEDS", 3)) {
+        println!("LETTERLOCK_SEED={seed} LETTERLOCK_SEEDS=1 LETTERLOCK_PEOPLE={people}");
+        let mut life = Life::new(seed as u64, people, devices);
+        for _ in 0..steps {
+            life.step();
+        }
+        life.rest();
+        life.check();
+    }
+}
