@@ -5,7 +5,8 @@ use keys::sha2::{HmacKey, Sha2};
 use keys::{SecretBytes, ct_eq};
 use std::sync::{Mutex, PoisonError};
 
-/// Keeps one key, until the next is used or the provider goes.
+/// Keeps one key, until the next is used or [`Self::forget`] is called. MLS forgets a secret once it is used up, so no
+/// operation that follows a derivation may leave one here.
 #[derive(Default)]
 pub(crate) struct LastKey(Mutex<Option<Known>>);
 
@@ -34,5 +35,14 @@ impl LastKey {
             },
         };
         last.insert(known).key.expand(&[info], length)
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.0.lock().unwrap().is_none()
     }
 }

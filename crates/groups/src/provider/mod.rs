@@ -8,10 +8,6 @@
 //! Secret keys are kept as seeds: X-Wing 32 bytes, ML-KEM 64, Ed25519 and ML-DSA 32.
 //!
 //! *Source*: RFC 9420, section 17.1; draft-ietf-mls-pq-ciphersuites; RFC 9180.
-#![cfg_attr(
-    not(feature = "replay"),
-    allow(dead_code, reason = "the API above it asks for a part")
-)]
 
 mod aead;
 #[cfg(feature = "replay")]

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub(crate) struct SuiteProvider {
     suite: CipherSuite,
     parts: Parts,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl SuiteProvider {
@@ -30,6 +30,7 @@ impl SuiteProvider {
     }
 
     fn info<'a>(&'a self, bytes: &'a [u8]) -> Info<'a> {
+        self.shared.last_key.forget();
         let last = &self.shared.last_info;
         Info { bytes, last }
     }
@@ -80,6 +81,7 @@ impl CipherSuiteProvider for SuiteProvider {
     }
 
     fn mac(&self, key: &[u8], data: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.shared.last_key.forget();
         let tag = self.parts.hash.hmac(key, &[data]);
         Ok(tag.expose_secret().to_vec())
     }
@@ -91,6 +93,8 @@ impl CipherSuiteProvider for SuiteProvider {
         aad: Option<&[u8]>,
         nonce: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
+        // SECURITY: here and below, `what_a_key_was_derived_of_is_forgotten` notices.
+        self.shared.last_key.forget();
         let key = self.parts.hpke.aead.key(key)?;
         key.seal(nonce, aad.unwrap_or_default(), data)
     }
@@ -102,6 +106,7 @@ impl CipherSuiteProvider for SuiteProvider {
         aad: Option<&[u8]>,
         nonce: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        self.shared.last_key.forget();
         let key = self.parts.hpke.aead.key(key)?;
         key.open(nonce, aad.unwrap_or_default(), ciphertext)
     }
@@ -237,6 +242,7 @@ impl CipherSuiteProvider for SuiteProvider {
     }
 
     fn sign(&self, secret_key: &SignatureSecretKey, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.shared.last_key.forget();
         self.shared.signer.sign(self.parts.scheme, secret_key, data)
     }
 
@@ -246,6 +252,7 @@ impl CipherSuiteProvider for SuiteProvider {
         signature: &[u8],
         data: &[u8],
     ) -> Result<(), CryptoError> {
+        self.shared.last_key.forget();
         self.parts.scheme.verify(public_key, data, signature)
     }
 }

@@ -361,3 +361,29 @@ fn an_info_that_was_hashed_before_is_not_taken_for_another() {
         }
     }
 }
+
+/// The library derives, then uses what it derived; after that nothing of the secret may be left.
+#[test]
+fn what_a_key_was_derived_of_is_forgotten() {
+    let ours = suite(HYBRID);
+    let (secret, public) = ours.kem_generate().unwrap();
+    let (signing, verifying) = ours.signature_key_generate().unwrap();
+    let sealed = ours.aead_seal(&[1; 32], b"text", None, &[2; 12]).unwrap();
+    let to_us = ours.hpke_seal(&public, b"", None, b"text").unwrap();
+    let signature = ours.sign(&signing, b"text").unwrap();
+    let uses: [&dyn Fn(); 7] = [
+        &|| drop(ours.aead_seal(&[1; 32], b"text", None, &[2; 12]).unwrap()),
+        &|| drop(ours.aead_open(&[1; 32], &sealed, None, &[2; 12]).unwrap()),
+        &|| drop(ours.mac(&[1; 48], b"text").unwrap()),
+        &|| drop(ours.hpke_seal(&public, b"", None, b"text").unwrap()),
+        &|| drop(ours.hpke_open(&to_us, &secret, &public, b"", None).unwrap()),
+        &|| drop(ours.sign(&signing, b"text").unwrap()),
+        &|| ours.verify(&verifying, &signature, b"text").unwrap(),
+    ];
+    for (number, use_of_it) in uses.iter().enumerate() {
+        ours.kdf_expand(&[1; 48], b"key", 32).unwrap();
+        assert!(!ours.shared.last_key.is_forgotten());
+        use_of_it();
+        assert!(ours.shared.last_key.is_forgotten(), "{number}");
+    }
+}
