@@ -623,7 +623,13 @@ fn another_suite_is_refused() {
     let stranger = liar::of_device(&mut scene.town, us, &habits);
     scene.reload();
     let package = stranger.package();
-    assert_eq!(key_package_of(&package), Err(GroupError::WrongSuite));
+    assert_eq!(
+        key_package_of(&package),
+        Ok((stranger.us.name, Suite::Cnsa2))
+    );
+    let mut unknown = package.clone();
+    unknown[6..8].copy_from_slice(&[0xF0, 0x0D]);
+    assert!(key_package_of(&unknown).is_err());
     let add = scene.ann.commit(Wishes {
         add: vec![package],
         ..Wishes::default()
