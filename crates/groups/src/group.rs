@@ -369,13 +369,20 @@ impl Group {
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, GroupError> {
         let message = decode(welcome)?;
-        let id = packages_of(welcome)?
-            .into_iter()
-            .next()
-            .ok_or_else(malformed)?;
+        let suite = suite_number(us.suite)?;
+        let id = match message.description() {
+            MlsMessageDescription::Welcome { cipher_suite, .. } if cipher_suite != suite => {
+                return Err(GroupError::WrongSuite);
+            }
+            MlsMessageDescription::Welcome {
+                key_package_refs, ..
+            } => key_package_refs.first().map(|id| id.to_vec()),
+            _ => None,
+        };
         let storage = Storage::default();
+        let id = id.ok_or_else(malformed)?;
         storage.put_package(id, crate::package::decode(package)?);
-        let tools = tools(us, suite_number(us.suite)?, directory, storage, rng);
+        let tools = tools(us, suite, directory, storage, rng);
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
         let inner = tools.client.join_group(Some(tree), &message, None);
         let group = Self::finish(tools, inner.map(|(inner, _)| inner))?;
@@ -572,7 +579,15 @@ impl Group {
         }
         let mut builder = next.commit_builder().commit_time(mls_time(now));
         for package in &wishes.add {
-            builder = builder.add_member(decode(package)?).map_err(refused)?;
+            let package = decode(package)?;
+            // SECURITY: the weakest leaf decides what a group withstands; `another_suite_is_refused` notices.
+            let suite = package
+                .as_key_package()
+                .map(|package| package.cipher_suite());
+            if suite != Some(self.inner.cipher_suite()) {
+                return Err(GroupError::WrongSuite);
+            }
+            builder = builder.add_member(package).map_err(refused)?;
         }
         for leaf in wishes.remove {
             builder = builder.remove_member(leaf).map_err(refused)?;

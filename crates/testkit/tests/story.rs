@@ -26,6 +26,8 @@ mod device_lists;
 mod devices;
 #[path = "story/group_days.rs"]
 mod group_days;
+#[path = "story/group_lies.rs"]
+mod group_lies;
 #[path = "story/groups.rs"]
 mod groups;
 #[path = "story/guardians.rs"]

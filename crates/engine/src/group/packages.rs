@@ -142,11 +142,14 @@ pub(super) fn renew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     publish(tx)
 }
 
+/// A package of ours: its reference and its private half.
+type OurPackage = (Vec<u8>, Zeroizing<Vec<u8>>);
+
 /// The private half of the package that a Welcome answers.
 pub(super) fn secret_of(
     tx: &Transaction<'_>,
     ids: &Result<Vec<Vec<u8>>, GroupError>,
-) -> Result<Option<(Vec<u8>, Zeroizing<Vec<u8>>)>, EngineError> {
+) -> Result<Option<OurPackage>, EngineError> {
     for id in ids.as_deref().unwrap_or_default() {
         if let Some(kept) = tx.get(Table::KeyPackage, id)? {
             let secret = kept.get(9..).ok_or(StoreError::Damaged {

@@ -73,12 +73,7 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
     match record.wishes.first().cloned() {
         Some((command, Wish::Leave)) => leave(tx, record, &members, command),
         wish => {
-            let mut plan = match plan(
-                tx,
-                &mut record,
-                &members,
-                wish.as_ref().map(|(_, wish)| wish),
-            ) {
+            let mut plan = match plan(tx, &record, &members, wish.as_ref().map(|(_, wish)| wish)) {
                 Ok(Some(plan)) => plan,
                 Ok(None) => {
                     state::store(tx, &record);

@@ -8,4 +8,8 @@
 )]
 
 mod days;
+#[cfg(feature = "replay")]
+mod liar;
+#[cfg(feature = "replay")]
+mod lies;
 mod support;

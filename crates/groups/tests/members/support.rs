@@ -36,12 +36,16 @@ impl Town {
 
     /// A device of the account with this number.
     pub(crate) fn device(&mut self, account: u8) -> Person {
+        self.device_of(account, Suite::Hybrid)
+    }
+
+    pub(crate) fn device_of(&mut self, account: u8, suite: Suite) -> Person {
         let account = AccountId::from_bytes([account; 32]);
         let device = DeviceId::random(&mut self.rng);
-        let key = SigningKey::generate(Suite::Hybrid, &mut self.rng).unwrap();
+        let key = SigningKey::generate(suite, &mut self.rng).unwrap();
         let leaf_key = key.verifying_key().leaf_key().to_vec();
         let us = OurDevice {
-            suite: Suite::Hybrid,
+            suite,
             name: LeafName { account, device },
             leaf_secret: key.leaf_secret(),
             leaf_key: leaf_key.clone(),
@@ -64,12 +68,14 @@ impl Town {
     }
 
     /// A log does not name a device, and never did.
+    #[cfg(feature = "replay")]
     pub(crate) fn disown(&mut self, name: &LeafName) {
         let log = self.logs.get_mut(&name.account).unwrap();
         log.retain(|known| known.device != name.device);
     }
 
     /// A device is revoked.
+    #[cfg(feature = "replay")]
     pub(crate) fn revoke(&mut self, name: &LeafName) {
         for known in self.logs.get_mut(&name.account).unwrap() {
             if known.device == name.device {
@@ -79,9 +85,16 @@ impl Town {
     }
 
     pub(crate) fn directory(&self) -> Directory {
+        self.directory_with(|_| Some(true))
+    }
+
+    /// The logs that are here: nothing says that one is not, false that it is old.
+    pub(crate) fn directory_with(&self, fresh: impl Fn(&AccountId) -> Option<bool>) -> Directory {
         let mut directory = Directory::new();
         for (account, devices) in &self.logs {
-            directory.insert(*account, devices.clone(), true);
+            if let Some(fresh) = fresh(account) {
+                directory.insert(*account, devices.clone(), fresh);
+            }
         }
         directory
     }
@@ -112,11 +125,15 @@ impl Town {
     }
 
     pub(crate) fn reload_with(&mut self, person: &mut Person, directory: Directory) {
+        person.group = Some(self.loaded(person, directory));
+    }
+
+    /// The group as it is taken up from what is stored of it now.
+    pub(crate) fn loaded(&mut self, person: &mut Person, directory: Directory) -> Group {
         let group = person.group.as_mut().unwrap();
         let stored = group.store().unwrap();
         let id = group.id().unwrap();
-        let group = Group::load(&person.us, directory, &id, &stored, &mut self.rng).unwrap();
-        person.group = Some(group);
+        Group::load(&person.us, directory, &id, &stored, &mut self.rng).unwrap()
     }
 
     pub(crate) fn join(&mut self, person: &mut Person, commit: &Commit) -> Result<(), GroupError> {
@@ -136,6 +153,31 @@ impl Town {
         )?;
         person.group = Some(group);
         Ok(())
+    }
+
+    /// What becomes of invitations: the one that answers the package of a device.
+    #[cfg(feature = "replay")]
+    pub(crate) fn joined(
+        &mut self,
+        person: &Person,
+        welcomes: &[Vec<u8>],
+        tree: &[u8],
+    ) -> Result<Group, GroupError> {
+        let package = person.package.as_ref().unwrap();
+        let answers = |welcome: &&Vec<u8>| {
+            let packages = groups::packages_of(welcome).unwrap();
+            packages.contains(&package.id)
+        };
+        let welcome = welcomes.iter().find(answers).unwrap_or(&welcomes[0]);
+        let directory = self.directory();
+        let secret = &package.secret;
+        Group::join(
+            &person.us,
+            directory,
+            (welcome, tree),
+            secret,
+            &mut self.rng,
+        )
     }
 
     /// The first of them adds the others, and everybody is in.
