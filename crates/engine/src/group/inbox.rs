@@ -9,7 +9,6 @@ use super::people;
 use super::state;
 use super::turn;
 use super::words;
-use crate::account;
 use crate::envelope;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
@@ -34,8 +33,17 @@ pub(crate) fn received(tx: &mut Transaction<'_>, body: &[u8]) -> Result<(), Engi
     let hash = keys::sha256(&[body]);
     match state::load(tx, &id)? {
         // What we wrote takes its turn even where nothing else can be read: it may be our way back in.
-        Some(record) if record.standing == GroupStanding::Lost => match record.flight {
+        Some(mut record) if record.standing == GroupStanding::Lost => match record.flight {
             Some(flight) if flight.hash == hash => turn::landed(tx, record, flight),
+            // What was missing came after all.
+            None if epoch == record.epoch
+                && envelope::open_group(&record.envelope, body).is_ok() =>
+            {
+                record.standing = GroupStanding::In;
+                state::store(tx, &record);
+                take(tx, record, body)?;
+                release(tx, &id)
+            }
             _ => hold(tx, &id, body),
         },
         Some(record) if epoch < record.epoch => Ok(()),
@@ -109,11 +117,7 @@ enum Read {
     Waits,
 }
 
-fn read(
-    tx: &mut Transaction<'_>,
-    mut record: GroupRecord,
-    body: &[u8],
-) -> Result<Read, EngineError> {
+fn read(tx: &mut Transaction<'_>, record: GroupRecord, body: &[u8]) -> Result<Read, EngineError> {
     let id = record.id;
     let (_, epoch) = envelope::group_of(body).ok_or(EngineError::Protocol)?;
     let hash = keys::sha256(&[body]);
@@ -127,8 +131,8 @@ fn read(
         return Ok(Read::Done);
     }
     if epoch > record.epoch {
-        // What leads there was never delivered, or taken by a later state of this home.
-        words::lost(tx, record)?;
+        // What leads there was never delivered, or taken by a later state of this home; or it is junk. The others know.
+        words::doubtful(tx, record)?;
         return Ok(Read::Done);
     }
     let Ok(message) = envelope::open_group(&record.envelope, body) else {
@@ -142,26 +146,32 @@ fn read(
         parcels::Opened::Waits => return Ok(Read::Waits),
         parcels::Opened::Unknown => return Ok(Read::Done),
     };
-    let (group, received) = match open(tx, &id, &message)? {
-        Some(opened) => opened,
+    match open(tx, &id, &message)? {
+        Some((group, received)) => take_in(tx, record, group, received)?,
         None => return Ok(Read::Waits),
-    };
-    let mut group = group;
+    }
+    Ok(Read::Done)
+}
+
+/// A message was opened: what it brings is kept, and told.
+fn take_in(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+    mut group: Group,
+    received: Result<Received, GroupError>,
+) -> Result<(), EngineError> {
+    let id = record.id;
     match received {
         Ok(Received::Letter { from, content }) => {
             state::keep(tx, &id, &mut group)?;
             letters::came(tx, &record, &from, &content)?;
         }
-        Ok(Received::Proposal { from }) => {
+        Ok(Received::Proposal { .. }) => {
             state::keep(tx, &id, &mut group)?;
             // What is on its way stays: a wish ends no epoch, and the relay may have taken ours behind it.
             record.proposed = true;
             // Whoever wants to leave cannot do it alone; one of us commits, not all at once.
             record.look = Some(turn::later(tx, limits::GROUP_LOOK_SECONDS));
-            let own = account::own(tx)?;
-            if from.account == own.id && from.device != own.device {
-                record.standing = GroupStanding::Leaving;
-            }
             state::store(tx, &record);
         }
         Ok(Received::Commit {
@@ -179,9 +189,8 @@ fn read(
                 behind.ticks = 0;
             }
             if removed {
-                record.epoch = epoch.saturating_add(1);
-                turn::out(tx, record)?;
-                return Ok(Read::Done);
+                record.epoch = record.epoch.saturating_add(1);
+                return turn::out(tx, record);
             }
             state::enter(tx, &mut record, &mut group)?;
             let new_device = changes
@@ -198,7 +207,7 @@ fn read(
         Err(GroupError::Own) => words::lost(tx, record)?,
         Err(error) => tx.event(Event::GroupRefused { group: id, error }),
     }
-    Ok(Read::Done)
+    Ok(())
 }
 
 type Opened = (Group, Result<Received, GroupError>);

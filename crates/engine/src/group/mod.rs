@@ -195,6 +195,11 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
                 if let Some(behind) = &mut record.behind {
                     behind.ticks = behind.ticks.saturating_add(1);
                     let stuck = behind.ticks.checked_rem(limits::GROUP_BEHIND_TICKS) == Some(0);
+                    let lost = behind.ticks > limits::GROUP_BEHIND_TICKS;
+                    if stuck && lost {
+                        words::lost(tx, record)?;
+                        continue;
+                    }
                     if stuck {
                         words::ask_back(tx, &mut record)?;
                     }

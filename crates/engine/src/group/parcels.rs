@@ -161,10 +161,10 @@ pub(super) fn open(
     }
 }
 
-fn take_fetching(
-    tx: &mut Transaction<'_>,
-    blob: &BlobId,
-) -> Result<Option<(GroupId, Zeroizing<Vec<u8>>)>, EngineError> {
+/// Whose parcel is being fetched, and where it lies.
+type Fetching = (GroupId, Zeroizing<Vec<u8>>);
+
+fn take_fetching(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<Option<Fetching>, EngineError> {
     let place = key(&[FETCHING, blob.as_bytes()]);
     let Some(kept) = tx.get(Table::Meta, &place)? else {
         return Ok(None);
