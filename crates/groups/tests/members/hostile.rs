@@ -154,7 +154,7 @@ impl Stage {
 
     /// Takes a real sample with bytes changed, cut or added: three bytes an edit.
     pub(crate) fn take_edited(&mut self, sample: u8, edits: &[u8]) {
-        let place = usize::from(sample) % self.samples.len();
+        let place = usize::from(sample).checked_rem(self.samples.len()).unwrap();
         let (form, sample) = self.samples[place].clone();
         let mut bytes = sample.clone();
         for edit in edits.chunks_exact(3) {
@@ -162,7 +162,7 @@ impl Stage {
             let length = bytes.len();
             match bytes.get_mut(place) {
                 Some(byte) => *byte ^= edit[2],
-                None if place & 1 == 0 => bytes.truncate(place % length.max(1)),
+                None if place & 1 == 0 => bytes.truncate(place.checked_rem(length).unwrap_or(0)),
                 None => bytes.push(edit[2]),
             }
         }
