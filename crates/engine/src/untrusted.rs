@@ -4,14 +4,17 @@ use crate::backup;
 use crate::content::Content;
 use crate::envelope;
 use crate::errands;
+use crate::group::words;
 use crate::guardians;
 use crate::invite::Invite;
 use crate::link_message::LinkMessage;
 use crate::records::{
-    Approval, Ask, CodeCheck, Comparison, Contact, ContactState, GuardianPlan, KeptShare, Letter,
-    OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record, RouteRecord, Upload,
+    Approval, Ask, CodeCheck, Comparison, Contact, ContactState, GroupMembers, GroupRecord,
+    GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record,
+    RouteRecord, Upload,
 };
 use crate::standby;
+use keys::Secret;
 
 /// Reads bytes as one of the forms that come from outside or from a disk; the first byte chooses. Says whether
 /// they were of that form.
@@ -54,6 +57,10 @@ pub fn read(bytes: &[u8]) -> bool {
         23 => record::<Ask>(bytes),
         24 => record::<Comparison>(bytes),
         25 => record::<CodeCheck>(bytes),
+        26 => words::is_understood(bytes),
+        27 => envelope::open_group(&Secret::from_fn(|_| {}), bytes).is_ok(),
+        28 => record::<GroupRecord>(bytes),
+        29 => record::<GroupMembers>(bytes),
         _ => false,
     }
 }
@@ -87,7 +94,7 @@ mod tests {
     use crate::archive::PartRef;
     use crate::content::{Body, Copy, Head, Heads, LetterBody, RouteOffer};
     use keys::account_log::Pin;
-    use keys::{AccountId, BlobId, DeviceId, LetterId, QueueId, Secret, Timestamp};
+    use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, QueueId, Timestamp};
     use rand_chacha::ChaCha20Rng;
     use rand_core::{Rng as _, SeedableRng as _};
     use std::path::{Path, PathBuf};
@@ -154,6 +161,9 @@ mod tests {
             device: DeviceId::from_bytes([11; 16]),
             nonce: [12; 32],
         };
+        let place = (&GroupId::from_bytes([17; 32]), 18);
+        let key = Secret::from_fn(|_| {});
+        let body = envelope::seal_group(&mut rng, &key, place, b"a message").unwrap();
         let with = |form: u8, bytes: &[u8]| [&[form], bytes].concat();
         vec![
             ("content_letter", with(0, &content.encode())),
@@ -162,6 +172,11 @@ mod tests {
                 "errand_read",
                 with(1, &[&[1, 0, 0, 0, 1][..], &[13; 16]].concat()),
             ),
+            (
+                "group_ask",
+                with(26, &[&[2][..], &[14; 32], &[15; 32], &[16; 16]].concat()),
+            ),
+            ("group_body", with(27, &body)),
             ("link_welcome", with(6, &welcome.encode())),
             ("link_answer", with(6, &answer.encode())),
         ]

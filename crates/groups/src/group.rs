@@ -18,6 +18,7 @@ use mls_rs::client_builder::{
 use mls_rs::error::MlsError;
 use mls_rs::group::{CommitEffect, ContentType, ExportedTree, ReceivedMessage};
 use mls_rs::{CipherSuite, Client, MlsMessage, MlsMessageDescription};
+use mls_rs_codec::MlsDecode as _;
 use mls_rs_core::crypto::{SignaturePublicKey, SignatureSecretKey};
 use mls_rs_core::identity::SigningIdentity;
 use mls_rs_core::time::MlsTime;
@@ -718,8 +719,13 @@ fn malformed() -> GroupError {
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<MlsMessage, GroupError> {
-    MlsMessage::from_bytes(bytes).map_err(|_| malformed())
+/// A message of version 1.0 with nothing behind it: the library looks at neither.
+fn decode(mut bytes: &[u8]) -> Result<MlsMessage, GroupError> {
+    let version = bytes.starts_with(&[0, 1]);
+    match MlsMessage::mls_decode(&mut bytes) {
+        Ok(message) if version && bytes.is_empty() => Ok(message),
+        _ => Err(malformed()),
+    }
 }
 
 fn encode(message: &MlsMessage) -> Result<Vec<u8>, GroupError> {

@@ -8,8 +8,10 @@
 )]
 
 mod days;
+mod hostile;
 #[cfg(feature = "replay")]
 mod liar;
 #[cfg(feature = "replay")]
 mod lies;
+mod noise;
 mod support;

@@ -199,6 +199,11 @@ impl Town {
 }
 
 impl Person {
+    /// What the device keeps of its key package.
+    pub(crate) fn kept(&self) -> Vec<u8> {
+        self.package.as_ref().unwrap().secret.to_vec()
+    }
+
     /// The key package that it was added with.
     #[allow(dead_code, reason = "for the benchmark")]
     pub(crate) fn package(&self) -> &KeyPackage {
