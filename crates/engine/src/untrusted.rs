@@ -174,7 +174,10 @@ mod tests {
             ),
             (
                 "group_ask",
-                with(26, &[&[2][..], &[14; 32], &[15; 32], &[16; 16]].concat()),
+                with(
+                    26,
+                    &[&[2][..], &[14; 32], &[15; 32], &[16; 16], &[1; 25]].concat(),
+                ),
             ),
             ("group_body", with(27, &body)),
             ("link_welcome", with(6, &welcome.encode())),
