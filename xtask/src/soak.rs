@@ -11,6 +11,9 @@ const SOAKS: &[&str] = &[
     "env LETTERLOCK_KILLS=200 cargo nextest run -p letterlock kill",
     // Worlds of people with several devices, where anything happens in any order.
     "env LETTERLOCK_SEEDS=400 LETTERLOCK_STEPS=120 cargo nextest run -p letterlock-testkit --test random_devices",
+    // Worlds of groups, many small ones and a large one.
+    "env LETTERLOCK_SEEDS=200 LETTERLOCK_STEPS=150 cargo nextest run -p letterlock-testkit --test random_groups",
+    "env LETTERLOCK_SEEDS=1 LETTERLOCK_PEOPLE=20 LETTERLOCK_DEVICES=3 LETTERLOCK_STEPS=2000 cargo nextest run -p letterlock-testkit --test random_groups",
     // An enclosure beyond 32-bit lengths, with both sides killed on the way.
     "env LETTERLOCK_FILE_MIB=2048 cargo nextest run -p letterlock large_file",
 ];
