@@ -562,7 +562,7 @@ impl Group {
     }
 
     /// Makes a commit. The group itself stays as it is: [`Commit::next`] takes its place once the relay has
-    /// accepted the commit. New keys of this device come into force with it.
+    /// accepted the commit. This device has new keys after it, unless it does nothing but add.
     ///
     /// # Errors
     /// [`GroupError::LogsNeeded`] and others, by what is wished.

@@ -243,7 +243,14 @@ fn destroys(write: &Write) -> bool {
     match write {
         Write::Delete { table, .. } => matches!(
             table,
-            Table::Meta | Table::Session | Table::PreKey | Table::Queue | Table::Letter
+            Table::Meta
+                | Table::Session
+                | Table::PreKey
+                | Table::Queue
+                | Table::Letter
+                | Table::Group
+                | Table::GroupPart
+                | Table::KeyPackage
         ),
         Write::Unindex { .. } => true,
         _ => false,
@@ -283,7 +290,13 @@ const SHORTEST_KEY: usize = 32;
 fn holds_keys(table: Table) -> bool {
     matches!(
         table,
-        Table::Meta | Table::Session | Table::PreKey | Table::Queue
+        Table::Meta
+            | Table::Session
+            | Table::PreKey
+            | Table::Queue
+            | Table::Group
+            | Table::GroupPart
+            | Table::KeyPackage
     )
 }
 

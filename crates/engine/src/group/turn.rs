@@ -175,6 +175,14 @@ fn plan(
                 }
                 add_devices(tx, account, members, &mut plan)?;
             }
+            // Whoever comes back is a member, whatever it was once.
+            let comes = |account: &AccountId| {
+                accounts.contains(account)
+                    && !members.iter().any(|member| member.account == *account)
+            };
+            let mut data = record.data.clone();
+            data.roles.retain(|account, _| !comes(account));
+            plan.data = Some(data).filter(|data| *data != record.data && !plan.add.is_empty());
         }
         Some(Wish::Remove(accounts)) => {
             for account in accounts {
@@ -464,6 +472,7 @@ pub(crate) fn answered(
             land_again(tx, &mut record, flight)?;
             if record.standing == GroupStanding::Lost {
                 state::stay(tx, &mut record)?;
+                words::ask_back(tx, &mut record)?;
                 state::store(tx, &record);
                 return advance(tx, id);
             }
@@ -540,11 +549,18 @@ pub(super) fn landed(
         FlightKind::Commit => {
             let before = state::members(tx, &id)?;
             let group = state::take_next(tx, &mut record)?;
-            record.renewed = tx.now;
             record.standing = GroupStanding::In;
             // The plan of the next step sees what is left of the wish.
             state::store(tx, &record);
             let changes = difference(&before, &state::members(tx, &id)?);
+            // A commit that only adds gives its maker no new keys.
+            let only_adds = changes
+                .iter()
+                .all(|change| matches!(change, Change::Added(_)));
+            if changes.is_empty() || !only_adds {
+                record.renewed = tx.now;
+                state::store(tx, &record);
+            }
             invite(tx, &record, &group)?;
             tell(tx, &record, &changes)?;
         }

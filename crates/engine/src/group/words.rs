@@ -62,6 +62,8 @@ enum Word {
         epoch: u64,
         /// [`GroupRecord::branch`].
         branch: [u8; 16],
+        /// Whether the relay refused every other branch.
+        sure: bool,
     },
     /// The answer.
     Info {
@@ -69,6 +71,8 @@ enum Word {
         epoch: u64,
         token: Secret<32>,
         envelope: Secret<32>,
+        /// As in `Ask`.
+        sure: bool,
         info: Vec<u8>,
         tree: Tree,
     },
@@ -119,6 +123,7 @@ impl Word {
                 lost,
                 epoch,
                 branch,
+                sure,
             } => {
                 out.u8(ASK);
                 out.array(group.as_bytes());
@@ -127,12 +132,14 @@ impl Word {
                 out.u8(u8::from(*lost));
                 out.u64(*epoch);
                 out.array(branch);
+                out.u8(u8::from(*sure));
             }
             Self::Info {
                 group,
                 epoch,
                 token,
                 envelope,
+                sure,
                 info,
                 tree,
             } => {
@@ -141,6 +148,7 @@ impl Word {
                 out.u64(*epoch);
                 out.array(token.expose_secret());
                 out.array(envelope.expose_secret());
+                out.u8(u8::from(*sure));
                 out.bytes(info);
                 tree.write(&mut out);
             }
@@ -171,12 +179,14 @@ impl Word {
                 lost: input.u8()? == 1,
                 epoch: input.u64()?,
                 branch: input.array()?,
+                sure: input.u8()? == 1,
             },
             INFO => Self::Info {
                 group,
                 epoch: input.u64()?,
                 token: secret(&mut input)?,
                 envelope: secret(&mut input)?,
+                sure: input.u8()? == 1,
                 info: input.bytes(limits::GROUP_WORD_BYTES)?.to_vec(),
                 tree: Tree::read(&mut input)?,
             },
@@ -346,7 +356,16 @@ pub(crate) fn heard(
             lost,
             epoch,
             branch,
-        } => answer(tx, from, (group, device), *lost, (*epoch, branch)),
+            sure,
+        } => {
+            let asked = Asked {
+                lost: *lost,
+                epoch: *epoch,
+                branch: *branch,
+                sure: *sure,
+            };
+            answer(tx, from, (group, device), &asked)
+        }
         _ => heard_whole(tx, decoded),
     }
 }
@@ -373,9 +392,18 @@ fn heard_whole(tx: &mut Transaction<'_>, word: Word) -> Result<(), EngineError> 
             epoch,
             token,
             envelope,
+            sure,
             info,
             tree: Tree::Here(tree),
-        } => come_back(tx, &group, (epoch, token, envelope), (&info, &tree)),
+        } => {
+            let told = Told {
+                epoch,
+                token,
+                envelope,
+                sure,
+            };
+            come_back(tx, &group, told, (&info, &tree))
+        }
         _ => Ok(()),
     }
 }
@@ -565,6 +593,7 @@ fn ask_word(tx: &Transaction<'_>, record: &GroupRecord) -> Result<Zeroizing<Vec<
         lost: record.standing == GroupStanding::Lost || record.behind.is_some(),
         epoch: record.epoch,
         branch: record.branch(),
+        sure: record.sure,
     };
     Ok(word.encode())
 }
@@ -603,13 +632,28 @@ pub(super) fn ask_back(
     Ok(())
 }
 
+/// What a device says of itself when it asks.
+struct Asked {
+    lost: bool,
+    epoch: u64,
+    branch: [u8; 16],
+    sure: bool,
+}
+
+/// What a member tells of a group.
+struct Told {
+    epoch: u64,
+    token: Secret<32>,
+    envelope: Secret<32>,
+    sure: bool,
+}
+
 /// A device of a member asks.
 fn answer(
     tx: &mut Transaction<'_>,
     from: &AccountId,
     (id, device): (&GroupId, &LeafName),
-    lost: bool,
-    (epoch, branch): (u64, &[u8; 16]),
+    asked: &Asked,
 ) -> Result<(), EngineError> {
     let Some(mut record) =
         state::load(tx, id)?.filter(|record| record.standing == GroupStanding::In)
@@ -622,12 +666,13 @@ fn answer(
         return Ok(());
     }
     let ours = record.branch();
-    let forked = epoch == record.epoch && *branch != ours;
+    let forked = asked.epoch == record.epoch && asked.branch != ours;
     if forked {
         tx.event(Event::GroupForked { group: *id });
     }
-    let here = epoch == record.epoch && !forked;
-    if lost || epoch < record.epoch || (forked && (record.sure || ours < *branch)) {
+    let here = asked.epoch == record.epoch && !forked;
+    let chosen = record.sure || (ours < asked.branch && !asked.sure);
+    if asked.lost || asked.epoch < record.epoch || (forked && chosen) {
         return tell_info(tx, &record, device);
     }
     if here {
@@ -657,6 +702,7 @@ fn tell_info(
         epoch: record.epoch,
         token: record.token.duplicate(),
         envelope: record.envelope.duplicate(),
+        sure: record.sure,
         info: info.clone(),
         tree,
     })
@@ -666,17 +712,19 @@ fn tell_info(
 fn leads_on(
     tx: &mut Transaction<'_>,
     record: &mut GroupRecord,
-    (epoch, envelope): (u64, &Secret<32>),
+    told: &Told,
 ) -> Result<bool, EngineError> {
+    let epoch = told.epoch;
     match record.standing {
         GroupStanding::Lost => Ok(record.flight.is_none() && epoch >= record.epoch),
         GroupStanding::In => {
             let mut other = fresh(&record.id, record.relay.clone(), tx.now);
-            other.envelope = envelope.duplicate();
+            other.envelope = told.envelope.duplicate();
             // SECURITY: of two branches all choose the same one; `a_fork_is_noticed_by_the_next_letter` notices.
             let (theirs, ours) = (other.branch(), record.branch());
             // Where the relay refuses what is sent in ours, it follows the other one.
-            let chosen = (theirs < ours && !record.sure) || record.behind.is_some();
+            let chosen = !record.sure && (theirs < ours || told.sure);
+            let chosen = chosen || record.behind.is_some();
             let forked = epoch == record.epoch && theirs != ours && chosen;
             if forked {
                 tx.event(Event::GroupForked { group: record.id });
@@ -710,15 +758,21 @@ fn leads_on(
 fn come_back(
     tx: &mut Transaction<'_>,
     id: &GroupId,
-    (epoch, token, envelope): (u64, Secret<32>, Secret<32>),
+    told: Told,
     (info, tree): (&[u8], &[u8]),
 ) -> Result<(), EngineError> {
     let Some(mut record) = state::load(tx, id)? else {
         return Ok(());
     };
-    if !leads_on(tx, &mut record, (epoch, &envelope))? {
+    if !leads_on(tx, &mut record, &told)? {
         return Ok(());
     }
+    let Told {
+        epoch,
+        token,
+        envelope,
+        ..
+    } = told;
     state::store(tx, &record);
     let Some(accounts) = accounts_of(tree) else {
         return Ok(());

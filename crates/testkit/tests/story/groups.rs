@@ -236,3 +236,24 @@ fn custody_names_exactly_those_who_were_in_the_group() {
     assert_eq!(holders(both), (true, true));
     assert_eq!(holders(late), (false, true));
 }
+
+#[test]
+fn an_admin_who_left_comes_back_as_a_member() {
+    let mut world = friends(121, &["alice", "bob"]);
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    let bob = world.account("bob");
+    let admin = DataChange {
+        role: Some((bob, Role::Admin)),
+        ..DataChange::default()
+    };
+    world.change_group("alice", group, admin).unwrap();
+    world.settle();
+    world.leave_group("bob", group).unwrap();
+    world.run(30);
+    assert!(!world.is_in_group("bob", group));
+    world.add_to_group("alice", group, &["bob"]).unwrap();
+    world.settle();
+    assert!(world.is_in_group("bob", group));
+    let record = world.group("bob", group).unwrap();
+    assert_eq!(record.data.role(&bob), Role::Member);
+}
