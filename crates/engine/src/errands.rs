@@ -7,6 +7,7 @@ use crate::certificates;
 use crate::contacts;
 use crate::devices;
 use crate::error::EngineError;
+use crate::group::word;
 use crate::group::words;
 use crate::guardians;
 use crate::letters;
@@ -263,9 +264,9 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
         NO_SHARE => Errand::NoShare(AccountId::from_bytes(input.array()?), input.array()?),
         CERTIFICATE => Errand::Certificate(input.bytes(8192)?.to_vec()),
         BACKUP => Errand::Backup(secret(&mut input)?),
-        words::ERRAND => {
+        word::ERRAND => {
             let word = input.take(input.remaining())?;
-            if !words::is_understood(word) {
+            if !word::is_understood(word) {
                 return Err(DecodeError::Invalid);
             }
             Errand::Group(Zeroizing::new(word.to_vec()))

@@ -276,7 +276,7 @@ fn body_for(letter: &Letter, own: bool) -> Body {
         if own {
             return Body::Errand(letter.errand.clone());
         }
-        if let Some(word) = letter.errand.strip_prefix(&[group::words::ERRAND]) {
+        if let Some(word) = letter.errand.strip_prefix(&[group::word::ERRAND]) {
             return Body::Group(Zeroizing::new(word.to_vec()));
         }
         return match sas_message::of_errand(&letter.errand) {

@@ -4,7 +4,7 @@ use crate::backup;
 use crate::content::Content;
 use crate::envelope;
 use crate::errands;
-use crate::group::words;
+use crate::group::word;
 use crate::guardians;
 use crate::invite::Invite;
 use crate::link_message::LinkMessage;
@@ -57,7 +57,7 @@ pub fn read(bytes: &[u8]) -> bool {
         23 => record::<Ask>(bytes),
         24 => record::<Comparison>(bytes),
         25 => record::<CodeCheck>(bytes),
-        26 => words::is_understood(bytes),
+        26 => word::is_understood(bytes),
         27 => envelope::open_group(&Secret::from_fn(|_| {}), bytes).is_ok(),
         28 => record::<GroupRecord>(bytes),
         29 => record::<GroupMembers>(bytes),
@@ -176,7 +176,7 @@ mod tests {
                 "group_ask",
                 with(
                     26,
-                    &[&[2][..], &[14; 32], &[15; 32], &[16; 16], &[1; 25]].concat(),
+                    &[&[2][..], &[14; 32], &[15; 32], &[16; 16], &[1; 26]].concat(),
                 ),
             ),
             ("group_body", with(27, &body)),

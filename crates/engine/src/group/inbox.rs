@@ -3,12 +3,12 @@
 //! A body that cannot be read yet, because a log or an invitation is still on its way, is held, and all that come
 //! behind it in its group with it.
 
+use super::back;
 use super::letters;
 use super::parcels;
 use super::people;
 use super::state;
 use super::turn;
-use super::words;
 use crate::envelope;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
@@ -132,13 +132,13 @@ fn read(tx: &mut Transaction<'_>, record: GroupRecord, body: &[u8]) -> Result<Re
     }
     if epoch > record.epoch {
         // What leads there was never delivered, or taken by a later state of this home; or it is junk. The others know.
-        words::doubtful(tx, record)?;
+        back::doubtful(tx, record)?;
         return Ok(Read::Done);
     }
     let Ok(message) = envelope::open_group(&record.envelope, body) else {
         // SECURITY: whoever is in this epoch has its key. Another branch of the group has the same number and
         // another key; `a_fork_is_noticed_by_the_next_letter` notices.
-        words::doubtful(tx, record)?;
+        back::doubtful(tx, record)?;
         return Ok(Read::Done);
     };
     let message = match parcels::open(tx, &id, &record.relay, &message)? {
@@ -204,7 +204,7 @@ fn take_in(
         }
         Err(GroupError::Repeated | GroupError::PastEpoch) => {}
         // We wrote it, and do not know it: this home was set back to an older state.
-        Err(GroupError::Own) => words::lost(tx, record)?,
+        Err(GroupError::Own) => back::lost(tx, record)?,
         Err(error) => tx.event(Event::GroupRefused { group: id, error }),
     }
     Ok(())

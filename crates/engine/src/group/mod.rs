@@ -5,13 +5,15 @@
 //! | `turn` | what a group does next, and what becomes of what is on its way |
 //! | `inbox` | what members send, each in its turn |
 //! | `letters` | letters of groups |
-//! | `words` | invitations and the way back, one to one |
+//! | `words`, `word` | what devices say of it one to one, invitations first |
+//! | `back` | the way back of who cannot follow |
 //! | `parcels` | messages that are longer than a body |
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `people` | the account logs of members |
 //! | `state` | what the profile keeps |
 //! | `stays` | who was in it when |
 
+pub(crate) mod back;
 pub(crate) mod inbox;
 pub(crate) mod letters;
 pub(crate) mod packages;
@@ -20,6 +22,7 @@ pub(crate) mod people;
 pub(crate) mod state;
 pub(crate) mod stays;
 pub(crate) mod turn;
+pub(crate) mod word;
 pub(crate) mod words;
 
 use crate::account;
@@ -197,11 +200,11 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
                     let stuck = behind.ticks.checked_rem(limits::GROUP_BEHIND_TICKS) == Some(0);
                     let lost = behind.ticks > limits::GROUP_BEHIND_TICKS;
                     if stuck && lost {
-                        words::lost(tx, record)?;
+                        back::lost(tx, record)?;
                         continue;
                     }
                     if stuck {
-                        words::ask_back(tx, &mut record)?;
+                        back::ask_back(tx, &mut record)?;
                     }
                     state::store(tx, &record);
                 } else if is_due(tx, &record) {
@@ -213,7 +216,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
                     .asked
                     .is_none_or(|at| tx.now.since(at) >= limits::GROUP_ASK_AGAIN_SECONDS);
                 if due && record.flight.is_none() {
-                    words::ask_back(tx, &mut record)?;
+                    back::ask_back(tx, &mut record)?;
                     state::store(tx, &record);
                 }
             }

@@ -5,10 +5,10 @@
 //! | `00 ‖ message` | the message itself |
 //! | `01 ‖ part` | where it lies, what opens it, how long it is |
 
+use super::back;
 use super::inbox;
 use super::state;
 use super::turn;
-use super::words;
 use crate::archive::{self, PartRef};
 use crate::envelope;
 use crate::error::{EngineError, StoreError};
@@ -214,7 +214,7 @@ pub(super) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<bool, En
 /// What a commit was is gone: this device cannot follow.
 fn failed_fetch(tx: &mut Transaction<'_>, group: &GroupId) -> Result<(), EngineError> {
     match state::load(tx, group)? {
-        Some(record) => words::lost(tx, record),
+        Some(record) => back::lost(tx, record),
         None => Ok(()),
     }
 }

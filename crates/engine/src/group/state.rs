@@ -197,6 +197,19 @@ pub(super) fn stay(tx: &mut Transaction<'_>, record: &mut GroupRecord) -> Result
     Ok(())
 }
 
+/// The leaves of a group, as sending needs them.
+pub(super) fn leaves_of(group: &Group) -> Result<Vec<GroupMember>, EngineError> {
+    let members = group.members().map_err(damaged)?;
+    let members = members.into_iter().map(|member| GroupMember {
+        leaf: member.leaf,
+        account: member.name.account,
+        device: member.name.device,
+        key: keys::sha256(&[&member.leaf_key]),
+        inbox: member.inbox.map(|inbox| (inbox.queue, inbox.token)),
+    });
+    Ok(members.collect())
+}
+
 /// Keeps a new epoch, and notes in the record what sending in it needs.
 pub(super) fn enter(
     tx: &mut Transaction<'_>,
@@ -207,17 +220,16 @@ pub(super) fn enter(
     let stored = group.store().map_err(damaged)?;
     tx.put(Table::GroupPart, place(&id, Part::State), stored.state);
     tx.put(Table::GroupPart, place(&id, Part::Tree), stored.tree);
-    let members = group.members().map_err(damaged)?;
-    let names: Vec<LeafName> = members.iter().map(|member| member.name).collect();
+    let members = leaves_of(group)?;
+    let names: Vec<LeafName> = members
+        .iter()
+        .map(|member| LeafName {
+            account: member.account,
+            device: member.device,
+        })
+        .collect();
     stays::note(tx, &id, &names)?;
-    let members = members.into_iter().map(|member| GroupMember {
-        leaf: member.leaf,
-        account: member.name.account,
-        device: member.name.device,
-        key: keys::sha256(&[&member.leaf_key]),
-        inbox: member.inbox.map(|inbox| (inbox.queue, inbox.token)),
-    });
-    let members = GroupMembers(members.collect());
+    let members = GroupMembers(members);
     tx.put(
         Table::GroupPart,
         place(&id, Part::Members),

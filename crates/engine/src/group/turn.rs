@@ -8,6 +8,7 @@
 //! The relay takes a body only in the epoch it was made in, so a letter is read by exactly those who are members
 //! when it is sent, and every member sees letters and commits in the order in which the relay took them.
 
+use super::back;
 use super::packages;
 use super::parcels;
 use super::people;
@@ -389,7 +390,7 @@ fn next_letter(
 }
 
 /// Hands a message out to all members, ourselves among them.
-fn send(
+pub(super) fn send(
     tx: &mut Transaction<'_>,
     record: &mut GroupRecord,
     members: &[GroupMember],
@@ -472,7 +473,7 @@ pub(crate) fn answered(
             land_again(tx, &mut record, flight)?;
             if record.standing == GroupStanding::Lost {
                 state::stay(tx, &mut record)?;
-                words::ask_back(tx, &mut record)?;
+                back::ask_back(tx, &mut record)?;
                 state::store(tx, &record);
                 return advance(tx, id);
             }

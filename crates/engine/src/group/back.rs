@@ -1,0 +1,277 @@
+//! The way back into a group: of a device that lost its state or cannot follow, and of one part of a group into another
+//! (docs/spec/groups.md, sections 7 and 8).
+
+use super::people;
+use super::state;
+use super::turn;
+use super::word::Word;
+use super::words::{accounts_of, fresh, say, say_with_tree};
+use crate::contacts;
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::limits;
+use crate::records::{FlightKind, GroupRecord, GroupStanding};
+use crate::transaction::Transaction;
+use ::groups::{Directory, Group, LeafName};
+use keys::{AccountId, GroupId, Secret};
+use zeroize::Zeroizing;
+
+/// This device cannot follow the group: it asks to be let back in.
+pub(super) fn lost(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(), EngineError> {
+    give_up_following(tx, &mut record)?;
+    ask_back(tx, &mut record)?;
+    state::store(tx, &record);
+    Ok(())
+}
+
+fn give_up_following(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+) -> Result<(), EngineError> {
+    if let Some(flight) = record.flight {
+        turn::land_again(tx, record, flight)?;
+    }
+    record.behind = None;
+    record.standing = GroupStanding::Lost;
+    tx.event(Event::GroupLost { group: record.id });
+    Ok(())
+}
+
+/// A body of this epoch does not open: it is junk, or this device follows another branch than the sender. The others
+/// are asked.
+pub(super) fn doubtful(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+) -> Result<(), EngineError> {
+    let due = record
+        .asked
+        .is_none_or(|at| at > tx.now || tx.now.since(at) >= limits::GROUP_ASK_AGAIN_SECONDS);
+    if due {
+        ask_back(tx, &mut record)?;
+        state::store(tx, &record);
+    }
+    Ok(())
+}
+
+/// What a device says of itself when it asks.
+fn ask_word(tx: &Transaction<'_>, record: &GroupRecord) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+    let word = Word::Ask {
+        group: record.id,
+        device: state::us(tx)?.name,
+        lost: record.standing == GroupStanding::Lost || record.behind.is_some(),
+        epoch: record.epoch,
+        branch: record.branch(),
+        sure: record.sure,
+    };
+    Ok(word.encode())
+}
+
+/// Asks devices of members that are known: one of each account, not always the same.
+pub(super) fn ask_back(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+) -> Result<(), EngineError> {
+    record.asked = Some(tx.now);
+    let us = state::us(tx)?.name;
+    let members = state::members(tx, &record.id)?;
+    let mut known = Vec::new();
+    for member in &members {
+        let name = LeafName {
+            account: member.account,
+            device: member.device,
+        };
+        let own = name.account == us.account;
+        let contact = contacts::load(tx, &name.account)?;
+        let contact = contact.is_some_and(|contact| !contact.request && !contact.blocked);
+        if name != us && (own || contact) {
+            let mut order = [0; 8];
+            tx.rng.fill_bytes(&mut order);
+            known.push((order, name));
+        }
+    }
+    known.sort_unstable();
+    known.sort_by_key(|(_, name)| name.account);
+    known.dedup_by_key(|(_, name)| name.account);
+    known.sort_unstable();
+    let word = ask_word(tx, record)?;
+    for (_, name) in known.iter().take(limits::GROUP_ASKED) {
+        say(tx, name, &word)?;
+    }
+    Ok(())
+}
+
+/// What a device says of itself when it asks.
+pub(super) struct Asked {
+    pub(super) lost: bool,
+    pub(super) epoch: u64,
+    pub(super) branch: [u8; 16],
+    pub(super) sure: bool,
+}
+
+/// What a member tells of a group.
+pub(super) struct Told {
+    pub(super) epoch: u64,
+    pub(super) token: Secret<32>,
+    pub(super) envelope: Secret<32>,
+    pub(super) sure: bool,
+}
+
+/// A device of a member asks.
+pub(super) fn answer(
+    tx: &mut Transaction<'_>,
+    from: &AccountId,
+    (id, device): (&GroupId, &LeafName),
+    asked: &Asked,
+) -> Result<(), EngineError> {
+    let Some(mut record) =
+        state::load(tx, id)?.filter(|record| record.standing == GroupStanding::In)
+    else {
+        return Ok(());
+    };
+    let members = state::members(tx, id)?;
+    // SECURITY: only a member is told how its group is entered; `a_stranger_is_told_nothing_of_a_group` notices.
+    if *from != device.account || !members.iter().any(|member| member.account == *from) {
+        return Ok(());
+    }
+    let ours = record.branch();
+    let forked = asked.epoch == record.epoch && asked.branch != ours;
+    if forked {
+        tx.event(Event::GroupForked { group: *id });
+    }
+    let here = asked.epoch == record.epoch && !forked;
+    let chosen = record.sure || (ours < asked.branch && !asked.sure);
+    if asked.lost || asked.epoch < record.epoch || (forked && chosen) {
+        return tell_info(tx, &record, device);
+    }
+    if here {
+        return Ok(());
+    }
+    // The other branch is the one that goes on, or further: its device is asked in return.
+    record.asked = Some(tx.now);
+    let word = ask_word(tx, &record)?;
+    state::store(tx, &record);
+    say(tx, device, &word)
+}
+
+/// Tells a device how the group is entered.
+fn tell_info(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    device: &LeafName,
+) -> Result<(), EngineError> {
+    let group = state::open(tx, &record.id, Directory::new())?;
+    let internal = |_| EngineError::Internal {
+        what: "state of a group",
+    };
+    let info = group.info().map_err(internal)?;
+    let tree = group.tree().map_err(internal)?;
+    say_with_tree(tx, &[*device], &tree, |_, tree| Word::Info {
+        group: record.id,
+        epoch: record.epoch,
+        token: record.token.duplicate(),
+        envelope: record.envelope.duplicate(),
+        sure: record.sure,
+        info: info.clone(),
+        tree,
+    })
+}
+
+/// Whether what a member tells of the group leads this device into another branch, or into the group again.
+fn leads_on(
+    tx: &mut Transaction<'_>,
+    record: &mut GroupRecord,
+    told: &Told,
+) -> Result<bool, EngineError> {
+    let epoch = told.epoch;
+    match record.standing {
+        GroupStanding::Lost => Ok(record.flight.is_none() && epoch >= record.epoch),
+        GroupStanding::In => {
+            let mut other = fresh(&record.id, record.relay.clone(), tx.now);
+            other.envelope = told.envelope.duplicate();
+            // SECURITY: of two branches all choose the same one; `a_fork_is_noticed_by_the_next_letter` notices.
+            let (theirs, ours) = (other.branch(), record.branch());
+            // Where the relay refuses what is sent in ours, it follows the other one.
+            let chosen = !record.sure && (theirs < ours || told.sure);
+            let chosen = chosen || record.behind.is_some();
+            let forked = epoch == record.epoch && theirs != ours && chosen;
+            if forked {
+                tx.event(Event::GroupForked { group: record.id });
+                if let Some(flight) = record.flight {
+                    turn::land_again(tx, record, flight)?;
+                }
+                record.standing = GroupStanding::Lost;
+                return Ok(true);
+            }
+            match record.behind {
+                None if epoch > record.epoch => {
+                    record.behind = Some(turn::behind(epoch));
+                    state::store(tx, record);
+                    Ok(false)
+                }
+                // What leads there did not come although this answer did.
+                Some(behind)
+                    if epoch > record.epoch && behind.ticks >= limits::GROUP_BEHIND_TICKS =>
+                {
+                    give_up_following(tx, record)?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            }
+        }
+        GroupStanding::Leaving | GroupStanding::Out => Ok(false),
+    }
+}
+
+/// A member told how the group is entered: a commit from outside, which all others see.
+pub(super) fn come_back(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    told: Told,
+    (info, tree): (&[u8], &[u8]),
+) -> Result<(), EngineError> {
+    let Some(mut record) = state::load(tx, id)? else {
+        return Ok(());
+    };
+    if !leads_on(tx, &mut record, &told)? {
+        return Ok(());
+    }
+    let Told {
+        epoch,
+        token,
+        envelope,
+        ..
+    } = told;
+    state::store(tx, &record);
+    let Some(accounts) = accounts_of(tree) else {
+        return Ok(());
+    };
+    let mut directory = Directory::new();
+    // What is missing is asked for; the next answer finds it here.
+    if !people::fill(tx, &mut directory, &accounts)? {
+        return Ok(());
+    }
+    let us = state::us(tx)?;
+    let (mut next, message) = match Group::rejoin(&us, directory, (info, tree), tx.now, tx.rng) {
+        Ok(joined) => joined,
+        Err(error) => {
+            tx.event(Event::GroupRefused { group: *id, error });
+            return Ok(());
+        }
+    };
+    state::keep_next(tx, id, &mut next)?;
+    // The others are in the epoch before; this device is not, but knows what it needs to reach them.
+    record.epoch = epoch;
+    record.token = token;
+    record.envelope = envelope;
+    record.set_back = None;
+    let members = state::leaves_of(&next)?;
+    let token = next.epoch_token().map_err(|_| EngineError::Internal {
+        what: "state of a group",
+    })?;
+    let next = wire::NextEpoch {
+        epoch: next.epoch(),
+        token_hash: keys::sha256(&[token.expose_secret()]),
+    };
+    let kind = FlightKind::Commit;
+    turn::send(tx, &mut record, &members, kind, &message, Some(next))
+}
