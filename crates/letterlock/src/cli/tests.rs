@@ -46,7 +46,7 @@ fn global_options_stand_anywhere() {
 fn an_account_is_asked_for_at_a_relay() {
     assert_eq!(
         fields("account create alice --relay http://127.0.0.1:1"),
-        serde_json::json!({"request": "account_create", "name": "alice", "relay": "http://127.0.0.1:1", "invite": null})
+        serde_json::json!({"request": "account_create", "name": "alice", "relay": "http://127.0.0.1:1", "invite": null, "suite": "hybrid"})
     );
 }
 
