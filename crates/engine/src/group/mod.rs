@@ -189,6 +189,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         queues::ensure_inbox(tx)?;
         packages::renew(tx)?;
     }
+    people::ask_again(tx)?;
     for id in state::ids(tx)? {
         let Some(mut record) = state::load(tx, &id)? else {
             continue;

@@ -4,6 +4,7 @@ use crate::account;
 use crate::contacts;
 use crate::content::Head;
 use crate::error::EngineError;
+use crate::limits;
 use crate::logs;
 use crate::outbox;
 use crate::peers;
@@ -15,7 +16,7 @@ use keys::account_log::{Pin, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, GroupId, Timestamp};
 use zeroize::Zeroizing;
 
-/// The log of a member who is no contact is being asked for.
+/// The log of a member who is no contact is being asked for; or BE8 seconds until it is asked for again.
 const ASKED: &[u8] = b"member-asked/";
 /// Seconds for which the log of a member who is no contact counts as confirmed.
 const FRESH_SECONDS: u64 = 60;
@@ -131,30 +132,56 @@ pub(super) fn ask(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), E
     outbox::add_own(tx, Purpose::LogOfMember(*account), request)
 }
 
+/// Asks again for logs that relays did not have, or showed wrongly.
+pub(super) fn ask_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for (asked, due) in tx.scan(Table::Meta, ASKED, None, limits::PAGE)? {
+        if due.is_empty() || due.as_slice() > tx.now.as_secs().to_be_bytes().as_slice() {
+            continue;
+        }
+        tx.delete(Table::Meta, asked.clone());
+        if let Some(account) = asked.strip_prefix(ASKED).and_then(AccountId::from_slice) {
+            ask(tx, &account)?;
+        }
+    }
+    Ok(())
+}
+
+/// What waits for the log goes on waiting, and the relay is asked again in a while.
+fn ask_later(tx: &mut Transaction<'_>, account: &AccountId) {
+    let due = tx.now.saturating_add(limits::ASK_AGAIN_SECONDS).as_secs();
+    let due = Zeroizing::new(due.to_be_bytes().to_vec());
+    tx.put(Table::Meta, key(&[ASKED, account.as_bytes()]), due);
+}
+
 /// The relay answered what it knows of a member.
 pub(crate) fn fetched(
     tx: &mut Transaction<'_>,
     account: &AccountId,
     log: Option<&[u8]>,
 ) -> Result<(), EngineError> {
+    let Some(log) = log else {
+        ask_later(tx, account);
+        return Ok(());
+    };
     tx.delete(Table::Meta, key(&[ASKED, account.as_bytes()]));
-    if let Some(log) = log {
-        let known = kept(tx, account)?.map(|(_, log)| log);
-        let log = UnverifiedLog::decode(log).and_then(|log| match &known {
-            // SECURITY: a log goes on, or it is not taken; `a_member_has_one_history` notices.
-            Some(known) => log.verify_after(known),
-            None => log.verify(Some(account), None),
-        });
-        let log = match (log, known) {
-            (Ok(log), _) | (Err(keys::account_log::LogError::RolledBack { .. }), Some(log)) => log,
-            _ => return super::turn::logs_came(tx, account),
-        };
-        let now = tx.now.as_secs().to_be_bytes();
-        let head = log.head();
-        let sequence = head.sequence.to_be_bytes();
-        let value = Zeroizing::new([&now[..], &sequence, &head.hash, log.bytes()].concat());
-        tx.put(Table::MemberLog, account.as_bytes().to_vec(), value);
-    }
+    let known = kept(tx, account)?.map(|(_, log)| log);
+    let log = UnverifiedLog::decode(log).and_then(|log| match &known {
+        // SECURITY: a log goes on, or it is not taken; `a_member_has_one_history` notices.
+        Some(known) => log.verify_after(known),
+        None => log.verify(Some(account), None),
+    });
+    let log = match (log, known) {
+        (Ok(log), _) | (Err(keys::account_log::LogError::RolledBack { .. }), Some(log)) => log,
+        _ => {
+            ask_later(tx, account);
+            return Ok(());
+        }
+    };
+    let now = tx.now.as_secs().to_be_bytes();
+    let head = log.head();
+    let sequence = head.sequence.to_be_bytes();
+    let value = Zeroizing::new([&now[..], &sequence, &head.hash, log.bytes()].concat());
+    tx.put(Table::MemberLog, account.as_bytes().to_vec(), value);
     super::turn::logs_came(tx, account)
 }
 
