@@ -129,6 +129,16 @@ labels! {
     BACKUP = "letterlock/v1/backup";
     /// Part of an archive.
     ARCHIVE = "letterlock/v1/archive";
+    /// File key of a sealed file, to a recipient's key.
+    SEAL_RECIPIENT = "letterlock/v1/seal/recipient";
+    /// File key of a sealed file, under a passphrase.
+    SEAL_PASSPHRASE = "letterlock/v1/seal/passphrase";
+    /// Keys of a sealed file's header and payload.
+    SEAL_KEYS = "letterlock/v1/seal/keys";
+    /// Payload of a sealed file.
+    SEAL_PAYLOAD = "letterlock/v1/seal/payload";
+    /// Signature of a sealed file.
+    SEAL_SIGNATURE = "letterlock/v1/seal/signature";
     /// Contents of an enclosure.
     ENCLOSURE = "letterlock/v1/enclosure";
     /// Key of the profile's database.

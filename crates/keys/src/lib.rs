@@ -5,6 +5,7 @@ mod aead;
 mod argon;
 pub mod chunked;
 pub mod codec;
+pub mod content_hash;
 mod crockford;
 pub mod ed25519;
 mod emoji;

@@ -1,0 +1,14 @@
+//! Sealed files (docs/spec/sealed-file.md): formats, and nothing of accounts or networks.
+//!
+//! | module | has |
+//! |---|---|
+//! | [`lock`] | the format `.lock` |
+//! | [`tree`] | files and directories on disk: what is to be sealed, and what was opened |
+
+pub mod lock;
+mod parallel;
+mod place;
+pub mod tree;
+
+pub use parallel::{Progress, Sink, Stored};
+pub use place::{InOrder, Output};

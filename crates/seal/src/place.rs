@@ -1,0 +1,322 @@
+//! Where sealed and opened bytes go, and how files get their names when all is whole.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "files of the person who seals or opens: this file is where they are made, moved and removed"
+)]
+
+use crate::lock::{Entry, EntryKind, OpenError};
+use crate::parallel::Sink;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink,
+};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+impl Sink for File {
+    fn put(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn give_up(&self) {}
+}
+
+/// A pipe or another place that takes bytes only in their order.
+pub struct InOrder<W> {
+    state: Mutex<State<W>>,
+    moved: Condvar,
+}
+
+struct State<W> {
+    out: W,
+    next: u64,
+    given_up: bool,
+}
+
+impl<W: Write + Send> InOrder<W> {
+    /// Begins at offset 0.
+    pub fn new(out: W) -> Self {
+        Self {
+            state: Mutex::new(State {
+                out,
+                next: 0,
+                given_up: false,
+            }),
+            moved: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends, and hands over what was written to.
+    pub fn into_inner(self) -> W {
+        let state = self.state.into_inner();
+        state.unwrap_or_else(PoisonError::into_inner).out
+    }
+}
+
+impl<W: Write + Send> Sink for InOrder<W> {
+    fn put(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        while state.next != offset {
+            if state.given_up {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            state = self
+                .moved
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let written = state.out.write_all(bytes);
+        state.given_up |= written.is_err();
+        state.next = state.next.saturating_add(bytes.len() as u64);
+        drop(state);
+        self.moved.notify_all();
+        written
+    }
+
+    fn give_up(&self) {
+        self.state().given_up = true;
+        self.moved.notify_all();
+    }
+}
+
+/// A file under another name beside its place; it is gone unless [`Output::keep`] gives it its name.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    at: PathBuf,
+    place: PathBuf,
+    kept: bool,
+}
+
+impl Output {
+    /// Begins a file that only its owner may read. `nonce` makes its name one that nobody else has.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn create(place: &Path, nonce: u64) -> io::Result<Self> {
+        let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{nonce:016x}.part"));
+        // Names have 255 bytes at most.
+        if hidden.len() > 255 {
+            hidden = format!(".{nonce:016x}.part").into();
+        }
+        let at = place.with_file_name(hidden);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&at)?;
+        Ok(Self {
+            file,
+            at,
+            place: place.to_path_buf(),
+            kept: false,
+        })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Flushes the file and gives it its name. With `replace` it takes the place of another file.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or what the file system says.
+    pub fn keep(mut self, replace: bool) -> io::Result<()> {
+        self.file.sync_all()?;
+        named(&self.at, &self.place, replace)?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nobody could be told that it stays.
+            let _ = std::fs::remove_file(&self.at);
+        }
+    }
+}
+
+/// Gives a file or directory its name in one step.
+fn named(at: &Path, place: &Path, replace: bool) -> io::Result<()> {
+    if replace {
+        return fs::rename(at, place);
+    }
+    match renameat_with(CWD, at, CWD, place, RenameFlags::NOREPLACE) {
+        // Some file systems have no such rename: what is there is looked for, which leaves a moment.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            match place.symlink_metadata().is_ok() {
+                true => Err(io::ErrorKind::AlreadyExists.into()),
+                false => fs::rename(at, place),
+            }
+        }
+        other => Ok(other?),
+    }
+}
+
+/// A directory of our own in which what is opened is put together; it is gone at the end, with what is still in it.
+///
+/// Paths of entries were checked: none leads out, and all that they pass through are directories made here. Links come
+/// last, so that nothing is ever written through one.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    root: PathBuf,
+    /// Where entries are made.
+    at: PathBuf,
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_path_buf();
+    |error| OpenError::Write { path, error }
+}
+
+fn times(entry: &Entry) -> Option<FileTimes> {
+    let at = entry.modified_at()?;
+    Some(FileTimes::new().set_modified(at))
+}
+
+impl Staging {
+    pub(crate) fn create(beside: &Path, nonce: u64) -> Result<Self, OpenError> {
+        let root = beside.join(format!(".{nonce:016x}.part"));
+        let made = DirBuilder::new().mode(0o700).create(&root);
+        made.map_err(failed(&root))?;
+        let staging = Self {
+            at: root.join("new"),
+            root,
+        };
+        fs::create_dir(&staging.at).map_err(failed(&staging.at))?;
+        Ok(staging)
+    }
+
+    /// Where a path comes to lie in a directory.
+    pub(crate) fn place(directory: &Path, path: &[u8]) -> PathBuf {
+        directory.join(OsStr::from_bytes(path))
+    }
+
+    pub(crate) fn directory(&self, entry: &Entry) -> Result<(), OpenError> {
+        let at = Self::place(&self.at, &entry.path);
+        let made = DirBuilder::new().mode(0o700).create(&at);
+        made.map_err(failed(&at))
+    }
+
+    /// Writes a piece of a file.
+    pub(crate) fn write(&self, entry: &Entry, offset: u64, piece: &[u8]) -> Result<(), OpenError> {
+        let at = Self::place(&self.at, &entry.path);
+        let file = Self::file(&at).map_err(failed(&at))?;
+        file.write_all_at(piece, offset).map_err(failed(&at))
+    }
+
+    fn file(at: &Path) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(at)
+    }
+
+    /// Empty files, links, modes and times; directories last, the innermost first. Links that lead out are left out
+    /// and returned.
+    pub(crate) fn finish(&self, entries: &[Entry]) -> Result<Vec<Entry>, OpenError> {
+        let mut left_out = Vec::new();
+        for entry in entries {
+            let at = Self::place(&self.at, &entry.path);
+            match &entry.kind {
+                EntryKind::File { .. } => {
+                    let file = Self::file(&at).map_err(failed(&at))?;
+                    if let Some(times) = times(entry) {
+                        file.set_times(times).map_err(failed(&at))?;
+                    }
+                    let mode = Permissions::from_mode(entry.mode.into());
+                    file.set_permissions(mode).map_err(failed(&at))?;
+                }
+                EntryKind::Link { .. } if !entry.leads_inside() => left_out.push(entry.clone()),
+                EntryKind::Link { target } => {
+                    symlink(OsStr::from_bytes(target), &at).map_err(failed(&at))?;
+                }
+                EntryKind::Directory => {}
+            }
+        }
+        for entry in entries.iter().rev() {
+            if entry.kind == EntryKind::Directory {
+                let at = Self::place(&self.at, &entry.path);
+                let directory = File::open(&at).map_err(failed(&at))?;
+                if let Some(times) = times(entry) {
+                    directory.set_times(times).map_err(failed(&at))?;
+                }
+                // Its owner may always look into it and empty it: else nobody could clear away.
+                let mode = Permissions::from_mode(u32::from(entry.mode) | 0o700);
+                directory.set_permissions(mode).map_err(failed(&at))?;
+            }
+        }
+        // What gets its name is on the disk, also if the machine stops in the next moment.
+        let directory = File::open(&self.root).map_err(failed(&self.root))?;
+        rustix::fs::syncfs(&directory)
+            .map_err(io::Error::from)
+            .map_err(failed(&self.at))?;
+        Ok(left_out)
+    }
+
+    /// Gives what is here its names in `out`.
+    pub(crate) fn into_place(
+        self,
+        names: &[Vec<u8>],
+        out: &Path,
+        replace: bool,
+    ) -> Result<Vec<PathBuf>, OpenError> {
+        let places: Vec<PathBuf> = names.iter().map(|name| Self::place(out, name)).collect();
+        let taken = |place: &&PathBuf| place.symlink_metadata().is_ok();
+        if let Some(place) = places.iter().find(taken).filter(|_| !replace) {
+            return Err(OpenError::Exists {
+                path: place.clone(),
+            });
+        }
+        let aside = self.root.join("old");
+        for (number, (name, place)) in names.iter().zip(&places).enumerate() {
+            let at = Self::place(&self.at, name);
+            if at.symlink_metadata().is_err() {
+                continue; // A link that was left out.
+            }
+            // A directory is only replaced by being moved away first.
+            let old = aside.join(number.to_string());
+            if replace && place.symlink_metadata().is_ok() {
+                fs::create_dir_all(&aside).map_err(failed(&aside))?;
+                fs::rename(place, &old).map_err(failed(place))?;
+            }
+            if let Err(error) = named(&at, place, false) {
+                // What was there comes back, where it was moved away.
+                let _ = fs::rename(&old, place);
+                return Err(match error.kind() {
+                    io::ErrorKind::AlreadyExists => OpenError::Exists {
+                        path: place.clone(),
+                    },
+                    _ => failed(place)(error),
+                });
+            }
+        }
+        Ok(places)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Nobody could be told that it stays.
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
