@@ -38,6 +38,8 @@ mod hostile_relay;
 mod linking;
 #[path = "story/recovery.rs"]
 mod recovery;
+#[path = "story/sealed_files.rs"]
+mod sealed_files;
 #[path = "story/suites.rs"]
 mod suites;
 #[path = "story/suspension.rs"]
