@@ -1,6 +1,7 @@
 //! The engine: hands each input to the module of its domain.
 
 use crate::account;
+use crate::amending;
 use crate::archive;
 use crate::backup::{self, BackupState};
 use crate::certificates;
@@ -392,6 +393,11 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             to,
             draft,
         } => sending::send(tx, command, letter, &to, draft),
+        Input::AmendLetter {
+            command,
+            letter,
+            change,
+        } => amending::amend(tx, command, &letter, change),
         other @ (Input::CreateGroup { .. }
         | Input::AddToGroup { .. }
         | Input::RemoveFromGroup { .. }
@@ -577,6 +583,7 @@ impl Input {
             | Self::ShowCode { command, .. }
             | Self::CompareCode { command, .. }
             | Self::Block { command, .. }
+            | Self::AmendLetter { command, .. }
             | Self::CreateGroup { command, .. }
             | Self::AddToGroup { command, .. }
             | Self::RemoveFromGroup { command, .. }

@@ -1,6 +1,6 @@
 //! What people are told.
 
-use crate::error::{EngineError, SasError};
+use crate::error::{AmendmentError, EngineError, SasError};
 use crate::input::CommandId;
 use keys::{AccountId, GroupId, LetterId};
 
@@ -63,6 +63,24 @@ pub enum Event {
         letter: LetterId,
         /// Why.
         error: EngineError,
+    },
+    /// Something was said of a letter that is here: it is shown otherwise.
+    LetterAmended {
+        /// Which.
+        letter: LetterId,
+        /// By whom.
+        by: AccountId,
+    },
+    /// Something that was said of a letter does not count.
+    AmendmentRefused {
+        /// The contact or group.
+        conversation: AccountId,
+        /// Who said it.
+        by: AccountId,
+        /// Of which letter.
+        letter: LetterId,
+        /// Why not.
+        error: AmendmentError,
     },
     /// Letters were shown on another device of the account.
     LettersRead {

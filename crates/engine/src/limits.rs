@@ -2,6 +2,20 @@
 
 /// Longest text of one letter in bytes; longer texts go as a file.
 pub const TEXT_BYTES: usize = 48 * 1024;
+/// Longest reaction to a letter in bytes.
+pub const REACTION_BYTES: usize = 32;
+/// Reactions to one letter: as many as a group has leaves.
+pub const REACTIONS: usize = 5_000;
+/// Edits of one letter.
+pub const EDITS: u8 = 10;
+/// Seconds for which a letter can be edited, by its author's clock.
+pub const EDIT_SECONDS: u64 = 24 * 3600;
+/// Reactions to letters that are not here yet, in all.
+pub const REACTIONS_AHEAD: usize = 1_024;
+/// Reactions of one author to letters that are not here yet.
+pub const REACTIONS_AHEAD_EACH: usize = 64;
+/// Edits and deletions of one author of letters that are not here yet.
+pub const AMENDMENTS_AHEAD: usize = 32;
 /// Enclosures of one letter.
 pub const ENCLOSURES: usize = 32;
 /// Longest file name shown, in bytes.

@@ -8,6 +8,8 @@
     reason = "a story that does not hold ends its test"
 )]
 
+#[path = "story/amendments.rs"]
+mod amendments;
 #[path = "story/bad_days.rs"]
 mod bad_days;
 #[path = "story/certificates.rs"]

@@ -22,8 +22,8 @@ use crate::letters;
 use crate::limits;
 use crate::outbox;
 use crate::records::{
-    Behind, DataChange, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding, LetterState,
-    Wish,
+    Behind, DataChange, Direction, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding,
+    LetterState, Wish,
 };
 use crate::sending;
 use crate::store::Table;
@@ -539,7 +539,13 @@ pub(super) fn landed(
     match flight.kind {
         FlightKind::Letter(letter) => {
             state::store(tx, &record);
-            if let Some(mut letter) = letters::load(tx, &letter)? {
+            let known = letters::load(tx, &letter)?;
+            if let Some(said) = known
+                .as_ref()
+                .filter(|known| known.direction == Direction::Errand)
+            {
+                letters::forget(tx, &said.id);
+            } else if let Some(mut letter) = known {
                 letters::unfile(tx, &letter);
                 letter.order = tx.next_number("letters")?;
                 letter.state = LetterState::Sent;
@@ -702,6 +708,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     }
     for letter in super::letters::take(tx, &id)? {
         sending::fail_whole(tx, &letter, EngineError::NotInGroup)?;
+        letters::forget_errand(tx, &letter)?;
     }
     tx.event(Event::GroupLeft { group: id });
     // An invitation back may have come first.

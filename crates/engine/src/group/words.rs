@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::letters;
 use crate::limits;
 use crate::records::{
-    Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState,
+    Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState, Marks,
     PartPurpose, key,
 };
 use crate::sending;
@@ -63,6 +63,7 @@ pub(super) fn say(tx: &mut Transaction<'_>, to: &LeafName, word: &[u8]) -> Resul
         }],
         errand,
         author: None,
+        marks: Marks::default(),
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)
