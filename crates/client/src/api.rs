@@ -230,6 +230,23 @@ pub enum Request {
     Delete {
         /// Their ids.
         letters: Vec<String>,
+        /// Also for everybody else who has them; only whoever wrote them can.
+        #[serde(default)]
+        everyone: bool,
+    },
+    /// React to a letter.
+    React {
+        /// Its id.
+        letter: String,
+        /// A sign or a word in the place of an earlier one; nothing takes it back.
+        emoji: Option<String>,
+    },
+    /// Give a letter another text.
+    Edit {
+        /// Its id.
+        letter: String,
+        /// The text.
+        text: String,
     },
     /// List every key that opens something.
     Custody {

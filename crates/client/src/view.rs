@@ -237,6 +237,15 @@ pub struct Enclosure {
     pub size: u64,
 }
 
+/// What somebody thinks of a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// `me` or the name here.
+    pub from: String,
+    /// A sign or a word.
+    pub emoji: String,
+}
+
 /// A letter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Letter {
@@ -260,6 +269,15 @@ pub struct Letter {
     pub expires_at: Option<u64>,
     /// Files.
     pub enclosures: Vec<Enclosure>,
+    /// The number of the edit that is shown; 0: as written.
+    #[serde(default)]
+    pub edit: u8,
+    /// Its author deleted it for everybody; nothing else is left.
+    #[serde(default)]
+    pub deleted: bool,
+    /// At most one of each person.
+    #[serde(default)]
+    pub reactions: Vec<Reaction>,
 }
 
 /// How far a transfer is.

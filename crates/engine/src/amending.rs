@@ -9,7 +9,7 @@ use crate::amendment::{Amendment, Speaker, What, is_reaction, merge};
 use crate::contacts;
 use crate::errands;
 use crate::error::{AmendmentError, EngineError};
-use crate::event::{CommandOutcome, Event};
+use crate::event::{Amended, CommandOutcome, Event};
 use crate::group;
 use crate::input::{Amend, CommandId};
 use crate::letters;
@@ -118,7 +118,7 @@ pub(crate) fn amend(
         return Ok(()); // It is so already.
     }
     say(tx, &told)?;
-    changed(tx, &letter, &by.account);
+    changed(tx, &letter, &told);
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
 }
@@ -266,7 +266,7 @@ fn apply(tx: &mut Transaction<'_>, told: &Told, keep: bool) -> Result<(), Engine
         false => Err(AmendmentError::OtherConversation),
     };
     match merged {
-        Ok(true) => changed(tx, &letter, &told.by.account),
+        Ok(true) => changed(tx, &letter, told),
         Ok(false) => {}
         Err(error) => tx.event(Event::AmendmentRefused {
             conversation: told.conversation,
@@ -279,7 +279,7 @@ fn apply(tx: &mut Transaction<'_>, told: &Told, keep: bool) -> Result<(), Engine
 }
 
 /// Keeps a letter as it is now, and finds it by its words of now.
-fn changed(tx: &mut Transaction<'_>, letter: &Letter, by: &AccountId) {
+fn changed(tx: &mut Transaction<'_>, letter: &Letter, told: &Told) {
     letters::store(tx, letter);
     tx.unindex(letter.id);
     if !letter.text.is_empty() {
@@ -287,7 +287,12 @@ fn changed(tx: &mut Transaction<'_>, letter: &Letter, by: &AccountId) {
     }
     tx.event(Event::LetterAmended {
         letter: letter.id,
-        by: *by,
+        by: told.by.account,
+        what: match told.amendment.what {
+            What::Reaction { .. } => Amended::Reaction,
+            What::Edit { .. } => Amended::Edit,
+            What::Deleted => Amended::Deletion,
+        },
     });
 }
 

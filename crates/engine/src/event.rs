@@ -29,6 +29,18 @@ pub enum CommandOutcome {
     Failed(EngineError),
 }
 
+/// What was said of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Amended {
+    /// A reaction, or that there is none any more.
+    Reaction,
+    /// Another text.
+    Edit,
+    /// It was deleted for everybody.
+    Deletion,
+}
+
 /// Something to show.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -70,6 +82,8 @@ pub enum Event {
         letter: LetterId,
         /// By whom.
         by: AccountId,
+        /// What.
+        what: Amended,
     },
     /// Something that was said of a letter does not count.
     AmendmentRefused {

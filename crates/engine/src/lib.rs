@@ -74,7 +74,7 @@ pub use backup::BackupState;
 pub use custody::{HeldKey, Holder, HolderKind, Item, Place, Remark};
 pub use dispatch::Engine;
 pub use error::{AmendmentError, EngineError, SasError, StoreError};
-pub use event::{CommandOutcome, Event};
+pub use event::{Amended, CommandOutcome, Event};
 pub use evidence::{Evidence, EvidenceError, Finding, PreKeys, Shown};
 pub use guardians::{GuardianState, GuardiansState, OpenRequest, RequestState, ShareState};
 pub use input::{

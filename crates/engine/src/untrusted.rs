@@ -1,5 +1,6 @@
 //! Everything that the engine decodes of what others wrote, behind one door: for fuzz targets and for tests.
 
+use crate::amendment::Amendment;
 use crate::backup;
 use crate::content::Content;
 use crate::envelope;
@@ -61,6 +62,7 @@ pub fn read(bytes: &[u8]) -> bool {
         27 => envelope::open_group(&Secret::from_fn(|_| {}), bytes).is_ok(),
         28 => record::<GroupRecord>(bytes),
         29 => record::<GroupMembers>(bytes),
+        30 => amendment(bytes),
         _ => false,
     }
 }
@@ -71,6 +73,10 @@ fn content(bytes: &[u8]) -> bool {
     };
     let again = content.encode();
     Content::decode(&again).is_ok_and(|content| content.encode() == again)
+}
+
+fn amendment(bytes: &[u8]) -> bool {
+    Amendment::decode(bytes).is_ok_and(|amendment| *amendment.encode() == bytes)
 }
 
 fn record<T: Record>(bytes: &[u8]) -> bool {
@@ -179,6 +185,19 @@ mod tests {
                     &[&[2][..], &[14; 32], &[15; 32], &[16; 16], &[1; 26]].concat(),
                 ),
             ),
+            (
+                "amendment_reaction",
+                with(
+                    30,
+                    &[
+                        &[1][..],
+                        &[18; 16],
+                        &[0, 0, 0, 0, 0, 0, 0, 1],
+                        "👍".as_bytes(),
+                    ]
+                    .concat(),
+                ),
+            ),
             ("group_body", with(27, &body)),
             ("link_welcome", with(6, &welcome.encode())),
             ("link_answer", with(6, &answer.encode())),
@@ -219,7 +238,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..25 {
+            for form in 0..=30 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

@@ -216,12 +216,22 @@ fn letter(letter: &view::Letter) -> String {
     if let Some(answered) = &letter.reply_to {
         let _ = writeln!(shown, "  (answers {})", text::line(answered));
     }
+    if letter.deleted {
+        shown.push_str("  (deleted by its author)\n");
+    }
     if !letter.text.is_empty() {
         shown.push_str(&text::block(&letter.text, "  "));
+    }
+    if letter.edit > 0 {
+        shown.push_str("  (edited)\n");
     }
     for enclosure in &letter.enclosures {
         let name = text::line(&enclosure.name);
         let _ = writeln!(shown, "  + {name} ({})", text::bytes(enclosure.size));
+    }
+    for reaction in &letter.reactions {
+        let (emoji, from) = (text::line(&reaction.emoji), text::line(&reaction.from));
+        let _ = writeln!(shown, "  {emoji}  {from}");
     }
     if let Some(expires) = letter.expires_at {
         let _ = writeln!(shown, "  (deleted on both sides {})", time::local(expires));
@@ -270,6 +280,12 @@ mod tests {
                 name: "a\u{1b}[2J.txt".into(),
                 size: 2048,
             }],
+            edit: 1,
+            deleted: false,
+            reactions: vec![view::Reaction {
+                from: "carol".into(),
+                emoji: "ok\u{202e}".into(),
+            }],
         }
     }
 
@@ -287,6 +303,8 @@ mod tests {
         assert_eq!(heads.count(), 1, "{shown}");
         assert!(shown.contains("  + a\\u{1b}[2J.txt (2.0 KiB)\n"), "{shown}");
         assert!(shown.contains("  (answers EARLIER)\n"), "{shown}");
+        assert!(shown.contains("  (edited)\n"), "{shown}");
+        assert!(shown.contains("  ok\\u{202e}  carol\n"), "{shown}");
     }
 
     #[test]

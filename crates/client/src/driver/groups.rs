@@ -88,7 +88,7 @@ impl Loop {
                 let id = self.find_group(&group)?.id;
                 self.group_show(&id).map(Some)
             }
-            request => self.begin_for_devices(answers, request),
+            request => self.begin_for_letters(answers, request),
         }
     }
 
@@ -225,7 +225,7 @@ impl Loop {
         }))
     }
 
-    fn member_name(&self, account: &AccountId) -> String {
+    pub(super) fn member_name(&self, account: &AccountId) -> String {
         match self.engine.account(&self.store) {
             Ok(Some(own)) if own.id == *account => "me".to_owned(),
             _ => self.name_of(account),
@@ -244,7 +244,13 @@ impl Loop {
     pub(super) fn view_letter(&self, letter: &Letter) -> view::Letter {
         let name = self.name_of(&letter.contact);
         let author = letter.author.map(|author| self.name_of(&author));
-        crate::render::letter(letter, &name, author.as_deref().unwrap_or(&name))
+        let mut shown = crate::render::letter(letter, &name, author.as_deref().unwrap_or(&name));
+        let reactions = letter.marks.standing().map(|reaction| view::Reaction {
+            from: self.member_name(&reaction.author),
+            emoji: reaction.emoji.clone(),
+        });
+        shown.reactions = reactions.collect();
+        shown
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Loop;
 use crate::view::Notice;
-use engine::{Change, Event, SasError};
+use engine::{Amended, Change, Event, SasError};
 use keys::AccountId;
 
 impl Loop {
@@ -78,8 +78,48 @@ impl Loop {
                     format!("a letter from {from} could not be opened"),
                 )
             }
+            Event::LetterAmended { letter, by, what } => {
+                return self.words_of_amendment(letter, by, *what);
+            }
+            Event::AmendmentRefused {
+                by, letter, error, ..
+            } => (
+                "amendment_refused",
+                format!(
+                    "what {} said of the letter {letter} does not count: {error}",
+                    self.name_of(by)
+                ),
+            ),
             event => return self.words_of_devices(event),
         })
+    }
+
+    /// What somebody else said of a letter that is here.
+    fn words_of_amendment(
+        &self,
+        id: &keys::LetterId,
+        by: &AccountId,
+        what: Amended,
+    ) -> Option<(&'static str, String)> {
+        let who = self.member_name(by);
+        if who == "me" {
+            return None;
+        }
+        let message = match what {
+            Amended::Edit => format!("{who} edited the letter {id}"),
+            Amended::Deletion => format!("{who} deleted the letter {id}"),
+            _ => {
+                let letter = self.engine.letter(&self.store, id).ok()??;
+                let mut reactions = letter.marks.standing();
+                match reactions.find(|reaction| reaction.author == *by) {
+                    Some(reaction) => {
+                        format!("{who} reacts with {} to the letter {id}", reaction.emoji)
+                    }
+                    None => format!("{who} has no reaction to the letter {id} any more"),
+                }
+            }
+        };
+        Some(("letter_amended", message))
     }
 
     fn words_of_devices(&self, event: &Event) -> Option<(&'static str, String)> {
