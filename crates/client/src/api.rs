@@ -287,6 +287,9 @@ pub enum Request {
     GroupShow {
         /// The group.
         group: String,
+        /// Write its picture here (an absolute path).
+        #[serde(default)]
+        picture: Option<PathBuf>,
     },
     /// Change what the members of a group agree on.
     GroupChange {
@@ -296,6 +299,12 @@ pub enum Request {
         name: Option<String>,
         /// Another timer for letters, in seconds; 0 for none.
         timer_seconds: Option<u64>,
+        /// Another picture (an absolute path).
+        #[serde(default)]
+        picture: Option<PathBuf>,
+        /// No picture any more.
+        #[serde(default)]
+        no_picture: bool,
     },
     /// Give a member of a group another role.
     GroupRole {
@@ -427,6 +436,8 @@ pub enum Answer {
     Group(view::Group),
     /// A member of a group.
     Member(view::Member),
+    /// The picture of a group was written to a file.
+    Picture(view::SavedPicture),
     /// A letter is deleted.
     Deleted(view::Deleted),
     /// A letter, sent or received.

@@ -115,6 +115,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::InvalidGuardians
         | EngineError::InvalidGroupName
         | EngineError::TextTooLong { .. }
+        | EngineError::InvalidPicture
         | EngineError::TooManyFiles { .. } => FailureKind::Usage,
         EngineError::IdentityChanged { .. }
         | EngineError::BadKeys { .. }
@@ -299,6 +300,7 @@ fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
             "its program is older than groups, or has not been online since; try again later"
         }
         EngineError::OtherRelay { .. } => "ask it to make an account at the relay of the group",
+        EngineError::InvalidPicture => "make it smaller, or convert it with another program",
         EngineError::GroupTooLarge => "make a second group",
         EngineError::Group { .. } => {
             "nothing has changed; see `letterlock group show GROUP`, and try again after `letterlock receive`"

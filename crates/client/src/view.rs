@@ -4,7 +4,7 @@ mod group;
 mod recovery;
 mod verification;
 
-pub use group::{Group, GroupState, Member, Role};
+pub use group::{Group, GroupState, Member, Picture, Role, SavedPicture};
 pub use recovery::{
     Guardian, Guardians, Lost, OpenRequest, Recovery, RecoveryMethod, RecoveryProgress,
     RecoveryRequest, Restored, Share, Sheet,

@@ -332,6 +332,24 @@ impl Engine {
         group::state::leaves(snapshot, group)
     }
 
+    /// What the data of a group say of its picture.
+    #[must_use]
+    pub fn picture_of(&self, record: &GroupRecord) -> Option<group::pictures::Picture> {
+        group::pictures::named(record)
+    }
+
+    /// Reads the picture of a group: nothing where it has none, or where it has not come yet.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn group_picture(
+        &self,
+        snapshot: &dyn Snapshot,
+        group: &GroupId,
+    ) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, StoreError> {
+        group::pictures::read(snapshot, group)
+    }
+
     /// Reads an upload under way.
     ///
     /// # Errors

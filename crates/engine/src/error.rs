@@ -316,6 +316,9 @@ pub enum EngineError {
     /// The group's name cannot be used.
     #[error("the name of the group is empty, too long or unreadable")]
     InvalidGroupName,
+    /// The file is no picture that a group can have.
+    #[error("a picture is a PNG or JPEG file of at most {} KiB", crate::limits::PICTURE_BYTES / 1024)]
+    InvalidPicture,
     /// No device of a contact has published what groups need.
     #[error("no device of this contact can be added to a group yet")]
     NoKeyPackages {

@@ -288,6 +288,11 @@ pub enum Event {
         /// What is new.
         changes: Vec<groups::Change>,
     },
+    /// The picture of a group came.
+    GroupPicture {
+        /// Which.
+        group: GroupId,
+    },
     /// This device is not in a group any more.
     GroupLeft {
         /// Which.

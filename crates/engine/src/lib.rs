@@ -76,6 +76,7 @@ pub use dispatch::Engine;
 pub use error::{AmendmentError, EngineError, SasError, StoreError};
 pub use event::{Amended, CommandOutcome, Event};
 pub use evidence::{Evidence, EvidenceError, Finding, PreKeys, Shown};
+pub use group::pictures::Picture;
 pub use guardians::{GuardianState, GuardiansState, OpenRequest, RequestState, ShareState};
 pub use input::{
     Amend, Attachment, CommandId, Draft, Hidden, Input, Registration, VerificationMeans,

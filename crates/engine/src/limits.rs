@@ -133,6 +133,14 @@ pub const GROUP_ASKED: usize = 16;
 pub const GROUP_HELD_BODIES: usize = 4_096;
 /// Longest word about a group between two devices, in bytes.
 pub const GROUP_WORD_BYTES: usize = 56 * 1024;
+/// Longest picture of a group in bytes.
+pub const PICTURE_BYTES: usize = 256 * 1024;
+/// Seconds until a picture that did not come is asked for again.
+pub const PICTURE_AGAIN_SECONDS: u64 = 3600;
+/// Devices that are asked for it at once.
+pub const PICTURE_ASKED: usize = 4;
+/// Seconds between two answers to one device.
+pub const PICTURE_GIVEN_SECONDS: u64 = 60;
 /// Key packages kept at the relay.
 pub const KEY_PACKAGES: u32 = 12;
 /// Bytes of key packages in one request, which leave room in a frame: those of `cnsa2` take more than one.

@@ -37,6 +37,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Device(device) => Shown::Result(self::device(device)),
         Answer::Group(group) => Shown::Result(groups::group(group)),
         Answer::Member(member) => Shown::Result(groups::member(member)),
+        Answer::Picture(saved) => Shown::Result(groups::picture(saved)),
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::Saved(saved) => Shown::Result(self::saved(saved)),
         Answer::Sheet(sheet) => Shown::Result(format!("{}\n", text::line(sheet.sheet.as_str()))),

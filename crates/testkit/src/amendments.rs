@@ -77,23 +77,33 @@ impl World {
         shown
     }
 
-    /// Replaces bytes in a letter on somebody's disk, wherever they stand: what a program that lies would do.
+    /// Replaces bytes in a letter on somebody's disk: what a program that lies would do.
     pub fn forge_letter(&mut self, name: &str, letter: LetterId, old: &[u8], new: &[u8]) {
+        self.forge(name, (Table::Letter, letter.as_bytes()), old, new);
+    }
+
+    /// Replaces bytes in a row on somebody's disk, where they stand last.
+    pub fn forge(&mut self, name: &str, (table, key): (Table, &[u8]), old: &[u8], new: &[u8]) {
         let store = &mut self.person_mut(name).store;
-        let bytes = engine::Snapshot::get(store, Table::Letter, letter.as_bytes());
-        let bytes = bytes.ok().flatten();
-        let mut bytes = bytes.unwrap_or_else(|| panic!("{name} has no such letter"));
-        let mut windows = bytes.windows(old.len());
-        let at = windows.rposition(|window| window == old);
-        let at = at.unwrap_or_else(|| panic!("the letter does not have these bytes"));
+        let bytes = engine::Snapshot::get(store, table, key).ok().flatten();
+        let mut bytes = bytes.unwrap_or_else(|| panic!("{name} has no such row"));
+        let at = bytes.windows(old.len()).rposition(|window| window == old);
+        let at = at.unwrap_or_else(|| panic!("the row does not have these bytes"));
         let end = at.saturating_add(old.len());
         bytes.splice(at..end, new.iter().copied());
         let write = Write::Put {
-            table: Table::Letter,
-            key: letter.as_bytes().to_vec(),
+            table,
+            key: key.to_vec(),
             value: Zeroizing::new(bytes.to_vec()),
         };
         let applied = store.apply(vec![write]);
         applied.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
+    /// Makes the relay hold other bytes in every part of an archive.
+    pub fn spoil_parts(&mut self) {
+        for part in self.parts.values_mut() {
+            part.iter_mut().for_each(|byte| *byte ^= 1);
+        }
     }
 }

@@ -38,6 +38,8 @@ mod guardians;
 mod hostile_relay;
 #[path = "story/linking.rs"]
 mod linking;
+#[path = "story/pictures.rs"]
+mod pictures;
 #[path = "story/recovery.rs"]
 mod recovery;
 #[path = "story/suites.rs"]

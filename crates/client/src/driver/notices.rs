@@ -219,6 +219,7 @@ impl Loop {
             ),
             event @ (Event::GroupJoined { .. }
             | Event::GroupChanged { .. }
+            | Event::GroupPicture { .. }
             | Event::GroupLeft { .. }
             | Event::GroupLost { .. }
             | Event::GroupForked { .. }
@@ -258,6 +259,10 @@ impl Loop {
                     format!("{}: {}", name(group), words.join(", ")),
                 )
             }
+            Event::GroupPicture { group } => (
+                "group_picture",
+                format!("the group {} has another picture", name(group)),
+            ),
             Event::GroupLeft { group } => (
                 "group_left",
                 format!("you are not in the group {} any more", name(group)),

@@ -10,6 +10,7 @@
 //! | `parcels` | messages that are longer than a body |
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `people` | the account logs of members |
+//! | `pictures` | the picture of a group, here and for whoever asks |
 //! | `state` | what the profile keeps |
 //! | `stays` | who was in it when |
 
@@ -19,6 +20,7 @@ pub(crate) mod letters;
 pub(crate) mod packages;
 pub(crate) mod parcels;
 pub(crate) mod people;
+pub(crate) mod pictures;
 pub(crate) mod state;
 pub(crate) mod stays;
 pub(crate) mod turn;
@@ -172,10 +174,14 @@ pub(crate) fn change(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
-    change: DataChange,
+    mut change: DataChange,
 ) -> Result<(), EngineError> {
     if let Some(name) = &change.name {
         check_name(name)?;
+    }
+    if let Some(picture) = change.picture.take_if(|picture| !picture.is_empty()) {
+        let record = existing(tx, id)?;
+        return pictures::upload(tx, command, &record, &picture, change);
     }
     wish(tx, command, id, Wish::Change(change))
 }
@@ -190,6 +196,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         packages::renew(tx)?;
     }
     people::ask_again(tx)?;
+    pictures::tick(tx)?;
     for id in state::ids(tx)? {
         let Some(mut record) = state::load(tx, &id)? else {
             continue;

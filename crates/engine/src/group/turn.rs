@@ -279,6 +279,9 @@ fn changed(data: &GroupData, change: &DataChange, ours: Role) -> Result<GroupDat
     if let Some(timer) = change.timer {
         data.timer = Some(timer).filter(|seconds| *seconds != 0);
     }
+    if let Some(picture) = &change.picture {
+        data.picture = Some(picture.clone()).filter(|picture| !picture.is_empty());
+    }
     if let Some((account, role)) = change.role {
         if ours < Role::Owner {
             return Err(EngineError::GroupRole);
@@ -698,6 +701,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     let id = record.id;
     let wishes = std::mem::take(&mut record.wishes);
     state::forget_keys(tx, &id);
+    super::pictures::forget(tx, &id);
     state::store(tx, &record);
     for (command, wish) in wishes {
         let outcome = match wish {

@@ -7,6 +7,7 @@ use super::inbox;
 use super::packages;
 use super::parcels;
 use super::people;
+use super::pictures;
 use super::state::{self, Part};
 use super::turn;
 use super::word::{ERRAND, Tree, Word};
@@ -104,7 +105,7 @@ pub(super) fn say_with_tree(
 
 /// The relay has a tree: the words that name it go.
 pub(crate) fn part_stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
-    if parcels::stored(tx, blob)? {
+    if parcels::stored(tx, blob)? || pictures::stored(tx, blob)? {
         return Ok(());
     }
     let place = key(&[TREE, blob.as_bytes()]);
@@ -195,6 +196,12 @@ pub(crate) fn heard(
             };
             back::answer(tx, from, (group, device), &asked)
         }
+        Word::AskPicture {
+            group,
+            device,
+            hash,
+        } => pictures::asked(tx, from, (group, device), hash),
+        Word::Picture { group, part } => pictures::told(tx, from, group, part),
         _ => heard_whole(tx, decoded),
     }
 }
@@ -243,7 +250,7 @@ pub(crate) fn part_came(
     blob: &BlobId,
     sealed: &[u8],
 ) -> Result<(), EngineError> {
-    if parcels::came(tx, blob, sealed)? {
+    if parcels::came(tx, blob, sealed)? || pictures::came(tx, blob, sealed)? {
         return Ok(());
     }
     let place = key(&[TREE, blob.as_bytes()]);
@@ -268,7 +275,7 @@ pub(crate) fn part_came(
 
 /// A tree can be neither stored nor fetched now: whoever waits for it asks again.
 pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
-    if !parcels::failed(tx, blob)? {
+    if !parcels::failed(tx, blob)? && !pictures::failed(tx, blob)? {
         tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
     }
     Ok(())

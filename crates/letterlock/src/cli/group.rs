@@ -1,10 +1,11 @@
 //! `letterlock group create|add|remove|leave|list|show|set|role`
 
-use super::{Job, Profile};
+use super::{Job, Profile, absolute};
 use crate::{duration, failure};
 use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
 use client::view::{Failure, Role};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Groups: begin one, add and remove people, see who is in it
@@ -59,8 +60,11 @@ enum GroupCommand {
     Show {
         /// The group
         group: String,
+        /// Write its picture to a new file
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
     },
-    /// Change the name of a group, or after which time its letters disappear
+    /// Change the name or picture of a group, or after which time its letters disappear
     Set {
         /// The group
         group: String,
@@ -70,6 +74,12 @@ enum GroupCommand {
         /// Letters written from now on disappear after this time, for example 7d; off ends that
         #[arg(long, value_name = "TIME|off", value_parser = timer)]
         timer: Option<Timer>,
+        /// A PNG or JPEG file of at most 256 KiB
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
+        /// Take the picture away
+        #[arg(long, conflicts_with = "picture")]
+        no_picture: bool,
     },
     /// Give a member another role
     Role {
@@ -86,7 +96,7 @@ enum GroupCommand {
 enum TypedRole {
     /// Writes and leaves
     Member,
-    /// Also adds people, removes members, and changes name and timer
+    /// Also adds people, removes members, and changes name, picture and timer
     Admin,
     /// Also removes admins and gives roles
     Owner,
@@ -111,12 +121,21 @@ impl GroupArgs {
             GroupCommand::Remove { group, members } => Request::GroupRemove { group, members },
             GroupCommand::Leave { group } => Request::GroupLeave { group },
             GroupCommand::List => Request::GroupList,
-            GroupCommand::Show { group } => Request::GroupShow { group },
-            GroupCommand::Set { group, name, timer } => {
-                if name.is_none() && timer.is_none() {
+            GroupCommand::Show { group, picture } => Request::GroupShow {
+                group,
+                picture: picture.map(absolute).transpose()?,
+            },
+            GroupCommand::Set {
+                group,
+                name,
+                timer,
+                picture,
+                no_picture,
+            } => {
+                if name.is_none() && timer.is_none() && picture.is_none() && !no_picture {
                     return Err(failure::usage(
                         "there is nothing to change",
-                        "add --name NAME or --timer TIME",
+                        "add --name NAME, --timer TIME or --picture FILE",
                     ));
                 }
                 let seconds = |timer: Timer| timer.0.map_or(0, duration::seconds);
@@ -124,6 +143,8 @@ impl GroupArgs {
                     group,
                     name,
                     timer_seconds: timer.map(seconds),
+                    picture: picture.map(absolute).transpose()?,
+                    no_picture,
                 }
             }
             GroupCommand::Role {

@@ -130,3 +130,43 @@ fn a_linked_device_comes_into_the_groups_of_its_account() {
     alice.receive();
     assert_eq!(alice.read("night shift"), ["to all", "from the tablet"]);
 }
+
+#[test]
+fn a_group_has_a_picture() {
+    let town = Town::new();
+    let [alice, bob, _] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob"]);
+    bob.receive();
+    let mut picture = b"\x89PNG\r\n\x1a\n".to_vec();
+    picture.resize(100_000, 7);
+    let (file, text) = (town.path("picture.png"), town.path("picture.txt"));
+    std::fs::write(&file, &picture).unwrap();
+    std::fs::write(&text, "no picture").unwrap();
+    let (file, text) = (file.to_str().unwrap(), text.to_str().unwrap());
+    alice.fails(2, &["group", "set", "night shift", "--picture", text]);
+    alice.fails(
+        5,
+        &["group", "set", "night shift", "--picture", "/no/such/file"],
+    );
+    let set = alice.json(&["group", "set", "night shift", "--picture", file]);
+    assert_eq!(set[0]["picture"]["size"], 100_000);
+    let out = town.path("out.png");
+    let out = out.to_str().unwrap();
+    for _ in 0..20 {
+        bob.receive();
+        let shown = bob.run(&["group", "show", "night shift", "--picture", out]);
+        if shown.code == Some(0) {
+            break;
+        }
+    }
+    assert_eq!(std::fs::read(out).unwrap(), picture);
+    let again = bob.fails(1, &["group", "show", "night shift", "--picture", out]);
+    assert!(again["message"].as_str().unwrap().contains("out.png"));
+    let shown = bob.json(&["group", "show", "night shift"]);
+    assert_eq!(shown[0]["picture"], set[0]["picture"]);
+    // The relay has bytes, and no picture.
+    assert!(!crate::support::occurs(&town.relay_data(), &picture[..64]));
+    alice.ok(&["group", "set", "night shift", "--no-picture"]);
+    bob.receive();
+    assert!(bob.json(&["group", "show", "night shift"])[0]["picture"].is_null());
+}
