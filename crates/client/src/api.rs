@@ -250,7 +250,7 @@ pub enum Request {
     },
     /// List every key that opens something.
     Custody {
-        /// `account`, a contact, the id of a letter, LETTER/N for its Nth file, or the id of a blob.
+        /// `account`, a contact, a group, the id of a letter, LETTER/N for its Nth file, or the id of a blob.
         item: String,
     },
     /// List algorithms and keys, their states, ages and due dates.
@@ -268,6 +268,9 @@ pub enum Request {
         group: String,
         /// Contacts.
         members: Vec<String>,
+        /// How many letters of before they are sent.
+        #[serde(default)]
+        share_history: u32,
     },
     /// Remove people from a group.
     GroupRemove {

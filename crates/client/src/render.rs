@@ -79,6 +79,7 @@ pub(crate) fn letter(letter: &records::Letter, name: &str, author: &str) -> view
         edit: letter.marks.edit,
         deleted: letter.marks.deleted,
         reactions: Vec::new(),
+        shared_by: None,
     }
 }
 

@@ -278,6 +278,10 @@ pub struct Letter {
     /// At most one of each person.
     #[serde(default)]
     pub reactions: Vec<Reaction>,
+    /// Who sent it here, where it was written before this account joined the group: that it says so is all there is for
+    /// who wrote it, and what.
+    #[serde(default)]
+    pub shared_by: Option<String>,
 }
 
 /// How far a transfer is.

@@ -15,7 +15,7 @@ use crate::input::{Amend, CommandId};
 use crate::letters;
 use crate::limits;
 use crate::records::{
-    Contact, Delivery, Direction, GroupStanding, Letter, LetterState, Marks, key,
+    Contact, Delivery, Direction, GroupStanding, Letter, LetterState, Marks, Share, key,
 };
 use crate::sending;
 use crate::sessions;
@@ -250,6 +250,9 @@ pub(crate) fn heard(
 
 fn apply(tx: &mut Transaction<'_>, told: &Told, keep: bool) -> Result<(), EngineError> {
     let id = &told.amendment.letter;
+    if let What::Shared { with, others } = &told.amendment.what {
+        return note_share(tx, told, with, others);
+    }
     let Some(mut letter) = letters::load(tx, id)? else {
         if keep && !letters::is_deleted(tx, id)? {
             keep_ahead(tx, told)?;
@@ -278,6 +281,70 @@ fn apply(tx: &mut Transaction<'_>, told: &Told, keep: bool) -> Result<(), Engine
     Ok(())
 }
 
+/// Tells a group that letters of before went to somebody who has joined it.
+pub(crate) fn share(
+    tx: &mut Transaction<'_>,
+    conversation: &AccountId,
+    with: &AccountId,
+    letters: &[LetterId],
+) -> Result<(), EngineError> {
+    let Some((first, others)) = letters.split_first() else {
+        return Ok(());
+    };
+    let told = Told {
+        conversation: *conversation,
+        by: Speaker {
+            account: account::own(tx)?.id,
+            sent_at: tx.now,
+        },
+        amendment: Amendment {
+            letter: *first,
+            what: What::Shared {
+                with: *with,
+                others: others.to_vec(),
+            },
+        },
+    };
+    note_share(tx, &told, with, others)?;
+    say(tx, &told)
+}
+
+/// Somebody shared letters of a group: `custody` knows with whom.
+fn note_share(
+    tx: &mut Transaction<'_>,
+    told: &Told,
+    with: &AccountId,
+    others: &[LetterId],
+) -> Result<(), EngineError> {
+    let Some(record) = group::state::of_conversation(tx, &told.conversation)? else {
+        return Ok(()); // Conversations of two have nobody who joins.
+    };
+    let share = Share {
+        by: told.by.account,
+        with: *with,
+        at: tx.number("letters")?,
+    };
+    for id in std::iter::once(&told.amendment.letter).chain(others) {
+        let Some(mut letter) = letters::load(tx, id)? else {
+            continue;
+        };
+        let mut shares = letter.marks.shares.iter();
+        let known = shares.any(|known| known.by == share.by && known.with == share.with);
+        let here = letter.contact == told.conversation && letter.direction != Direction::Errand;
+        if here && !known && letter.marks.shares.len() < limits::SHARES_OF_LETTER {
+            letter.marks.shares.push(share);
+            letters::store(tx, &letter);
+        }
+    }
+    tx.event(Event::HistoryShared {
+        group: record.id,
+        by: share.by,
+        with: *with,
+        letters: others.len().saturating_add(1),
+    });
+    Ok(())
+}
+
 /// Keeps a letter as it is now, and finds it by its words of now.
 fn changed(tx: &mut Transaction<'_>, letter: &Letter, told: &Told) {
     letters::store(tx, letter);
@@ -291,7 +358,7 @@ fn changed(tx: &mut Transaction<'_>, letter: &Letter, told: &Told) {
         what: match told.amendment.what {
             What::Reaction { .. } => Amended::Reaction,
             What::Edit { .. } => Amended::Edit,
-            What::Deleted => Amended::Deletion,
+            What::Deleted | What::Shared { .. } => Amended::Deletion,
         },
     });
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 const REACTION: u8 = 1;
 const EDIT: u8 = 2;
 const DELETED: u8 = 3;
+const SHARED: u8 = 4;
 
 /// What is said of which letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub(crate) enum What {
     Edit { number: u8, text: String },
     /// The letter is gone for everybody.
     Deleted,
+    /// It, and others, went to somebody who joined the group later.
+    Shared {
+        with: AccountId,
+        others: Vec<LetterId>,
+    },
 }
 
 /// Who says it, and when by its own clock.
@@ -54,6 +60,12 @@ impl Amendment {
                 out.array(text.as_bytes());
             }
             What::Deleted => {}
+            What::Shared { with, others } => {
+                out.array(with.as_bytes());
+                for other in others {
+                    out.array(other.as_bytes());
+                }
+            }
         }
         Zeroizing::new(out.finish())
     }
@@ -76,6 +88,10 @@ impl Amendment {
                 text: rest(&mut input, limits::TEXT_BYTES)?,
             },
             DELETED => What::Deleted,
+            SHARED => What::Shared {
+                with: AccountId::from_bytes(input.array()?),
+                others: ids(&mut input)?,
+            },
             _ => return Err(DecodeError::Invalid),
         };
         input.finish()?;
@@ -85,6 +101,17 @@ impl Amendment {
             false => Ok(Self { letter, what }),
         }
     }
+}
+
+fn ids(input: &mut Reader<'_>) -> Result<Vec<LetterId>, DecodeError> {
+    let mut ids = Vec::new();
+    while input.remaining() > 0 {
+        if ids.len() >= limits::SHARED_LETTERS {
+            return Err(DecodeError::Invalid);
+        }
+        ids.push(LetterId::from_bytes(input.array()?));
+    }
+    Ok(ids)
 }
 
 fn rest(input: &mut Reader<'_>, max: usize) -> Result<String, DecodeError> {
@@ -109,6 +136,7 @@ impl What {
             Self::Reaction { .. } => REACTION,
             Self::Edit { .. } => EDIT,
             Self::Deleted => DELETED,
+            Self::Shared { .. } => SHARED,
         }
     }
 
@@ -145,10 +173,12 @@ pub(crate) fn merge(
     what: &What,
 ) -> Result<bool, AmendmentError> {
     // SECURITY: nobody rewrites or deletes what somebody else wrote; `nobody_amends_the_letter_of_another` notices.
-    if !matches!(what, What::Reaction { .. }) && by.account != *author {
+    if matches!(what, What::Edit { .. } | What::Deleted) && by.account != *author {
         return Err(AmendmentError::NotAuthor);
     }
     match what {
+        // A notice is about several letters, and none of them changes by it.
+        What::Shared { .. } => Ok(false),
         _ if letter.marks.deleted => Ok(false),
         What::Reaction { number, emoji } => react(&mut letter.marks, &by.account, *number, emoji),
         What::Edit { number, text } => {

@@ -216,6 +216,7 @@ fn what_became_of_a_letter_is_kept() {
         shares: vec![Share {
             by: AUTHOR,
             with: OTHER,
+            at: 7,
         }],
     };
     let read = Letter::decode(&kept.encode()).unwrap();

@@ -440,7 +440,8 @@ fn of_groups(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> 
             command,
             group,
             members,
-        } => group::add(tx, command, &group, members),
+            history,
+        } => group::add(tx, command, &group, members, history),
         Input::RemoveFromGroup {
             command,
             group,

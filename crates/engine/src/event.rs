@@ -288,6 +288,29 @@ pub enum Event {
         /// What is new.
         changes: Vec<groups::Change>,
     },
+    /// Somebody sent letters of before to somebody who joined a group.
+    HistoryShared {
+        /// Which.
+        group: GroupId,
+        /// Who.
+        by: AccountId,
+        /// With whom.
+        with: AccountId,
+        /// How many letters.
+        letters: usize,
+    },
+    /// A part of the letters of before could not be sent, or fetched.
+    HistoryIncomplete {
+        /// Of which group.
+        group: GroupId,
+    },
+    /// Somebody sent letters of before who may not, too many of them, or what cannot be.
+    HistoryRefused {
+        /// Of which group.
+        group: GroupId,
+        /// Who.
+        by: AccountId,
+    },
     /// The picture of a group came.
     GroupPicture {
         /// Which.

@@ -209,6 +209,8 @@ pub enum Input {
         group: GroupId,
         /// Contacts.
         members: Vec<AccountId>,
+        /// How many letters of before they are sent; at most [`SHARED_LETTERS`](crate::limits::SHARED_LETTERS).
+        history: u32,
     },
     /// Removes people from a group, with all their devices.
     RemoveFromGroup {

@@ -10,6 +10,7 @@ use crate::content;
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::Event;
+use crate::group::history;
 use crate::limits;
 use crate::records::{Direction, Enclosure, Letter, LetterState, Record as _, key};
 use crate::store::Table;
@@ -210,7 +211,8 @@ pub(crate) fn forget_ahead(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
         }
         Ok(())
     })?;
-    amending::forget_ahead(tx)
+    amending::forget_ahead(tx)?;
+    history::forget_early(tx)
 }
 
 /// A letter came that another device had read before, or of which something was said before.

@@ -141,6 +141,16 @@ pub const PICTURE_AGAIN_SECONDS: u64 = 3600;
 pub const PICTURE_ASKED: usize = 4;
 /// Seconds between two answers to one device.
 pub const PICTURE_GIVEN_SECONDS: u64 = 60;
+/// Letters of before that somebody who joins is sent, and takes, at most.
+pub const SHARED_LETTERS: usize = 500;
+/// Parts of such letters whose group is not here yet.
+pub const SHARED_EARLY: usize = 256;
+/// Those of one account.
+pub const SHARED_EARLY_EACH: usize = 64;
+/// People with whom one letter was shared, as far as that is noted.
+pub const SHARES_OF_LETTER: usize = 1_000;
+/// Seconds for which a relay keeps a blob.
+pub const BLOB_KEPT_SECONDS: u64 = 30 * 24 * 3600;
 /// Key packages kept at the relay.
 pub const KEY_PACKAGES: u32 = 12;
 /// Bytes of key packages in one request, which leave room in a frame: those of `cnsa2` take more than one.

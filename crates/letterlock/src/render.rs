@@ -217,6 +217,13 @@ fn letter(letter: &view::Letter) -> String {
     if let Some(answered) = &letter.reply_to {
         let _ = writeln!(shown, "  (answers {})", text::line(answered));
     }
+    if let Some(by) = &letter.shared_by {
+        let by = text::line(by);
+        let _ = writeln!(
+            shown,
+            "  (of before you joined; shared by {by}, whose word it is)"
+        );
+    }
     if letter.deleted {
         shown.push_str("  (deleted by its author)\n");
     }
@@ -283,6 +290,7 @@ mod tests {
             }],
             edit: 1,
             deleted: false,
+            shared_by: None,
             reactions: vec![view::Reaction {
                 from: "carol".into(),
                 emoji: "ok\u{202e}".into(),

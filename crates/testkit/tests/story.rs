@@ -34,6 +34,8 @@ mod group_lies;
 mod groups;
 #[path = "story/guardians.rs"]
 mod guardians;
+#[path = "story/history.rs"]
+mod history;
 #[path = "story/hostile_relay.rs"]
 mod hostile_relay;
 #[path = "story/linking.rs"]

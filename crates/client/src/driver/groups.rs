@@ -33,13 +33,18 @@ impl Loop {
                     members,
                 })
             }
-            Request::GroupAdd { group, members } => {
+            Request::GroupAdd {
+                group,
+                members,
+                share_history,
+            } => {
                 let group = self.find_group(&group)?.id;
                 let members = self.find_all(&members)?;
                 self.group_command(answers, group, |command| Input::AddToGroup {
                     command,
                     group,
                     members,
+                    history: share_history,
                 })
             }
             Request::GroupRemove { group, members } => {
@@ -286,6 +291,8 @@ impl Loop {
             emoji: reaction.emoji.clone(),
         });
         shown.reactions = reactions.collect();
+        let by = letter.marks.shared_by.as_ref();
+        shown.shared_by = by.map(|by| self.member_name(by));
         shown
     }
 }

@@ -220,6 +220,9 @@ impl Loop {
             event @ (Event::GroupJoined { .. }
             | Event::GroupChanged { .. }
             | Event::GroupPicture { .. }
+            | Event::HistoryShared { .. }
+            | Event::HistoryIncomplete { .. }
+            | Event::HistoryRefused { .. }
             | Event::GroupLeft { .. }
             | Event::GroupLost { .. }
             | Event::GroupForked { .. }
@@ -259,6 +262,35 @@ impl Loop {
                     format!("{}: {}", name(group), words.join(", ")),
                 )
             }
+            Event::HistoryShared {
+                group,
+                by,
+                with,
+                letters,
+            } => (
+                "history_shared",
+                format!(
+                    "{}: {} shared {letters} letters of before with {}",
+                    name(group),
+                    self.whose(by),
+                    self.whose(with)
+                ),
+            ),
+            Event::HistoryIncomplete { group } => (
+                "history_incomplete",
+                format!(
+                    "letters of before, of the group {}, could not be sent or fetched",
+                    name(group)
+                ),
+            ),
+            Event::HistoryRefused { group, by } => (
+                "history_refused",
+                format!(
+                    "{} sent letters of before in the group {} that it may not send; they are not taken",
+                    self.whose(by),
+                    name(group)
+                ),
+            ),
             Event::GroupPicture { group } => (
                 "group_picture",
                 format!("the group {} has another picture", name(group)),

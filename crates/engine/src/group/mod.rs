@@ -11,10 +11,12 @@
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `people` | the account logs of members |
 //! | `pictures` | the picture of a group, here and for whoever asks |
+//! | `history` | letters of before, for somebody who joins |
 //! | `state` | what the profile keeps |
 //! | `stays` | who was in it when |
 
 pub(crate) mod back;
+pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod letters;
 pub(crate) mod packages;
@@ -120,17 +122,19 @@ fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineErr
     state::load(tx, id)?.ok_or(EngineError::UnknownGroup)
 }
 
-/// Adds people, with all their devices.
+/// Adds people, with all their devices, and sends them so many letters of before.
 pub(crate) fn add(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
     accounts: Vec<AccountId>,
+    history: u32,
 ) -> Result<(), EngineError> {
     let record = existing(tx, id)?;
     for account in &accounts {
         addable(tx, account, &record.relay)?;
     }
+    history::promise(tx, id, &accounts, history)?;
     wish(tx, command, id, Wish::Add(accounts))
 }
 

@@ -140,17 +140,26 @@ fn give_up(
             _ => Ok(false),
         };
     }
-    let (command, _) = record.wishes.remove(0);
+    let (command, wish) = record.wishes.remove(0);
+    ended(tx, &record.id, &wish);
     packages::forget(tx, &record.id)?;
     state::store(tx, &record);
     tx.outcome(command, CommandOutcome::Failed(error));
     Ok(true)
 }
 
+/// A wish is done with.
+fn ended(tx: &mut Transaction<'_>, id: &GroupId, wish: &Wish) {
+    if let Wish::Add(accounts) = wish {
+        super::history::take_back(tx, id, accounts);
+    }
+}
+
 /// The first wish is fulfilled.
 fn granted(tx: &mut Transaction<'_>, record: &mut GroupRecord) {
     if !record.wishes.is_empty() {
-        let (command, _) = record.wishes.remove(0);
+        let (command, wish) = record.wishes.remove(0);
+        ended(tx, &record.id, &wish);
         tx.outcome(command, CommandOutcome::Done);
     }
 }
@@ -572,6 +581,7 @@ pub(super) fn landed(
                 state::store(tx, &record);
             }
             invite(tx, &record, &group)?;
+            super::history::added(tx, &record, &before)?;
             tell(tx, &record, &changes)?;
         }
         FlightKind::Leave => {
@@ -702,6 +712,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     let wishes = std::mem::take(&mut record.wishes);
     state::forget_keys(tx, &id);
     super::pictures::forget(tx, &id);
+    super::history::forget(tx, &id)?;
     state::store(tx, &record);
     for (command, wish) in wishes {
         let outcome = match wish {

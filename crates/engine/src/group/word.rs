@@ -15,6 +15,7 @@ const ASK: u8 = 2;
 const INFO: u8 = 3;
 const ASK_PICTURE: u8 = 4;
 const PICTURE: u8 = 5;
+const HISTORY: u8 = 6;
 
 /// A group's ratchet tree, or where it lies.
 pub(super) enum Tree {
@@ -61,6 +62,8 @@ pub(super) enum Word {
     },
     /// Where the picture lies now.
     Picture { group: GroupId, part: PartRef },
+    /// Where letters of before lie, for somebody who has joined.
+    History { group: GroupId, part: PartRef },
 }
 
 impl Tree {
@@ -148,8 +151,11 @@ impl Word {
                 out.array(device.device.as_bytes());
                 out.array(hash);
             }
-            Self::Picture { group, part } => {
-                out.u8(PICTURE);
+            Self::Picture { group, part } | Self::History { group, part } => {
+                out.u8(match self {
+                    Self::History { .. } => HISTORY,
+                    _ => PICTURE,
+                });
                 out.array(group.as_bytes());
                 part.write(&mut out);
             }
@@ -200,6 +206,10 @@ impl Word {
                 hash: input.array()?,
             },
             PICTURE => Self::Picture {
+                group,
+                part: PartRef::read(&mut input)?,
+            },
+            HISTORY => Self::History {
                 group,
                 part: PartRef::read(&mut input)?,
             },

@@ -21,6 +21,8 @@ pub struct Share {
     pub by: AccountId,
     /// With whom.
     pub with: AccountId,
+    /// The newest letter here when it was.
+    pub at: u64,
 }
 
 /// What became of a letter.
@@ -68,6 +70,7 @@ impl Marks {
         for share in &self.shares {
             out.array(share.by.as_bytes());
             out.array(share.with.as_bytes());
+            out.u64(share.at);
         }
     }
 
@@ -87,6 +90,7 @@ impl Marks {
                 Ok(Share {
                     by: AccountId::from_bytes(input.array()?),
                     with: AccountId::from_bytes(input.array()?),
+                    at: input.u64()?,
                 })
             })?,
         })

@@ -34,12 +34,19 @@ enum GroupCommand {
         members: Vec<String>,
     },
     /// Add people, with all their devices
+    ///
+    /// They read nothing of before. With --share-history the last letters are sent to them again, from here and on your
+    /// word alone; all members are told, and custody names them.
     Add {
         /// The group
         group: String,
         /// Contacts at the same relay
         #[arg(required = true, value_name = "MEMBER")]
         members: Vec<String>,
+        /// Send them so many letters of before, at most 500
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true,
+            value_parser = clap::value_parser!(u32).range(0..=500))]
+        share_history: u32,
     },
     /// Remove people, with all their devices
     Remove {
@@ -117,7 +124,15 @@ impl GroupArgs {
     pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
         let request = match self.command {
             GroupCommand::Create { name, members } => Request::GroupCreate { name, members },
-            GroupCommand::Add { group, members } => Request::GroupAdd { group, members },
+            GroupCommand::Add {
+                group,
+                members,
+                share_history,
+            } => Request::GroupAdd {
+                group,
+                members,
+                share_history,
+            },
             GroupCommand::Remove { group, members } => Request::GroupRemove { group, members },
             GroupCommand::Leave { group } => Request::GroupLeave { group },
             GroupCommand::List => Request::GroupList,

@@ -170,3 +170,75 @@ fn a_group_has_a_picture() {
     bob.receive();
     assert!(bob.json(&["group", "show", "night shift"])[0]["picture"].is_null());
 }
+
+#[test]
+fn history_is_shared_on_purpose_alone() {
+    let town = Town::new();
+    let [alice, bob, carol] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob"]);
+    bob.receive();
+    let file = town.path("plan.txt");
+    std::fs::write(&file, "the plan").unwrap();
+    alice.ok(&["send", "night shift", "one", "--wait"]);
+    let file = file.to_str().unwrap();
+    let sent = alice.json(&["send", "night shift", "two", "--file", file, "--wait"]);
+    bob.receive();
+    alice.fails(
+        2,
+        &[
+            "group",
+            "add",
+            "night shift",
+            "carol",
+            "--share-history",
+            "501",
+        ],
+    );
+    alice.ok(&[
+        "group",
+        "add",
+        "night shift",
+        "carol",
+        "--share-history",
+        "1",
+    ]);
+    let saved = town.path("saved");
+    let mut letters = Vec::new();
+    for _ in 0..20 {
+        alice.receive();
+        let save = [
+            "receive",
+            "--timeout",
+            "2s",
+            "--save",
+            saved.to_str().unwrap(),
+        ];
+        letters.extend(carol.json(&save));
+        if letters.iter().any(|answer| answer["answer"] == "saved") {
+            break;
+        }
+    }
+    assert_eq!(text_of(&letters[0]), "two");
+    assert_eq!(letters[0]["shared_by"], "alice");
+    assert_eq!(std::fs::read(saved.join("plan.txt")).unwrap(), b"the plan");
+    assert_eq!(carol.read("night shift"), ["two"]);
+    let shown = carol.ok(&["read", "night shift"]).stdout;
+    assert!(shown.contains("shared by alice"), "{shown}");
+    // All members are told, and custody names who was let in.
+    let told = bob.run(&["receive", "--timeout", "3s"]);
+    assert!(
+        told.stderr
+            .contains("alice shared 1 letters of before with carol"),
+        "{told:?}"
+    );
+    let id = sent[0]["id"].as_str().unwrap();
+    for person in [&alice, &bob] {
+        let custody = person.json(&["custody", id]);
+        let mut shared = custody.iter().filter(|holder| holder["remark"] == "shared");
+        assert!(shared.all(|holder| holder["who"].as_str().unwrap().starts_with("carol")));
+        assert!(custody.iter().any(|holder| holder["remark"] == "shared"));
+    }
+    let now = bob.json(&["custody", "night shift"]);
+    assert_eq!(now.len(), 3, "a device each");
+    assert!(now.iter().all(|holder| holder["item"] == "group"));
+}
