@@ -5,7 +5,7 @@ use crate::backup;
 use crate::content::Content;
 use crate::envelope;
 use crate::errands;
-use crate::group::word;
+use crate::group::{history, pictures, word};
 use crate::guardians;
 use crate::invite::Invite;
 use crate::link_message::LinkMessage;
@@ -63,6 +63,8 @@ pub fn read(bytes: &[u8]) -> bool {
         28 => record::<GroupRecord>(bytes),
         29 => record::<GroupMembers>(bytes),
         30 => amendment(bytes),
+        31 => history::is_part(bytes),
+        32 => pictures::is_reference(bytes),
         _ => false,
     }
 }
@@ -198,6 +200,28 @@ mod tests {
                     .concat(),
                 ),
             ),
+            (
+                "group_picture",
+                with(
+                    26,
+                    &[&[5][..], &[14; 32], &[19; 80], &[0, 0, 0, 0, 0, 0, 1, 0]].concat(),
+                ),
+            ),
+            (
+                "group_picture_reference",
+                with(
+                    32,
+                    &[
+                        &[1][..],
+                        &[20; 32],
+                        &[0, 0, 0, 0, 0, 0, 0, 240],
+                        &[19; 80],
+                        &[0, 0, 0, 0, 0, 0, 1, 0],
+                    ]
+                    .concat(),
+                ),
+            ),
+            ("group_history", with(31, &history::sample())),
             ("group_body", with(27, &body)),
             ("link_welcome", with(6, &welcome.encode())),
             ("link_answer", with(6, &answer.encode())),
@@ -238,7 +262,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..=30 {
+            for form in 0..=32 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

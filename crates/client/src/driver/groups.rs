@@ -66,6 +66,13 @@ impl Loop {
                     group,
                 })
             }
+            request => self.begin_for_group_data(answers, request),
+        }
+    }
+
+    /// What the members of a group agree on.
+    fn begin_for_group_data(&mut self, answers: mpsc::Sender<Answer>, request: Request) -> Begun {
+        match request {
             Request::GroupChange {
                 group,
                 name,

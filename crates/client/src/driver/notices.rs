@@ -262,35 +262,6 @@ impl Loop {
                     format!("{}: {}", name(group), words.join(", ")),
                 )
             }
-            Event::HistoryShared {
-                group,
-                by,
-                with,
-                letters,
-            } => (
-                "history_shared",
-                format!(
-                    "{}: {} shared {letters} letters of before with {}",
-                    name(group),
-                    self.whose(by),
-                    self.whose(with)
-                ),
-            ),
-            Event::HistoryIncomplete { group } => (
-                "history_incomplete",
-                format!(
-                    "letters of before, of the group {}, could not be sent or fetched",
-                    name(group)
-                ),
-            ),
-            Event::HistoryRefused { group, by } => (
-                "history_refused",
-                format!(
-                    "{} sent letters of before in the group {} that it may not send; they are not taken",
-                    self.whose(by),
-                    name(group)
-                ),
-            ),
             Event::GroupPicture { group } => (
                 "group_picture",
                 format!("the group {} has another picture", name(group)),
@@ -321,6 +292,46 @@ impl Loop {
                     name(group)
                 ),
             ),
+            event => return self.words_of_history(event),
+        })
+    }
+
+    fn words_of_history(&self, event: &Event) -> Option<(&'static str, String)> {
+        let name = |group: &keys::GroupId| {
+            let id = AccountId::from_bytes(*group.as_bytes());
+            self.name_of(&id)
+        };
+        Some(match event {
+            Event::HistoryShared {
+                group,
+                by,
+                with,
+                letters,
+            } => (
+                "history_shared",
+                format!(
+                    "{}: {} shared {} of before with {}",
+                    name(group),
+                    self.whose(by),
+                    letters_of(*letters),
+                    self.whose(with)
+                ),
+            ),
+            Event::HistoryIncomplete { group } => (
+                "history_incomplete",
+                format!(
+                    "letters of before, of the group {}, could not be sent or fetched",
+                    name(group)
+                ),
+            ),
+            Event::HistoryRefused { group, by } => (
+                "history_refused",
+                format!(
+                    "{} sent letters of before in the group {} that it may not send; they are not taken",
+                    self.whose(by),
+                    name(group)
+                ),
+            ),
             _ => return None,
         })
     }
@@ -346,5 +357,12 @@ impl Loop {
             Ok(Some(own)) if own.id == *account => "this account".to_owned(),
             _ => self.name_of(account),
         }
+    }
+}
+
+fn letters_of(count: usize) -> String {
+    match count {
+        1 => "1 letter".to_owned(),
+        more => format!("{more} letters"),
     }
 }

@@ -440,6 +440,42 @@ fn decode(part: &[u8], id: &GroupId) -> Option<Vec<Letter>> {
     Some(letters)
 }
 
+/// Whether bytes are letters of before, of the group that they begin with.
+pub(crate) fn is_part(bytes: &[u8]) -> bool {
+    let id = bytes.first_chunk::<32>();
+    id.is_some_and(|id| decode(bytes, &GroupId::from_bytes(*id)).is_some())
+}
+
+/// A part with one letter, for tests.
+#[cfg(test)]
+pub(crate) fn sample() -> Vec<u8> {
+    let id = GroupId::from_bytes([21; 32]);
+    let letter = Letter {
+        id: LetterId::from_bytes([22; 16]),
+        contact: state::conversation(&id),
+        order: 0,
+        direction: Direction::Received,
+        state: LetterState::Received,
+        text: "of before".to_owned(),
+        sent_at: Timestamp::from_secs(1_800_000_000),
+        reply_to: None,
+        expires_after: None,
+        expires_at: None,
+        enclosures: Vec::new(),
+        deliveries: Vec::new(),
+        errand: Zeroizing::default(),
+        author: Some(AccountId::from_bytes([23; 32])),
+        marks: crate::records::Marks {
+            edit: 1,
+            ..crate::records::Marks::default()
+        },
+    };
+    let mut out = Writer::new();
+    out.array(id.as_bytes());
+    out.bytes(&letter.encode());
+    out.finish()
+}
+
 fn enclosure_fits(enclosure: &Enclosure) -> bool {
     enclosure.name.len() <= limits::FILE_NAME_BYTES
         && enclosure.relay.len() <= limits::RELAY_URL_BYTES

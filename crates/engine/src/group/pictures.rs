@@ -67,9 +67,12 @@ impl Reference {
 
     /// Nothing where it is of a later version or beyond a limit.
     fn of(record: &GroupRecord) -> Option<Self> {
-        let bytes = record.data.picture.as_deref()?;
-        let read = || {
-            let mut input = Reader::new(bytes);
+        Self::decode(record.data.picture.as_deref()?).filter(|reference| fits(&reference.part))
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut input = Reader::new(bytes);
+        let mut read = || {
             if input.u8()? != VERSION {
                 return Err(DecodeError::Invalid);
             }
@@ -78,11 +81,16 @@ impl Reference {
                 size: input.u64()?,
             };
             let part = PartRef::read(&mut input)?;
-            input.finish()?;
             Ok(Self { picture, part })
         };
-        read().ok().filter(|reference| fits(&reference.part))
+        let reference = read().ok()?;
+        input.finish().ok().map(|()| reference)
     }
+}
+
+/// Whether bytes say where a picture lies.
+pub(crate) fn is_reference(bytes: &[u8]) -> bool {
+    Reference::decode(bytes).is_some_and(|reference| reference.encode() == bytes)
 }
 
 /// SECURITY: a member names no more than a picture has; `a_picture_that_lies_is_not_taken` notices.

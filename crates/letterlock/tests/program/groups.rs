@@ -228,7 +228,7 @@ fn history_is_shared_on_purpose_alone() {
     let told = bob.run(&["receive", "--timeout", "3s"]);
     assert!(
         told.stderr
-            .contains("alice shared 1 letters of before with carol"),
+            .contains("alice shared 1 letter of before with carol"),
         "{told:?}"
     );
     let id = sent[0]["id"].as_str().unwrap();
