@@ -10,15 +10,19 @@
 //! | `parcels` | messages that are longer than a body |
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `people` | the account logs of members |
+//! | `pictures` | the picture of a group, here and for whoever asks |
+//! | `history` | letters of before, for somebody who joins |
 //! | `state` | what the profile keeps |
 //! | `stays` | who was in it when |
 
 pub(crate) mod back;
+pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod letters;
 pub(crate) mod packages;
 pub(crate) mod parcels;
 pub(crate) mod people;
+pub(crate) mod pictures;
 pub(crate) mod state;
 pub(crate) mod stays;
 pub(crate) mod turn;
@@ -118,17 +122,19 @@ fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineErr
     state::load(tx, id)?.ok_or(EngineError::UnknownGroup)
 }
 
-/// Adds people, with all their devices.
+/// Adds people, with all their devices, and sends them so many letters of before.
 pub(crate) fn add(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
     accounts: Vec<AccountId>,
+    history: u32,
 ) -> Result<(), EngineError> {
     let record = existing(tx, id)?;
     for account in &accounts {
         addable(tx, account, &record.relay)?;
     }
+    history::promise(tx, id, &accounts, history)?;
     wish(tx, command, id, Wish::Add(accounts))
 }
 
@@ -172,10 +178,14 @@ pub(crate) fn change(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
-    change: DataChange,
+    mut change: DataChange,
 ) -> Result<(), EngineError> {
     if let Some(name) = &change.name {
         check_name(name)?;
+    }
+    if let Some(picture) = change.picture.take_if(|picture| !picture.is_empty()) {
+        let record = existing(tx, id)?;
+        return pictures::upload(tx, command, &record, &picture, change);
     }
     wish(tx, command, id, Wish::Change(change))
 }
@@ -190,6 +200,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         packages::renew(tx)?;
     }
     people::ask_again(tx)?;
+    pictures::tick(tx)?;
     for id in state::ids(tx)? {
         let Some(mut record) = state::load(tx, &id)? else {
             continue;

@@ -2,6 +2,7 @@
 //!
 //! A commit of ours makes the next state beside the present one; it takes its place when the commit comes back.
 
+use super::pictures;
 use super::stays;
 use crate::account;
 use crate::error::{EngineError, StoreError};
@@ -29,6 +30,10 @@ pub(super) enum Part {
     Invitation = 7,
     /// Who was in it when.
     Stays = 8,
+    /// The picture.
+    Picture = 9,
+    /// One that a commit of ours is to name.
+    NextPicture = 10,
 }
 
 pub(super) fn place(id: &GroupId, part: Part) -> Vec<u8> {
@@ -255,7 +260,7 @@ pub(super) fn enter(
     {
         record.behind = None;
     }
-    Ok(())
+    pictures::look(tx, record)
 }
 
 /// Forgets the keys of a group; its letters stay.

@@ -3,10 +3,12 @@
 //! They travel as letters that are never shown, in the sessions of the two devices (docs/spec/groups.md, section 4).
 
 use super::back::{self, Asked, Told};
+use super::history;
 use super::inbox;
 use super::packages;
 use super::parcels;
 use super::people;
+use super::pictures;
 use super::state::{self, Part};
 use super::turn;
 use super::word::{ERRAND, Tree, Word};
@@ -18,7 +20,7 @@ use crate::event::Event;
 use crate::letters;
 use crate::limits;
 use crate::records::{
-    Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState,
+    Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState, Marks,
     PartPurpose, key,
 };
 use crate::sending;
@@ -63,6 +65,7 @@ pub(super) fn say(tx: &mut Transaction<'_>, to: &LeafName, word: &[u8]) -> Resul
         }],
         errand,
         author: None,
+        marks: Marks::default(),
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)
@@ -103,7 +106,7 @@ pub(super) fn say_with_tree(
 
 /// The relay has a tree: the words that name it go.
 pub(crate) fn part_stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
-    if parcels::stored(tx, blob)? {
+    if parcels::stored(tx, blob)? || pictures::stored(tx, blob)? || history::stored(tx, blob)? {
         return Ok(());
     }
     let place = key(&[TREE, blob.as_bytes()]);
@@ -194,11 +197,18 @@ pub(crate) fn heard(
             };
             back::answer(tx, from, (group, device), &asked)
         }
-        _ => heard_whole(tx, decoded),
+        Word::AskPicture {
+            group,
+            device,
+            hash,
+        } => pictures::asked(tx, from, (group, device), hash),
+        Word::Picture { group, part } => pictures::told(tx, from, group, part),
+        Word::History { group, part } => history::told(tx, from, group, part),
+        _ => heard_whole(tx, from, decoded),
     }
 }
 
-fn heard_whole(tx: &mut Transaction<'_>, word: Word) -> Result<(), EngineError> {
+fn heard_whole(tx: &mut Transaction<'_>, from: &AccountId, word: Word) -> Result<(), EngineError> {
     match word {
         Word::Invitation {
             group,
@@ -207,6 +217,7 @@ fn heard_whole(tx: &mut Transaction<'_>, word: Word) -> Result<(), EngineError> 
             tree: Tree::Here(tree),
         } => {
             let mut out = Writer::new();
+            out.array(from.as_bytes());
             out.bytes(relay.as_bytes());
             out.bytes(&welcome);
             out.bytes(&tree);
@@ -242,7 +253,10 @@ pub(crate) fn part_came(
     blob: &BlobId,
     sealed: &[u8],
 ) -> Result<(), EngineError> {
-    if parcels::came(tx, blob, sealed)? {
+    if parcels::came(tx, blob, sealed)?
+        || pictures::came(tx, blob, sealed)?
+        || history::came(tx, blob, sealed)?
+    {
         return Ok(());
     }
     let place = key(&[TREE, blob.as_bytes()]);
@@ -250,7 +264,10 @@ pub(crate) fn part_came(
         return Ok(());
     };
     tx.delete(Table::Meta, place);
-    let word = kept.get(AccountId::LEN..).unwrap_or_default();
+    let Some((from, word)) = kept.split_first_chunk::<{ AccountId::LEN }>() else {
+        return Ok(());
+    };
+    let from = AccountId::from_bytes(*from);
     let Ok(mut word) = Word::decode(word) else {
         return Ok(());
     };
@@ -262,12 +279,12 @@ pub(crate) fn part_came(
         };
         *tree = Tree::Here(opened.to_vec());
     }
-    heard_whole(tx, word)
+    heard_whole(tx, &from, word)
 }
 
 /// A tree can be neither stored nor fetched now: whoever waits for it asks again.
 pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
-    if !parcels::failed(tx, blob)? {
+    if !parcels::failed(tx, blob)? && !pictures::failed(tx, blob)? && !history::failed(tx, blob)? {
         tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
     }
     Ok(())
@@ -280,12 +297,18 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     };
     let mut input = Reader::new(&bytes);
     let mut read = || {
+        let host = AccountId::from_bytes(input.array()?);
         let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
         let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
         let tree = input.bytes(usize::MAX >> 1)?;
-        Ok::<_, DecodeError>((relay.map_err(|_| DecodeError::Invalid)?, welcome, tree))
+        Ok::<_, DecodeError>((
+            host,
+            relay.map_err(|_| DecodeError::Invalid)?,
+            welcome,
+            tree,
+        ))
     };
-    let Ok((relay, welcome, tree)) = read() else {
+    let Ok((host, relay, welcome, tree)) = read() else {
         return Ok(());
     };
     let before = state::load(tx, id)?;
@@ -340,7 +363,7 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
     tx.event(Event::GroupJoined { group: *id });
-    Ok(())
+    history::joined(tx, id, &host)
 }
 
 /// The accounts of a tree; nothing where it does not parse.
