@@ -29,6 +29,7 @@ use crate::restore;
 use crate::retired;
 use crate::scanning;
 use crate::sending;
+use crate::signed;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -560,6 +561,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         waiting::ask_again(tx)?;
         pre_keys::rotate(tx)?;
         retired::destroy(tx)?;
+        signed::sweep(tx)?;
         group::tick(tx)?;
     }
     Ok(())

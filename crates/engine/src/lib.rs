@@ -54,6 +54,7 @@ mod sas_message;
 mod scanning;
 mod sending;
 mod sessions;
+mod signed;
 mod standby;
 mod step;
 mod store;

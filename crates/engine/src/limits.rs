@@ -1,5 +1,10 @@
 //! Every bound the engine puts on foreign input, and every number it chose itself.
 
+/// Seconds for which a word without a session is taken, and known once it was: longer than a relay keeps one, and than
+/// most clocks are wrong.
+pub const WORD_KNOWN_SECONDS: u64 = 45 * 24 * 3600;
+/// The longest signature of such a word, in bytes.
+pub const WORD_SIGNATURE_BYTES: usize = 8 * 1024;
 /// Longest text of one letter in bytes; longer texts go as a file.
 pub const TEXT_BYTES: usize = 48 * 1024;
 /// Enclosures of one letter.

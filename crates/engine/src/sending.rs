@@ -24,7 +24,7 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
 use crate::waiting;
-use keys::account_log::{DeviceRecord, VerifiedLog};
+use keys::account_log::VerifiedLog;
 use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId};
 use zeroize::Zeroizing;
 
@@ -45,7 +45,7 @@ pub(crate) fn send(
         return group::letters::send(tx, command, id, &record, draft);
     }
     let mut contact = sendable(tx, to)?;
-    sessions::possible(tx, &contacts::log_of(&contact)?)?;
+    possible(tx, &contacts::log_of(&contact)?)?;
     check(tx, &draft)?;
     if contact.request {
         contact.request = false; // An answer accepts the request.
@@ -84,8 +84,7 @@ pub(crate) fn send(
     }
 }
 
-/// One delivery for each device of a recipient and for each other device of our own with which there can be a
-/// session.
+/// One delivery for each device of a recipient and for each other device of our own.
 pub(crate) fn deliveries(
     tx: &mut Transaction<'_>,
     recipient: Option<&VerifiedLog>,
@@ -93,8 +92,6 @@ pub(crate) fn deliveries(
     let own = account::own(tx)?;
     let ours = account::log_of(&own)?;
     let theirs = recipient.map_or(&[][..], VerifiedLog::devices);
-    let with_session =
-        |device: &DeviceRecord| own.secrets.identity().is_some() && device.identity().is_some();
     let others = ours
         .devices()
         .iter()
@@ -102,7 +99,6 @@ pub(crate) fn deliveries(
     let devices = theirs.iter().map(|device| (device, false));
     Ok(devices
         .chain(others.map(|device| (device, true)))
-        .filter(|(device, _)| with_session(device))
         .map(|(device, own)| Delivery {
             device: *device.id(),
             own,
@@ -146,6 +142,16 @@ pub(crate) fn sendable(tx: &Transaction<'_>, to: &AccountId) -> Result<Contact, 
         });
     }
     Ok(contact)
+}
+
+/// Whether letters of two may go between our account and another: both are of a suite with sessions of two devices.
+fn possible(tx: &Transaction<'_>, theirs: &VerifiedLog) -> Result<(), EngineError> {
+    let ours = account::log_of(&account::own(tx)?)?;
+    if ours.suite().has_identity_keys() && theirs.suite().has_identity_keys() {
+        Ok(())
+    } else {
+        Err(EngineError::NoLettersOfTwo)
+    }
 }
 
 fn check(tx: &Transaction<'_>, draft: &Draft) -> Result<(), EngineError> {

@@ -9,7 +9,7 @@ use crate::error::EngineError;
 use crate::peers::{self, Peer};
 use crate::records::{OwnQueue, Record as _, RouteRecord};
 use crate::retired;
-use crate::sessions::{self, Decrypted};
+use crate::sessions::{self, Decrypted, Sealed};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::account_log::DeviceSecrets;
@@ -42,7 +42,11 @@ pub fn body(
         for peer in peers(snapshot, now, rng)? {
             // Its own step each: a ratchet that moved must not keep the next trial from opening.
             let mut tx = Transaction::new(snapshot, now, rng);
-            let sealed = (&inner, content.as_ref());
+            let sealed = Sealed {
+                inner: &inner,
+                content: content.as_ref(),
+                front_door: Some(queue),
+            };
             if let Decrypted::Plaintext(plaintext) = sessions::decrypt(&mut tx, &peer, sealed)? {
                 opened.extend(read(&plaintext));
             }

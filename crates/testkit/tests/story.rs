@@ -12,6 +12,8 @@
 mod bad_days;
 #[path = "story/certificates.rs"]
 mod certificates;
+#[path = "story/cnsa2.rs"]
+mod cnsa2;
 #[path = "story/conspiracies.rs"]
 mod conspiracies;
 #[path = "story/custody.rs"]

@@ -26,7 +26,6 @@ pub(crate) mod word;
 pub(crate) mod words;
 
 use crate::account;
-use crate::contacts;
 use crate::error::EngineError;
 use crate::event::CommandOutcome;
 use crate::input::CommandId;
@@ -34,7 +33,6 @@ use crate::limits;
 use crate::queues;
 use crate::records::{DataChange, GroupRecord, GroupStanding, Wish};
 use crate::sending;
-use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupData, Role};
@@ -89,8 +87,6 @@ fn check_name(name: &str) -> Result<(), EngineError> {
 /// Whether somebody can be added: a contact that something may be sealed for, at the same relay.
 fn addable(tx: &Transaction<'_>, account: &AccountId, relay: &str) -> Result<(), EngineError> {
     let contact = sending::sendable(tx, account)?;
-    // What one device tells another about a group goes by sessions of two.
-    sessions::possible(tx, &contacts::log_of(&contact)?)?;
     match contact.relay == relay {
         true => Ok(()),
         false => Err(EngineError::OtherRelay {
