@@ -156,7 +156,9 @@ pub(crate) fn replaced(
     sequence: u64,
 ) -> Result<(), EngineError> {
     let place = key(&[log.account_id().as_bytes(), device.as_bytes()]);
-    let signed = log.device(device).is_some_and(|now| now.identity().is_none());
+    let signed = log
+        .device(device)
+        .is_some_and(|now| now.identity().is_none());
     if signed && tx.get(Table::Session, &place)?.is_none() {
         return Ok(()); // It never had a session.
     }

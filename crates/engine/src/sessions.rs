@@ -255,7 +255,13 @@ fn send_signed(
         to: (&peer.id, device),
         queue: &queue,
     };
-    let inner = signed::seal(tx, own.secrets.signing(), parties, &content.encode())?;
+    let inner = signed::seal(
+        tx.rng,
+        tx.now,
+        own.secrets.signing(),
+        parties,
+        &content.encode(),
+    )?;
     let mut introduction = introduction(own, peer)?;
     if signed::has_met(tx, &peer.id, device)? {
         introduction.log.clear();

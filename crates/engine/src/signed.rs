@@ -16,7 +16,10 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::DeviceRecord;
 use keys::codec::{Reader, Writer};
-use keys::{AccountId, DeviceId, HybridSignature, QueueId, SigningKey, Timestamp, VerifyingKey, label};
+use keys::{
+    AccountId, DeviceId, HybridSignature, QueueId, SigningKey, Timestamp, VerifyingKey, label,
+};
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 /// Words that were opened: BE8(sealed) ‖ account ‖ device ‖ id. They are known as long as they would be taken.
@@ -79,22 +82,24 @@ pub(crate) fn may_hold(content: &Content) -> bool {
 /// *Formula*: `id 16 ‖ BE8(sealed) ‖ B(signature) ‖ content`; the signature is over the parties, the queue, and all the
 /// rest of it.
 pub(crate) fn seal(
-    tx: &mut Transaction<'_>,
+    rng: &mut dyn CryptoRng,
+    now: Timestamp,
     signing: &SigningKey,
     parties: Parties<'_>,
     content: &[u8],
 ) -> Result<Inner, EngineError> {
     let mut id = [0; 16];
-    tx.rng.fill_bytes(&mut id);
-    let message = statement(parties, (&id, tx.now), content);
-    let signature = signing
-        .sign(label::SIGNED_WORD, &message)
-        .map_err(|_| EngineError::Internal {
-            what: "signature of a word",
-        })?;
+    rng.fill_bytes(&mut id);
+    let message = statement(parties, (&id, now), content);
+    let signature =
+        signing
+            .sign(label::SIGNED_WORD, &message)
+            .map_err(|_| EngineError::Internal {
+                what: "signature of a word",
+            })?;
     let mut out = Writer::new();
     out.array(&id);
-    out.u64(tx.now.as_secs());
+    out.u64(now.as_secs());
     out.bytes(signature.as_bytes());
     let mut message = out.finish();
     message.extend_from_slice(content);
@@ -143,13 +148,14 @@ impl<'a> Word<'a> {
 
     fn place(&self, (account, device): (&AccountId, &DeviceId)) -> Vec<u8> {
         let sealed_at = self.sealed_at.as_secs().to_be_bytes();
-        key(&[SEEN, &sealed_at, account.as_bytes(), device.as_bytes(), &self.id])
+        key(&[
+            SEEN,
+            &sealed_at,
+            account.as_bytes(),
+            device.as_bytes(),
+            &self.id,
+        ])
     }
-}
-
-/// Whether bytes are a word, as far as that shows without keys.
-pub(crate) fn is_word(message: &[u8]) -> bool {
-    Word::read(message).is_some()
 }
 
 fn is_over(tx: &Transaction<'_>, sealed_at: Timestamp) -> bool {
@@ -250,3 +256,6 @@ pub(crate) fn sweep(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,8 @@ mod hostile_relay;
 mod linking;
 #[path = "story/recovery.rs"]
 mod recovery;
+#[path = "story/signed_words.rs"]
+mod signed_words;
 #[path = "story/suites.rs"]
 mod suites;
 #[path = "story/suspension.rs"]

@@ -71,9 +71,18 @@ fn three_people_with_two_devices_each_are_a_group() {
     assert!(!world.is_in_group("carol tablet", group));
     world.write_to_group("alice tablet", group, "four of us");
     world.settle();
-    assert_eq!(world.group_texts("bob", group).last().unwrap(), "four of us");
-    assert_ne!(world.group_texts("carol", group).last().unwrap(), "four of us");
-    assert_ne!(world.group_texts("bob desk", group).last().unwrap(), "four of us");
+    assert_eq!(
+        world.group_texts("bob", group).last().unwrap(),
+        "four of us"
+    );
+    assert_ne!(
+        world.group_texts("carol", group).last().unwrap(),
+        "four of us"
+    );
+    assert_ne!(
+        world.group_texts("bob desk", group).last().unwrap(),
+        "four of us"
+    );
     for home in &homes {
         let sessions = world.person(home).store.scan(Table::Session, &[], None, 9);
         assert!(sessions.unwrap().is_empty(), "{home}");
@@ -148,7 +157,10 @@ fn devices_tell_each_other_what_was_read_deleted_and_named() {
     world.run(30);
     let state = |world: &World, home: &str| {
         let store = &world.person(home).store;
-        Engine.letter(store, &letter).unwrap().map(|letter| letter.state)
+        Engine
+            .letter(store, &letter)
+            .unwrap()
+            .map(|letter| letter.state)
     };
     let is_read = Some(engine::records::LetterState::Read);
     assert_eq!(state(&world, "alice tablet"), is_read);
@@ -208,9 +220,9 @@ fn custody_names_the_devices_of_a_group() {
     let holders = holders.unwrap();
     for home in &homes {
         let device: DeviceId = world.device(home);
-        let named = holders.iter().any(|holder| {
-            format!("{holder:?}").contains(&format!("{device:?}"))
-        });
+        let named = holders
+            .iter()
+            .any(|holder| format!("{holder:?}").contains(&format!("{device:?}")));
         assert!(named, "{home}: {holders:?}");
     }
     let leaves = Engine.group_leaves(store, &group).unwrap();
