@@ -312,7 +312,20 @@ impl Engine {
         Ok(letters)
     }
 
-    /// Reads all groups, also those that this device has left.
+    /// Reads the groups that are the conversation with a contact, where sessions of two devices cannot be: letters go in
+    /// the first one that this device is in.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn pairs(
+        &self,
+        snapshot: &dyn Snapshot,
+        contact: &AccountId,
+    ) -> Result<Vec<GroupRecord>, StoreError> {
+        group::pair::all(snapshot, contact)
+    }
+
+    /// Reads all groups of more than two, also those that this device has left.
     ///
     /// # Errors
     /// The store failed.

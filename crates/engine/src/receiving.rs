@@ -157,10 +157,10 @@ fn take_in(
             receipts::owe(tx, &peer.id, device, &content.id)
         }
         (Body::Group(word), Some(contact)) => {
-            if contact.request {
-                return Ok(()); // A stranger invites nobody.
-            }
             group::words::heard(tx, &contact.id, &word)?;
+            if contact.request {
+                return Ok(()); // A stranger learns nothing.
+            }
             receipts::owe(tx, &peer.id, device, &content.id)
         }
         (Body::Receipt(letters), _) => receipts::came(tx, &peer.id, device, &letters),

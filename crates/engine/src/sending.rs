@@ -20,6 +20,7 @@ use crate::records::{
 use crate::routes;
 use crate::sas_message;
 use crate::sessions;
+use crate::signed;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
@@ -45,7 +46,6 @@ pub(crate) fn send(
         return group::letters::send(tx, command, id, &record, draft);
     }
     let mut contact = sendable(tx, to)?;
-    possible(tx, &contacts::log_of(&contact)?)?;
     check(tx, &draft)?;
     if contact.request {
         contact.request = false; // An answer accepts the request.
@@ -53,6 +53,9 @@ pub(crate) fn send(
         errands::tell_contact(tx, &contact)?;
     }
     let log = contacts::log_of(&contact)?;
+    if group::pair::is_needed(tx, &log)? {
+        return group::pair::send(tx, command, id, &contact, draft);
+    }
     let mut letter = Letter {
         id,
         contact: *to,
@@ -142,16 +145,6 @@ pub(crate) fn sendable(tx: &Transaction<'_>, to: &AccountId) -> Result<Contact, 
         });
     }
     Ok(contact)
-}
-
-/// Whether letters of two may go between our account and another: both are of a suite with sessions of two devices.
-fn possible(tx: &Transaction<'_>, theirs: &VerifiedLog) -> Result<(), EngineError> {
-    let ours = account::log_of(&account::own(tx)?)?;
-    if ours.suite().has_identity_keys() && theirs.suite().has_identity_keys() {
-        Ok(())
-    } else {
-        Err(EngineError::NoLettersOfTwo)
-    }
 }
 
 fn check(tx: &Transaction<'_>, draft: &Draft) -> Result<(), EngineError> {
@@ -261,6 +254,10 @@ pub(crate) fn seal_for(
     delivery.state = DeliveryState::Sealed;
     let delivery = *delivery;
     let account = account_of(tx, &letter, &delivery)?;
+    if letter.direction != Direction::Errand && signed::between(tx, &account, device)? {
+        // The account went over to another suite while the letter waited; what comes next goes in a pair.
+        return fail(tx, id, device, EngineError::NoLettersOfTwo);
+    }
     if letter.direction == Direction::Sent && !delivery.own {
         letter.state = LetterState::Queued;
     }

@@ -13,9 +13,7 @@
 use keys::hpke::EnvelopeSecret;
 use keys::{AccountId, DeviceId, SigningKey, Suite, Timestamp, label};
 use letterlock_seal::Output;
-use letterlock_seal::lock::{
-    Author, LockFile, Opener, Recipient, Sealer, UnverifiedHeader,
-};
+use letterlock_seal::lock::{Author, LockFile, Opener, Recipient, Sealer, UnverifiedHeader};
 use letterlock_seal::tree::Tree;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};

@@ -38,6 +38,8 @@ mod guardians;
 mod hostile_relay;
 #[path = "story/linking.rs"]
 mod linking;
+#[path = "story/pairs.rs"]
+mod pairs;
 #[path = "story/recovery.rs"]
 mod recovery;
 #[path = "story/signed_words.rs"]

@@ -5,6 +5,7 @@ use crate::account;
 use crate::backup;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
+use crate::group::pair;
 use crate::group::stays;
 use crate::limits;
 use crate::records::{
@@ -183,7 +184,15 @@ impl View {
         letter: &Letter,
     ) -> Result<Vec<Holder>, EngineError> {
         let group = GroupId::from_bytes(*letter.contact.as_bytes());
-        let stays = stays::of(snapshot, &group)?;
+        let mut stays = stays::of(snapshot, &group)?;
+        for pair in pair::all(snapshot, &letter.contact)? {
+            let covers = |stay: &stays::Stay| stay.covers(letter.order);
+            for stay in stays::of(snapshot, &pair.id)?.into_iter().filter(covers) {
+                if !stays.iter().any(|known| known.name == stay.name) {
+                    stays.push(stay);
+                }
+            }
+        }
         let left = matches!(
             letter.state,
             LetterState::Sent | LetterState::Received | LetterState::Read

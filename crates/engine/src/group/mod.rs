@@ -9,6 +9,7 @@
 //! | `back` | the way back of who cannot follow |
 //! | `parcels` | messages that are longer than a body |
 //! | `packages` | key packages, ours and those of devices that are to be added |
+//! | `pair` | conversations of two |
 //! | `people` | the account logs of members |
 //! | `state` | what the profile keeps |
 //! | `stays` | who was in it when |
@@ -17,6 +18,7 @@ pub(crate) mod back;
 pub(crate) mod inbox;
 pub(crate) mod letters;
 pub(crate) mod packages;
+pub(crate) mod pair;
 pub(crate) mod parcels;
 pub(crate) mod people;
 pub(crate) mod state;
@@ -111,7 +113,8 @@ fn wish(
 }
 
 fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineError> {
-    state::load(tx, id)?.ok_or(EngineError::UnknownGroup)
+    let record = state::load(tx, id)?.filter(|record| record.data.pair.is_none());
+    record.ok_or(EngineError::UnknownGroup)
 }
 
 /// Adds people, with all their devices.

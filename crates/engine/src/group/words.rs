@@ -5,6 +5,7 @@
 use super::back::{self, Asked, Told};
 use super::inbox;
 use super::packages;
+use super::pair;
 use super::parcels;
 use super::people;
 use super::state::{self, Part};
@@ -163,6 +164,11 @@ pub(crate) fn heard(
     let Ok(decoded) = Word::decode(word) else {
         return Ok(()); // Of a later version.
     };
+    let contact = contacts::load(tx, from)?;
+    let stranger = contact.is_some_and(|contact| contact.request);
+    if stranger && !matches!(decoded, Word::Invitation { .. }) {
+        return Ok(()); // A stranger may begin the conversation of two, and nothing else.
+    }
     match &decoded {
         Word::Invitation {
             tree: Tree::Blob(part),
@@ -194,11 +200,11 @@ pub(crate) fn heard(
             };
             back::answer(tx, from, (group, device), &asked)
         }
-        _ => heard_whole(tx, decoded),
+        _ => heard_whole(tx, from, decoded),
     }
 }
 
-fn heard_whole(tx: &mut Transaction<'_>, word: Word) -> Result<(), EngineError> {
+fn heard_whole(tx: &mut Transaction<'_>, from: &AccountId, word: Word) -> Result<(), EngineError> {
     match word {
         Word::Invitation {
             group,
@@ -207,6 +213,7 @@ fn heard_whole(tx: &mut Transaction<'_>, word: Word) -> Result<(), EngineError> 
             tree: Tree::Here(tree),
         } => {
             let mut out = Writer::new();
+            out.array(from.as_bytes());
             out.bytes(relay.as_bytes());
             out.bytes(&welcome);
             out.bytes(&tree);
@@ -250,7 +257,10 @@ pub(crate) fn part_came(
         return Ok(());
     };
     tx.delete(Table::Meta, place);
-    let word = kept.get(AccountId::LEN..).unwrap_or_default();
+    let Some((from, word)) = kept.split_first_chunk::<{ AccountId::LEN }>() else {
+        return Ok(());
+    };
+    let from = AccountId::from_bytes(*from);
     let Ok(mut word) = Word::decode(word) else {
         return Ok(());
     };
@@ -262,7 +272,7 @@ pub(crate) fn part_came(
         };
         *tree = Tree::Here(opened.to_vec());
     }
-    heard_whole(tx, word)
+    heard_whole(tx, &from, word)
 }
 
 /// A tree can be neither stored nor fetched now: whoever waits for it asks again.
@@ -280,12 +290,14 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     };
     let mut input = Reader::new(&bytes);
     let mut read = || {
+        let from = AccountId::from_bytes(input.array()?);
         let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
         let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
         let tree = input.bytes(usize::MAX >> 1)?;
-        Ok::<_, DecodeError>((relay.map_err(|_| DecodeError::Invalid)?, welcome, tree))
+        let relay = relay.map_err(|_| DecodeError::Invalid)?;
+        Ok::<_, DecodeError>((from, relay, welcome, tree))
     };
-    let Ok((relay, welcome, tree)) = read() else {
+    let Ok((from, relay, welcome, tree)) = read() else {
         return Ok(());
     };
     let before = state::load(tx, id)?;
@@ -333,13 +345,21 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     if old || group.id() != Ok(*id) {
         return Ok(());
     }
+    let data = group.data().map_err(|_| EngineError::Internal {
+        what: "state of a group",
+    })?;
+    if !pair::may_invite(tx, &from, &data)? {
+        return Ok(());
+    }
     packages::used(tx, &package_id)?;
     let mut record = fresh(id, relay, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
-    tx.event(Event::GroupJoined { group: *id });
+    let own = account::own(tx)?.id;
+    pair::note(tx, &record, &own);
+    pair::tell(tx, &record, |group| Event::GroupJoined { group });
     Ok(())
 }
 

@@ -125,11 +125,9 @@ fn a_pair_stays_a_pair() {
     let mut scene = scene(505);
     let other = liar::data("a group", &[(account(BOB), 3), (account(LIAR), 3)]);
     for data in [other, pair(LIAR, STRANGER)] {
-        let commit = scene.liar.commit(|builder| {
-            builder
-                .set_group_context_ext(saying(data.clone()))
-                .unwrap()
-        });
+        let commit = scene
+            .liar
+            .commit(|builder| builder.set_group_context_ext(saying(data.clone())).unwrap());
         assert_eq!(scene.refuse(&commit), forbidden("change a pair"));
         scene.town.reload(&mut scene.bob);
     }

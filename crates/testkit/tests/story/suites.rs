@@ -1,9 +1,6 @@
 //! Accounts of suite `cnsa2` beside others.
 
-use crate::from;
-use engine::{
-    CommandOutcome, Engine, EngineError, Event, Hidden, Input, KeyKind, Snapshot as _, Table,
-};
+use engine::{CommandOutcome, Engine, EngineError, Event, Hidden, Input, KeyKind};
 use keys::Suite;
 use keys::account_log::{Method, Reason};
 use keys::sheet::SheetSecret;
@@ -94,45 +91,6 @@ fn a_sheet_brings_a_cnsa2_account_back() {
     let sheet = Hidden(SheetSecret::from_text(&sheet).unwrap());
     done(world.command("new", |command| Input::UnlockRoot { command, sheet }));
     done(world.command("new", |command| Input::EndAccount { command }));
-}
-
-#[test]
-fn letters_of_two_are_refused_where_one_is_of_cnsa2() {
-    let mut world = World::new(2002);
-    world.join_in("alice", Suite::Cnsa2);
-    world.join_in("carol", Suite::Cnsa2);
-    world.join("bob");
-    for (one, other) in [("alice", "bob"), ("alice", "carol")] {
-        world.befriend(one, other);
-        for (from, to) in [(one, other), (other, one)] {
-            let draft = engine::Draft {
-                text: "hello".to_owned(),
-                ..engine::Draft::default()
-            };
-            let refused = world.send_draft(from, to, draft).err();
-            assert!(
-                matches!(refused, Some(EngineError::NoLettersOfTwo)),
-                "{from} {to}: {refused:?}"
-            );
-            assert!(world.person(from).letters(to).is_empty());
-        }
-    }
-    world.sleep(3 * 24 * 3600);
-    world.run(90);
-    world.settle();
-    for name in ["alice", "carol", "bob"] {
-        assert_eq!(world.read(name), []);
-        let sessions = world.person(name).store.scan(Table::Session, &[], None, 9);
-        assert!(sessions.unwrap().is_empty());
-    }
-    let fetched = |request: &Request| matches!(request, Request::FetchBundle(_));
-    assert!(!world.relay().heard().iter().any(fetched));
-    // Who else is of the other suite writes as before.
-    world.join("dave");
-    world.befriend("dave", "bob");
-    world.send("dave", "bob", "hello");
-    world.settle();
-    assert_eq!(world.read("bob"), from("dave", &["hello"]));
 }
 
 #[test]
