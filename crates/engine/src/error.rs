@@ -185,7 +185,7 @@ pub enum EngineError {
         /// Why.
         error: keys::account_log::LogError,
     },
-    /// An account is of a suite without sessions of two devices, on which letters of two go.
+    /// The recipient's account went over to a suite without sessions of two devices while a letter waited for one.
     #[error("letters do not go to or from an account of suite cnsa2 yet")]
     NoLettersOfTwo,
     /// This device is too young to change who belongs to the account.
