@@ -136,3 +136,7 @@ pub const KEY_PACKAGE_KEPT_SECONDS: u64 = 2 * KEY_PACKAGE_SECONDS;
 pub const GROUP_ECHOES: usize = 64;
 /// Tokens of epochs that are over, kept for a relay that was set back.
 pub const GROUP_TOKENS: usize = 64;
+/// Pairs with one contact: each device of both may begin one at the same time.
+pub const PAIRS: usize = 64;
+/// Pairs with somebody who has no answer.
+pub const PAIRS_OF_STRANGER: usize = 4;

@@ -20,7 +20,6 @@ use crate::records::{
 use crate::routes;
 use crate::sas_message;
 use crate::sessions;
-use crate::signed;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
@@ -254,7 +253,7 @@ pub(crate) fn seal_for(
     delivery.state = DeliveryState::Sealed;
     let delivery = *delivery;
     let account = account_of(tx, &letter, &delivery)?;
-    if letter.direction != Direction::Errand && signed::between(tx, &account, device)? {
+    if letter.direction != Direction::Errand && !sessions::can_send(tx, &account, device)? {
         // The account went over to another suite while the letter waited; what comes next goes in a pair.
         return fail(tx, id, device, EngineError::NoLettersOfTwo);
     }

@@ -111,10 +111,10 @@ pub(crate) fn ready(
     device: &DeviceId,
 ) -> Result<bool, EngineError> {
     let route = routes::load(tx, account, device)?;
-    if signed::between(tx, account, device)? {
-        return Ok(route.front_door.is_some());
+    if can_send(tx, account, device)? {
+        return Ok(route.is_usable());
     }
-    Ok(can_send(tx, account, device)? && route.is_usable())
+    Ok(route.front_door.is_some() && signed::between(tx, account, device)?)
 }
 
 /// Keys came: begin the session and seal what waits.
@@ -371,8 +371,8 @@ pub(crate) fn on_route(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<bool, EngineError> {
-    if signed::between(tx, account, device)? {
-        return Ok(false);
+    if !can_send(tx, account, device)? {
+        return Ok(false); // What goes without a session goes by the front door.
     }
     let route = routes::load(tx, account, device)?;
     let settled = route.front_door.is_none() || routes::front_door_settled(tx, account, device)?;

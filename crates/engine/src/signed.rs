@@ -158,6 +158,11 @@ impl<'a> Word<'a> {
     }
 }
 
+/// Whether bytes are a word, as far as that shows without keys.
+pub(crate) fn is_word(message: &[u8]) -> bool {
+    Word::read(message).is_some()
+}
+
 fn is_over(tx: &Transaction<'_>, sealed_at: Timestamp) -> bool {
     sealed_at.saturating_add(limits::WORD_KNOWN_SECONDS) <= tx.now
 }

@@ -13,6 +13,7 @@ use crate::records::{
     GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record,
     RouteRecord, Upload,
 };
+use crate::signed;
 use crate::standby;
 use keys::Secret;
 
@@ -61,6 +62,7 @@ pub fn read(bytes: &[u8]) -> bool {
         27 => envelope::open_group(&Secret::from_fn(|_| {}), bytes).is_ok(),
         28 => record::<GroupRecord>(bytes),
         29 => record::<GroupMembers>(bytes),
+        30 => signed::is_word(bytes),
         _ => false,
     }
 }
@@ -180,6 +182,13 @@ mod tests {
                 ),
             ),
             ("group_body", with(27, &body)),
+            (
+                "signed_word",
+                with(
+                    30,
+                    &[&[19; 16][..], &[0; 8], &[0, 0, 0, 2, 20, 20], b"content"].concat(),
+                ),
+            ),
             ("link_welcome", with(6, &welcome.encode())),
             ("link_answer", with(6, &answer.encode())),
         ]
@@ -219,7 +228,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..25 {
+            for form in 0..31 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

@@ -148,11 +148,18 @@ pub(super) fn may_invite(
     }
     // SECURITY: who invites into a pair is the other one, and a stranger invites into nothing else;
     // `a_stranger_of_cnsa2_tells_nothing_and_learns_nothing` notices.
-    if data.pair.is_some() {
-        return Ok(data.other_than(&own) == Some(*from));
-    }
     let contact = contacts::load(tx, from)?;
-    Ok(contact.is_some_and(|contact| !contact.request))
+    let known = contact.is_some_and(|contact| !contact.request);
+    if data.pair.is_none() {
+        return Ok(known);
+    }
+    let prefix = key(&[PAIR, from.as_bytes()]);
+    let pairs = tx.scan(Table::Meta, &prefix, None, limits::PAGE)?.len();
+    let most = match known {
+        true => limits::PAIRS,
+        false => limits::PAIRS_OF_STRANGER,
+    };
+    Ok(data.other_than(&own) == Some(*from) && pairs < most)
 }
 
 /// Tells something of a group; of a pair only what concerns its conversation.
