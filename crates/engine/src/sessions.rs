@@ -237,7 +237,7 @@ fn send_signed(
     message: MessageId,
     letter: Option<LetterId>,
 ) -> Result<(), EngineError> {
-    // SECURITY: letters have forward secrecy; `no_letter_goes_without_a_session` notices.
+    // Its recipient would refuse it: letters have forward secrecy.
     if !signed::may_hold(&content) {
         return Err(EngineError::Internal {
             what: "letter without a session",
