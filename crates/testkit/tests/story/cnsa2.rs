@@ -210,6 +210,33 @@ fn new_keys_of_a_device_lose_no_word() {
 }
 
 #[test]
+fn words_of_keys_that_were_replaced_are_signed_again() {
+    let (mut world, homes) = friends(2145, &["alice", "bob"]);
+    world.set_online("bob", false);
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    let rotated = world.command("alice", |command| Input::RotateDevice { command });
+    assert!(matches!(rotated, CommandOutcome::Done), "{rotated:?}");
+    world.run(60);
+    // Bob learns of the new keys before he gets what was signed with the old ones.
+    world.relay().distort(|_| Vec::new());
+    world.set_online("bob", true);
+    world.send("bob", "alice", "I am back");
+    world.run(20);
+    let log = world.person("bob").contact("alice").unwrap().pin.sequence;
+    assert_eq!(log, world.own_log("alice").head().sequence);
+    world.relay().repent();
+    world.set_online("bob", false);
+    world.set_online("bob", true);
+    world.run(120);
+    world.settle();
+    assert!(world.is_in_group("bob", group));
+    let unread = |event: &Event| matches!(event, Event::Undecryptable { .. });
+    for home in &homes {
+        assert!(!world.was_told(home, unread), "{home}");
+    }
+}
+
+#[test]
 fn custody_names_the_devices_of_a_group() {
     let (mut world, homes) = friends(2150, &["alice", "bob"]);
     let group = world.create_group("alice", "night shift", &["bob"]);

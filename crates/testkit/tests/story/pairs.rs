@@ -175,6 +175,8 @@ fn a_strangers_pair_is_a_request() {
     assert!(world.person("alice").contact("mallory").unwrap().request);
     let asked = |event: &Event| matches!(event, Event::ContactRequest { .. });
     assert!(world.was_told("alice", asked));
+    // Not even that there is another device.
+    world.link("alice", "desk");
     // Nothing shows Mallory that anybody is there: nothing that Alice said reached her queues.
     let queues = world.queues("mallory");
     let account = world.account("mallory");
@@ -196,7 +198,7 @@ fn a_strangers_pair_is_a_request() {
     assert!(!world.person("alice").contact("mallory").unwrap().request);
     world.send("mallory", "alice", "thanks");
     world.settle();
-    for home in ["alice", "tablet"] {
+    for home in ["alice", "tablet", "desk"] {
         assert_eq!(
             world.texts(home, "mallory").last().unwrap(),
             "thanks",
