@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("client", &["engine", "keys", "wire"]),
+    ("client", &["engine", "keys", "seal", "wire"]),
     ("relay", &["keys", "directory", "wire"]),
     ("letterlock", &["client", "relay"]),
     ("bindings", &["client"]),

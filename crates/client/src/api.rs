@@ -238,6 +238,32 @@ pub enum Request {
     },
     /// List algorithms and keys, their states, ages and due dates.
     Inventory,
+    /// Say which keys a file is sealed to, and who signs it.
+    FileRecipients {
+        /// Contacts.
+        to: Vec<String>,
+        /// Whether the own account is among them.
+        with_own: bool,
+    },
+    /// Sign a file (docs/spec/sealed-file.md, section 4).
+    FileSign {
+        /// What is signed, hexadecimal.
+        message: String,
+    },
+    /// Open the header of a sealed file.
+    FileOpen {
+        /// The header, hexadecimal.
+        header: String,
+    },
+    /// Say who an account is that is said to have signed a file.
+    FileSigner {
+        /// The account, base32.
+        account: String,
+        /// Its device, base32.
+        device: String,
+        /// The account log that came with the file, hexadecimal; may be empty.
+        log: String,
+    },
     /// Begin a group.
     GroupCreate {
         /// What it is called.
@@ -416,6 +442,20 @@ pub enum Answer {
     Letter(view::Letter),
     /// A key that opens something, and who holds it.
     Holder(insight::Holder),
+    /// A key that a file is sealed to.
+    FileRecipient(view::FileRecipient),
+    /// Who signs a file.
+    FileAuthor(view::FileAuthor),
+    /// The signature of a file.
+    FileSignature(view::FileSignature),
+    /// What the rest of a sealed file opens with.
+    FileKey(view::FileKey),
+    /// Who signed a file.
+    FileSigner(view::FileSigner),
+    /// A file was sealed, opened or looked into.
+    SealedFile(view::SealedFile),
+    /// What a sealed file holds.
+    SealedEntry(view::SealedEntry),
     /// Whose inventory follows.
     Inventory(inventory::Inventory),
     /// An algorithm in use.

@@ -7,6 +7,7 @@
 //! | `client.rs` | a home, opened here or through the process that has it open |
 //! | `lock.rs`, `agent.rs` | one process at a time, and how it serves the others |
 //! | `driver/` | the loop around the engine |
+//! | `sealed.rs` | sealed files |
 //! | `net.rs`, `tls.rs`, `relay_url.rs` | one connection to one relay |
 //! | `blobs/` | enclosures on their way |
 //! | `store/` | the profile: SQLCipher and its key |
@@ -27,6 +28,7 @@ mod net;
 mod os;
 mod relay_url;
 mod render;
+pub mod sealed;
 #[cfg(any(test, feature = "conformance"))]
 pub mod store;
 #[cfg(not(any(test, feature = "conformance")))]

@@ -2,12 +2,16 @@
 
 mod group;
 mod recovery;
+mod sealed;
 mod verification;
 
 pub use group::{Group, GroupState, Member, Role};
 pub use recovery::{
     Guardian, Guardians, Lost, OpenRequest, Recovery, RecoveryMethod, RecoveryProgress,
     RecoveryRequest, Restored, Share, Sheet,
+};
+pub use sealed::{
+    FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, SealedEntry, SealedFile,
 };
 pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 

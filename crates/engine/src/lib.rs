@@ -52,6 +52,7 @@ mod retired;
 mod routes;
 mod sas_message;
 mod scanning;
+mod sealed_files;
 mod sending;
 mod sessions;
 mod signed;
@@ -79,5 +80,6 @@ pub use guardians::{GuardianState, GuardiansState, OpenRequest, RequestState, Sh
 pub use input::{Attachment, CommandId, Draft, Hidden, Input, Registration, VerificationMeans};
 pub use inventory::{Algorithm, KeyEntry, KeyKind, KeyState, Primitive, algorithms};
 pub use linking::LinkOffer;
+pub use sealed_files::{FileRecipient, FileSigner, Known, SignerError};
 pub use step::{Committed, Outgoing, Step, Subscription, Upload};
 pub use store::{Row, Snapshot, Store, Table, Write};

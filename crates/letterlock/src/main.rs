@@ -22,6 +22,7 @@ mod render;
 mod run;
 mod sas;
 mod screen;
+mod sealed;
 mod serve;
 mod signal;
 mod text;

@@ -28,6 +28,36 @@ pub(crate) fn take(file: Option<&Path>, may_ask: bool, new: bool) -> Result<Secr
     Ok(SecretBytes::new(passphrase.as_bytes().to_vec()))
 }
 
+/// Takes the passphrase of a sealed file from the first line of `file`, else from a person; a `new` one is asked for
+/// twice.
+///
+/// *Errors*: usage, where there is none, it is empty, or the two differ; not found, where the file is not there.
+pub(crate) fn of_file(file: Option<&Path>, new: bool) -> Result<SecretBytes, Failure> {
+    let typed = match file {
+        Some(path) => {
+            let line = os::first_line(path);
+            line.map_err(|e| failure::file("the passphrase file", path, &e))?
+        }
+        None => {
+            let hint = "give --passphrase-from FILE";
+            let ask = |question: &str| {
+                let typed = rpassword::prompt_password(question).map(Zeroizing::new);
+                typed.map_err(|_| failure::usage("the file needs a passphrase", hint))
+            };
+            let typed = ask("Passphrase of the file: ")?;
+            if new && *ask("Once more:              ")? != *typed {
+                return Err(failure::usage(
+                    "the two passphrases differ",
+                    "try again; nothing was sealed",
+                ));
+            }
+            typed
+        }
+    };
+    let typed = not_empty(typed)?;
+    Ok(SecretBytes::new(typed.as_bytes().to_vec()))
+}
+
 fn from_environment() -> Result<Option<Zeroizing<String>>, Failure> {
     let Some(value) = os::variable(VARIABLE) else {
         return Ok(None);

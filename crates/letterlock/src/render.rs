@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{groups, guardians, insight, recovery, sas, text, time};
+use crate::{groups, guardians, insight, recovery, sas, sealed, text, time};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Group(group) => Shown::Result(groups::group(group)),
         Answer::Member(member) => Shown::Result(groups::member(member)),
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
+        Answer::SealedFile(file) => Shown::Result(sealed::file(file)),
+        Answer::SealedEntry(entry) => Shown::Result(sealed::entry(entry)),
         Answer::Saved(saved) => Shown::Result(self::saved(saved)),
         Answer::Sheet(sheet) => Shown::Result(format!("{}\n", text::line(sheet.sheet.as_str()))),
         Answer::Restored(restored) => Shown::Result(recovery::restored(restored)),

@@ -6,8 +6,8 @@ use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{
-    ask, doctor, evidence, guardians, insight, link, qr, question, recovery, sas, serve, signal,
-    text, tour,
+    ask, doctor, evidence, guardians, insight, link, qr, question, recovery, sas, sealed, serve,
+    signal, text, tour,
 };
 use clap::CommandFactory as _;
 use client::Client;
@@ -106,6 +106,9 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
+        Job::Seal(profile, wish) => sealed::seal(&profile, wish, screen).await,
+        Job::Open(profile, wish) => sealed::open(&profile, wish, screen).await,
+        Job::InspectFile(profile, wish) => sealed::inspect(&profile, wish, screen).await,
         Job::VerifyEvidence(file) => evidence::verify(&file, screen),
         Job::NewSheet(profile, wish) => {
             ask::with_client(&profile, false, async |client| {

@@ -193,6 +193,7 @@ fn times(entry: &Entry) -> Option<FileTimes> {
 
 impl Staging {
     pub(crate) fn create(beside: &Path, nonce: u64) -> Result<Self, OpenError> {
+        fs::create_dir_all(beside).map_err(failed(beside))?;
         let root = beside.join(format!(".{nonce:016x}.part"));
         let made = DirBuilder::new().mode(0o700).create(&root);
         made.map_err(failed(&root))?;

@@ -44,6 +44,8 @@ mod pairs;
 mod recovery;
 #[path = "story/signed_words.rs"]
 mod signed_words;
+#[path = "story/sealed_files.rs"]
+mod sealed_files;
 #[path = "story/suites.rs"]
 mod suites;
 #[path = "story/suspension.rs"]

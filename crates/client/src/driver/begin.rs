@@ -40,6 +40,9 @@ impl Loop {
             answers,
         } = call;
         self.refuse_revoked(&request)?;
+        if let Some(answered) = self.sealed_files(&request) {
+            return answered.map(Some);
+        }
         self.warn(&answers, &request);
         match request {
             Request::AccountCreate {
@@ -149,6 +152,8 @@ impl Loop {
                 | Request::RecoveryShares
                 | Request::Read { .. }
                 | Request::Search { .. }
+                | Request::FileOpen { .. }
+                | Request::FileSigner { .. }
         );
         if !looks && self.engine.is_revoked(&self.store)? {
             let (_, log) = self.own()?;

@@ -26,6 +26,7 @@ mod receive;
 mod recovery;
 mod recovery_status;
 mod relays;
+mod sealed;
 mod settle;
 mod show;
 mod verify;

@@ -14,6 +14,7 @@ pub(crate) mod read;
 pub(crate) mod receive;
 pub(crate) mod recovery;
 pub(crate) mod relay;
+pub(crate) mod seal;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod tour;
@@ -88,6 +89,9 @@ enum Command {
     Read(read::ReadArgs),
     Search(search::SearchArgs),
     Delete(delete::DeleteArgs),
+    Seal(seal::SealArgs),
+    Open(seal::OpenArgs),
+    Inspect(seal::InspectArgs),
     Custody(custody::CustodyArgs),
     Inventory(inventory::InventoryArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
@@ -129,6 +133,12 @@ pub(crate) enum Job {
     End(Profile, Request, bool),
     /// Revoke a device once the person means it.
     Revoke(Profile, device::Revocation),
+    /// Seal files.
+    Seal(Profile, seal::Seal),
+    /// Open a sealed file.
+    Open(Profile, seal::Open),
+    /// Look into a sealed file.
+    InspectFile(Profile, seal::Inspect),
     /// List algorithms and keys, and write a bill of materials.
     Inventory(Profile, Option<PathBuf>),
     /// Check a file of evidence.
@@ -154,6 +164,9 @@ impl LowArgs {
             Command::Tour(_) => Ok(Job::Tour),
             Command::Relay(args) => args.into_job(),
             Command::Inventory(args) => args.into_job(self.globals.profile()?),
+            Command::Seal(args) => args.into_job(self.globals.profile()?),
+            Command::Open(args) => args.into_job(self.globals.profile()?),
+            Command::Inspect(args) => args.into_job(self.globals.profile()?),
             Command::Custody(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::VerifyEvidence(args) => Ok(args.into_job()),
             Command::Doctor(args) => Ok(Job::Doctor { fips: args.fips }),

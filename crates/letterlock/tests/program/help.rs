@@ -87,8 +87,11 @@ fn bash_accepts_its_completions() {
     let mut command = letterlock();
     command.args(["completions", "bash"]);
     let script = Process::spawn(&mut command).wait().stdout;
+    // In a file: as an argument it would be longer than the system takes.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), script).unwrap();
     let checked = std::process::Command::new("bash")
-        .args(["-c", &script])
+        .arg(file.path())
         .output()
         .unwrap();
     assert!(

@@ -25,6 +25,7 @@ mod json;
 mod kill;
 mod recovery;
 mod refusals;
+mod sealed;
 mod story;
 mod suites;
 mod support;

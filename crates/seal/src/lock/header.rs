@@ -72,6 +72,20 @@ pub enum HeaderError {
 /// What all keys of a file come from.
 pub struct FileKey(Secret<32>);
 
+impl FileKey {
+    /// Takes one that another process unwrapped.
+    #[must_use]
+    pub fn from_secret(secret: Secret<32>) -> Self {
+        Self(secret)
+    }
+
+    /// The key, for another process of the same person.
+    #[must_use]
+    pub fn secret(&self) -> &Secret<32> {
+        &self.0
+    }
+}
+
 /// What a stanza shows to everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -251,10 +265,10 @@ impl UnverifiedHeader {
         self.stanzas.iter().map(|stanza| stanza.kind)
     }
 
-    /// Length in bytes.
+    /// The bytes, as they stand at the head of the file.
     #[must_use]
-    pub fn length(&self) -> u64 {
-        self.bytes.len() as u64
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The file key, if `opener` opens a stanza. Nothing: the file is not for it.

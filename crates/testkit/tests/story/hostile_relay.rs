@@ -6,7 +6,7 @@ use engine::{EngineError, Event, Table};
 use letterlock_testkit::World;
 use wire::{Bundle, Reply, Request};
 
-fn three(seed: u64) -> World {
+pub(crate) fn three(seed: u64) -> World {
     let mut world = World::new(seed);
     for name in ["alice", "bob", "mallory"] {
         world.join(name);
@@ -97,13 +97,8 @@ fn relay_swaps_pre_keys() {
     });
 }
 
-#[test]
-fn changed_identity_stops_sending() {
-    let mut world = three(47);
-    let bob = world.add_by_name("alice", "bob").unwrap();
-    world.send("alice", "bob", "before");
-    world.settle();
-    let mallory = world.account("mallory");
+/// Lets the relay show another account under Bob's name.
+pub(crate) fn show_as_bob(world: &mut World, mallory: keys::AccountId) {
     let log = world.relay().store().log(&mallory).unwrap();
     world
         .relay()
@@ -117,6 +112,16 @@ fn changed_identity_stops_sending() {
             }
             (_, reply) => reply,
         });
+}
+
+#[test]
+fn changed_identity_stops_sending() {
+    let mut world = three(47);
+    let bob = world.add_by_name("alice", "bob").unwrap();
+    world.send("alice", "bob", "before");
+    world.settle();
+    let mallory = world.account("mallory");
+    show_as_bob(&mut world, mallory);
     let changed = EngineError::IdentityChanged { contact: bob };
     assert_eq!(world.add_by_name("alice", "bob"), Err(changed.clone()));
     let told =

@@ -1,0 +1,97 @@
+//! Why a file was not sealed or opened, for people.
+
+use crate::Client;
+use crate::failure::failure;
+use crate::view::{Failure, FailureKind};
+use seal::lock::{HeaderError, OpenError, SealError, UnverifiedHeader};
+use seal::tree::TreeError;
+use std::io;
+use std::path::Path;
+
+pub(crate) fn exists(place: &Path) -> Failure {
+    let message = format!("{} exists", place.display());
+    let hint = "name another place with --out, or replace it with --force";
+    failure(FailureKind::Usage, message, Some(hint))
+}
+
+pub(crate) fn write_failure(place: &Path, error: &io::Error) -> Failure {
+    let message = format!("{} cannot be written: {}", place.display(), error.kind());
+    let hint =
+        "look at the disk's room and at the rights of its directory; nothing was left behind";
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
+pub(crate) fn tree_failure(error: &TreeError) -> Failure {
+    let (kind, hint) = match error {
+        TreeError::Read { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+            (FailureKind::NotFound, "look at the path")
+        }
+        TreeError::Read { .. } => (FailureKind::Failed, "look at its rights with: ls -l"),
+        TreeError::Changed { .. } => (
+            FailureKind::Failed,
+            "seal it again when nothing writes to it; nothing was sealed",
+        ),
+        _ => (
+            FailureKind::Usage,
+            "name files and directories whose names differ",
+        ),
+    };
+    failure(kind, error.to_string(), Some(hint))
+}
+
+pub(crate) fn seal_failure(error: SealError, place: &Path) -> Failure {
+    match error {
+        SealError::Tree(error) => tree_failure(&error),
+        SealError::Header(error) => header_failure(error),
+        SealError::Write(error) => write_failure(place, &error),
+        error => failure(FailureKind::Failed, error.to_string(), None),
+    }
+}
+
+/// Why a header was not read.
+pub(crate) fn header_failure(error: HeaderError) -> Failure {
+    let (kind, hint) = match error {
+        HeaderError::NotSealed => (
+            FailureKind::Usage,
+            "letterlock open takes files that letterlock seal wrote",
+        ),
+        HeaderError::Newer => (FailureKind::Failed, "use a newer letterlock"),
+        HeaderError::Read(_) => (FailureKind::Failed, "look at the disk"),
+        HeaderError::Recipients { .. } => (FailureKind::Usage, "seal it for fewer"),
+        _ => (
+            FailureKind::Refused,
+            "have the file sent again; nothing was written",
+        ),
+    };
+    failure(kind, error.to_string(), Some(hint))
+}
+
+pub(crate) fn open_failure(error: OpenError) -> Failure {
+    match error {
+        OpenError::Exists { path } => exists(&path),
+        OpenError::Write { path, error } => write_failure(&path, &error),
+        OpenError::Read(error) => {
+            let message = format!("the file cannot be read: {}", error.kind());
+            failure(FailureKind::Failed, message, Some("look at the disk"))
+        }
+        error => failure(
+            FailureKind::Refused,
+            error.to_string(),
+            Some("have the file sent again; nothing was written"),
+        ),
+    }
+}
+
+pub(crate) fn not_for_us(header: &UnverifiedHeader, client: Option<&Client>) -> Failure {
+    let hint = match (client, header.stanzas().count()) {
+        (None, _) => "there is no profile in this home: name another one with --home DIR",
+        _ => {
+            "it was sealed for others, or before this device was linked: open it on another device, or with --sheet"
+        }
+    };
+    failure(
+        FailureKind::Refused,
+        "no key of this home opens the file",
+        Some(hint),
+    )
+}

@@ -1,0 +1,252 @@
+//! Sealed files: real processes, real files, pipes.
+
+use crate::devices::link;
+use crate::support::{Person, Town};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Runs a command between two pipes; what it wrote and its exit code.
+fn piped(person: &Person, words: &[&str], input: &[u8]) -> (Vec<u8>, Option<i32>, String) {
+    let mut command: Command = person.command(words);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.stdout, output.status.code(), stderr)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn furnished(town: &Town) -> PathBuf {
+    let plans = town.path("plans");
+    fs::create_dir_all(plans.join("old")).unwrap();
+    fs::write(plans.join("bridge"), vec![7; 300_000]).unwrap();
+    fs::write(plans.join("old/none"), b"").unwrap();
+    std::os::unix::fs::symlink("bridge", plans.join("latest")).unwrap();
+    plans
+}
+
+fn empty(town: &Town, name: &str) -> PathBuf {
+    let folder = town.path(name);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn a_folder_is_sealed_for_a_contact_and_opened_by_it() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let plans = furnished(&town);
+    let sealed = town.path("plans.lock");
+    let shown = bob.json(&[
+        "seal",
+        text(&plans),
+        "--to",
+        "alice",
+        "--out",
+        text(&sealed),
+    ]);
+    assert_eq!(
+        (&shown[0]["keys"], &shown[0]["format"]),
+        (&2.into(), &"lock".into())
+    );
+    let looked = alice.json(&["inspect", text(&sealed)]);
+    assert_eq!(looked[0]["signer"]["name"], "bob");
+    let paths: Vec<_> = looked[1..].iter().map(|entry| &entry["path"]).collect();
+    assert_eq!(
+        paths,
+        [
+            "plans",
+            "plans/bridge",
+            "plans/latest",
+            "plans/old",
+            "plans/old/none"
+        ]
+    );
+    let out = empty(&town, "alice-out");
+    let opened = alice.json(&["open", text(&sealed), "--out", text(&out), "--from", "bob"]);
+    assert_eq!(opened[0]["written"][0], text(&out.join("plans")));
+    assert_eq!(
+        fs::read(out.join("plans/latest")).unwrap(),
+        vec![7; 300_000]
+    );
+    assert!(out.join("plans/old/none").exists());
+    // Who sealed it opens it too; others do not; what exists is not replaced.
+    bob.ok(&[
+        "open",
+        text(&sealed),
+        "--out",
+        text(&empty(&town, "bob-out")),
+    ]);
+    let carol = town.person("carol");
+    carol.fails(
+        3,
+        &[
+            "open",
+            text(&sealed),
+            "--out",
+            text(&empty(&town, "carol-out")),
+        ],
+    );
+    assert_eq!(fs::read_dir(town.path("carol-out")).unwrap().count(), 0);
+    let refused = carol.json(&["inspect", text(&sealed)]);
+    assert_eq!((refused.len(), &refused[0]["opened"]), (1, &false.into()));
+    alice.fails(2, &["open", text(&sealed), "--out", text(&out)]);
+    alice.ok(&["open", text(&sealed), "--out", text(&out), "--force"]);
+    alice.fails(
+        3,
+        &[
+            "open",
+            text(&sealed),
+            "--out",
+            text(&out),
+            "--from",
+            "alice",
+            "--force",
+        ],
+    );
+    bob.fails(
+        2,
+        &[
+            "seal",
+            text(&plans),
+            "--to",
+            "alice",
+            "--out",
+            text(&sealed),
+        ],
+    );
+}
+
+#[test]
+fn pipes_go_in_and_come_out() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
+    let (sealed, code, stderr) = piped(&bob, &["seal", "--to", "alice"], &content);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (opened, code, stderr) = piped(&alice, &["open", "-", "--out", "-"], &sealed);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(opened == content && stderr.contains("signed by bob"));
+    // What was changed writes nothing, unless it was to be written as it comes.
+    let mut changed = sealed;
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    let (opened, code, _) = piped(&alice, &["open", "-", "--out", "-"], &changed);
+    assert_eq!((opened.len(), code), (0, Some(3)));
+    let stream = ["open", "-", "--out", "-", "--stream"];
+    let (opened, code, _) = piped(&alice, &stream, &changed);
+    assert!(code == Some(3) && !opened.is_empty() && content.starts_with(&opened));
+}
+
+#[test]
+fn a_passphrase_needs_no_account() {
+    let town = Town::new();
+    let (alice, nobody) = (town.person("alice"), town.stranger("nobody"));
+    let file = town.path("note");
+    fs::write(&file, b"by hand").unwrap();
+    let word = town.path("word");
+    fs::write(&word, "correct horse\n").unwrap();
+    let sealed = town.path("note.lock");
+    let by_word = ["--passphrase-from", text(&word)];
+    let words = [&["seal", text(&file), "--out", text(&sealed)], &by_word[..]].concat();
+    let shown = nobody.json(&words);
+    assert_eq!(
+        (&shown[0]["keys"], &shown[0]["passphrase"]),
+        (&0.into(), &true.into())
+    );
+    let out = empty(&town, "out");
+    let open = ["open", text(&sealed), "--out", text(&out)];
+    let opened = alice.json(&[&open[..], &by_word].concat());
+    assert!(opened[0]["signer"].is_null());
+    assert_eq!(fs::read(out.join("note")).unwrap(), b"by hand");
+    fs::write(&word, "battery staple\n").unwrap();
+    let wrong = [&open[..], &by_word, &["--force"]].concat();
+    assert!(
+        alice.fails(3, &wrong)["message"]
+            .as_str()
+            .unwrap()
+            .contains("passphrase")
+    );
+    nobody.fails(5, &["seal", text(&file), "--to", "alice", "--out", "-"]);
+    nobody.fails(2, &["seal", text(&file), "--out", "-"]);
+}
+
+/// The recovery key is among the keys that a file is sealed to.
+#[test]
+fn a_sheet_opens_what_was_sealed_before_all_was_lost() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let sheet = town.path("sheet");
+    let drawn = alice.ok(&["recovery", "sheet", "--yes"]).stdout;
+    fs::write(&sheet, drawn).unwrap();
+    bob.ok(&["send", "alice", "hello", "--wait"]);
+    let file = town.path("deed");
+    fs::write(&file, b"the house").unwrap();
+    let sealed = town.path("deed.lock");
+    let shown = bob.json(&["seal", text(&file), "--to", "alice", "--out", text(&sealed)]);
+    assert_eq!(shown[0]["keys"], 3, "two devices and a sheet");
+    let bare = town.stranger("bare");
+    let out = empty(&town, "out");
+    bare.ok(&[
+        "open",
+        text(&sealed),
+        "--out",
+        text(&out),
+        "--sheet",
+        text(&sheet),
+    ]);
+    assert_eq!(fs::read(out.join("deed")).unwrap(), b"the house");
+}
+
+/// The home is open elsewhere: that process says whose keys they are, signs, and opens headers.
+#[test]
+fn files_are_sealed_and_opened_while_another_process_has_the_home() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let file = town.path("note");
+    fs::write(&file, b"beside").unwrap();
+    let sealed = town.path("note.lock");
+    let mut follows = [&alice, &bob].map(|person| person.start(&["receive", "--follow"]));
+    bob.ok(&["seal", text(&file), "--to", "alice", "--out", text(&sealed)]);
+    let out = empty(&town, "out");
+    let opened = alice.json(&["open", text(&sealed), "--out", text(&out)]);
+    assert_eq!(opened[0]["signer"]["name"], "bob");
+    for follow in &mut follows {
+        assert!(!follow.has_ended());
+    }
+}
+
+#[test]
+fn a_signature_of_a_revoked_device_is_refused() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let tablet = link(&town, &bob, "tablet");
+    let file = town.path("note");
+    fs::write(&file, b"mine").unwrap();
+    let sealed = town.path("note.lock");
+    tablet.ok(&["seal", text(&file), "--to", "alice", "--out", text(&sealed)]);
+    let out = empty(&town, "out");
+    let open = ["open", text(&sealed), "--out", text(&out), "--force"];
+    alice.ok(&open);
+    bob.ok(&["device", "revoke", "tablet", "--reason", "stolen", "--yes"]);
+    bob.ok(&["send", "alice", "my tablet is gone", "--wait"]);
+    assert_eq!(alice.receive(), ["my tablet is gone"]);
+    let refused = alice.fails(3, &open);
+    assert!(refused["message"].as_str().unwrap().contains("revoked"));
+    alice.ok(&[&open[..], &["--any-signature"]].concat());
+}
