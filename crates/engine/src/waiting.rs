@@ -61,7 +61,11 @@ fn put(
 }
 
 /// Asks the contact's relay for keys of a device and its front door, where no question is open.
-fn ask(tx: &mut Transaction<'_>, id: &AccountId, device: &DeviceId) -> Result<(), EngineError> {
+pub(crate) fn ask(
+    tx: &mut Transaction<'_>,
+    id: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
     let asked = mark(ASKED, id, device);
     if tx.get(Table::Meta, &asked)?.is_some() {
         return Ok(());

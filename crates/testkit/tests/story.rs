@@ -42,10 +42,10 @@ mod linking;
 mod pairs;
 #[path = "story/recovery.rs"]
 mod recovery;
-#[path = "story/signed_words.rs"]
-mod signed_words;
 #[path = "story/sealed_files.rs"]
 mod sealed_files;
+#[path = "story/signed_words.rs"]
+mod signed_words;
 #[path = "story/suites.rs"]
 mod suites;
 #[path = "story/suspension.rs"]

@@ -237,6 +237,20 @@ fn words_of_keys_that_were_replaced_are_signed_again() {
 }
 
 #[test]
+fn words_are_confirmed_and_forgotten() {
+    let (mut world, homes) = friends(2146, &["alice", "bob"]);
+    world.create_group("alice", "night shift", &["bob"]);
+    world.run(120);
+    for home in &homes {
+        // What nobody confirmed would be sent again for 30 days.
+        for table in [Table::Letter, Table::Sent, Table::Waiting, Table::Receipt] {
+            let left = world.person(home).store.scan(table, &[], None, 9).unwrap();
+            assert!(left.is_empty(), "{home} {table:?}: {}", left.len());
+        }
+    }
+}
+
+#[test]
 fn custody_names_the_devices_of_a_group() {
     let (mut world, homes) = friends(2150, &["alice", "bob"]);
     let group = world.create_group("alice", "night shift", &["bob"]);

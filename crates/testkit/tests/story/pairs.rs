@@ -8,7 +8,7 @@ use engine::{
 use keys::account_log::Reason;
 use keys::{GroupId, Suite};
 use letterlock_testkit::{CrashPoint, Weather, World};
-use wire::Request;
+use wire::{Reply, Request};
 
 /// Two people of `cnsa2` who know each other, each with a tablet.
 fn two(seed: u64) -> World {
@@ -391,4 +391,72 @@ fn nothing_that_people_do_to_groups_is_done_to_a_pair() {
             .try_write_to_group("alice", pair, "by its id")
             .is_err()
     );
+}
+
+#[test]
+fn a_relay_that_starts_from_nothing_learns_all_again() {
+    let mut world = World::new(2390);
+    let empty = world.relay().store().clone();
+    for name in ["alice", "bob"] {
+        world.join_in(name, Suite::Cnsa2);
+    }
+    world.befriend("alice", "bob");
+    world.send("alice", "bob", "one");
+    world.run(30);
+    world.roll_back_relay(empty);
+    world.run(120);
+    world.send("alice", "bob", "two");
+    world.send("bob", "alice", "three");
+    world.run(120);
+    assert_eq!(world.texts("bob", "alice").len(), 3);
+    assert_eq!(world.texts("alice", "bob").len(), 3);
+    // Somebody new finds front doors and key packages there.
+    world.join_in("carol", Suite::Cnsa2);
+    world.befriend("carol", "bob");
+    world.send("carol", "bob", "hello");
+    world.run(60);
+    assert_eq!(world.texts("bob", "carol"), ["hello"]);
+}
+
+#[test]
+fn a_pair_has_one_relay() {
+    let mut world = World::new(2391);
+    let other = "https://elsewhere.example";
+    world.add_relay(other);
+    world.join_in("alice", Suite::Cnsa2);
+    world.join_in_at("bob", other, Suite::Cnsa2);
+    world.befriend("alice", "bob");
+    let draft = Draft {
+        text: "hello".to_owned(),
+        ..Draft::default()
+    };
+    let refused = world.send_draft("alice", "bob", draft);
+    assert!(matches!(refused, Err(EngineError::OtherRelay { .. })));
+    assert!(world.texts("alice", "bob").is_empty());
+}
+
+#[test]
+fn a_contact_who_has_published_nothing_yet_is_waited_for() {
+    let mut world = World::new(2392);
+    for name in ["alice", "bob"] {
+        world.join_in(name, Suite::Cnsa2);
+    }
+    world.befriend("alice", "bob");
+    let gone = (world.account("bob"), world.device("bob"));
+    world.relay().twist(move |request, reply| match request {
+        Request::FetchKeyPackage(fetch) if (fetch.account, fetch.device) == gone => {
+            Reply::Refused(wire::Refused {
+                kind: wire::RefusalKind::NotFound,
+                message: String::new(),
+                retry_after_ms: 0,
+            })
+        }
+        _ => reply,
+    });
+    world.send("alice", "bob", "hello");
+    world.run(60);
+    assert!(world.texts("bob", "alice").is_empty());
+    world.relay().repent();
+    world.run(120);
+    assert_eq!(world.texts("bob", "alice"), ["hello"]);
 }
