@@ -389,6 +389,13 @@ fn next_letter(
     let Some((place, id)) = super::letters::first(tx, &record.id)? else {
         return Ok(false);
     };
+    // SECURITY: as between two devices with a session, the other side's devices are asked for first;
+    // `a_revoked_device_gets_no_letter_of_a_pair` notices.
+    if let Some(other) = record.data.other_than(&account::own(tx)?.id)
+        && !people::confirmed(tx, &record.id, &[other])?
+    {
+        return Ok(false);
+    }
     tx.delete(Table::Waiting, place);
     let Some(letter) = letters::load(tx, &id)? else {
         return Ok(true); // It expired meanwhile.
@@ -749,7 +756,7 @@ pub(crate) fn account_changed(
         if !members.iter().any(|member| member.account == *account) {
             continue;
         }
-        let at = match own == *account {
+        let at = match own == *account || record.data.pair.is_some() {
             true => tx.now,
             false => later(tx, limits::GROUP_LOOK_SECONDS),
         };

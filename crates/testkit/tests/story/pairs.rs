@@ -460,3 +460,32 @@ fn a_contact_who_has_published_nothing_yet_is_waited_for() {
     world.run(120);
     assert_eq!(world.texts("bob", "alice"), ["hello"]);
 }
+
+#[test]
+fn a_revoked_device_gets_no_letter_of_a_pair() {
+    let mut world = two(2393);
+    world.send("alice", "bob", "before");
+    world.run(30);
+    world.sleep(4 * 24 * 3600);
+    // Alice is away while Bob loses his tablet, and writes at once when she is back.
+    for home in ALICE {
+        world.set_online(home, false);
+    }
+    let tablet = world.device("bob tablet");
+    world.revoke("bob", tablet, Reason::Stolen);
+    world.run(30);
+    world.send("alice", "bob", "after");
+    world.stop("bob");
+    world.set_online("alice", true);
+    world.run(60);
+    let store = &world.person("alice").store;
+    let letter = world.person("alice").letters("bob").pop().unwrap();
+    assert_eq!(letter.state, LetterState::Sent);
+    let holders = Engine.custody(store, &Item::Letter(letter.id)).unwrap();
+    let mut holders = holders.unwrap().into_iter();
+    assert!(holders.all(|holder| holder.device != Some(tablet)));
+    world.start("bob");
+    world.run(60);
+    assert_eq!(world.texts("bob", "alice"), ["before", "after"]);
+    assert_eq!(world.texts("bob tablet", "alice"), ["before"]);
+}
