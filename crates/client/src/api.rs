@@ -230,10 +230,27 @@ pub enum Request {
     Delete {
         /// Their ids.
         letters: Vec<String>,
+        /// Also for everybody else who has them; only whoever wrote them can.
+        #[serde(default)]
+        everyone: bool,
+    },
+    /// React to a letter.
+    React {
+        /// Its id.
+        letter: String,
+        /// A sign or a word in the place of an earlier one; nothing takes it back.
+        emoji: Option<String>,
+    },
+    /// Give a letter another text.
+    Edit {
+        /// Its id.
+        letter: String,
+        /// The text.
+        text: String,
     },
     /// List every key that opens something.
     Custody {
-        /// `account`, a contact, the id of a letter, LETTER/N for its Nth file, or the id of a blob.
+        /// `account`, a contact, a group, the id of a letter, LETTER/N for its Nth file, or the id of a blob.
         item: String,
     },
     /// List algorithms and keys, their states, ages and due dates.
@@ -277,6 +294,9 @@ pub enum Request {
         group: String,
         /// Contacts.
         members: Vec<String>,
+        /// How many letters of before they are sent.
+        #[serde(default)]
+        share_history: u32,
     },
     /// Remove people from a group.
     GroupRemove {
@@ -296,6 +316,9 @@ pub enum Request {
     GroupShow {
         /// The group.
         group: String,
+        /// Write its picture here (an absolute path).
+        #[serde(default)]
+        picture: Option<PathBuf>,
     },
     /// Change what the members of a group agree on.
     GroupChange {
@@ -305,6 +328,12 @@ pub enum Request {
         name: Option<String>,
         /// Another timer for letters, in seconds; 0 for none.
         timer_seconds: Option<u64>,
+        /// Another picture (an absolute path).
+        #[serde(default)]
+        picture: Option<PathBuf>,
+        /// No picture any more.
+        #[serde(default)]
+        no_picture: bool,
     },
     /// Give a member of a group another role.
     GroupRole {
@@ -436,6 +465,8 @@ pub enum Answer {
     Group(view::Group),
     /// A member of a group.
     Member(view::Member),
+    /// The picture of a group was written to a file.
+    Picture(view::SavedPicture),
     /// A letter is deleted.
     Deleted(view::Deleted),
     /// A letter, sent or received.

@@ -5,7 +5,7 @@ mod verification;
 use crate::relay_url::RelayUrlError;
 use crate::store::OpenError;
 use crate::view::{Failure, FailureKind};
-use engine::{EngineError, StoreError};
+use engine::{AmendmentError, EngineError, StoreError};
 
 /// Makes a failure.
 pub(crate) fn failure(
@@ -115,6 +115,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::InvalidGuardians
         | EngineError::InvalidGroupName
         | EngineError::TextTooLong { .. }
+        | EngineError::InvalidPicture
         | EngineError::TooManyFiles { .. } => FailureKind::Usage,
         EngineError::IdentityChanged { .. }
         | EngineError::BadKeys { .. }
@@ -125,6 +126,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::LogRefuses { .. }
         | EngineError::NotSenior
         | EngineError::NoLettersOfTwo
+        | EngineError::NoHistory { .. }
         | EngineError::NoRootKey
         | EngineError::LinkUnderWay
         | EngineError::NoLink
@@ -145,6 +147,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::LastOwner
         | EngineError::OtherRelay { .. }
         | EngineError::Group { .. }
+        | EngineError::Amendment(_)
         | EngineError::RecoveryCancelled => FailureKind::Refused,
         EngineError::UnknownName
         | EngineError::UnknownContact
@@ -184,6 +187,7 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::IdentityChanged { .. } => {
             "ask the person in another way, compare `letterlock contact verify NAME --number`, or take a new invite; `letterlock contact evidence NAME` shows what was kept"
         }
+        EngineError::NoHistory { .. } => "add the person without --share-history",
         EngineError::NoLettersOfTwo => {
             "write it again: what is new goes to that account in another way"
         }
@@ -192,12 +196,27 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::EmptyLetter => "write a text or add `--file PATH`",
         EngineError::TooManyFiles { .. } => "send several letters",
         EngineError::UnknownLetter => "see the ids with `letterlock read --json`",
+        EngineError::Amendment(error) => return hint_for_amendments(*error),
         EngineError::NoPreKeys => "the other side has not been online yet; try again later",
         EngineError::Undeliverable => "the recipient may have blocked you, or has left its relay",
         EngineError::UploadFailed => "check that the file is still there, and the relay's quota",
         EngineError::Refused { .. } | EngineError::Protocol => "ask the relay's operator",
         EngineError::Internal { .. } => "please report this",
         error => return hint_for_devices(error),
+    })
+}
+
+fn hint_for_amendments(error: AmendmentError) -> Option<&'static str> {
+    Some(match error {
+        AmendmentError::NotAuthor => {
+            "only whoever wrote a letter edits it, or deletes it for everybody; without --everyone it goes here alone"
+        }
+        AmendmentError::TooLate | AmendmentError::TooManyEdits => {
+            "answer it with another letter: `letterlock send NAME TEXT --reply-to LETTER`"
+        }
+        AmendmentError::Empty => "delete it: `letterlock delete LETTER --everyone`",
+        AmendmentError::InvalidReaction => "one sign is enough, such as 👍",
+        _ => return None,
     })
 }
 
@@ -283,7 +302,11 @@ fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
             "its program is older than groups, or has not been online since; try again later"
         }
         EngineError::OtherRelay { .. } => "ask it to make an account at the relay of the group",
+        EngineError::InvalidPicture => "make it smaller, or convert it with another program",
         EngineError::GroupTooLarge => "make a second group",
+        EngineError::Group { .. } => {
+            "nothing has changed; see `letterlock group show GROUP`, and try again after `letterlock receive`"
+        }
         _ => return None,
     })
 }

@@ -259,6 +259,7 @@ pub(crate) fn holder(item: &Item, holder: &engine::Holder, names: &Names) -> Hol
         Item::Contact(_) => "contact",
         Item::Conversation(_) => "conversation",
         Item::Enclosure(..) => "enclosure",
+        Item::Group(_) => "group",
         _ => "letter",
     };
     Holder {
@@ -325,6 +326,8 @@ fn holder_message(holder: &engine::Holder) -> String {
         Some(match remark {
             Remark::UnderWay => "the sealed letter is on its way; used once, then destroyed",
             Remark::History => "joined later, may have got it with the history",
+            Remark::Shared => "joined the group later; a member shared it",
+            Remark::Before => "of before you joined; was in the group then, or not",
             Remark::Revoked => "revoked; keeps what it had",
             Remark::Suspended => "suspended; keeps what it had",
             Remark::BackupBehind => "the backup may not hold it",

@@ -76,6 +76,10 @@ pub(crate) fn letter(letter: &records::Letter, name: &str, author: &str) -> view
                 size: enclosure.size,
             })
             .collect(),
+        edit: letter.marks.edit,
+        deleted: letter.marks.deleted,
+        reactions: Vec::new(),
+        shared_by: None,
     }
 }
 

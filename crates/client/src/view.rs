@@ -5,7 +5,7 @@ mod recovery;
 mod sealed;
 mod verification;
 
-pub use group::{Group, GroupState, Member, Role};
+pub use group::{Group, GroupState, Member, Picture, Role, SavedPicture};
 pub use recovery::{
     Guardian, Guardians, Lost, OpenRequest, Recovery, RecoveryMethod, RecoveryProgress,
     RecoveryRequest, Restored, Share, Sheet,
@@ -241,6 +241,15 @@ pub struct Enclosure {
     pub size: u64,
 }
 
+/// What somebody thinks of a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// `me` or the name here.
+    pub from: String,
+    /// A sign or a word.
+    pub emoji: String,
+}
+
 /// A letter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Letter {
@@ -264,6 +273,19 @@ pub struct Letter {
     pub expires_at: Option<u64>,
     /// Files.
     pub enclosures: Vec<Enclosure>,
+    /// The number of the edit that is shown; 0: as written.
+    #[serde(default)]
+    pub edit: u8,
+    /// Its author deleted it for everybody; nothing else is left.
+    #[serde(default)]
+    pub deleted: bool,
+    /// At most one of each person.
+    #[serde(default)]
+    pub reactions: Vec<Reaction>,
+    /// Who sent it here, where it was written before this account joined the group: that it says so is all there is for
+    /// who wrote it, and what.
+    #[serde(default)]
+    pub shared_by: Option<String>,
 }
 
 /// How far a transfer is.

@@ -4,6 +4,7 @@
 //! open it gets a [`PartRef`].
 
 use crate::account;
+use crate::amending;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::guardians;
@@ -285,7 +286,7 @@ fn letter(tx: &mut Transaction<'_>, record: &[u8]) -> Result<(), EngineError> {
     tx.raise_number("letters", letter.order)?;
     letters::file(tx, &letter);
     letters::keep_expiry(tx, &letter);
-    Ok(())
+    amending::catch_up(tx, &letter.id)
 }
 
 /// Seals a part and stores it for the relay.

@@ -40,6 +40,8 @@ pub(crate) enum Body {
     Guardian(Zeroizing<Vec<u8>>),
     /// Something about a group; it may hold keys.
     Group(Zeroizing<Vec<u8>>),
+    /// Something said of a letter after it was written.
+    Amendment(Zeroizing<Vec<u8>>),
     /// A word of a comparison of short codes.
     Sas(Sas),
     /// Of a later version; ignored but for its route.
@@ -141,7 +143,7 @@ mod schema {
         pub(super) sent_at: u64,
         #[prost(message, optional, tag = "3")]
         pub(super) route: Option<Route>,
-        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 14, 16, 17")]
+        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 14, 16, 17, 18")]
         pub(super) body: Option<Body>,
         #[prost(message, optional, tag = "9")]
         pub(super) ours: Option<Head>,
@@ -194,6 +196,8 @@ mod schema {
         Guardian(Vec<u8>),
         #[prost(bytes = "vec", tag = "17")]
         Group(Vec<u8>),
+        #[prost(bytes = "vec", tag = "18")]
+        Amendment(Vec<u8>),
         #[prost(message, tag = "14")]
         Sas(Sas),
     }
@@ -312,6 +316,7 @@ impl Content {
                 Body::Errand(errand) => Some(schema::Body::Errand(errand.to_vec())),
                 Body::Guardian(word) => Some(schema::Body::Guardian(word.to_vec())),
                 Body::Group(word) => Some(schema::Body::Group(word.to_vec())),
+                Body::Amendment(said) => Some(schema::Body::Amendment(said.to_vec())),
                 Body::Sas(sas) => Some(schema::Body::Sas(sas.to_schema())),
                 Body::Unknown => None,
             },
@@ -363,6 +368,9 @@ impl Content {
                 Some(schema::Body::Errand(errand)) => Body::Errand(Zeroizing::new(errand.clone())),
                 Some(schema::Body::Guardian(word)) => Body::Guardian(Zeroizing::new(word.clone())),
                 Some(schema::Body::Group(word)) => Body::Group(Zeroizing::new(word.clone())),
+                Some(schema::Body::Amendment(said)) => {
+                    Body::Amendment(Zeroizing::new(said.clone()))
+                }
                 Some(schema::Body::Sas(sas)) => Body::Sas(Sas::from_schema(sas)?),
                 None => Body::Unknown,
             },
@@ -532,7 +540,8 @@ fn wipe(message: &mut schema::Content) {
         Some(
             schema::Body::Errand(words)
             | schema::Body::Guardian(words)
-            | schema::Body::Group(words),
+            | schema::Body::Group(words)
+            | schema::Body::Amendment(words),
         ) => {
             words.zeroize();
             None

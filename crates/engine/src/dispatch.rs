@@ -1,6 +1,7 @@
 //! The engine: hands each input to the module of its domain.
 
 use crate::account;
+use crate::amending;
 use crate::archive;
 use crate::backup::{self, BackupState};
 use crate::certificates;
@@ -345,6 +346,24 @@ impl Engine {
         group::state::leaves(snapshot, group)
     }
 
+    /// What the data of a group say of its picture.
+    #[must_use]
+    pub fn picture_of(&self, record: &GroupRecord) -> Option<group::pictures::Picture> {
+        group::pictures::named(record)
+    }
+
+    /// Reads the picture of a group: nothing where it has none, or where it has not come yet.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn group_picture(
+        &self,
+        snapshot: &dyn Snapshot,
+        group: &GroupId,
+    ) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, StoreError> {
+        group::pictures::read(snapshot, group)
+    }
+
     /// Reads an upload under way.
     ///
     /// # Errors
@@ -406,6 +425,11 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
             to,
             draft,
         } => sending::send(tx, command, letter, &to, draft),
+        Input::AmendLetter {
+            command,
+            letter,
+            change,
+        } => amending::amend(tx, command, &letter, change),
         other @ (Input::CreateGroup { .. }
         | Input::AddToGroup { .. }
         | Input::RemoveFromGroup { .. }
@@ -430,7 +454,8 @@ fn of_groups(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> 
             command,
             group,
             members,
-        } => group::add(tx, command, &group, members),
+            history,
+        } => group::add(tx, command, &group, members, history),
         Input::RemoveFromGroup {
             command,
             group,
@@ -592,6 +617,7 @@ impl Input {
             | Self::ShowCode { command, .. }
             | Self::CompareCode { command, .. }
             | Self::Block { command, .. }
+            | Self::AmendLetter { command, .. }
             | Self::CreateGroup { command, .. }
             | Self::AddToGroup { command, .. }
             | Self::RemoveFromGroup { command, .. }

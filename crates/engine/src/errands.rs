@@ -3,6 +3,7 @@
 //! An errand is a letter that is never shown: it waits for sessions, is sealed again and confirmed as letters are.
 
 use crate::account;
+use crate::amending;
 use crate::certificates;
 use crate::contacts;
 use crate::devices;
@@ -12,7 +13,7 @@ use crate::group::words;
 use crate::guardians;
 use crate::letters;
 use crate::limits;
-use crate::records::{Contact, Delivery, Direction, Letter, LetterState};
+use crate::records::{Contact, Delivery, Direction, Letter, LetterState, Marks};
 use crate::sending;
 use crate::standby;
 use crate::transaction::Transaction;
@@ -48,7 +49,7 @@ pub(crate) fn pass_on(
     send(tx, id, errand, deliveries)
 }
 
-fn send(
+pub(crate) fn send(
     tx: &mut Transaction<'_>,
     id: LetterId,
     errand: Zeroizing<Vec<u8>>,
@@ -72,6 +73,7 @@ fn send(
         deliveries,
         errand,
         author: None,
+        marks: Marks::default(),
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)
@@ -208,6 +210,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
             let own = account::own(tx)?.id;
             words::heard(tx, &own, &word)
         }
+        Ok(Errand::Amended(told)) => amending::told(tx, &told),
         Ok(Errand::Backup(told)) => {
             standby::keep(tx, &told);
             Ok(())
@@ -233,6 +236,7 @@ enum Errand {
     Share(Zeroizing<Vec<u8>>),
     NoShare(AccountId, [u8; 16]),
     Queues(DeviceId, Vec<(QueueId, [u8; 64])>),
+    Amended(Box<amending::Told>),
 }
 
 fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
@@ -264,6 +268,7 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
         NO_SHARE => Errand::NoShare(AccountId::from_bytes(input.array()?), input.array()?),
         CERTIFICATE => Errand::Certificate(input.bytes(8192)?.to_vec()),
         BACKUP => Errand::Backup(secret(&mut input)?),
+        amending::ERRAND => Errand::Amended(Box::new(amending::Told::read(&mut input)?)),
         word::ERRAND => {
             let word = input.take(input.remaining())?;
             if !word::is_understood(word) {

@@ -68,6 +68,39 @@ impl SasError {
     }
 }
 
+/// Why a letter stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AmendmentError {
+    /// Only whoever wrote a letter changes or deletes it for everybody.
+    #[error("somebody else wrote this letter")]
+    NotAuthor,
+    /// The time for edits is over.
+    #[error("the letter is too old to be edited")]
+    TooLate,
+    /// The letter was edited often enough.
+    #[error("the letter was edited {} times already", crate::limits::EDITS)]
+    TooManyEdits,
+    /// The letter would be empty.
+    #[error("a letter without a text and files cannot be")]
+    Empty,
+    /// The letter is not there any more.
+    #[error("the letter was deleted")]
+    Deleted,
+    /// A reaction is empty, too long or unreadable.
+    #[error(
+        "a reaction is a word or sign of up to {} bytes",
+        crate::limits::REACTION_BYTES
+    )]
+    InvalidReaction,
+    /// More reactions than there can be members.
+    #[error("the letter has too many reactions")]
+    TooManyReactions,
+    /// The letter is not of the conversation in which this was said.
+    #[error("the letter is of another conversation")]
+    OtherConversation,
+}
+
 /// Why a command or a relay's answer led to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -185,6 +218,12 @@ pub enum EngineError {
         /// Why.
         error: keys::account_log::LogError,
     },
+    /// Letters of before go in sessions of two devices alone, and an account is of a suite without them.
+    #[error("letters of before cannot be shared with an account of this suite")]
+    NoHistory {
+        /// Whose account, or that one may be ours.
+        contact: AccountId,
+    },
     /// The recipient's account went over to a suite without sessions of two devices while a letter waited for one.
     #[error("letters do not go to or from an account of suite cnsa2 yet")]
     NoLettersOfTwo,
@@ -244,6 +283,9 @@ pub enum EngineError {
     /// The letter this one answers is not known.
     #[error("there is no such letter")]
     UnknownLetter,
+    /// A letter cannot be changed so.
+    #[error(transparent)]
+    Amendment(#[from] AmendmentError),
     /// The contact's relay has no keys for the contact's device.
     #[error("the relay has no keys for this contact")]
     NoPreKeys,
@@ -280,6 +322,9 @@ pub enum EngineError {
     /// The group's name cannot be used.
     #[error("the name of the group is empty, too long or unreadable")]
     InvalidGroupName,
+    /// The file is no picture that a group can have.
+    #[error("a picture is a PNG or JPEG file of at most {} KiB", crate::limits::PICTURE_BYTES / 1024)]
+    InvalidPicture,
     /// No device of a contact has published what groups need.
     #[error("no device of this contact can be added to a group yet")]
     NoKeyPackages {

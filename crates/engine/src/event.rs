@@ -1,6 +1,6 @@
 //! What people are told.
 
-use crate::error::{EngineError, SasError};
+use crate::error::{AmendmentError, EngineError, SasError};
 use crate::input::CommandId;
 use keys::{AccountId, GroupId, LetterId};
 
@@ -27,6 +27,18 @@ pub enum CommandOutcome {
     RecoveryRequested,
     /// It failed.
     Failed(EngineError),
+}
+
+/// What was said of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Amended {
+    /// A reaction, or that there is none any more.
+    Reaction,
+    /// Another text.
+    Edit,
+    /// It was deleted for everybody.
+    Deletion,
 }
 
 /// Something to show.
@@ -63,6 +75,26 @@ pub enum Event {
         letter: LetterId,
         /// Why.
         error: EngineError,
+    },
+    /// Something was said of a letter that is here: it is shown otherwise.
+    LetterAmended {
+        /// Which.
+        letter: LetterId,
+        /// By whom.
+        by: AccountId,
+        /// What.
+        what: Amended,
+    },
+    /// Something that was said of a letter does not count.
+    AmendmentRefused {
+        /// The contact or group.
+        conversation: AccountId,
+        /// Who said it.
+        by: AccountId,
+        /// Of which letter.
+        letter: LetterId,
+        /// Why not.
+        error: AmendmentError,
     },
     /// Letters were shown on another device of the account.
     LettersRead {
@@ -255,6 +287,34 @@ pub enum Event {
         group: GroupId,
         /// What is new.
         changes: Vec<groups::Change>,
+    },
+    /// Somebody sent letters of before to somebody who joined a group.
+    HistoryShared {
+        /// Which.
+        group: GroupId,
+        /// Who.
+        by: AccountId,
+        /// With whom.
+        with: AccountId,
+        /// How many letters.
+        letters: usize,
+    },
+    /// A part of the letters of before could not be sent, or fetched.
+    HistoryIncomplete {
+        /// Of which group.
+        group: GroupId,
+    },
+    /// Somebody sent letters of before who may not, too many of them, or what cannot be.
+    HistoryRefused {
+        /// Of which group.
+        group: GroupId,
+        /// Who.
+        by: AccountId,
+    },
+    /// The picture of a group came.
+    GroupPicture {
+        /// Which.
+        group: GroupId,
     },
     /// This device is not in a group any more.
     GroupLeft {

@@ -48,6 +48,18 @@ pub struct Draft {
     pub attachments: Vec<Attachment>,
 }
 
+/// What a person wants to say of a letter that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Amend {
+    /// A reaction in the place of an earlier one; nothing takes it back.
+    React(Option<String>),
+    /// Another text.
+    Edit(String),
+    /// It is gone for everybody; that it was there stays.
+    Delete,
+}
+
 /// Something that is not printed.
 pub struct Hidden<T>(pub T);
 
@@ -169,6 +181,15 @@ pub enum Input {
         /// What.
         draft: Draft,
     },
+    /// Reacts to a letter, edits it or deletes it for everybody.
+    AmendLetter {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        letter: LetterId,
+        /// How.
+        change: Amend,
+    },
     /// Begins a group.
     CreateGroup {
         /// Who waits.
@@ -188,6 +209,8 @@ pub enum Input {
         group: GroupId,
         /// Contacts.
         members: Vec<AccountId>,
+        /// How many letters of before they are sent; at most [`SHARED_LETTERS`](crate::limits::SHARED_LETTERS).
+        history: u32,
     },
     /// Removes people from a group, with all their devices.
     RemoveFromGroup {

@@ -5,12 +5,14 @@
 //!                 └──────────┴────────┴──► Failed                             (a timer deletes either)
 //! ```
 
+use crate::amending;
 use crate::content;
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::Event;
+use crate::group::history;
 use crate::limits;
-use crate::records::{Enclosure, Letter, LetterState, Record as _, key};
+use crate::records::{Direction, Enclosure, Letter, LetterState, Record as _, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::{AccountId, LetterId, Secret, Timestamp};
@@ -49,6 +51,19 @@ pub(crate) fn file(tx: &mut Transaction<'_>, letter: &Letter) {
     if !letter.text.is_empty() {
         tx.index(letter.id, letter.text.clone());
     }
+}
+
+/// A letter that is never shown is done with.
+pub(crate) fn forget(tx: &mut Transaction<'_>, id: &LetterId) {
+    tx.delete(Table::Letter, id.as_bytes().to_vec());
+}
+
+/// Forgets a letter that is never shown.
+pub(crate) fn forget_errand(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
+    if load(tx, id)?.is_some_and(|letter| letter.direction == Direction::Errand) {
+        forget(tx, id);
+    }
+    Ok(())
 }
 
 /// Takes a letter out of its conversation, to be filed in another place.
@@ -195,11 +210,14 @@ pub(crate) fn forget_ahead(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
             tx.delete(Table::Meta, place.to_vec());
         }
         Ok(())
-    })
+    })?;
+    amending::forget_ahead(tx)?;
+    history::forget_early(tx)
 }
 
-/// A letter came that another device had read before.
+/// A letter came that another device had read before, or of which something was said before.
 pub(crate) fn catch_up(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
+    amending::catch_up(tx, id)?;
     let place = key(&[AHEAD, id.as_bytes()]);
     if tx.get(Table::Meta, &place)?.is_some() {
         tx.delete(Table::Meta, place);

@@ -8,6 +8,8 @@
 //! transaction before it hands out what is to be sent: nothing is sent before it is stored (I8).
 
 mod account;
+mod amending;
+mod amendment;
 mod answers;
 mod archive;
 mod backup;
@@ -73,11 +75,14 @@ pub use ::groups::{Change, GroupData, GroupError, LeafName, Role};
 pub use backup::BackupState;
 pub use custody::{HeldKey, Holder, HolderKind, Item, Place, Remark};
 pub use dispatch::Engine;
-pub use error::{EngineError, SasError, StoreError};
-pub use event::{CommandOutcome, Event};
+pub use error::{AmendmentError, EngineError, SasError, StoreError};
+pub use event::{Amended, CommandOutcome, Event};
 pub use evidence::{Evidence, EvidenceError, Finding, PreKeys, Shown};
+pub use group::pictures::Picture;
 pub use guardians::{GuardianState, GuardiansState, OpenRequest, RequestState, ShareState};
-pub use input::{Attachment, CommandId, Draft, Hidden, Input, Registration, VerificationMeans};
+pub use input::{
+    Amend, Attachment, CommandId, Draft, Hidden, Input, Registration, VerificationMeans,
+};
 pub use inventory::{Algorithm, KeyEntry, KeyKind, KeyState, Primitive, algorithms};
 pub use linking::LinkOffer;
 pub use sealed_files::{FileRecipient, FileSigner, Known, SignerError};

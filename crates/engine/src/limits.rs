@@ -7,6 +7,20 @@ pub const WORD_KNOWN_SECONDS: u64 = 45 * 24 * 3600;
 pub const WORD_SIGNATURE_BYTES: usize = 8 * 1024;
 /// Longest text of one letter in bytes; longer texts go as a file.
 pub const TEXT_BYTES: usize = 48 * 1024;
+/// Longest reaction to a letter in bytes.
+pub const REACTION_BYTES: usize = 32;
+/// Reactions to one letter: as many as a group has leaves.
+pub const REACTIONS: usize = 5_000;
+/// Edits of one letter.
+pub const EDITS: u8 = 10;
+/// Seconds for which a letter can be edited, by its author's clock.
+pub const EDIT_SECONDS: u64 = 24 * 3600;
+/// Reactions to letters that are not here yet, in all.
+pub const REACTIONS_AHEAD: usize = 1_024;
+/// Reactions of one author to letters that are not here yet.
+pub const REACTIONS_AHEAD_EACH: usize = 64;
+/// Edits and deletions of one author of letters that are not here yet.
+pub const AMENDMENTS_AHEAD: usize = 32;
 /// Enclosures of one letter.
 pub const ENCLOSURES: usize = 32;
 /// Longest file name shown, in bytes.
@@ -124,6 +138,24 @@ pub const GROUP_ASKED: usize = 16;
 pub const GROUP_HELD_BODIES: usize = 4_096;
 /// Longest word about a group between two devices, in bytes.
 pub const GROUP_WORD_BYTES: usize = 56 * 1024;
+/// Longest picture of a group in bytes.
+pub const PICTURE_BYTES: usize = 256 * 1024;
+/// Seconds until a picture that did not come is asked for again.
+pub const PICTURE_AGAIN_SECONDS: u64 = 3600;
+/// Devices that are asked for it at once.
+pub const PICTURE_ASKED: usize = 4;
+/// Seconds between two answers to one device.
+pub const PICTURE_GIVEN_SECONDS: u64 = 60;
+/// Letters of before that somebody who joins is sent, and takes, at most.
+pub const SHARED_LETTERS: usize = 500;
+/// Parts of such letters whose group is not here yet.
+pub const SHARED_EARLY: usize = 256;
+/// Those of one account.
+pub const SHARED_EARLY_EACH: usize = 64;
+/// People with whom one letter was shared, as far as that is noted.
+pub const SHARES_OF_LETTER: usize = 1_000;
+/// Seconds for which a relay keeps a blob.
+pub const BLOB_KEPT_SECONDS: u64 = 30 * 24 * 3600;
 /// Key packages kept at the relay.
 pub const KEY_PACKAGES: u32 = 12;
 /// Bytes of key packages in one request, which leave room in a frame: those of `cnsa2` take more than one.

@@ -1,5 +1,6 @@
 //! Letters on their way in: opened, filed, told.
 
+use crate::amending;
 use crate::certificates;
 use crate::comparing;
 use crate::contacts;
@@ -17,7 +18,7 @@ use crate::logs;
 use crate::peers::{self, Peer};
 use crate::pre_keys;
 use crate::receipts;
-use crate::records::{Contact, Direction, Letter, LetterState};
+use crate::records::{Contact, Direction, Letter, LetterState, Marks};
 use crate::retired;
 use crate::routes;
 use crate::sending;
@@ -163,6 +164,14 @@ fn take_in(
             }
             receipts::owe(tx, &peer.id, device, &content.id)
         }
+        (Body::Amendment(said), Some(contact)) => {
+            let list = content.heads.map(|heads| heads.yours.sequence);
+            amending::came(tx, contact, (content.id, content.sent_at), &said, list)?;
+            if contact.request {
+                return Ok(()); // A stranger learns nothing.
+            }
+            receipts::owe(tx, &peer.id, device, &content.id)
+        }
         (Body::Receipt(letters), _) => receipts::came(tx, &peer.id, device, &letters),
         (Body::Repair, _) => sending::send_again(tx, &peer.id, device),
         (Body::Log(log), _) => logs::shown(tx, peer, &log),
@@ -213,6 +222,7 @@ pub(crate) fn filled(
         deliveries: Vec::new(),
         errand: zeroize::Zeroizing::default(),
         author: None,
+        marks: Marks::default(),
     })
 }
 

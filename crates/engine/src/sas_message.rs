@@ -5,7 +5,7 @@ use crate::content::Sas;
 use crate::error::{EngineError, SasError};
 use crate::letters;
 use crate::limits;
-use crate::records::{Direction, Letter, LetterState};
+use crate::records::{Direction, Letter, LetterState, Marks};
 use crate::sending;
 use crate::transaction::Transaction;
 use keys::{AccountId, DeviceId, LetterId};
@@ -132,6 +132,7 @@ pub(crate) fn say(
         deliveries,
         errand: Zeroizing::new(to_errand(&message.to_content(id))),
         author: None,
+        marks: Marks::default(),
     };
     letters::set_expiry(tx, &mut letter);
     letters::store(tx, &letter);

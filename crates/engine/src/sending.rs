@@ -1,6 +1,7 @@
 //! Letters on their way out: checked, sealed for each device, accepted, delivered or failed.
 
 use crate::account;
+use crate::amending;
 use crate::contacts;
 use crate::content::{Body, Content, Copy, LetterBody};
 use crate::errands;
@@ -14,12 +15,13 @@ use crate::limits;
 use crate::outbox;
 use crate::peers::Peer;
 use crate::records::{
-    Contact, Delivery, DeliveryState, Direction, Letter, LetterState, Purpose, Record as _,
+    Contact, Delivery, DeliveryState, Direction, Letter, LetterState, Marks, Purpose, Record as _,
     SentBody, key,
 };
 use crate::routes;
 use crate::sas_message;
 use crate::sessions;
+use crate::signed;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
@@ -46,11 +48,7 @@ pub(crate) fn send(
     }
     let mut contact = sendable(tx, to)?;
     check(tx, &draft)?;
-    if contact.request {
-        contact.request = false; // An answer accepts the request.
-        contacts::store(tx, &contact);
-        errands::tell_contact(tx, &contact)?;
-    }
+    accept(tx, &mut contact)?;
     let log = contacts::log_of(&contact)?;
     if group::pair::is_needed(tx, &log)? {
         return group::pair::send(tx, command, id, &contact, draft);
@@ -70,6 +68,7 @@ pub(crate) fn send(
         deliveries: deliveries(tx, Some(&log))?,
         errand: Zeroizing::default(),
         author: None,
+        marks: Marks::default(),
     };
     for attachment in draft.attachments {
         let enclosure = uploads::begin(tx, &letter.id, attachment)?;
@@ -84,6 +83,16 @@ pub(crate) fn send(
     } else {
         Ok(())
     }
+}
+
+/// An answer accepts a request.
+pub(crate) fn accept(tx: &mut Transaction<'_>, contact: &mut Contact) -> Result<(), EngineError> {
+    if contact.request {
+        contact.request = false;
+        contacts::store(tx, contact);
+        errands::tell_contact(tx, contact)?;
+    }
+    Ok(())
 }
 
 /// One delivery for each device of a recipient and for each other device of our own.
@@ -253,16 +262,16 @@ pub(crate) fn seal_for(
     delivery.state = DeliveryState::Sealed;
     let delivery = *delivery;
     let account = account_of(tx, &letter, &delivery)?;
-    if letter.direction != Direction::Errand && !sessions::can_send(tx, &account, device)? {
-        // The account went over to another suite while the letter waited; what comes next goes in a pair.
-        return fail(tx, id, device, EngineError::NoLettersOfTwo);
-    }
     if letter.direction == Direction::Sent && !delivery.own {
         letter.state = LetterState::Queued;
     }
     store(tx, &letter);
     let body = body_for(&letter, delivery.own);
     let content = Content::new(letter.id, letter.sent_at, body);
+    if !signed::may_hold(&content) && !sessions::can_send(tx, &account, device)? {
+        // The account went over to another suite while this waited; what comes next goes in a pair.
+        return fail(tx, id, device, EngineError::NoLettersOfTwo);
+    }
     sessions::send(
         tx,
         &account,
@@ -277,6 +286,9 @@ fn body_for(letter: &Letter, own: bool) -> Body {
     if letter.direction == Direction::Errand {
         if own {
             return Body::Errand(letter.errand.clone());
+        }
+        if let Some(said) = amending::of_errand(&letter.errand) {
+            return Body::Amendment(Zeroizing::new(said.to_vec()));
         }
         if let Some(word) = letter.errand.strip_prefix(&[group::word::ERRAND]) {
             return Body::Group(Zeroizing::new(word.to_vec()));
@@ -520,8 +532,9 @@ pub(crate) fn settle(tx: &mut Transaction<'_>, mut letter: Letter) -> Result<(),
     if letter.direction == Direction::Errand {
         let done = |delivery: &Delivery| delivery.state == DeliveryState::Delivered;
         let mut theirs = letter.deliveries.iter().filter(|delivery| !delivery.own);
-        // The devices of a contact tell each other.
-        let told = theirs.any(done);
+        // The devices of a contact tell each other; of letters, each hears from whoever speaks.
+        let each = amending::of_errand(&letter.errand).is_some();
+        let told = !each && theirs.any(done);
         if told || letter.deliveries.iter().all(done) {
             tx.delete(Table::Letter, id.as_bytes().to_vec());
             if told {

@@ -5,9 +5,11 @@
 //! (docs/spec/letters.md, section 2.4).
 
 use crate::account;
+use crate::amending;
 use crate::content::{Body, Content};
 use crate::envelope::{Inner, MessageKind};
 use crate::error::{EngineError, StoreError};
+use crate::group::word;
 use crate::limits;
 use crate::peers::{self, Peer};
 use crate::records::key;
@@ -72,9 +74,14 @@ pub(crate) fn without_session(we_have: bool, theirs: &DeviceRecord) -> bool {
     !we_have || theirs.identity().is_none()
 }
 
-/// Whether a content may go in a word: letters may not.
+/// Whether a content may go in a word: letters may not, nor what stands in them, nor the keys of letters of before.
 pub(crate) fn may_hold(content: &Content) -> bool {
-    !matches!(content.body, Body::Letter(_) | Body::Copy(_))
+    match &content.body {
+        Body::Letter(_) | Body::Copy(_) | Body::Amendment(_) => false,
+        Body::Errand(errand) => errand.first() != Some(&amending::ERRAND),
+        Body::Group(word) => !word::is_history(word),
+        _ => true,
+    }
 }
 
 /// Signs a content for one device.

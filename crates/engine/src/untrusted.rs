@@ -1,10 +1,11 @@
 //! Everything that the engine decodes of what others wrote, behind one door: for fuzz targets and for tests.
 
+use crate::amendment::Amendment;
 use crate::backup;
 use crate::content::Content;
 use crate::envelope;
 use crate::errands;
-use crate::group::word;
+use crate::group::{history, pictures, word};
 use crate::guardians;
 use crate::invite::Invite;
 use crate::link_message::LinkMessage;
@@ -62,7 +63,10 @@ pub fn read(bytes: &[u8]) -> bool {
         27 => envelope::open_group(&Secret::from_fn(|_| {}), bytes).is_ok(),
         28 => record::<GroupRecord>(bytes),
         29 => record::<GroupMembers>(bytes),
-        30 => signed::is_word(bytes),
+        30 => amendment(bytes),
+        31 => history::is_part(bytes),
+        32 => pictures::is_reference(bytes),
+        33 => signed::is_word(bytes),
         _ => false,
     }
 }
@@ -73,6 +77,10 @@ fn content(bytes: &[u8]) -> bool {
     };
     let again = content.encode();
     Content::decode(&again).is_ok_and(|content| content.encode() == again)
+}
+
+fn amendment(bytes: &[u8]) -> bool {
+    Amendment::decode(bytes).is_ok_and(|amendment| *amendment.encode() == bytes)
 }
 
 fn record<T: Record>(bytes: &[u8]) -> bool {
@@ -181,11 +189,46 @@ mod tests {
                     &[&[2][..], &[14; 32], &[15; 32], &[16; 16], &[1; 26]].concat(),
                 ),
             ),
+            (
+                "amendment_reaction",
+                with(
+                    30,
+                    &[
+                        &[1][..],
+                        &[18; 16],
+                        &[0, 0, 0, 0, 0, 0, 0, 1],
+                        "👍".as_bytes(),
+                    ]
+                    .concat(),
+                ),
+            ),
+            (
+                "group_picture",
+                with(
+                    26,
+                    &[&[5][..], &[14; 32], &[19; 80], &[0, 0, 0, 0, 0, 0, 1, 0]].concat(),
+                ),
+            ),
+            (
+                "group_picture_reference",
+                with(
+                    32,
+                    &[
+                        &[1][..],
+                        &[20; 32],
+                        &[0, 0, 0, 0, 0, 0, 0, 240],
+                        &[19; 80],
+                        &[0, 0, 0, 0, 0, 0, 1, 0],
+                    ]
+                    .concat(),
+                ),
+            ),
+            ("group_history", with(31, &history::sample())),
             ("group_body", with(27, &body)),
             (
                 "signed_word",
                 with(
-                    30,
+                    33,
                     &[&[19; 16][..], &[0; 8], &[0, 0, 0, 2, 20, 20], b"content"].concat(),
                 ),
             ),
@@ -228,7 +271,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..31 {
+            for form in 0..=33 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

@@ -2,7 +2,7 @@
 
 use crate::text;
 use client::span;
-use client::view::{Group, GroupState, Member, Role};
+use client::view::{Group, GroupState, Member, Role, SavedPicture};
 
 /// A line about a group.
 pub(crate) fn group(group: &Group) -> String {
@@ -20,12 +20,27 @@ pub(crate) fn group(group: &Group) -> String {
             .timer_seconds
             .map(|seconds| format!("letters disappear after {}", span(seconds))),
     );
+    words.extend(
+        group
+            .picture
+            .as_ref()
+            .map(|picture| format!("a picture of {}", text::bytes(picture.size))),
+    );
     words.extend(group.pending.then(|| "a change is under way".to_owned()));
     format!(
         "{:<24} {}  [{}]\n",
         text::line(&group.name),
         words.join(", "),
         text::line(&group.id)
+    )
+}
+
+/// A picture that was written.
+pub(crate) fn picture(saved: &SavedPicture) -> String {
+    format!(
+        "saved the picture ({}) as {}\n",
+        text::bytes(saved.size),
+        text::line(&saved.path)
     )
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Device(device) => Shown::Result(self::device(device)),
         Answer::Group(group) => Shown::Result(groups::group(group)),
         Answer::Member(member) => Shown::Result(groups::member(member)),
+        Answer::Picture(saved) => Shown::Result(groups::picture(saved)),
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::SealedFile(file) => Shown::Result(sealed::file(file)),
         Answer::SealedEntry(entry) => Shown::Result(sealed::entry(entry)),
@@ -218,12 +219,29 @@ fn letter(letter: &view::Letter) -> String {
     if let Some(answered) = &letter.reply_to {
         let _ = writeln!(shown, "  (answers {})", text::line(answered));
     }
+    if let Some(by) = &letter.shared_by {
+        let by = text::line(by);
+        let _ = writeln!(
+            shown,
+            "  (of before you joined; shared by {by}, whose word it is)"
+        );
+    }
+    if letter.deleted {
+        shown.push_str("  (deleted by its author)\n");
+    }
     if !letter.text.is_empty() {
         shown.push_str(&text::block(&letter.text, "  "));
+    }
+    if letter.edit > 0 {
+        shown.push_str("  (edited)\n");
     }
     for enclosure in &letter.enclosures {
         let name = text::line(&enclosure.name);
         let _ = writeln!(shown, "  + {name} ({})", text::bytes(enclosure.size));
+    }
+    for reaction in &letter.reactions {
+        let (emoji, from) = (text::line(&reaction.emoji), text::line(&reaction.from));
+        let _ = writeln!(shown, "  {emoji}  {from}");
     }
     if let Some(expires) = letter.expires_at {
         let _ = writeln!(shown, "  (deleted on both sides {})", time::local(expires));
@@ -272,6 +290,13 @@ mod tests {
                 name: "a\u{1b}[2J.txt".into(),
                 size: 2048,
             }],
+            edit: 1,
+            deleted: false,
+            shared_by: None,
+            reactions: vec![view::Reaction {
+                from: "carol".into(),
+                emoji: "ok\u{202e}".into(),
+            }],
         }
     }
 
@@ -289,6 +314,8 @@ mod tests {
         assert_eq!(heads.count(), 1, "{shown}");
         assert!(shown.contains("  + a\\u{1b}[2J.txt (2.0 KiB)\n"), "{shown}");
         assert!(shown.contains("  (answers EARLIER)\n"), "{shown}");
+        assert!(shown.contains("  (edited)\n"), "{shown}");
+        assert!(shown.contains("  ok\\u{202e}  carol\n"), "{shown}");
     }
 
     #[test]

@@ -117,6 +117,11 @@ impl World {
         self.parts.clear();
     }
 
+    /// Lets uploads of parts hang, or go on once their programs start again.
+    pub fn hold_parts(&mut self, held: bool) {
+        self.holds_parts = held;
+    }
+
     /// This device of a person.
     #[must_use]
     pub fn device(&self, name: &str) -> DeviceId {

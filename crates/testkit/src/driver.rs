@@ -97,6 +97,7 @@ impl World {
             return;
         };
         let input = match part.way {
+            Way::Store { .. } if self.holds_parts => return,
             Way::Store { sealed, .. } => {
                 self.tapped.extend_from_slice(&sealed);
                 self.parts.insert(blob, sealed);

@@ -61,11 +61,26 @@ impl World {
         group: GroupId,
         others: &[&str],
     ) -> Result<(), EngineError> {
+        self.add_with_history(name, group, others, 0)
+    }
+
+    /// Adds people to a group, and sends them letters of before.
+    ///
+    /// # Errors
+    /// As the command ends.
+    pub fn add_with_history(
+        &mut self,
+        name: &str,
+        group: GroupId,
+        others: &[&str],
+        history: u32,
+    ) -> Result<(), EngineError> {
         let members = self.contacts_of(name, others);
         done(self.command(name, |command| Input::AddToGroup {
             command,
             group,
             members,
+            history,
         }))
     }
 

@@ -14,6 +14,7 @@
 //! ([`MemoryStore`]), the network, and the relay ([`RelayModel`]), which keeps the contract of docs/spec/wire.md and
 //! can be told to break it.
 
+mod amendments;
 mod chance;
 mod devices;
 mod driver;

@@ -36,6 +36,8 @@ pub struct World {
     pub(crate) tapped: Vec<u8>,
     /// Parts of archives, as their relay holds them.
     pub(crate) parts: BTreeMap<BlobId, Vec<u8>>,
+    /// Whether uploads of parts get nowhere.
+    pub(crate) holds_parts: bool,
 }
 
 impl World {
@@ -55,6 +57,7 @@ impl World {
             numbers: 0,
             tapped: Vec::new(),
             parts: BTreeMap::new(),
+            holds_parts: false,
         }
     }
 

@@ -210,6 +210,7 @@ impl Life {
                 command,
                 group,
                 members,
+                history: 0,
             }),
         };
     }

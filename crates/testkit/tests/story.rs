@@ -8,6 +8,8 @@
     reason = "a story that does not hold ends its test"
 )]
 
+#[path = "story/amendments.rs"]
+mod amendments;
 #[path = "story/bad_days.rs"]
 mod bad_days;
 #[path = "story/certificates.rs"]
@@ -34,12 +36,16 @@ mod group_lies;
 mod groups;
 #[path = "story/guardians.rs"]
 mod guardians;
+#[path = "story/history.rs"]
+mod history;
 #[path = "story/hostile_relay.rs"]
 mod hostile_relay;
 #[path = "story/linking.rs"]
 mod linking;
 #[path = "story/pairs.rs"]
 mod pairs;
+#[path = "story/pictures.rs"]
+mod pictures;
 #[path = "story/recovery.rs"]
 mod recovery;
 #[path = "story/sealed_files.rs"]

@@ -127,7 +127,6 @@ impl Loop {
                 self.device_suspend(answers, &device, resume)
             }
             Request::DeviceRename { device, name } => self.device_rename(answers, &device, &name),
-            Request::Delete { letters } => self.delete(answers, &letters),
             Request::DeviceList => self.device_list().map(Some),
             request => self.begin_for_recovery(answers, request),
         }

@@ -7,10 +7,10 @@ use crate::insight::{self, Names};
 use crate::names;
 use crate::view::{Failure, FailureKind};
 use engine::{EngineError, Item};
-use keys::{BlobId, LetterId};
+use keys::{AccountId, BlobId, GroupId, LetterId};
 
 impl Loop {
-    /// Lists every key that opens what a person named: `account`, a contact, a letter, or a file of a letter.
+    /// Lists every key that opens what a person named: `account`, a contact, a group, a letter, or a file of a letter.
     pub(super) fn custody(&self, named: &str) -> Result<Vec<Answer>, Failure> {
         self.own()?;
         let names = self.names()?;
@@ -60,8 +60,13 @@ impl Loop {
         if LetterId::from_text(named).is_some() {
             return Err(EngineError::UnknownLetter.into());
         }
-        let id = self.find(named)?.id;
-        Ok(vec![Item::Contact(id), Item::Conversation(id)])
+        let id = self.find_conversation(named)?;
+        let group = GroupId::from_bytes(*id.as_bytes());
+        let groups = self.engine.groups(&self.store)?;
+        Ok(match groups.iter().any(|record| record.id == group) {
+            true => vec![Item::Group(group)],
+            false => vec![Item::Contact(id), Item::Conversation(id)],
+        })
     }
 
     /// `LETTER/N`: the Nth file, counted from 1.
@@ -84,10 +89,13 @@ impl Loop {
     }
 
     fn letter_with(&self, blob: &BlobId) -> Result<Option<Item>, Failure> {
-        for contact in self.engine.contacts(&self.store)? {
+        let contacts = self.engine.contacts(&self.store)?.into_iter();
+        let groups = self.engine.groups(&self.store)?.into_iter();
+        let groups = groups.map(|group| AccountId::from_bytes(*group.id.as_bytes()));
+        for id in contacts.map(|contact| contact.id).chain(groups) {
             let letters = self
                 .engine
-                .conversation(&self.store, &contact.id, None, usize::MAX)?;
+                .conversation(&self.store, &id, None, usize::MAX)?;
             for letter in letters {
                 if letter.enclosures.iter().any(|file| file.blob == *blob) {
                     return Ok(Some(Item::Enclosure(letter.id, *blob)));

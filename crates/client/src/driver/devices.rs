@@ -8,10 +8,10 @@ use crate::failure::{failure, internal};
 use crate::names;
 use crate::os;
 use crate::render;
-use crate::view::{Deleted, Device, DeviceState, Failure, FailureKind, RevokeReason};
+use crate::view::{Device, DeviceState, Failure, FailureKind, RevokeReason};
 use engine::{EngineError, Input};
+use keys::DeviceId;
 use keys::account_log::{DeviceRecord, Reason};
-use keys::{DeviceId, LetterId};
 use tokio::sync::mpsc;
 
 impl Loop {
@@ -135,25 +135,6 @@ impl Loop {
         self.feed(Input::NameDevice { device, name })?;
         let renamed = Answer::Device(self.device(&device)?);
         self.tell_devices(answers, vec![renamed]);
-        Ok(None)
-    }
-
-    pub(super) fn delete(&mut self, answers: mpsc::Sender<Answer>, letters: &[String]) -> Begun {
-        self.own()?;
-        let mut ids = Vec::with_capacity(letters.len());
-        for text in letters {
-            let id = names::letter_id(text)?;
-            if self.engine.letter(&self.store, &id)?.is_none() {
-                return Err(EngineError::UnknownLetter.into());
-            }
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        let gone = |id: &LetterId| Answer::Deleted(Deleted { id: id.to_string() });
-        let deleted = ids.iter().map(gone).collect();
-        self.feed(Input::DeleteLetters { letters: ids })?;
-        self.tell_devices(answers, deleted);
         Ok(None)
     }
 

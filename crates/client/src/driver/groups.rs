@@ -4,13 +4,16 @@ use super::Loop;
 use super::begin::Begun;
 use super::calls::{About, Kind, Pending};
 use crate::api::{Answer, Request};
-use crate::failure::internal;
+use crate::failure::{failure, internal};
 use crate::names;
+use crate::os;
 use crate::view::{self, Failure, FailureKind};
 use engine::records::{DataChange, GroupRecord, GroupStanding, Letter};
 use engine::{Input, Role};
 use keys::{AccountId, GroupId};
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use tokio::sync::mpsc;
 
 impl Loop {
@@ -30,13 +33,18 @@ impl Loop {
                     members,
                 })
             }
-            Request::GroupAdd { group, members } => {
+            Request::GroupAdd {
+                group,
+                members,
+                share_history,
+            } => {
                 let group = self.find_group(&group)?.id;
                 let members = self.find_all(&members)?;
                 self.group_command(answers, group, |command| Input::AddToGroup {
                     command,
                     group,
                     members,
+                    history: share_history,
                 })
             }
             Request::GroupRemove { group, members } => {
@@ -58,15 +66,28 @@ impl Loop {
                     group,
                 })
             }
+            request => self.begin_for_group_data(answers, request),
+        }
+    }
+
+    /// What the members of a group agree on.
+    fn begin_for_group_data(&mut self, answers: mpsc::Sender<Answer>, request: Request) -> Begun {
+        match request {
             Request::GroupChange {
                 group,
                 name,
                 timer_seconds,
+                picture,
+                no_picture,
             } => {
                 let change = DataChange {
                     name,
                     timer: timer_seconds,
                     role: None,
+                    picture: match picture {
+                        Some(path) => Some(picture_of(&path)?),
+                        None => no_picture.then(Vec::new),
+                    },
                 };
                 self.change_group(answers, &group, change)
             }
@@ -84,11 +105,15 @@ impl Loop {
                 self.change_group(answers, &group, change)
             }
             Request::GroupList => self.group_list().map(Some),
-            Request::GroupShow { group } => {
+            Request::GroupShow { group, picture } => {
                 let id = self.find_group(&group)?.id;
-                self.group_show(&id).map(Some)
+                let mut shown = self.group_show(&id)?;
+                if let Some(path) = picture {
+                    shown.push(self.save_picture(&id, &path)?);
+                }
+                Ok(Some(shown))
             }
-            request => self.begin_for_devices(answers, request),
+            request => self.begin_for_letters(answers, request),
         }
     }
 
@@ -132,7 +157,7 @@ impl Loop {
     /// Finds the conversation that is meant: with a contact, or of a group.
     pub(super) fn find_conversation(&self, who: &str) -> Result<AccountId, Failure> {
         match (self.find(who), self.find_group(who)) {
-            (Ok(_), Ok(_)) => Err(crate::failure::failure(
+            (Ok(_), Ok(_)) => Err(failure(
                 FailureKind::Usage,
                 format!("{who} is a contact and a group"),
                 Some(
@@ -162,7 +187,7 @@ impl Loop {
             .ok_or_else(|| {
                 let hint = "see `letterlock group show GROUP`";
                 let message = format!("there is no member {who}");
-                crate::failure::failure(FailureKind::NotFound, message, Some(hint))
+                failure(FailureKind::NotFound, message, Some(hint))
             })
     }
 
@@ -194,6 +219,25 @@ impl Loop {
         Ok(shown)
     }
 
+    /// Writes the picture of a group to a file that is not there yet.
+    fn save_picture(&self, id: &GroupId, path: &Path) -> Result<Answer, Failure> {
+        let Some(bytes) = self.engine.group_picture(&self.store, id)? else {
+            let hint = "if it has one, it comes with: letterlock receive";
+            let message = "the picture of the group is not here";
+            return Err(failure(FailureKind::NotFound, message, Some(hint)));
+        };
+        os::write_new(path, &bytes).map_err(|error| {
+            let message = format!("{}: {error}", path.display());
+            let hint = "name a file that is not there yet, in a directory that you may write to";
+            failure(FailureKind::Failed, message, Some(hint))
+        })?;
+        Ok(Answer::Picture(view::SavedPicture {
+            group: id.to_string(),
+            path: path.to_string_lossy().into_owned(),
+            size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        }))
+    }
+
     fn accounts_of(&self, id: &GroupId) -> Result<BTreeMap<AccountId, u32>, Failure> {
         let mut accounts = BTreeMap::new();
         for leaf in self.engine.group_leaves(&self.store, id)? {
@@ -221,11 +265,15 @@ impl Loop {
             suite: "hybrid".to_owned(),
             epoch: record.epoch,
             timer_seconds: record.data.timer,
+            picture: self.engine.picture_of(record).map(|picture| view::Picture {
+                sha256: data_encoding::HEXLOWER.encode(&picture.hash),
+                size: picture.size,
+            }),
             pending: record.is_busy(),
         }))
     }
 
-    fn member_name(&self, account: &AccountId) -> String {
+    pub(super) fn member_name(&self, account: &AccountId) -> String {
         match self.engine.account(&self.store) {
             Ok(Some(own)) if own.id == *account => "me".to_owned(),
             _ => self.name_of(account),
@@ -244,7 +292,36 @@ impl Loop {
     pub(super) fn view_letter(&self, letter: &Letter) -> view::Letter {
         let name = self.name_of(&letter.contact);
         let author = letter.author.map(|author| self.name_of(&author));
-        crate::render::letter(letter, &name, author.as_deref().unwrap_or(&name))
+        let mut shown = crate::render::letter(letter, &name, author.as_deref().unwrap_or(&name));
+        let reactions = letter.marks.standing().map(|reaction| view::Reaction {
+            from: self.member_name(&reaction.author),
+            emoji: reaction.emoji.clone(),
+        });
+        shown.reactions = reactions.collect();
+        let by = letter.marks.shared_by.as_ref();
+        shown.shared_by = by.map(|by| self.member_name(by));
+        shown
+    }
+}
+
+/// The bytes of a file that is to be a group's picture.
+fn picture_of(path: &Path) -> Result<Vec<u8>, Failure> {
+    let limit = u64::try_from(engine::limits::PICTURE_BYTES).unwrap_or(u64::MAX);
+    let read = os::read(path, limit);
+    let hint = "name a file that you may read";
+    let too_large = |error: &io::Error| error.kind() == io::ErrorKind::FileTooLarge;
+    match read {
+        Ok(Some(bytes)) if !bytes.is_empty() => Ok(bytes),
+        Ok(Some(_)) => Err(engine::EngineError::InvalidPicture.into()),
+        Err(error) if too_large(&error) => Err(engine::EngineError::InvalidPicture.into()),
+        Ok(None) => {
+            let message = format!("there is no file {}", path.display());
+            Err(failure(FailureKind::NotFound, message, Some(hint)))
+        }
+        Err(error) => {
+            let message = format!("{}: {error}", path.display());
+            Err(failure(FailureKind::Failed, message, Some(hint)))
+        }
     }
 }
 

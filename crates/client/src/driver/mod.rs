@@ -20,6 +20,7 @@ mod files;
 mod groups;
 mod guardians;
 mod inventory;
+mod letters;
 mod link;
 mod notices;
 mod receive;

@@ -2,7 +2,7 @@
 
 use super::Loop;
 use crate::view::Notice;
-use engine::{Change, Event, SasError};
+use engine::{Amended, Change, Event, SasError};
 use keys::AccountId;
 
 impl Loop {
@@ -78,8 +78,48 @@ impl Loop {
                     format!("a letter from {from} could not be opened"),
                 )
             }
+            Event::LetterAmended { letter, by, what } => {
+                return self.words_of_amendment(letter, by, *what);
+            }
+            Event::AmendmentRefused {
+                by, letter, error, ..
+            } => (
+                "amendment_refused",
+                format!(
+                    "what {} said of the letter {letter} does not count: {error}",
+                    self.name_of(by)
+                ),
+            ),
             event => return self.words_of_devices(event),
         })
+    }
+
+    /// What somebody else said of a letter that is here.
+    fn words_of_amendment(
+        &self,
+        id: &keys::LetterId,
+        by: &AccountId,
+        what: Amended,
+    ) -> Option<(&'static str, String)> {
+        let who = self.member_name(by);
+        if who == "me" {
+            return None;
+        }
+        let message = match what {
+            Amended::Edit => format!("{who} edited the letter {id}"),
+            Amended::Deletion => format!("{who} deleted the letter {id}"),
+            _ => {
+                let letter = self.engine.letter(&self.store, id).ok()??;
+                let mut reactions = letter.marks.standing();
+                match reactions.find(|reaction| reaction.author == *by) {
+                    Some(reaction) => {
+                        format!("{who} reacts with {} to the letter {id}", reaction.emoji)
+                    }
+                    None => format!("{who} has no reaction to the letter {id} any more"),
+                }
+            }
+        };
+        Some(("letter_amended", message))
     }
 
     fn words_of_devices(&self, event: &Event) -> Option<(&'static str, String)> {
@@ -179,6 +219,10 @@ impl Loop {
             ),
             event @ (Event::GroupJoined { .. }
             | Event::GroupChanged { .. }
+            | Event::GroupPicture { .. }
+            | Event::HistoryShared { .. }
+            | Event::HistoryIncomplete { .. }
+            | Event::HistoryRefused { .. }
             | Event::GroupLeft { .. }
             | Event::GroupLost { .. }
             | Event::GroupForked { .. }
@@ -218,6 +262,10 @@ impl Loop {
                     format!("{}: {}", name(group), words.join(", ")),
                 )
             }
+            Event::GroupPicture { group } => (
+                "group_picture",
+                format!("the group {} has another picture", name(group)),
+            ),
             Event::GroupLeft { group } => (
                 "group_left",
                 format!("you are not in the group {} any more", name(group)),
@@ -241,6 +289,46 @@ impl Loop {
                 "group_refused",
                 format!(
                     "something in the group {} was refused: {error}",
+                    name(group)
+                ),
+            ),
+            event => return self.words_of_history(event),
+        })
+    }
+
+    fn words_of_history(&self, event: &Event) -> Option<(&'static str, String)> {
+        let name = |group: &keys::GroupId| {
+            let id = AccountId::from_bytes(*group.as_bytes());
+            self.name_of(&id)
+        };
+        Some(match event {
+            Event::HistoryShared {
+                group,
+                by,
+                with,
+                letters,
+            } => (
+                "history_shared",
+                format!(
+                    "{}: {} shared {} of before with {}",
+                    name(group),
+                    self.whose(by),
+                    letters_of(*letters),
+                    self.whose(with)
+                ),
+            ),
+            Event::HistoryIncomplete { group } => (
+                "history_incomplete",
+                format!(
+                    "letters of before, of the group {}, could not be sent or fetched",
+                    name(group)
+                ),
+            ),
+            Event::HistoryRefused { group, by } => (
+                "history_refused",
+                format!(
+                    "{} sent letters of before in the group {} that it may not send; they are not taken",
+                    self.whose(by),
                     name(group)
                 ),
             ),
@@ -269,5 +357,12 @@ impl Loop {
             Ok(Some(own)) if own.id == *account => "this account".to_owned(),
             _ => self.name_of(account),
         }
+    }
+}
+
+fn letters_of(count: usize) -> String {
+    match count {
+        1 => "1 letter".to_owned(),
+        more => format!("{more} letters"),
     }
 }

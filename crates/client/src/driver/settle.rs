@@ -101,7 +101,7 @@ impl Loop {
             Settling::Told(answers) => {
                 let mut last = std::mem::take(answers);
                 if !told {
-                    let message = "the relay cannot be reached; your other devices learn it later";
+                    let message = "the relay cannot be reached; your other devices, and whoever else is to know, learn it later";
                     let notice = Notice {
                         notice: "told_later".to_owned(),
                         message: message.to_owned(),

@@ -28,6 +28,26 @@ pub enum Role {
     Owner,
 }
 
+/// The picture of a group, as its members agreed on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A picture that was written to a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SavedPicture {
+    /// Id of the group, base32.
+    pub group: String,
+    /// Where it is now.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+}
+
 /// A group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Group {
@@ -49,6 +69,8 @@ pub struct Group {
     pub epoch: u64,
     /// Seconds after which letters disappear.
     pub timer_seconds: Option<u64>,
+    /// Its picture.
+    pub picture: Option<Picture>,
     /// Why this account may need patience: something of the group is on its way.
     pub pending: bool,
 }

@@ -7,9 +7,9 @@
 mod view;
 
 use crate::error::{EngineError, StoreError};
-use crate::records::{Contact, Direction, Letter, Record as _};
+use crate::records::{Contact, Direction, GroupRecord, GroupStanding, Letter, Record as _};
 use crate::store::{Snapshot, Table};
-use keys::{AccountId, BlobId, DeviceId, LetterId, Timestamp};
+use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, Timestamp};
 use view::View;
 
 /// Something that keys open.
@@ -24,6 +24,8 @@ pub enum Item {
     Conversation(AccountId),
     /// A letter.
     Letter(LetterId),
+    /// What is sent in a group now.
+    Group(GroupId),
     /// A file of a letter.
     Enclosure(LetterId, BlobId),
 }
@@ -95,6 +97,10 @@ pub enum Remark {
     UnderWay,
     /// The device joined later and may have got it with the history.
     History,
+    /// A member shared it with this device's account, which joined the group later.
+    Shared,
+    /// It was written before this account joined: who was in the group then is not known here.
+    Before,
     /// The device was revoked; it keeps what it had.
     Revoked,
     /// The device is suspended; it keeps what it had.
@@ -191,6 +197,8 @@ impl Remark {
         match self {
             Self::UnderWay => "under_way",
             Self::History => "history",
+            Self::Shared => "shared",
+            Self::Before => "before",
             Self::Revoked => "revoked",
             Self::Suspended => "suspended",
             Self::BackupBehind => "backup_behind",
@@ -216,6 +224,13 @@ pub(crate) fn of(snapshot: &dyn Snapshot, item: &Item) -> Result<Option<Vec<Hold
         },
         Item::Letter(id) => match letter(snapshot, id)? {
             Some(letter) => Some(view.letter_of(snapshot, &letter)?),
+            None => None,
+        },
+        Item::Group(id) => match snapshot.get(Table::Group, id.as_bytes())? {
+            Some(record) if GroupRecord::decode(&record)?.standing == GroupStanding::Out => {
+                Some(Vec::new())
+            }
+            Some(_) => Some(view.group(snapshot, id)?),
             None => None,
         },
         Item::Enclosure(id, blob) => {

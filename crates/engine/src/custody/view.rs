@@ -6,7 +6,7 @@ use crate::backup;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::group::pair;
-use crate::group::stays;
+use crate::group::stays::{self, Stay};
 use crate::limits;
 use crate::records::{
     Backup, Contact, Delivery, DeliveryState, Direction, Letter, LetterState, OwnAccount,
@@ -15,9 +15,6 @@ use crate::records::{
 use crate::store::{Snapshot, Table};
 use keys::account_log::{DeviceRecord, EntryKind, Method, VerifiedLog};
 use keys::{AccountId, DeviceId, GroupId, LetterId, Timestamp};
-
-/// How long a relay keeps a blob, in seconds.
-const BLOB_KEPT_SECONDS: u64 = 30 * 24 * 3600;
 
 /// What is looked at.
 pub(super) struct View {
@@ -176,8 +173,8 @@ impl View {
         holders
     }
 
-    /// The devices that were in the group when the letter was sent; those of our own that came later may have it with
-    /// the history.
+    /// The devices that were in the group when the letter was sent, and those of whoever it was shared with since; those
+    /// of our own that came later may have it with the history.
     fn letter_of_group(
         &self,
         snapshot: &dyn Snapshot,
@@ -185,50 +182,95 @@ impl View {
     ) -> Result<Vec<Holder>, EngineError> {
         let group = GroupId::from_bytes(*letter.contact.as_bytes());
         let mut stays = stays::of(snapshot, &group)?;
-        for pair in pair::all(snapshot, &letter.contact)? {
-            let covers = |stay: &stays::Stay| stay.covers(letter.order);
-            for stay in stays::of(snapshot, &pair.id)?.into_iter().filter(covers) {
-                if !stays.iter().any(|known| known.name == stay.name) {
-                    stays.push(stay);
-                }
-            }
+        let pairs = pair::all(snapshot, &letter.contact)?;
+        for pair in &pairs {
+            stays.extend(stays::of(snapshot, &pair.id)?);
+        }
+        if !pairs.is_empty() {
+            stays.sort_by_key(|stay| !stay.covers(letter.order)); // The first of a device counts.
         }
         let left = matches!(
             letter.state,
             LetterState::Sent | LetterState::Received | LetterState::Read
         );
-        let reads = |device: &DeviceId| {
-            let mut stays = stays.iter();
-            left && stays.any(|stay| stay.name.device == *device && stay.covers(letter.order))
+        // What was shared with us stands here later than it was written.
+        let ours = letter.marks.shared_by.is_none();
+        let reads = |stay: &&Stay| left && ours && stay.covers(letter.order);
+        let shared = |stay: &&Stay| {
+            let mut shares = letter.marks.shares.iter();
+            shares.any(|share| share.with == stay.name.account && stay.was_on(share.at))
+        };
+        let of = |device: &DeviceId, has: &dyn Fn(&&Stay) -> bool| {
+            let mut stays = stays.iter().filter(|stay| stay.name.device == *device);
+            stays.any(|stay| has(&stay))
         };
         let mut holders = Vec::new();
         for device in self.log.devices() {
             let holder = self.own_device(device, HeldKey::Profile);
-            holders.push(
-                match *device.id() == self.own.device || reads(device.id()) {
-                    true => holder,
-                    false => with_history(holder),
-                },
-            );
+            let (this, id) = (*device.id() == self.own.device, device.id());
+            holders.push(match (this || of(id, &reads), of(id, &shared)) {
+                (true, false) => holder,
+                (_, true) if ours => holder,
+                (_, true) => marked(holder, Remark::Shared),
+                (false, false) => with_history(holder),
+            });
         }
-        // What is out of force keeps what it had.
-        let others = stays.iter().filter(|stay| {
-            let ours = stay.name.account == self.own.id;
-            !ours || self.log.device(&stay.name.device).is_none()
-        });
-        for stay in others.filter(|stay| left && stay.covers(letter.order)) {
-            let ours = stay.name.account == self.own.id;
-            let kind = match ours {
+        let mut known: Vec<DeviceId> = Vec::new();
+        for stay in &stays {
+            let own = stay.name.account == self.own.id;
+            // What is out of force keeps what it had.
+            let listed = own && self.log.device(&stay.name.device).is_some();
+            let remark = match (reads(&stay), shared(&stay)) {
+                _ if listed || known.contains(&stay.name.device) => continue,
+                (true, _) => own.then_some(Remark::Revoked),
+                (false, true) => Some(Remark::Shared),
+                (false, false) if ours || own => continue,
+                (false, false) => Some(Remark::Before),
+            };
+            known.push(stay.name.device);
+            let kind = match own {
                 true => HolderKind::OwnDevice,
                 false => HolderKind::ContactDevice,
             };
             holders.push(Holder {
                 device: Some(stay.name.device),
-                remark: ours.then_some(Remark::Revoked),
+                remark,
+                certain: remark != Some(Remark::Before),
                 ..self.holder(kind, stay.name.account, HeldKey::Profile)
             });
         }
         holders.extend(self.backup_of_letter());
+        Ok(holders)
+    }
+
+    /// Who reads what is sent in a group now.
+    pub(super) fn group(
+        &self,
+        snapshot: &dyn Snapshot,
+        group: &GroupId,
+    ) -> Result<Vec<Holder>, EngineError> {
+        let stays = stays::of(snapshot, group)?;
+        let mut holders = Vec::new();
+        for stay in stays.iter().filter(|stay| stay.goes_on()) {
+            let name = &stay.name;
+            let own = name.account == self.own.id;
+            holders.push(match self.log.device(&name.device) {
+                Some(device) if own => self.own_device(device, HeldKey::Profile),
+                // It goes with the next commit, and reads until then.
+                None if own => Holder {
+                    device: Some(name.device),
+                    remark: Some(Remark::Revoked),
+                    ..self.holder(HolderKind::OwnDevice, name.account, HeldKey::Profile)
+                },
+                _ => Holder {
+                    device: Some(name.device),
+                    ..self.holder(HolderKind::ContactDevice, name.account, HeldKey::Profile)
+                },
+            });
+        }
+        if !holders.is_empty() {
+            holders.extend(self.backup_of_letter());
+        }
         Ok(holders)
     }
 
@@ -264,7 +306,7 @@ impl View {
         snapshot: &dyn Snapshot,
         letter: &Letter,
     ) -> Result<Vec<Holder>, EngineError> {
-        let until = letter.sent_at.saturating_add(BLOB_KEPT_SECONDS);
+        let until = letter.sent_at.saturating_add(limits::BLOB_KEPT_SECONDS);
         let holders = self.letter_of(snapshot, letter)?.into_iter();
         let file = |holder: Holder| Holder {
             // Whoever opens the letter has the key; elsewhere it stands only under another one.
@@ -485,6 +527,14 @@ fn delivered(holder: Holder, delivery: &Delivery) -> Option<Holder> {
         }),
         // Nothing was sealed for it.
         DeliveryState::Waiting | DeliveryState::Failed => None,
+    }
+}
+
+/// A device of which something else is to be known.
+fn marked(holder: Holder, remark: Remark) -> Holder {
+    Holder {
+        remark: Some(remark),
+        ..holder
     }
 }
 

@@ -73,8 +73,21 @@ pub(super) fn ask_back(
     record: &mut GroupRecord,
 ) -> Result<(), EngineError> {
     record.asked = Some(tx.now);
+    let word = ask_word(tx, record)?;
+    for name in askable(tx, &record.id, limits::GROUP_ASKED)? {
+        say(tx, &name, &word)?;
+    }
+    Ok(())
+}
+
+/// Devices of a group that can be asked something, one of each account that is known here, by chance.
+pub(super) fn askable(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    most: usize,
+) -> Result<Vec<LeafName>, EngineError> {
     let us = state::us(tx)?.name;
-    let members = state::members(tx, &record.id)?;
+    let members = state::members(tx, id)?;
     let mut known = Vec::new();
     for member in &members {
         let name = LeafName {
@@ -94,11 +107,7 @@ pub(super) fn ask_back(
     known.sort_by_key(|(_, name)| name.account);
     known.dedup_by_key(|(_, name)| name.account);
     known.sort_unstable();
-    let word = ask_word(tx, record)?;
-    for (_, name) in known.iter().take(limits::GROUP_ASKED) {
-        say(tx, name, &word)?;
-    }
-    Ok(())
+    Ok(known.into_iter().take(most).map(|(_, name)| name).collect())
 }
 
 /// What a device says of itself when it asks.

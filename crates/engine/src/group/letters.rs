@@ -3,13 +3,15 @@
 use super::pair;
 use super::state;
 use crate::account;
+use crate::amending;
+use crate::amendment::Speaker;
 use crate::contacts;
 use crate::content::{Body, Content, Head, Heads, LetterBody};
 use crate::error::EngineError;
 use crate::event::{CommandOutcome, Event};
 use crate::input::{CommandId, Draft};
 use crate::letters;
-use crate::records::{Direction, GroupRecord, GroupStanding, Letter, LetterState, key};
+use crate::records::{Direction, GroupRecord, GroupStanding, Letter, LetterState, Marks, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
@@ -31,7 +33,7 @@ pub(crate) fn send(
     let own = account::own(tx)?;
     let mut letter = Letter {
         id,
-        contact: state::conversation(tx, record)?,
+        contact: state::conversation_of(tx, record)?,
         order: tx.next_number("letters")?,
         direction: Direction::Sent,
         state: LetterState::Queued,
@@ -44,6 +46,7 @@ pub(crate) fn send(
         deliveries: Vec::new(),
         errand: Zeroizing::default(),
         author: Some(own.id),
+        marks: Marks::default(),
     };
     for attachment in draft.attachments {
         let enclosure = uploads::begin(tx, &letter.id, attachment)?;
@@ -68,7 +71,7 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, letter: &Letter) -> Result<(), 
     let Some(record) = record else {
         return Ok(());
     };
-    if letter.direction != Direction::Sent || letter.state != LetterState::Queued {
+    if letter.direction == Direction::Received || letter.state != LetterState::Queued {
         return Ok(());
     }
     let number = tx.next_number("waiting")?;
@@ -125,12 +128,15 @@ pub(super) fn content(
 ) -> Result<Zeroizing<Vec<u8>>, EngineError> {
     let own = account::own(tx)?;
     let head = Head::of(&account::log_of(&own)?.head());
-    let body = Body::Letter(LetterBody {
-        text: letter.text.clone(),
-        reply_to: letter.reply_to,
-        expires_after: letter.expires_after,
-        enclosures: letter.enclosures.iter().map(letters::to_content).collect(),
-    });
+    let body = match amending::of_errand(&letter.errand) {
+        Some(said) => Body::Amendment(Zeroizing::new(said.to_vec())),
+        None => Body::Letter(LetterBody {
+            text: letter.text.clone(),
+            reply_to: letter.reply_to,
+            expires_after: letter.expires_after,
+            enclosures: letter.enclosures.iter().map(letters::to_content).collect(),
+        }),
+    };
     let mut content = Content::new(letter.id, letter.sent_at, body);
     // The members learn from any letter that an account has newer entries; there is no one recipient.
     content.heads = Some(Heads {
@@ -149,7 +155,7 @@ pub(super) fn came(
     from: &LeafName,
     content: &[u8],
 ) -> Result<(), EngineError> {
-    let conversation = state::conversation(tx, record)?;
+    let conversation = state::conversation_of(tx, record)?;
     let Ok(content) = Content::decode(content) else {
         tx.event(Event::Undecryptable {
             contact: Some(conversation),
@@ -159,17 +165,25 @@ pub(super) fn came(
     if let Some(heads) = &content.heads {
         super::people::told(tx, &from.account, &heads.ours)?;
     }
-    let Body::Letter(body) = content.body else {
-        return Ok(());
-    };
-    let known = letters::load(tx, &content.id)?.is_some() || letters::is_deleted(tx, &content.id)?;
-    if known {
-        return Ok(());
-    }
     let own = account::own(tx)?.id == from.account;
     let contact = contacts::load(tx, &conversation)?;
     // SECURITY: `a_blocked_contact_is_not_heard_in_a_pair` notices.
     if !own && contact.as_ref().is_some_and(|contact| contact.blocked) {
+        return Ok(());
+    }
+    let body = match content.body {
+        Body::Letter(body) => body,
+        Body::Amendment(said) => {
+            let by = Speaker {
+                account: from.account,
+                sent_at: content.sent_at,
+            };
+            return amending::heard(tx, &conversation, &by, &said, true);
+        }
+        _ => return Ok(()),
+    };
+    let known = letters::load(tx, &content.id)?.is_some() || letters::is_deleted(tx, &content.id)?;
+    if known {
         return Ok(());
     }
     let (direction, state) = match own {

@@ -11,16 +11,20 @@
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `pair` | conversations of two |
 //! | `people` | the account logs of members |
+//! | `pictures` | the picture of a group, here and for whoever asks |
+//! | `history` | letters of before, for somebody who joins |
 //! | `state` | what the profile keeps |
 //! | `stays` | who was in it when |
 
 pub(crate) mod back;
+pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod letters;
 pub(crate) mod packages;
 pub(crate) mod pair;
 pub(crate) mod parcels;
 pub(crate) mod people;
+pub(crate) mod pictures;
 pub(crate) mod state;
 pub(crate) mod stays;
 pub(crate) mod turn;
@@ -28,6 +32,7 @@ pub(crate) mod word;
 pub(crate) mod words;
 
 use crate::account;
+use crate::contacts;
 use crate::error::EngineError;
 use crate::event::CommandOutcome;
 use crate::input::CommandId;
@@ -117,17 +122,25 @@ fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineErr
     record.ok_or(EngineError::UnknownGroup)
 }
 
-/// Adds people, with all their devices.
+/// Adds people, with all their devices, and sends them so many letters of before.
 pub(crate) fn add(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
     accounts: Vec<AccountId>,
+    history: u32,
 ) -> Result<(), EngineError> {
     let record = existing(tx, id)?;
     for account in &accounts {
         addable(tx, account, &record.relay)?;
     }
+    for account in accounts.iter().filter(|_| history > 0) {
+        let contact = contacts::existing(tx, account)?;
+        if pair::is_needed(tx, &contacts::log_of(&contact)?)? {
+            return Err(EngineError::NoHistory { contact: *account });
+        }
+    }
+    history::promise(tx, id, &accounts, history)?;
     wish(tx, command, id, Wish::Add(accounts))
 }
 
@@ -171,10 +184,14 @@ pub(crate) fn change(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
-    change: DataChange,
+    mut change: DataChange,
 ) -> Result<(), EngineError> {
     if let Some(name) = &change.name {
         check_name(name)?;
+    }
+    if let Some(picture) = change.picture.take_if(|picture| !picture.is_empty()) {
+        let record = existing(tx, id)?;
+        return pictures::upload(tx, command, &record, &picture, change);
     }
     wish(tx, command, id, Wish::Change(change))
 }
@@ -189,6 +206,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         packages::renew(tx)?;
     }
     people::ask_again(tx)?;
+    pictures::tick(tx)?;
     for id in state::ids(tx)? {
         let Some(mut record) = state::load(tx, &id)? else {
             continue;

@@ -1,5 +1,5 @@
 //! The conversation of two accounts as a group, where one of them is of a suite without sessions of two
-//! (docs/spec/groups.md, section 9).
+//! (docs/spec/groups.md, section 10).
 //!
 //! The contact's id is that of the conversation, whatever the group is called at the relay. Two that began at once are
 //! both read, and the one with the lower id goes on.
@@ -38,11 +38,19 @@ pub(crate) fn send(
     contact: &Contact,
     draft: Draft,
 ) -> Result<(), EngineError> {
-    let record = match with(tx, &contact.id)? {
-        Some(record) => record,
-        None => begin(tx, contact)?,
-    };
+    let record = ensure(tx, contact)?;
     super::letters::send(tx, command, id, &record, draft)
+}
+
+/// The pair in which letters to a contact go; begun where there is none.
+pub(crate) fn ensure(
+    tx: &mut Transaction<'_>,
+    contact: &Contact,
+) -> Result<GroupRecord, EngineError> {
+    match with(tx, &contact.id)? {
+        Some(record) => Ok(record),
+        None => begin(tx, contact),
+    }
 }
 
 fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, EngineError> {

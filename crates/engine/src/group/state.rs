@@ -2,6 +2,7 @@
 //!
 //! A commit of ours makes the next state beside the present one; it takes its place when the commit comes back.
 
+use super::pictures;
 use super::stays;
 use crate::account;
 use crate::error::{EngineError, StoreError};
@@ -29,19 +30,28 @@ pub(super) enum Part {
     Invitation = 7,
     /// Who was in it when.
     Stays = 8,
+    /// The picture.
+    Picture = 9,
+    /// One that a commit of ours is to name.
+    NextPicture = 10,
 }
 
 pub(super) fn place(id: &GroupId, part: Part) -> Vec<u8> {
     key(&[id.as_bytes(), &[part as u8]])
 }
 
+/// The id of the conversation of a group of more than two.
+pub(crate) fn conversation(id: &GroupId) -> AccountId {
+    AccountId::from_bytes(*id.as_bytes())
+}
+
 /// The id of a group's conversation: that of a pair is the other account's.
-pub(super) fn conversation(
+pub(super) fn conversation_of(
     tx: &Transaction<'_>,
     record: &GroupRecord,
 ) -> Result<AccountId, EngineError> {
     let other = record.data.other_than(&account::own(tx)?.id);
-    Ok(other.unwrap_or(AccountId::from_bytes(*record.id.as_bytes())))
+    Ok(other.unwrap_or(conversation(&record.id)))
 }
 
 /// The group of more than two whose conversation has an id.
@@ -263,7 +273,7 @@ pub(super) fn enter(
     {
         record.behind = None;
     }
-    Ok(())
+    pictures::look(tx, record)
 }
 
 /// Forgets the keys of a group; its letters stay.

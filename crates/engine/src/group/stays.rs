@@ -27,6 +27,16 @@ impl Stay {
     pub(crate) fn covers(&self, order: u64) -> bool {
         self.after < order && self.until.is_none_or(|until| order <= until)
     }
+
+    /// Whether the device was in when a letter was the newest one.
+    pub(crate) fn was_on(&self, newest: u64) -> bool {
+        self.after <= newest && self.until.is_none_or(|until| newest <= until)
+    }
+
+    /// Whether the device is in.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.until.is_none()
+    }
 }
 
 /// Notes who is in a group from now on.

@@ -23,8 +23,8 @@ use crate::letters;
 use crate::limits;
 use crate::outbox;
 use crate::records::{
-    Behind, DataChange, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding, LetterState,
-    Wish,
+    Behind, DataChange, Direction, Flight, FlightKind, GroupMember, GroupRecord, GroupStanding,
+    LetterState, Wish,
 };
 use crate::sending;
 use crate::store::Table;
@@ -149,17 +149,26 @@ fn give_up(
             _ => Ok(false),
         };
     }
-    let (command, _) = record.wishes.remove(0);
+    let (command, wish) = record.wishes.remove(0);
+    ended(tx, &record.id, &wish);
     packages::forget(tx, &record.id)?;
     state::store(tx, &record);
     tx.outcome(command, CommandOutcome::Failed(error));
     Ok(true)
 }
 
+/// A wish is done with.
+fn ended(tx: &mut Transaction<'_>, id: &GroupId, wish: &Wish) {
+    if let Wish::Add(accounts) = wish {
+        super::history::take_back(tx, id, accounts);
+    }
+}
+
 /// The first wish is fulfilled.
 fn granted(tx: &mut Transaction<'_>, record: &mut GroupRecord) {
     if !record.wishes.is_empty() {
-        let (command, _) = record.wishes.remove(0);
+        let (command, wish) = record.wishes.remove(0);
+        ended(tx, &record.id, &wish);
         tx.outcome(command, CommandOutcome::Done);
     }
 }
@@ -293,6 +302,9 @@ fn changed(data: &GroupData, change: &DataChange, ours: Role) -> Result<GroupDat
     }
     if let Some(timer) = change.timer {
         data.timer = Some(timer).filter(|seconds| *seconds != 0);
+    }
+    if let Some(picture) = &change.picture {
+        data.picture = Some(picture.clone()).filter(|picture| !picture.is_empty());
     }
     if let Some((account, role)) = change.role {
         if ours < Role::Owner {
@@ -561,7 +573,13 @@ pub(super) fn landed(
     match flight.kind {
         FlightKind::Letter(letter) => {
             state::store(tx, &record);
-            if let Some(mut letter) = letters::load(tx, &letter)? {
+            let known = letters::load(tx, &letter)?;
+            if let Some(said) = known
+                .as_ref()
+                .filter(|known| known.direction == Direction::Errand)
+            {
+                letters::forget(tx, &said.id);
+            } else if let Some(mut letter) = known {
                 letters::unfile(tx, &letter);
                 letter.order = tx.next_number("letters")?;
                 letter.state = LetterState::Sent;
@@ -585,6 +603,7 @@ pub(super) fn landed(
                 state::store(tx, &record);
             }
             invite(tx, &record, &group)?;
+            super::history::added(tx, &record, &before)?;
             tell(tx, &record, &changes)?;
         }
         FlightKind::Leave => {
@@ -714,6 +733,8 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     let id = record.id;
     let wishes = std::mem::take(&mut record.wishes);
     state::forget_keys(tx, &id);
+    super::pictures::forget(tx, &id);
+    super::history::forget(tx, &id)?;
     state::store(tx, &record);
     for (command, wish) in wishes {
         let outcome = match wish {
@@ -724,6 +745,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     }
     for letter in super::letters::take(tx, &id)? {
         sending::fail_whole(tx, &letter, EngineError::NotInGroup)?;
+        letters::forget_errand(tx, &letter)?;
     }
     pair::tell(tx, &record, |group| Event::GroupLeft { group });
     // An invitation back may have come first.

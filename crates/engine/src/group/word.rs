@@ -13,6 +13,9 @@ pub(crate) const ERRAND: u8 = 11;
 const INVITATION: u8 = 1;
 const ASK: u8 = 2;
 const INFO: u8 = 3;
+const ASK_PICTURE: u8 = 4;
+const PICTURE: u8 = 5;
+const HISTORY: u8 = 6;
 
 /// A group's ratchet tree, or where it lies.
 pub(super) enum Tree {
@@ -51,6 +54,16 @@ pub(super) enum Word {
         info: Vec<u8>,
         tree: Tree,
     },
+    /// A device has not got the picture, and the relay has it no more.
+    AskPicture {
+        group: GroupId,
+        device: LeafName,
+        hash: [u8; 32],
+    },
+    /// Where the picture lies now.
+    Picture { group: GroupId, part: PartRef },
+    /// Where letters of before lie, for somebody who has joined.
+    History { group: GroupId, part: PartRef },
 }
 
 impl Tree {
@@ -127,6 +140,25 @@ impl Word {
                 out.bytes(info);
                 tree.write(&mut out);
             }
+            Self::AskPicture {
+                group,
+                device,
+                hash,
+            } => {
+                out.u8(ASK_PICTURE);
+                out.array(group.as_bytes());
+                out.array(device.account.as_bytes());
+                out.array(device.device.as_bytes());
+                out.array(hash);
+            }
+            Self::Picture { group, part } | Self::History { group, part } => {
+                out.u8(match self {
+                    Self::History { .. } => HISTORY,
+                    _ => PICTURE,
+                });
+                out.array(group.as_bytes());
+                part.write(&mut out);
+            }
         }
         Zeroizing::new(out.finish())
     }
@@ -165,6 +197,22 @@ impl Word {
                 info: input.bytes(limits::GROUP_WORD_BYTES)?.to_vec(),
                 tree: Tree::read(&mut input)?,
             },
+            ASK_PICTURE => Self::AskPicture {
+                group,
+                device: LeafName {
+                    account: AccountId::from_bytes(input.array()?),
+                    device: DeviceId::from_bytes(input.array()?),
+                },
+                hash: input.array()?,
+            },
+            PICTURE => Self::Picture {
+                group,
+                part: PartRef::read(&mut input)?,
+            },
+            HISTORY => Self::History {
+                group,
+                part: PartRef::read(&mut input)?,
+            },
             _ => return Err(DecodeError::Invalid),
         };
         input.finish()?;
@@ -174,6 +222,11 @@ impl Word {
 
 fn secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {
     Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)
+}
+
+/// Whether a word leads to letters of before.
+pub(crate) fn is_history(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&HISTORY)
 }
 
 /// Whether bytes are a word of this version.

@@ -3,11 +3,13 @@
 //! They travel as letters that are never shown, in the sessions of the two devices (docs/spec/groups.md, section 4).
 
 use super::back::{self, Asked, Told};
+use super::history;
 use super::inbox;
 use super::packages;
 use super::pair;
 use super::parcels;
 use super::people;
+use super::pictures;
 use super::state::{self, Part};
 use super::turn;
 use super::word::{ERRAND, Tree, Word};
@@ -19,7 +21,7 @@ use crate::event::Event;
 use crate::letters;
 use crate::limits;
 use crate::records::{
-    Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState,
+    Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState, Marks,
     PartPurpose, key,
 };
 use crate::sending;
@@ -64,6 +66,7 @@ pub(super) fn say(tx: &mut Transaction<'_>, to: &LeafName, word: &[u8]) -> Resul
         }],
         errand,
         author: None,
+        marks: Marks::default(),
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)
@@ -104,7 +107,7 @@ pub(super) fn say_with_tree(
 
 /// The relay has a tree: the words that name it go.
 pub(crate) fn part_stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
-    if parcels::stored(tx, blob)? {
+    if parcels::stored(tx, blob)? || pictures::stored(tx, blob)? || history::stored(tx, blob)? {
         return Ok(());
     }
     let place = key(&[TREE, blob.as_bytes()]);
@@ -200,6 +203,13 @@ pub(crate) fn heard(
             };
             back::answer(tx, from, (group, device), &asked)
         }
+        Word::AskPicture {
+            group,
+            device,
+            hash,
+        } => pictures::asked(tx, from, (group, device), hash),
+        Word::Picture { group, part } => pictures::told(tx, from, group, part),
+        Word::History { group, part } => history::told(tx, from, group, part),
         _ => heard_whole(tx, from, decoded),
     }
 }
@@ -249,7 +259,10 @@ pub(crate) fn part_came(
     blob: &BlobId,
     sealed: &[u8],
 ) -> Result<(), EngineError> {
-    if parcels::came(tx, blob, sealed)? {
+    if parcels::came(tx, blob, sealed)?
+        || pictures::came(tx, blob, sealed)?
+        || history::came(tx, blob, sealed)?
+    {
         return Ok(());
     }
     let place = key(&[TREE, blob.as_bytes()]);
@@ -277,7 +290,7 @@ pub(crate) fn part_came(
 
 /// A tree can be neither stored nor fetched now: whoever waits for it asks again.
 pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
-    if !parcels::failed(tx, blob)? {
+    if !parcels::failed(tx, blob)? && !pictures::failed(tx, blob)? && !history::failed(tx, blob)? {
         tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
     }
     Ok(())
@@ -290,14 +303,14 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     };
     let mut input = Reader::new(&bytes);
     let mut read = || {
-        let from = AccountId::from_bytes(input.array()?);
+        let host = AccountId::from_bytes(input.array()?);
         let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
         let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
         let tree = input.bytes(usize::MAX >> 1)?;
         let relay = relay.map_err(|_| DecodeError::Invalid)?;
-        Ok::<_, DecodeError>((from, relay, welcome, tree))
+        Ok::<_, DecodeError>((host, relay, welcome, tree))
     };
-    let Ok((from, relay, welcome, tree)) = read() else {
+    let Ok((host, relay, welcome, tree)) = read() else {
         return Ok(());
     };
     let before = state::load(tx, id)?;
@@ -348,7 +361,7 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let data = group.data().map_err(|_| EngineError::Internal {
         what: "state of a group",
     })?;
-    if !pair::may_invite(tx, &from, &data)? {
+    if !pair::may_invite(tx, &host, &data)? {
         return Ok(());
     }
     packages::used(tx, &package_id)?;
@@ -360,7 +373,10 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let own = account::own(tx)?.id;
     pair::note(tx, &record, &own);
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
-    Ok(())
+    match record.data.pair {
+        Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
+        None => history::joined(tx, id, &host),
+    }
 }
 
 /// The accounts of a tree; nothing where it does not parse.

@@ -13,8 +13,8 @@ use crate::outbox;
 use crate::own_log::{self, Wish};
 use crate::peers::Peer;
 use crate::records::{
-    Contact, Direction, Guardian, GuardianPlan, GuardianPurpose, Letter, LetterState, OwnGuardians,
-    Purpose, Record as _,
+    Contact, Direction, Guardian, GuardianPlan, GuardianPurpose, Letter, LetterState, Marks,
+    OwnGuardians, Purpose, Record as _,
 };
 use crate::sending;
 use crate::store::{Snapshot, Table};
@@ -301,6 +301,7 @@ fn say(tx: &mut Transaction<'_>, contact: &Contact, word: &Word) -> Result<Lette
         deliveries,
         errand: Zeroizing::new(word.encode()),
         author: None,
+        marks: Marks::default(),
     };
     letters::store(tx, &letter);
     sending::dispatch(tx, &letter.id)?;

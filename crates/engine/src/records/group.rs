@@ -127,6 +127,9 @@ pub struct DataChange {
     pub timer: Option<u64>,
     /// Another role of an account.
     pub role: Option<(AccountId, Role)>,
+    /// Another picture: a PNG or JPEG file of at most [`PICTURE_BYTES`](crate::limits::PICTURE_BYTES); empty is none. In
+    /// what is stored, where it lies.
+    pub picture: Option<Vec<u8>>,
 }
 
 /// A leaf, as far as sending needs it.
@@ -257,12 +260,12 @@ impl Flight {
 }
 
 impl Wish {
-    fn write(&self, out: &mut Writer) {
+    pub(crate) fn write(&self, out: &mut Writer) {
         match self {
             Self::Add(accounts) => write_accounts(out, 1, accounts),
             Self::Remove(accounts) => write_accounts(out, 2, accounts),
             Self::Change(change) => {
-                out.u8(3);
+                out.u8(if change.picture.is_some() { 5 } else { 3 });
                 out.u8(u8::from(change.name.is_some()));
                 out.bytes(change.name.as_deref().unwrap_or_default().as_bytes());
                 out.u8(u8::from(change.timer.is_some()));
@@ -274,16 +277,19 @@ impl Wish {
                         out.array(account.as_bytes());
                     }
                 }
+                if let Some(picture) = &change.picture {
+                    out.bytes(picture);
+                }
             }
             Self::Leave => out.u8(4),
         }
     }
 
-    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match input.u8()? {
             1 => Self::Add(read_accounts(input)?),
             2 => Self::Remove(read_accounts(input)?),
-            3 => {
+            kind @ (3 | 5) => {
                 let has_name = input.u8()? == 1;
                 let name = super::text(input, ::groups::NAME_BYTES)?;
                 let has_timer = input.u8()? == 1;
@@ -299,6 +305,10 @@ impl Wish {
                     name: has_name.then_some(name),
                     timer: has_timer.then_some(timer),
                     role,
+                    picture: match kind {
+                        5 => Some(input.bytes(::groups::PICTURE_BYTES)?.to_vec()),
+                        _ => None,
+                    },
                 })
             }
             4 => Self::Leave,

@@ -1,6 +1,7 @@
 //! Letters, as a conversation shows them.
 
-use super::Record;
+use super::marks::{somebody, write_somebody};
+use super::{Marks, Record};
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, BlobId, DeviceId, LetterId, MessageId, Secret, Timestamp};
 use zeroize::Zeroizing;
@@ -116,6 +117,8 @@ pub struct Letter {
     /// Who wrote it, where it is a letter of a group; [`contact`](Self::contact) is then the group's id, or
     /// the other account's where the group is the conversation of two.
     pub author: Option<AccountId>,
+    /// What became of it since.
+    pub marks: Marks,
 }
 
 impl Record for Letter {
@@ -151,11 +154,15 @@ impl Record for Letter {
             out.array(delivery.message.as_bytes());
             out.u8(delivery.state as u8 | if delivery.own { OWN } else { 0 });
         }
-        if !self.errand.is_empty() || self.author.is_some() {
+        let marked = !self.marks.is_empty();
+        if !self.errand.is_empty() || self.author.is_some() || marked {
             out.bytes(&self.errand);
         }
-        if let Some(author) = &self.author {
-            out.array(author.as_bytes());
+        if self.author.is_some() || marked {
+            write_somebody(out, self.author.as_ref());
+        }
+        if marked {
+            self.marks.write(out);
         }
     }
 
@@ -184,7 +191,11 @@ impl Record for Letter {
             },
             author: match input.remaining() {
                 0 => None,
-                _ => Some(AccountId::from_bytes(input.array()?)),
+                _ => somebody(input)?,
+            },
+            marks: match input.remaining() {
+                0 => Marks::default(),
+                _ => Marks::read(input)?,
             },
         })
     }

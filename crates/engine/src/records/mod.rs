@@ -11,6 +11,7 @@ mod group;
 mod guardians;
 mod letter;
 mod link;
+mod marks;
 mod outbox;
 mod part;
 mod queue;
@@ -30,6 +31,7 @@ pub(crate) use guardians::{
 };
 pub use letter::{Delivery, DeliveryState, Direction, Enclosure, Letter, LetterState};
 pub(crate) use link::{Join, JoinStage, Newcomer, Offer, OfferStage};
+pub use marks::{Marks, Reaction, Share};
 pub(crate) use outbox::{OutboxEntry, Purpose, SentBody};
 pub(crate) use part::PartPurpose;
 pub use part::{Part, Way};

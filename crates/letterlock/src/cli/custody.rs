@@ -16,7 +16,7 @@ Examples:
   letterlock custody LETTER-ID
   letterlock custody LETTER-ID/1")]
 pub(crate) struct CustodyArgs {
-    /// `account`, a contact (and the conversation with it), the id of a letter, LETTER-ID/N for its Nth file
+    /// `account`, a contact (and the conversation with it), a group (who reads what is sent now), the id of a letter, LETTER-ID/N for its Nth file
     #[arg(value_name = "ITEM")]
     item: String,
 }

@@ -6,18 +6,23 @@ use client::api::Request;
 
 /// Delete letters on all devices of this account
 ///
-/// The other side keeps its copy.
+/// The other side keeps its copy, unless the letter is yours and --everyone is given: then it goes everywhere, and
+/// only that it was there stays.
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
     /// Ids of the letters, as `read` shows them
     #[arg(required = true, value_name = "LETTER-ID")]
     letters: Vec<String>,
+    /// Delete letters that you wrote for everybody who has them
+    #[arg(long)]
+    everyone: bool,
 }
 
 impl DeleteArgs {
     pub(super) fn into_job(self, profile: Profile) -> Job {
         let request = Request::Delete {
             letters: self.letters,
+            everyone: self.everyone,
         };
         Job::Ask(profile, request)
     }

@@ -1,10 +1,11 @@
 //! `letterlock group create|add|remove|leave|list|show|set|role`
 
-use super::{Job, Profile};
+use super::{Job, Profile, absolute};
 use crate::{duration, failure};
 use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
 use client::view::{Failure, Role};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Groups: begin one, add and remove people, see who is in it
@@ -33,12 +34,19 @@ enum GroupCommand {
         members: Vec<String>,
     },
     /// Add people, with all their devices
+    ///
+    /// They read nothing of before. With --share-history the last letters are sent to them again, from here and on your
+    /// word alone; all members are told, and custody names them.
     Add {
         /// The group
         group: String,
         /// Contacts at the same relay
         #[arg(required = true, value_name = "MEMBER")]
         members: Vec<String>,
+        /// Send them so many letters of before, at most 500
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true,
+            value_parser = clap::value_parser!(u32).range(0..=500))]
+        share_history: u32,
     },
     /// Remove people, with all their devices
     Remove {
@@ -59,8 +67,11 @@ enum GroupCommand {
     Show {
         /// The group
         group: String,
+        /// Write its picture to a new file
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
     },
-    /// Change the name of a group, or after which time its letters disappear
+    /// Change the name or picture of a group, or after which time its letters disappear
     Set {
         /// The group
         group: String,
@@ -70,6 +81,12 @@ enum GroupCommand {
         /// Letters written from now on disappear after this time, for example 7d; off ends that
         #[arg(long, value_name = "TIME|off", value_parser = timer)]
         timer: Option<Timer>,
+        /// A PNG or JPEG file of at most 256 KiB
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
+        /// Take the picture away
+        #[arg(long, conflicts_with = "picture")]
+        no_picture: bool,
     },
     /// Give a member another role
     Role {
@@ -86,7 +103,7 @@ enum GroupCommand {
 enum TypedRole {
     /// Writes and leaves
     Member,
-    /// Also adds people, removes members, and changes name and timer
+    /// Also adds people, removes members, and changes name, picture and timer
     Admin,
     /// Also removes admins and gives roles
     Owner,
@@ -107,16 +124,33 @@ impl GroupArgs {
     pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
         let request = match self.command {
             GroupCommand::Create { name, members } => Request::GroupCreate { name, members },
-            GroupCommand::Add { group, members } => Request::GroupAdd { group, members },
+            GroupCommand::Add {
+                group,
+                members,
+                share_history,
+            } => Request::GroupAdd {
+                group,
+                members,
+                share_history,
+            },
             GroupCommand::Remove { group, members } => Request::GroupRemove { group, members },
             GroupCommand::Leave { group } => Request::GroupLeave { group },
             GroupCommand::List => Request::GroupList,
-            GroupCommand::Show { group } => Request::GroupShow { group },
-            GroupCommand::Set { group, name, timer } => {
-                if name.is_none() && timer.is_none() {
+            GroupCommand::Show { group, picture } => Request::GroupShow {
+                group,
+                picture: picture.map(absolute).transpose()?,
+            },
+            GroupCommand::Set {
+                group,
+                name,
+                timer,
+                picture,
+                no_picture,
+            } => {
+                if name.is_none() && timer.is_none() && picture.is_none() && !no_picture {
                     return Err(failure::usage(
                         "there is nothing to change",
-                        "add --name NAME or --timer TIME",
+                        "add --name NAME, --timer TIME or --picture FILE",
                     ));
                 }
                 let seconds = |timer: Timer| timer.0.map_or(0, duration::seconds);
@@ -124,6 +158,8 @@ impl GroupArgs {
                     group,
                     name,
                     timer_seconds: timer.map(seconds),
+                    picture: picture.map(absolute).transpose()?,
+                    no_picture,
                 }
             }
             GroupCommand::Role {

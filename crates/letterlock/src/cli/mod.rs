@@ -7,9 +7,11 @@ pub(crate) mod custody;
 pub(crate) mod delete;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod edit;
 pub(crate) mod group;
 pub(crate) mod inventory;
 pub(crate) mod invite;
+pub(crate) mod react;
 pub(crate) mod read;
 pub(crate) mod receive;
 pub(crate) mod recovery;
@@ -88,6 +90,8 @@ enum Command {
     Receive(receive::ReceiveArgs),
     Read(read::ReadArgs),
     Search(search::SearchArgs),
+    React(react::ReactArgs),
+    Edit(edit::EditArgs),
     Delete(delete::DeleteArgs),
     Seal(seal::SealArgs),
     Open(seal::OpenArgs),
@@ -181,6 +185,8 @@ impl LowArgs {
             Command::Search(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Device(args) => args.into_job(self.globals.profile()?),
             Command::Recovery(args) => args.into_job(self.globals.profile()?),
+            Command::React(args) => Ok(args.into_job(self.globals.profile()?)),
+            Command::Edit(args) => args.into_job(self.globals.profile()?),
             Command::Delete(args) => Ok(args.into_job(self.globals.profile()?)),
         }
     }

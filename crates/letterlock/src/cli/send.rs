@@ -59,11 +59,7 @@ impl SendArgs {
 }
 
 fn text(typed: Option<String>, has_files: bool, to: &str) -> Result<String, Failure> {
-    let text = match typed.as_deref() {
-        Some("-") => os::standard_input().map_err(|e| not_text(&e))?,
-        Some(text) => text.to_owned(),
-        None => String::new(),
-    };
+    let text = self::typed(typed.as_deref().unwrap_or_default())?;
     if text.is_empty() && !has_files {
         return Err(failure::usage(
             "there is nothing to send",
@@ -71,6 +67,14 @@ fn text(typed: Option<String>, has_files: bool, to: &str) -> Result<String, Fail
         ));
     }
     Ok(text)
+}
+
+/// A text as typed, or from standard input.
+pub(super) fn typed(text: &str) -> Result<String, Failure> {
+    match text {
+        "-" => os::standard_input().map_err(|error| not_text(&error)),
+        text => Ok(text.to_owned()),
+    }
 }
 
 fn not_text(error: &io::Error) -> Failure {

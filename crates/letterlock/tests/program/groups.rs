@@ -130,3 +130,115 @@ fn a_linked_device_comes_into_the_groups_of_its_account() {
     alice.receive();
     assert_eq!(alice.read("night shift"), ["to all", "from the tablet"]);
 }
+
+#[test]
+fn a_group_has_a_picture() {
+    let town = Town::new();
+    let [alice, bob, _] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob"]);
+    bob.receive();
+    let mut picture = b"\x89PNG\r\n\x1a\n".to_vec();
+    picture.resize(100_000, 7);
+    let (file, text) = (town.path("picture.png"), town.path("picture.txt"));
+    std::fs::write(&file, &picture).unwrap();
+    std::fs::write(&text, "no picture").unwrap();
+    let (file, text) = (file.to_str().unwrap(), text.to_str().unwrap());
+    alice.fails(2, &["group", "set", "night shift", "--picture", text]);
+    alice.fails(
+        5,
+        &["group", "set", "night shift", "--picture", "/no/such/file"],
+    );
+    let set = alice.json(&["group", "set", "night shift", "--picture", file]);
+    assert_eq!(set[0]["picture"]["size"], 100_000);
+    let out = town.path("out.png");
+    let out = out.to_str().unwrap();
+    for _ in 0..20 {
+        bob.receive();
+        let shown = bob.run(&["group", "show", "night shift", "--picture", out]);
+        if shown.code == Some(0) {
+            break;
+        }
+    }
+    assert_eq!(std::fs::read(out).unwrap(), picture);
+    let again = bob.fails(1, &["group", "show", "night shift", "--picture", out]);
+    assert!(again["message"].as_str().unwrap().contains("out.png"));
+    let shown = bob.json(&["group", "show", "night shift"]);
+    assert_eq!(shown[0]["picture"], set[0]["picture"]);
+    // The relay has bytes, and no picture.
+    assert!(!crate::support::occurs(&town.relay_data(), &picture[..64]));
+    alice.ok(&["group", "set", "night shift", "--no-picture"]);
+    bob.receive();
+    assert!(bob.json(&["group", "show", "night shift"])[0]["picture"].is_null());
+}
+
+#[test]
+fn history_is_shared_on_purpose_alone() {
+    let town = Town::new();
+    let [alice, bob, carol] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob"]);
+    bob.receive();
+    let file = town.path("plan.txt");
+    std::fs::write(&file, "the plan").unwrap();
+    alice.ok(&["send", "night shift", "one", "--wait"]);
+    let file = file.to_str().unwrap();
+    let sent = alice.json(&["send", "night shift", "two", "--file", file, "--wait"]);
+    bob.receive();
+    alice.fails(
+        2,
+        &[
+            "group",
+            "add",
+            "night shift",
+            "carol",
+            "--share-history",
+            "501",
+        ],
+    );
+    alice.ok(&[
+        "group",
+        "add",
+        "night shift",
+        "carol",
+        "--share-history",
+        "1",
+    ]);
+    let saved = town.path("saved");
+    let mut letters = Vec::new();
+    for _ in 0..20 {
+        alice.receive();
+        let save = [
+            "receive",
+            "--timeout",
+            "2s",
+            "--save",
+            saved.to_str().unwrap(),
+        ];
+        letters.extend(carol.json(&save));
+        if letters.iter().any(|answer| answer["answer"] == "saved") {
+            break;
+        }
+    }
+    assert_eq!(text_of(&letters[0]), "two");
+    assert_eq!(letters[0]["shared_by"], "alice");
+    assert_eq!(std::fs::read(saved.join("plan.txt")).unwrap(), b"the plan");
+    assert_eq!(carol.read("night shift"), ["two"]);
+    let shown = carol.ok(&["read", "night shift"]).stdout;
+    assert!(shown.contains("shared by alice"), "{shown}");
+    // All members are told, and custody names who was let in.
+    let told = bob.run(&["receive", "--timeout", "3s"]);
+    assert!(
+        told.stderr
+            .contains("alice shared 1 letter of before with carol"),
+        "{told:?}"
+    );
+    let id = sent[0]["id"].as_str().unwrap();
+    for person in [&alice, &bob] {
+        let custody = person.json(&["custody", id]);
+        let mut shared = custody.iter().filter(|holder| holder["remark"] == "shared");
+        assert!(shared.all(|holder| holder["who"].as_str().unwrap().starts_with("carol")));
+        assert!(custody.iter().any(|holder| holder["remark"] == "shared"));
+    }
+    let now = bob.json(&["custody", "night shift"]);
+    assert_eq!(now.len(), 3, "a device each");
+    assert!(now.iter().all(|holder| holder["item"] == "group"));
+}

@@ -20,8 +20,7 @@ const CONTACT: &str = "contact: account_id address blocked devices name request 
 const SHEET: &str = "sheet: sheet";
 const RESTORED: &str = "restored: backup_at complete contacts letters";
 const RECOVERY: &str = "recovery: backup_at backup_complete lost message name outcome this";
-const LETTER: &str =
-    "letter: conversation direction enclosures expires_at from id reply_to sent_at state text";
+const LETTER: &str = "letter: conversation deleted direction edit enclosures expires_at from id reactions reply_to sent_at shared_by state text";
 
 #[test]
 fn every_command_has_stable_fields() {
@@ -58,6 +57,12 @@ fn every_command_has_stable_fields() {
     assert_eq!(shape(&received[1]), "saved: letter name path size");
     assert_eq!(shape(&alice.json(&["read"])[0]), LETTER);
     assert_eq!(shape(&alice.json(&["search", "hello"])[0]), LETTER);
+    let id = received[0]["id"].as_str().unwrap();
+    let reacted = alice.json(&["react", id, "👍"]);
+    assert_eq!(shape(&reacted[0]), LETTER);
+    let reaction = reacted[0]["reactions"][0].as_object().unwrap();
+    assert_eq!(reaction.keys().collect::<Vec<_>>(), ["emoji", "from"]);
+    assert_eq!(shape(&bob.json(&["edit", id, "hello!"])[0]), LETTER);
     assert_eq!(shape(&bob.json(&["contact", "block", "alice"])[0]), CONTACT);
     assert_eq!(
         shape(&bob.json(&["completions", "fish"])[0]),

@@ -10,6 +10,7 @@
 )]
 
 mod agent;
+mod amendments;
 mod away;
 mod custody;
 mod damage;

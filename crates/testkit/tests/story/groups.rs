@@ -60,11 +60,13 @@ fn two_commits_race_and_both_wishes_come_true() {
         command,
         group,
         members: vec![carol],
+        history: 0,
     });
     let by_bob = world.begin("bob", |command| Input::AddToGroup {
         command,
         group,
         members: vec![dave],
+        history: 0,
     });
     world.settle();
     for (name, command) in [("alice", by_alice), ("bob", by_bob)] {
