@@ -188,6 +188,10 @@ pub enum Says {
     Letter(String),
     /// A letter of another device.
     Copy(String),
+    /// Something said of a letter.
+    Amendment(Vec<u8>),
+    /// Something about a group.
+    Group(Vec<u8>),
 }
 
 /// Makes a word with keys that somebody has, and seals it for a front door.
@@ -209,6 +213,8 @@ pub fn forge(
     let body = match &forged.says {
         Says::Errand(errand) => Body::Errand(errand.clone().into()),
         Says::Letter(text) => Body::Letter(letter(text)),
+        Says::Amendment(said) => Body::Amendment(said.clone().into()),
+        Says::Group(word) => Body::Group(word.clone().into()),
         Says::Copy(text) => Body::Copy(Copy {
             contact: forged.from.0,
             sent: false,

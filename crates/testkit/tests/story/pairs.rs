@@ -3,7 +3,7 @@
 use crate::from;
 use engine::records::{GroupStanding, LetterState};
 use engine::{
-    CommandOutcome, Draft, Engine, EngineError, Event, Input, Item, Snapshot as _, Table,
+    Amend, CommandOutcome, Draft, Engine, EngineError, Event, Input, Item, Snapshot as _, Table,
 };
 use keys::account_log::Reason;
 use keys::{GroupId, Suite};
@@ -467,25 +467,82 @@ fn a_revoked_device_gets_no_letter_of_a_pair() {
     world.send("alice", "bob", "before");
     world.run(30);
     world.sleep(4 * 24 * 3600);
-    // Alice is away while Bob loses his tablet, and writes at once when she is back.
-    for home in ALICE {
-        world.set_online(home, false);
-    }
+    world.run(60);
+    // Bob loses his tablet, and his telephone is off before it can say so in the group.
+    world.relay().twist(|request, reply| match request {
+        Request::SendInEpoch(_) => Reply::Refused(wire::Refused {
+            kind: wire::RefusalKind::RateLimited,
+            message: String::new(),
+            retry_after_ms: 60_000,
+        }),
+        _ => reply,
+    });
     let tablet = world.device("bob tablet");
     world.revoke("bob", tablet, Reason::Stolen);
-    world.run(30);
-    world.send("alice", "bob", "after");
     world.stop("bob");
-    world.set_online("alice", true);
+    world.relay().repent();
+    world.run(20);
+    world.send("alice", "bob", "after");
     world.run(60);
-    let store = &world.person("alice").store;
     let letter = world.person("alice").letters("bob").pop().unwrap();
     assert_eq!(letter.state, LetterState::Sent);
-    let holders = Engine.custody(store, &Item::Letter(letter.id)).unwrap();
-    let mut holders = holders.unwrap().into_iter();
-    assert!(holders.all(|holder| holder.device != Some(tablet)));
     world.start("bob");
-    world.run(60);
-    assert_eq!(world.texts("bob", "alice"), ["before", "after"]);
+    world.run(120);
+    for home in ALICE.into_iter().chain(["bob"]) {
+        let other = if home == "bob" { "alice" } else { "bob" };
+        assert_eq!(world.texts(home, other), ["before", "after"], "{home}");
+    }
     assert_eq!(world.texts("bob tablet", "alice"), ["before"]);
+}
+
+#[test]
+fn letters_of_a_pair_are_amended() {
+    let mut world = two(2394);
+    let letter = world.send("alice", "bob", "at sevem");
+    world.run(30);
+    world.react("bob tablet", letter, "👍");
+    world.edit("alice tablet", letter, "at seven");
+    world.settle();
+    all_have(&world, &["at seven"]);
+    let thumb = |who: &str| vec![(who.to_owned(), "👍".to_owned())];
+    for home in ALICE {
+        assert_eq!(world.reactions(home, letter), thumb("bob"), "{home}");
+    }
+    for home in BOB {
+        assert_eq!(world.reactions(home, letter), thumb("me"), "{home}");
+    }
+    let not_his = world.amend("bob", letter, Amend::Edit("at eight".to_owned()));
+    assert!(matches!(not_his, Err(EngineError::Amendment(_))));
+    world.amend("alice", letter, Amend::Delete).unwrap();
+    world.settle();
+    all_have(&world, &[""]);
+    // A blocked contact says nothing of letters either.
+    let letter = world.send("bob", "alice", "mine");
+    world.settle();
+    let contact = world.account("alice");
+    world.command("bob", |command| Input::Block {
+        command,
+        contact,
+        blocked: true,
+    });
+    world.run(30);
+    world.react("alice", letter, "👎");
+    world.settle();
+    assert!(world.reactions("bob", letter).is_empty());
+}
+
+#[test]
+fn letters_of_before_are_not_shared_with_an_account_of_cnsa2() {
+    let mut world = two(2395);
+    world.join_in("carol", Suite::Cnsa2);
+    world.befriend("alice", "carol");
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    world.write_to_group("alice", group, "of before");
+    world.run(30);
+    let refused = world.add_with_history("alice", group, &["carol"], 10);
+    assert!(matches!(refused, Err(EngineError::NoHistory { .. })));
+    world.add_to_group("alice", group, &["carol"]).unwrap();
+    world.run(60);
+    assert!(world.is_in_group("carol", group));
+    assert!(world.group_texts("carol", group).is_empty());
 }

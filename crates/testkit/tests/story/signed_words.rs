@@ -179,12 +179,28 @@ fn a_letter_without_a_session_is_refused() {
         ..genuine(&mut world, "forged")
     };
     refused(&mut world, 1003, &mallory, &forged);
+    for (seq, says) in (1002..).zip([
+        Says::Amendment([&[1][..], &[18; 16], &[0, 0, 0, 0, 0, 0, 0, 1], b"x"].concat()),
+        Says::Group([&[6][..], &[14; 32], &[19; 80], &[0, 0, 0, 0, 0, 0, 1, 0]].concat()),
+    ]) {
+        let forged = Forged {
+            from: name(&world, "mallory"),
+            says,
+            ..genuine(&mut world, "forged")
+        };
+        refused(&mut world, seq, &mallory, &forged);
+    }
     let tablet = world.stolen_keys("tablet");
+    let forged = Forged {
+        says: Says::Errand([&[12][..], &[1; 32], &[1; 32], &[0; 8], &[1; 40]].concat()),
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1004, &tablet, &forged);
     let forged = Forged {
         says: Says::Copy("no secrecy".to_owned()),
         ..genuine(&mut world, "forged")
     };
-    refused(&mut world, 1004, &tablet, &forged);
+    refused(&mut world, 1005, &tablet, &forged);
     assert!(world.read("alice").is_empty());
 }
 
