@@ -126,6 +126,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::LogRefuses { .. }
         | EngineError::NotSenior
         | EngineError::NoLettersOfTwo
+        | EngineError::NoHistory { .. }
         | EngineError::NoRootKey
         | EngineError::LinkUnderWay
         | EngineError::NoLink
@@ -186,8 +187,9 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::IdentityChanged { .. } => {
             "ask the person in another way, compare `letterlock contact verify NAME --number`, or take a new invite; `letterlock contact evidence NAME` shows what was kept"
         }
+        EngineError::NoHistory { .. } => "add the person without --share-history",
         EngineError::NoLettersOfTwo => {
-            "a conversation with such an account is a group of two, which this version does not make yet"
+            "write it again: what is new goes to that account in another way"
         }
         EngineError::BadKeys { .. } => "the relay may be lying; ask the person for an invite",
         EngineError::TextTooLong { .. } => "send it as a file: `--file PATH`",

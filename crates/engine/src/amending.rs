@@ -18,7 +18,6 @@ use crate::records::{
     Contact, Delivery, Direction, GroupStanding, Letter, LetterState, Marks, Share, key,
 };
 use crate::sending;
-use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::codec::{DecodeError, Reader, Writer};
@@ -166,8 +165,11 @@ fn say(tx: &mut Transaction<'_>, told: &Told) -> Result<(), EngineError> {
     }
     let mut contact = sending::sendable(tx, &told.conversation)?;
     let log = contacts::log_of(&contact)?;
-    sessions::possible(tx, &log)?;
     sending::accept(tx, &mut contact)?;
+    if group::pair::is_needed(tx, &log)? {
+        group::pair::ensure(tx, &contact)?;
+        return store(tx, id, told, Some(told.by.account), Vec::new());
+    }
     let deliveries = sending::deliveries(tx, Some(&log))?;
     store(tx, id, told, None, deliveries)
 }

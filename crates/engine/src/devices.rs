@@ -19,6 +19,7 @@ use crate::retired;
 use crate::routes;
 use crate::sending;
 use crate::sessions;
+use crate::signed;
 use crate::standby;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -164,6 +165,7 @@ fn forget(
     retired::forget(tx, account, device)?;
     routes::forget(tx, account, device);
     waiting::forget(tx, account, device);
+    signed::forget(tx, account, device);
     Ok(())
 }
 
@@ -180,6 +182,26 @@ pub(crate) fn have_new_keys(tx: &mut Transaction<'_>) -> Result<(), EngineError>
         let contact = contacts::load(tx, &account)?;
         if !contact.is_some_and(|contact| contact.request) {
             waiting::renew(tx, &account, &device)?;
+        }
+    }
+    sign_again(tx)
+}
+
+/// Words that nobody confirmed are signed again: their recipients may know the new keys and refuse the old ones.
+fn sign_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let mut logs = vec![account::log_of(&own)?];
+    for contact in contacts::all(tx)? {
+        if !contact.blocked && !contact.changed {
+            logs.push(contacts::log_of(&contact)?);
+        }
+    }
+    for log in logs {
+        let devices = log.devices().iter().map(|device| device.id());
+        for device in devices.filter(|device| **device != own.device) {
+            if signed::between(tx, log.account_id(), device)? {
+                sending::send_again(tx, log.account_id(), device)?;
+            }
         }
     }
     Ok(())

@@ -30,6 +30,7 @@ use crate::restore;
 use crate::retired;
 use crate::scanning;
 use crate::sending;
+use crate::signed;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -312,7 +313,20 @@ impl Engine {
         Ok(letters)
     }
 
-    /// Reads all groups, also those that this device has left.
+    /// Reads the groups that are the conversation with a contact, where sessions of two devices cannot be: letters go in
+    /// the first one that this device is in.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn pairs(
+        &self,
+        snapshot: &dyn Snapshot,
+        contact: &AccountId,
+    ) -> Result<Vec<GroupRecord>, StoreError> {
+        group::pair::all(snapshot, contact)
+    }
+
+    /// Reads all groups of more than two, also those that this device has left.
     ///
     /// # Errors
     /// The store failed.
@@ -585,6 +599,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         waiting::ask_again(tx)?;
         pre_keys::rotate(tx)?;
         retired::destroy(tx)?;
+        signed::sweep(tx)?;
         group::tick(tx)?;
     }
     Ok(())

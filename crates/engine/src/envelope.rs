@@ -18,14 +18,15 @@ const BUCKETS: [usize; 4] = [1024, 4096, 16_384, 65_536];
 /// Kind, nonce and AES-GCM tag.
 pub(crate) const ROUTE_OVERHEAD: usize = 1 + 12 + 16;
 
-/// Which of the ratchet's two message forms follows.
+/// Which of the ratchet's two message forms follows, or a word without a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageKind {
     PreKey,
     Ratchet,
+    Signed,
 }
 
-/// A ratchet message and the device it comes from.
+/// A ratchet message, or a signed word, and the device it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inner {
     pub(crate) device: DeviceId,
@@ -324,6 +325,7 @@ impl Inner {
             kind: match self.kind {
                 MessageKind::PreKey => 3,
                 MessageKind::Ratchet => 2,
+                MessageKind::Signed => 4,
             },
             message: self.message.clone(),
         }
@@ -340,6 +342,7 @@ impl Inner {
             kind: match message.kind {
                 3 => MessageKind::PreKey,
                 2 => MessageKind::Ratchet,
+                4 => MessageKind::Signed,
                 _ => return Err(EnvelopeError::Unopenable),
             },
             message: message.message,

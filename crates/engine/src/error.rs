@@ -218,7 +218,13 @@ pub enum EngineError {
         /// Why.
         error: keys::account_log::LogError,
     },
-    /// An account is of a suite without sessions of two devices, on which letters of two go.
+    /// Letters of before go in sessions of two devices alone, and an account is of a suite without them.
+    #[error("letters of before cannot be shared with an account of this suite")]
+    NoHistory {
+        /// Whose account, or that one may be ours.
+        contact: AccountId,
+    },
+    /// The recipient's account went over to a suite without sessions of two devices while a letter waited for one.
     #[error("letters do not go to or from an account of suite cnsa2 yet")]
     NoLettersOfTwo,
     /// This device is too young to change who belongs to the account.

@@ -57,6 +57,7 @@ mod scanning;
 mod sealed_files;
 mod sending;
 mod sessions;
+mod signed;
 mod standby;
 mod step;
 mod store;

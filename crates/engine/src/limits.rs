@@ -1,5 +1,10 @@
 //! Every bound the engine puts on foreign input, and every number it chose itself.
 
+/// Seconds for which a word without a session is taken, and known once it was: longer than a relay keeps one, and than
+/// most clocks are wrong.
+pub const WORD_KNOWN_SECONDS: u64 = 45 * 24 * 3600;
+/// The longest signature of such a word, in bytes.
+pub const WORD_SIGNATURE_BYTES: usize = 8 * 1024;
 /// Longest text of one letter in bytes; longer texts go as a file.
 pub const TEXT_BYTES: usize = 48 * 1024;
 /// Longest reaction to a letter in bytes.
@@ -163,3 +168,7 @@ pub const KEY_PACKAGE_KEPT_SECONDS: u64 = 2 * KEY_PACKAGE_SECONDS;
 pub const GROUP_ECHOES: usize = 64;
 /// Tokens of epochs that are over, kept for a relay that was set back.
 pub const GROUP_TOKENS: usize = 64;
+/// Pairs with one contact: each device of both may begin one at the same time.
+pub const PAIRS: usize = 64;
+/// Pairs with somebody who has no answer.
+pub const PAIRS_OF_STRANGER: usize = 4;

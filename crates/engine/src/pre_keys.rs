@@ -3,7 +3,7 @@
 //! A one-time key is stored before it is published and deleted in the step that uses it. The last-resort KEM key
 //! and the signed key live until they are replaced; base keys that used them are remembered as long.
 //!
-//! A device of a suite without sessions of two has no pre-keys.
+//! A device of a suite without sessions of two has no pre-keys: it publishes its front door alone.
 
 use crate::account;
 use crate::error::{EngineError, StoreError};
@@ -161,6 +161,9 @@ pub(crate) fn counted(
     tx: &mut Transaction<'_>,
     counts: wire::PreKeyCounts,
 ) -> Result<(), EngineError> {
+    if !has_some(tx)? {
+        return Ok(());
+    }
     let missing = |left: u32, want: u32| {
         if left <= limits::TOP_UP_BELOW {
             want.saturating_sub(left)
@@ -286,7 +289,7 @@ fn publish(tx: &mut Transaction<'_>, ec: u32, kem: u32, replace: bool) -> Result
     const MISSING: StoreError = StoreError::Damaged { what: "pre-key" };
     let own = account::own(tx)?;
     let Some(identity) = own.secrets.identity().map(X25519Secret::public) else {
-        return Ok(());
+        return publish_front_door(tx);
     };
     let (signed_id, last_resort_id, _) = current(tx)?;
     let signed = load(tx, SIGNED, signed_id, SignedPreKey::decode)?.ok_or(MISSING)?;
@@ -329,6 +332,34 @@ fn publish(tx: &mut Transaction<'_>, ec: u32, kem: u32, replace: bool) -> Result
             return Ok(());
         }
     }
+}
+
+/// Publishes where this device takes words, and no keys.
+fn publish_front_door(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let front_door = queues::front_door(tx)?;
+    let mut request = wire::PublishPreKeys {
+        account: own.id,
+        device: own.device,
+        identity: Vec::new(),
+        signed_ec: Vec::new(),
+        last_resort_kem: Vec::new(),
+        one_time_ec: Vec::new(),
+        one_time_kem: Vec::new(),
+        front_door: wire::FrontDoor {
+            queue_id: front_door.id,
+            token: wire::SendToken::from_bytes(*front_door.token.expose_secret()),
+        },
+        replace_one_time: true,
+        signature: Vec::new(),
+    };
+    let signing = own.secrets.signing();
+    let signature = signing
+        .sign(label::PUBLISH, &wire::publish_message(&request))
+        .map_err(library)?;
+    request.signature = signature.as_bytes().to_vec();
+    let request = wire::Request::PublishPreKeys(request);
+    outbox::add_own(tx, Purpose::PublishPreKeys, request)
 }
 
 fn library<E>(_: E) -> EngineError {

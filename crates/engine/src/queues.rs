@@ -1,6 +1,6 @@
 //! Our own queues: made, subscribed, emptied.
 
-use crate::envelope::{self, Inner, Introduction, SealedContent};
+use crate::envelope::{self, Inner, Introduction};
 use crate::errands;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
@@ -13,6 +13,7 @@ use crate::outbox;
 use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
 use crate::retired;
+use crate::sessions::Sealed;
 use crate::step::{Outgoing, Subscription};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -316,7 +317,11 @@ fn hand_in(
         QueuePurpose::Contact(account) => {
             match envelope::open_route(&queue.route_key, &queue.id, body) {
                 Ok((inner, content)) => {
-                    let sealed = (&inner, content.as_ref());
+                    let sealed = Sealed {
+                        inner: &inner,
+                        content: content.as_ref(),
+                        front_door: None,
+                    };
                     receive(tx, (queue, body, attempt), &account, sealed)
                 }
                 Err(_) => {
@@ -361,7 +366,14 @@ fn from_front_door(
         Attempt::Last(log) => log,
     };
     match meeting::meet(tx, introduction, fetched)? {
-        Meeting::Known => receive(tx, came, &introduction.account, (inner, None)),
+        Meeting::Known => {
+            let sealed = Sealed {
+                inner,
+                content: None,
+                front_door: Some(&queue.id),
+            };
+            receive(tx, came, &introduction.account, sealed)
+        }
         Meeting::Refused => Ok(()),
         Meeting::Unknown => match attempt {
             Attempt::First | Attempt::Again => {
@@ -380,9 +392,9 @@ fn receive(
     tx: &mut Transaction<'_>,
     (queue, body, attempt): Came<'_>,
     from: &AccountId,
-    sealed: (&Inner, Option<&SealedContent>),
+    sealed: Sealed<'_>,
 ) -> Result<(), EngineError> {
-    let device = &sealed.0.device;
+    let device = &sealed.inner.device;
     if matches!(attempt, Attempt::First) && held::is_behind(tx, from, device)? {
         return held::keep_and_check(tx, (from, device), &queue.id, body);
     }
@@ -392,9 +404,9 @@ fn receive(
         // What opened it may be gone by now: nobody is told. A relay that was set back may have given its number to
         // another body: then the repair brings that.
         (receiving::Heard::NewKeys | receiving::Heard::Unopened, Attempt::Again) => {
-            receiving::repair(tx, from, sealed.0)
+            receiving::repair(tx, from, sealed.inner)
         }
-        (receiving::Heard::Unopened, _) => receiving::unopened(tx, from, sealed.0),
+        (receiving::Heard::Unopened, _) => receiving::unopened(tx, from, sealed),
         // What came of a stranger may have been the beginning of a long log.
         (receiving::Heard::NewKeys, Attempt::First | Attempt::Last(Some(_))) => {
             held::keep_and_check(tx, (from, device), &queue.id, body)

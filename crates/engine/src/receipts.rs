@@ -11,8 +11,10 @@ use crate::records::{DeliveryState, key};
 use crate::routes;
 use crate::sending;
 use crate::sessions;
+use crate::signed;
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::waiting;
 use keys::{AccountId, DeviceId, LetterId, MessageId};
 use zeroize::Zeroizing;
 
@@ -79,6 +81,9 @@ pub(crate) fn send_due(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         let heard = peer.is_some_and(|peer| !peer.stopped && peer.log.device(&device).is_some());
         if heard && !sessions::ready(tx, &account, &device)? {
             // One is about to begin. Sent again, the letter would be a duplicate to the ratchet and bring no receipt.
+            if signed::between(tx, &account, &device)? {
+                waiting::ask(tx, &account, &device)?; // Only the directory knows the way.
+            }
             put_off(tx, &account, &device, &letters);
             continue;
         }

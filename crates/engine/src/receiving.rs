@@ -6,7 +6,7 @@ use crate::comparing;
 use crate::contacts;
 use crate::content::{Body, Content, Copy, LetterBody};
 use crate::devices;
-use crate::envelope::{Inner, MessageKind, SealedContent};
+use crate::envelope::{Inner, MessageKind};
 use crate::errands;
 use crate::error::EngineError;
 use crate::event::Event;
@@ -22,7 +22,8 @@ use crate::records::{Contact, Direction, Letter, LetterState, Marks};
 use crate::retired;
 use crate::routes;
 use crate::sending;
-use crate::sessions;
+use crate::sessions::{self, Sealed};
+use crate::signed;
 use crate::transaction::Transaction;
 use crate::waiting;
 use keys::{AccountId, DeviceId, LetterId, Timestamp};
@@ -42,26 +43,38 @@ pub(crate) enum Heard {
 pub(crate) fn receive(
     tx: &mut Transaction<'_>,
     from: &AccountId,
-    (inner, sealed): (&Inner, Option<&SealedContent>),
+    sealed: Sealed<'_>,
     last: bool,
 ) -> Result<Heard, EngineError> {
+    let inner = sealed.inner;
     let peer = peers::existing(tx, from)?;
     let contact = contacts::load(tx, from)?;
     if contact.as_ref().is_some_and(|contact| contact.blocked) {
         return Ok(Heard::Done);
     }
-    let plaintext = match sessions::decrypt(tx, &peer, (inner, sealed))? {
+    let plaintext = match sessions::decrypt(tx, &peer, sealed)? {
         sessions::Decrypted::Plaintext(plaintext) => plaintext,
         sessions::Decrypted::Duplicate => return Ok(Heard::Done),
         sessions::Decrypted::NoDevice => return devices::unknown(tx, &peer, &inner.device),
         // The device may have keys that are newer than the log known here.
-        sessions::Decrypted::Failed if inner.kind == MessageKind::PreKey && !last => {
+        sessions::Decrypted::Failed if inner.kind != MessageKind::Ratchet && !last => {
             return Ok(Heard::NewKeys);
         }
         sessions::Decrypted::Failed => return Ok(Heard::Unopened),
     };
     match Content::decode(&plaintext) {
-        Ok(content) => take_in(tx, &peer, contact.as_ref(), &inner.device, content)?,
+        // SECURITY: letters have forward secrecy, or are none; `a_letter_without_a_session_is_refused` notices.
+        Ok(content) if inner.kind == MessageKind::Signed && !signed::may_hold(&content) => {
+            tx.event(Event::Undecryptable {
+                contact: Some(*from),
+            });
+        }
+        Ok(mut content) => {
+            if inner.kind == MessageKind::Signed {
+                content.route = None; // A route hides the headers of a ratchet; here is none.
+            }
+            take_in(tx, &peer, contact.as_ref(), &inner.device, content)?;
+        }
         Err(_) => tx.event(Event::Undecryptable {
             contact: Some(*from),
         }),
@@ -73,10 +86,17 @@ pub(crate) fn receive(
 pub(crate) fn unopened(
     tx: &mut Transaction<'_>,
     from: &AccountId,
-    inner: &Inner,
+    sealed: Sealed<'_>,
 ) -> Result<(), EngineError> {
     let peer = peers::existing(tx, from)?;
-    if !retired::is_late(tx, &peer, inner)? {
+    let inner = sealed.inner;
+    let late = match sealed.front_door {
+        Some(queue) if inner.kind == MessageKind::Signed => {
+            signed::is_late(tx, &peer, queue, inner)?
+        }
+        _ => retired::is_late(tx, &peer, inner)?,
+    };
+    if !late {
         tx.event(Event::Undecryptable {
             contact: Some(*from),
         });
@@ -90,6 +110,9 @@ pub(crate) fn repair(
     from: &AccountId,
     inner: &Inner,
 ) -> Result<(), EngineError> {
+    if inner.kind == MessageKind::Signed {
+        return Ok(()); // There is no session to be lost.
+    }
     let peer = peers::existing(tx, from)?;
     let unknown = contacts::load(tx, from)?.is_some_and(|contact| contact.request);
     if waiting::repair(tx, &peer, unknown, &inner.device)? && inner.kind == MessageKind::PreKey {
@@ -135,10 +158,10 @@ fn take_in(
             receipts::owe(tx, &peer.id, device, &content.id)
         }
         (Body::Group(word), Some(contact)) => {
-            if contact.request {
-                return Ok(()); // A stranger invites nobody.
-            }
             group::words::heard(tx, &contact.id, &word)?;
+            if contact.request {
+                return Ok(()); // A stranger learns nothing.
+            }
             receipts::owe(tx, &peer.id, device, &content.id)
         }
         (Body::Amendment(said), Some(contact)) => {

@@ -155,6 +155,13 @@ pub(crate) fn replaced(
     device: &DeviceId,
     sequence: u64,
 ) -> Result<(), EngineError> {
+    let place = key(&[log.account_id().as_bytes(), device.as_bytes()]);
+    let signed = log
+        .device(device)
+        .is_some_and(|now| now.identity().is_none());
+    if signed && tx.get(Table::Session, &place)?.is_none() {
+        return Ok(()); // It never had a session.
+    }
     let entries = log.entries().iter().rev();
     let mut rotations = entries.filter(|entry| {
         entry.kind == EntryKind::RotateDevice && entry.subject.as_ref() == Some(device)
@@ -331,6 +338,7 @@ pub(crate) fn open(
     let opened = match inner.kind {
         MessageKind::Ratchet => open_later(tx, peer, inner)?,
         MessageKind::PreKey => open_first(tx, peer, inner)?,
+        MessageKind::Signed => Err(DecryptError::Refused),
     };
     let contact = contacts::load(tx, &peer.id)?;
     let answered = !contact.is_some_and(|contact| contact.request) && !peer.stopped;
@@ -439,6 +447,24 @@ pub(crate) fn is_late(
 
 fn decoded(record: &[u8]) -> Result<ratchet::Record, EngineError> {
     ratchet::Record::decode(record).map_err(|_| StoreError::Damaged { what: "session" }.into())
+}
+
+/// A device with every key that it had before those in force, as its log tells.
+pub(crate) fn before(
+    log: &VerifiedLog,
+    device: &DeviceId,
+) -> Result<Vec<DeviceRecord>, EngineError> {
+    let mut before = Vec::new();
+    let mut entries = log.entries().iter();
+    let first = entries.find(|entry| entry.devices.contains(device));
+    let rotated = entries.filter(|entry| {
+        entry.kind == EntryKind::RotateDevice && entry.subject.as_ref() == Some(device)
+    });
+    for entry in first.into_iter().chain(rotated) {
+        before.extend(device_at(log, entry, device)?);
+    }
+    before.pop(); // The keys in force.
+    Ok(before)
 }
 
 /// A device as its log named it at an entry or later, when it had an identity key.

@@ -21,11 +21,12 @@ use crate::records::{
 use crate::routes;
 use crate::sas_message;
 use crate::sessions;
+use crate::signed;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
 use crate::waiting;
-use keys::account_log::{DeviceRecord, VerifiedLog};
+use keys::account_log::VerifiedLog;
 use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId};
 use zeroize::Zeroizing;
 
@@ -46,10 +47,12 @@ pub(crate) fn send(
         return group::letters::send(tx, command, id, &record, draft);
     }
     let mut contact = sendable(tx, to)?;
-    sessions::possible(tx, &contacts::log_of(&contact)?)?;
     check(tx, &draft)?;
     accept(tx, &mut contact)?;
     let log = contacts::log_of(&contact)?;
+    if group::pair::is_needed(tx, &log)? {
+        return group::pair::send(tx, command, id, &contact, draft);
+    }
     let mut letter = Letter {
         id,
         contact: *to,
@@ -92,8 +95,7 @@ pub(crate) fn accept(tx: &mut Transaction<'_>, contact: &mut Contact) -> Result<
     Ok(())
 }
 
-/// One delivery for each device of a recipient and for each other device of our own with which there can be a
-/// session.
+/// One delivery for each device of a recipient and for each other device of our own.
 pub(crate) fn deliveries(
     tx: &mut Transaction<'_>,
     recipient: Option<&VerifiedLog>,
@@ -101,8 +103,6 @@ pub(crate) fn deliveries(
     let own = account::own(tx)?;
     let ours = account::log_of(&own)?;
     let theirs = recipient.map_or(&[][..], VerifiedLog::devices);
-    let with_session =
-        |device: &DeviceRecord| own.secrets.identity().is_some() && device.identity().is_some();
     let others = ours
         .devices()
         .iter()
@@ -110,7 +110,6 @@ pub(crate) fn deliveries(
     let devices = theirs.iter().map(|device| (device, false));
     Ok(devices
         .chain(others.map(|device| (device, true)))
-        .filter(|(device, _)| with_session(device))
         .map(|(device, own)| Delivery {
             device: *device.id(),
             own,
@@ -269,6 +268,10 @@ pub(crate) fn seal_for(
     store(tx, &letter);
     let body = body_for(&letter, delivery.own);
     let content = Content::new(letter.id, letter.sent_at, body);
+    if !signed::may_hold(&content) && !sessions::can_send(tx, &account, device)? {
+        // The account went over to another suite while this waited; what comes next goes in a pair.
+        return fail(tx, id, device, EngineError::NoLettersOfTwo);
+    }
     sessions::send(
         tx,
         &account,

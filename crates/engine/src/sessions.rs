@@ -17,11 +17,12 @@ use crate::records::{OutboxEntry, OwnAccount, Purpose, key};
 use crate::retired;
 use crate::routes;
 use crate::sending;
+use crate::signed;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::waiting;
 use keys::account_log::{DeviceRecord, OpeningSecrets, VerifiedLog};
-use keys::{AccountId, DeviceId, LetterId, MessageId, Secret, Timestamp};
+use keys::{AccountId, DeviceId, LetterId, MessageId, QueueId, Secret, Timestamp};
 use ratchet::{
     DecryptError, IncomingMessage, IncomingPreKeyMessage, Local, MessageKind, Profile, Received,
     Remote,
@@ -109,7 +110,11 @@ pub(crate) fn ready(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<bool, EngineError> {
-    Ok(can_send(tx, account, device)? && routes::load(tx, account, device)?.is_usable())
+    let route = routes::load(tx, account, device)?;
+    if can_send(tx, account, device)? {
+        return Ok(route.is_usable());
+    }
+    Ok(route.front_door.is_some() && signed::between(tx, account, device)?)
 }
 
 /// Keys came: begin the session and seal what waits.
@@ -128,6 +133,13 @@ pub(crate) fn bundle_fetched(
     };
     let own = account::own(tx)?;
     let our_log = account::log_of(&own)?;
+    if signed::without_session(own.secrets.identity().is_some(), theirs) {
+        routes::learn_front_door(tx, account, device, &bundle.front_door)?;
+        for letter in waiting::take(tx, account, device)? {
+            sending::seal_for(tx, &letter, device)?;
+        }
+        return Ok(());
+    }
     if !begin(tx, (&own, &our_log), (&peer, theirs), bundle).unwrap_or(false) {
         // The device may have changed its keys since its log was asked for.
         if waiting::doubt(tx, account, device, repair)? {
@@ -182,19 +194,6 @@ fn begin(
     Ok(true)
 }
 
-/// Whether letters of two may go between our account and another: both are of a suite with sessions of two devices.
-///
-/// # Errors
-/// [`EngineError::NoLettersOfTwo`].
-pub(crate) fn possible(tx: &Transaction<'_>, theirs: &VerifiedLog) -> Result<(), EngineError> {
-    let ours = account::log_of(&account::own(tx)?)?;
-    if ours.suite().has_identity_keys() && theirs.suite().has_identity_keys() {
-        Ok(())
-    } else {
-        Err(EngineError::NoLettersOfTwo)
-    }
-}
-
 /// Nothing in a suite without sessions of two devices.
 fn local<'a>(own: &'a OwnAccount, lists: &'a [&'a [u8]]) -> Option<Local<'a>> {
     let (identity, signing) = (own.secrets.identity()?, own.secrets.signing());
@@ -218,8 +217,11 @@ pub(crate) fn send(
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let peer = peers::existing(tx, account)?;
-    let content = filled(tx, &own, (&peer, &[*device]), content)?;
     let theirs = peer.log.device(device).ok_or(EngineError::Undeliverable)?;
+    if signed::without_session(own.secrets.identity().is_some(), theirs) {
+        return send_signed(tx, (&own, &peer, theirs), content, message, letter);
+    }
+    let content = filled(tx, &own, (&peer, &[*device]), content)?;
     let inner = encrypt(tx, &own, account, device, &content)?;
     let (relay, row, body) = seal(tx, (&own, &peer, theirs), &inner, letter)?;
     let to = (account, device, letter);
@@ -227,25 +229,89 @@ pub(crate) fn send(
     outbox::add_all(tx, vec![entry])
 }
 
-/// Fills in what goes with every content.
+/// Signs a content for a device with which there is no session, and puts it in the outbox.
+fn send_signed(
+    tx: &mut Transaction<'_>,
+    (own, peer, theirs): (&OwnAccount, &Peer, &DeviceRecord),
+    mut content: Content,
+    message: MessageId,
+    letter: Option<LetterId>,
+) -> Result<(), EngineError> {
+    // Its recipient would refuse it: letters have forward secrecy.
+    if !signed::may_hold(&content) {
+        return Err(EngineError::Internal {
+            what: "letter without a session",
+        });
+    }
+    let device = theirs.id();
+    attach(tx, own, (peer, &[*device]), &mut content)?;
+    let Some((queue, token)) = routes::load(tx, &peer.id, device)?.front_door else {
+        return Err(EngineError::Internal {
+            what: "word without a way",
+        });
+    };
+    let parties = signed::Parties {
+        from: (&own.id, &own.device),
+        to: (&peer.id, device),
+        queue: &queue,
+    };
+    let inner = signed::seal(
+        tx.rng,
+        tx.now,
+        own.secrets.signing(),
+        parties,
+        &content.encode(),
+    )?;
+    let mut introduction = introduction(own, peer)?;
+    if signed::has_met(tx, &peer.id, device)? {
+        introduction.log.clear();
+    }
+    let to = theirs.envelope();
+    let mut body = envelope::seal_front_door(tx.rng, to, &queue, &introduction, &inner);
+    if body.is_err() {
+        // The recipient asks for the log.
+        introduction.log.clear();
+        body = envelope::seal_front_door(tx.rng, to, &queue, &introduction, &inner);
+    }
+    let body = body.map_err(|_| EngineError::TextTooLong {
+        got: inner.message.len(),
+        max: limits::TEXT_BYTES,
+    })?;
+    let to = (&peer.id, device, letter);
+    let entry = entry(to, message, peer.relay.clone(), row(queue, &token), body)?;
+    outbox::add_all(tx, vec![entry])
+}
+
+/// Fills in what goes with every content, and where answers are to go.
 fn filled(
     tx: &mut Transaction<'_>,
     own: &OwnAccount,
     (peer, devices): (&Peer, &[DeviceId]),
     mut content: Content,
 ) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+    attach(tx, own, (peer, devices), &mut content)?;
+    content.route = routes::offer(tx, &peer.id)?;
+    Ok(content.encode())
+}
+
+/// Fills in what goes with every content.
+fn attach(
+    tx: &mut Transaction<'_>,
+    own: &OwnAccount,
+    (peer, devices): (&Peer, &[DeviceId]),
+    content: &mut Content,
+) -> Result<(), EngineError> {
     for device in devices.iter().filter(|_| !peer.own) {
         let certificate = certificates::to_show(tx, &peer.id, device)?;
-        content.certificate = content.certificate.or(certificate);
+        content.certificate = content.certificate.take().or(certificate);
     }
-    content.route = routes::offer(tx, &peer.id)?;
     content.heads = Some(Heads {
         ours: Head::of(&own.pin),
         yours: Head::of(&peer.log.head()),
         backup: backup::version(tx)?,
         your_backup: contacts::load(tx, &peer.id)?.map_or(0, |contact| contact.backup),
     });
-    Ok(content.encode())
+    Ok(())
 }
 
 /// Encrypts with the session of a device.
@@ -305,6 +371,9 @@ pub(crate) fn on_route(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<bool, EngineError> {
+    if !can_send(tx, account, device)? {
+        return Ok(false); // What goes without a session goes by the front door.
+    }
     let route = routes::load(tx, account, device)?;
     let settled = route.front_door.is_none() || routes::front_door_settled(tx, account, device)?;
     Ok(route.contact.is_some() && settled)
@@ -348,7 +417,7 @@ pub(crate) fn send_together(
     outbox::add_all(tx, entries)
 }
 
-fn row(queue_id: keys::QueueId, token: &Secret<32>) -> wire::SendRow {
+fn row(queue_id: QueueId, token: &Secret<32>) -> wire::SendRow {
     wire::SendRow {
         queue_id,
         token: wire::SendToken::from_bytes(*token.expose_secret()),
@@ -383,7 +452,15 @@ fn seal(
     if let Some(letter) = letter {
         routes::note_front_door(tx, &peer.id, theirs.id(), &letter);
     }
-    let introduction = Introduction {
+    let introduction = introduction(own, peer)?;
+    let body = envelope::seal_front_door(tx.rng, theirs.envelope(), &queue, &introduction, inner);
+    let body = body.map_err(too_long)?;
+    Ok((peer.relay.clone(), row(queue, &token), body))
+}
+
+/// What we say of ourselves at a front door.
+fn introduction(own: &OwnAccount, peer: &Peer) -> Result<Introduction, EngineError> {
+    Ok(Introduction {
         account: own.id,
         name: own.name.clone(),
         relay: own.relay.clone(),
@@ -395,10 +472,7 @@ fn seal(
             own.log.clone()
         },
         ticket: peer.ticket,
-    };
-    let body = envelope::seal_front_door(tx.rng, theirs.envelope(), &queue, &introduction, inner);
-    let body = body.map_err(too_long)?;
-    Ok((peer.relay.clone(), row(queue, &token), body))
+    })
 }
 
 /// What opening gave.
@@ -413,22 +487,45 @@ pub(crate) enum Decrypted {
     NoDevice,
 }
 
-/// Opens a ratchet message of a contact's device.
+/// What lay in a queue of ours, below the outermost layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Sealed<'a> {
+    pub(crate) inner: &'a Inner,
+    /// Where it went to several devices.
+    pub(crate) content: Option<&'a SealedContent>,
+    /// The queue, where that is our front door.
+    pub(crate) front_door: Option<&'a QueueId>,
+}
+
+/// Opens a ratchet message, or a word without a session, of a contact's device.
 pub(crate) fn decrypt(
     tx: &mut Transaction<'_>,
     peer: &Peer,
-    (inner, content): (&Inner, Option<&SealedContent>),
+    sealed: Sealed<'_>,
 ) -> Result<Decrypted, EngineError> {
+    let (inner, content) = (sealed.inner, sealed.content);
     // SECURITY: a device that is not in the log, or not any more, is not heard.
     let Some(theirs) = peer.log.device(&inner.device) else {
         return Ok(Decrypted::NoDevice);
     };
+    if inner.kind == envelope::MessageKind::Signed {
+        let Some(queue) = sealed.front_door else {
+            return Ok(Decrypted::Failed);
+        };
+        let opened = signed::open(tx, (peer, theirs), queue, &inner.message)?;
+        return Ok(match opened {
+            signed::Opened::Content(content) => Decrypted::Plaintext(content),
+            signed::Opened::Duplicate => Decrypted::Duplicate,
+            signed::Opened::Failed => Decrypted::Failed,
+        });
+    }
     let mut record = load(tx, &peer.id, &inner.device)?;
     let opened = match inner.kind {
         envelope::MessageKind::Ratchet => open(tx, &mut record, &inner.message),
         envelope::MessageKind::PreKey => {
             open_first(tx, &mut record, (&peer.log, theirs), &inner.message)?
         }
+        envelope::MessageKind::Signed => Err(DecryptError::Refused),
     };
     let opened = match opened {
         Ok(received) => {

@@ -3,17 +3,19 @@
 
 use crate::account;
 use crate::contacts;
-use crate::content::{Body, Content};
-use crate::envelope::{self, Inner, MessageKind, SealedContent};
+use crate::content::{Body, Content, Copy, LetterBody};
+use crate::envelope::{self, Inner, Introduction, MessageKind, SealedContent};
 use crate::error::EngineError;
 use crate::peers::{self, Peer};
 use crate::records::{OwnQueue, Record as _, RouteRecord};
 use crate::retired;
-use crate::sessions::{self, Decrypted};
+use crate::sessions::{self, Decrypted, Sealed};
+use crate::signed::{self, Parties};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
-use keys::account_log::DeviceSecrets;
-use keys::{QueueId, Secret, Timestamp};
+use keys::account_log::{DeviceSecrets, Pin};
+use keys::hpke::EnvelopePublic;
+use keys::{AccountId, DeviceId, LetterId, QueueId, Secret, Timestamp};
 use rand_core::CryptoRng;
 use ratchet::{IncomingMessage, Profile};
 
@@ -42,7 +44,11 @@ pub fn body(
         for peer in peers(snapshot, now, rng)? {
             // Its own step each: a ratchet that moved must not keep the next trial from opening.
             let mut tx = Transaction::new(snapshot, now, rng);
-            let sealed = (&inner, content.as_ref());
+            let sealed = Sealed {
+                inner: &inner,
+                content: content.as_ref(),
+                front_door: Some(queue),
+            };
             if let Decrypted::Plaintext(plaintext) = sessions::decrypt(&mut tx, &peer, sealed)? {
                 opened.extend(read(&plaintext));
             }
@@ -158,4 +164,81 @@ fn read(plaintext: &[u8]) -> Option<Opened> {
         text,
         content: plaintext.to_vec(),
     })
+}
+
+/// What a word without a session says, and whom it names: whatever its maker likes.
+pub struct Forged {
+    /// Whom the word names as its sender.
+    pub from: (AccountId, DeviceId),
+    /// For whom it is signed.
+    pub to: (AccountId, DeviceId),
+    /// For which queue it is signed.
+    pub queue: QueueId,
+    /// When it was sealed, as it says.
+    pub sealed_at: Timestamp,
+    /// What it says.
+    pub says: Says,
+}
+
+/// Contents of such a word.
+pub enum Says {
+    /// An errand.
+    Errand(Vec<u8>),
+    /// A letter.
+    Letter(String),
+    /// A letter of another device.
+    Copy(String),
+    /// Something said of a letter.
+    Amendment(Vec<u8>),
+    /// Something about a group.
+    Group(Vec<u8>),
+}
+
+/// Makes a word with keys that somebody has, and seals it for a front door.
+///
+/// # Errors
+/// It is too long.
+pub fn forge(
+    by: &DeviceSecrets,
+    (envelope, door): (&EnvelopePublic, &QueueId),
+    forged: &Forged,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, EngineError> {
+    let letter = |text: &str| LetterBody {
+        text: text.to_owned(),
+        reply_to: None,
+        expires_after: None,
+        enclosures: Vec::new(),
+    };
+    let body = match &forged.says {
+        Says::Errand(errand) => Body::Errand(errand.clone().into()),
+        Says::Letter(text) => Body::Letter(letter(text)),
+        Says::Amendment(said) => Body::Amendment(said.clone().into()),
+        Says::Group(word) => Body::Group(word.clone().into()),
+        Says::Copy(text) => Body::Copy(Copy {
+            contact: forged.from.0,
+            sent: false,
+            letter: letter(text),
+        }),
+    };
+    let content = Content::new(LetterId::random(rng), forged.sealed_at, body).encode();
+    let parties = Parties {
+        from: (&forged.from.0, &forged.from.1),
+        to: (&forged.to.0, &forged.to.1),
+        queue: &forged.queue,
+    };
+    let inner = signed::seal(rng, forged.sealed_at, by.signing(), parties, &content)?;
+    let introduction = Introduction {
+        account: forged.from.0,
+        name: "whoever".to_owned(),
+        relay: String::new(),
+        head: Pin {
+            sequence: 0,
+            hash: [0; 64],
+        },
+        log: Vec::new(),
+        ticket: None,
+    };
+    envelope::seal_front_door(rng, envelope, door, &introduction, &inner)
+        .map_err(|_| EngineError::Undeliverable)
 }

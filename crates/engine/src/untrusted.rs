@@ -14,6 +14,7 @@ use crate::records::{
     GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record,
     RouteRecord, Upload,
 };
+use crate::signed;
 use crate::standby;
 use keys::Secret;
 
@@ -65,6 +66,7 @@ pub fn read(bytes: &[u8]) -> bool {
         30 => amendment(bytes),
         31 => history::is_part(bytes),
         32 => pictures::is_reference(bytes),
+        33 => signed::is_word(bytes),
         _ => false,
     }
 }
@@ -223,6 +225,13 @@ mod tests {
             ),
             ("group_history", with(31, &history::sample())),
             ("group_body", with(27, &body)),
+            (
+                "signed_word",
+                with(
+                    33,
+                    &[&[19; 16][..], &[0; 8], &[0, 0, 0, 2, 20, 20], b"content"].concat(),
+                ),
+            ),
             ("link_welcome", with(6, &welcome.encode())),
             ("link_answer", with(6, &answer.encode())),
         ]
@@ -262,7 +271,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..=32 {
+            for form in 0..=33 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

@@ -20,7 +20,6 @@ use crate::logs;
 use crate::records::{Comparison, ComparisonStage as Stage, Contact, Record as _, Trust, key};
 use crate::sas_message::{SasMessage, To, say};
 use crate::sending;
-use crate::sessions;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::sas::{Party, Transcript};
@@ -111,7 +110,6 @@ pub(crate) fn start(
     id: &AccountId,
 ) -> Result<(), EngineError> {
     let mut contact = sending::sendable(tx, id)?;
-    sessions::possible(tx, &contacts::log_of(&contact)?)?;
     devices::may_act(tx)?;
     if contact.request {
         contact.request = false; // Who compares with somebody has answered.

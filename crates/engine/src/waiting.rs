@@ -1,6 +1,5 @@
 //! Letters that wait for keys, and the questions that get them.
 
-use crate::account;
 use crate::error::{EngineError, StoreError};
 use crate::letters;
 use crate::limits;
@@ -10,7 +9,6 @@ use crate::records::{Purpose, key};
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
-use keys::account_log::VerifiedLog;
 use keys::{AccountId, DeviceId, LetterId, Timestamp};
 use zeroize::Zeroizing;
 
@@ -62,18 +60,17 @@ fn put(
     Ok(())
 }
 
-/// Asks the contact's relay for keys of a device, where no question is open. A device of a suite without sessions of
-/// two has none.
-fn ask(tx: &mut Transaction<'_>, id: &AccountId, device: &DeviceId) -> Result<(), EngineError> {
+/// Asks the contact's relay for keys of a device and its front door, where no question is open.
+pub(crate) fn ask(
+    tx: &mut Transaction<'_>,
+    id: &AccountId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
     let asked = mark(ASKED, id, device);
     if tx.get(Table::Meta, &asked)?.is_some() {
         return Ok(());
     }
     let peer = peers::existing(tx, id)?;
-    let without = |log: &VerifiedLog| !log.suite().has_identity_keys();
-    if without(&peer.log) || without(&account::log_of(&account::own(tx)?)?) {
-        return Ok(());
-    }
     tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
     let request = wire::Request::FetchBundle(wire::FetchBundle {
         account: *id,

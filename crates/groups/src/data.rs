@@ -60,18 +60,48 @@ pub struct GroupData {
     pub timer: Option<u64>,
     /// Those that are more than members.
     pub roles: BTreeMap<AccountId, Role>,
+    /// The two accounts, lower first, where the group is the conversation of two. Both own it, and nothing of this ever
+    /// changes.
+    pub pair: Option<[AccountId; 2]>,
 }
 
 impl GroupData {
+    /// The data of a conversation of two.
+    #[must_use]
+    pub fn of_pair(one: AccountId, other: AccountId) -> Self {
+        let pair = [one.min(other), one.max(other)];
+        Self {
+            roles: pair.map(|account| (account, Role::Owner)).into(),
+            pair: Some(pair),
+            ..Self::default()
+        }
+    }
+
+    /// The other one of a pair.
+    #[must_use]
+    pub fn other_than(&self, own: &AccountId) -> Option<AccountId> {
+        match self.pair? {
+            [one, other] if one == *own => Some(other),
+            [one, other] if other == *own => Some(one),
+            _ => None,
+        }
+    }
+
     /// The role of an account that is a member.
     #[must_use]
     pub fn role(&self, account: &AccountId) -> Role {
         self.roles.get(account).copied().unwrap_or(Role::Member)
     }
 
-    /// `01 ‖ name ‖ picture ‖ BE8(timer) ‖ BE4(count) ‖ (account ‖ role)...`, accounts ascending.
+    /// A pair: `02 ‖ lower account ‖ higher account`. Else `01 ‖ name ‖ picture ‖ BE8(timer) ‖ BE4(count) ‖ (account ‖ role)...`, accounts ascending.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
+        if let Some([one, other]) = &self.pair {
+            out.u8(2);
+            out.array(one.as_bytes());
+            out.array(other.as_bytes());
+            return out.finish();
+        }
         out.u8(1);
         out.bytes(self.name.as_bytes());
         out.bytes(self.picture.as_deref().unwrap_or_default());
@@ -90,8 +120,10 @@ impl GroupData {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
-        if input.u8()? != 1 {
-            return Err(DecodeError::Invalid);
+        match input.u8()? {
+            1 => {}
+            2 => return Self::read_pair(input),
+            _ => return Err(DecodeError::Invalid),
         }
         let name = input.bytes(NAME_BYTES)?.to_vec();
         let name = String::from_utf8(name).map_err(|_| DecodeError::Invalid)?;
@@ -122,7 +154,18 @@ impl GroupData {
             picture,
             timer,
             roles,
+            pair: None,
         })
+    }
+
+    fn read_pair(mut input: Reader<'_>) -> Result<Self, DecodeError> {
+        let one = AccountId::from_bytes(input.array()?);
+        let other = AccountId::from_bytes(input.array()?);
+        input.finish()?;
+        match one < other {
+            true => Ok(Self::of_pair(one, other)),
+            false => Err(DecodeError::Invalid),
+        }
     }
 
     pub(crate) fn extensions(&self) -> ExtensionList {

@@ -387,9 +387,26 @@ impl Group {
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
         let inner = tools.client.join_group(Some(tree), &message, None);
         let group = Self::finish(tools, inner.map(|(inner, _)| inner))?;
-        GroupData::of(&group.inner.context().extensions).map_err(|_| malformed())?;
         group.id()?;
+        group.is_of_its_pair()?;
         Ok(group)
+    }
+
+    /// SECURITY: nobody else is in a pair, from its beginning on; `a_pair_with_somebody_else_is_not_joined` notices.
+    fn is_of_its_pair(&self) -> Result<(), GroupError> {
+        let data = GroupData::of(&self.inner.context().extensions).map_err(|_| malformed())?;
+        let Some(pair) = data.pair else {
+            return Ok(());
+        };
+        for member in self.members()? {
+            if !pair.contains(&member.name.account) {
+                return Err(GroupError::RoleForbids {
+                    account: member.name.account,
+                    what: "be in a pair",
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Comes back into a group whose state was lost: a commit from outside that replaces our old leaf, if it is still
@@ -431,7 +448,9 @@ impl Group {
         match built {
             Ok((inner, commit)) => {
                 let commit = encode(&commit)?;
-                Ok((Self::finish(tools, Ok(inner))?, commit))
+                let group = Self::finish(tools, Ok(inner))?;
+                group.is_of_its_pair()?;
+                Ok((group, commit))
             }
             Err(error) => Err(not_genuine(&tools.judge, error)),
         }

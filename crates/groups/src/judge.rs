@@ -295,7 +295,7 @@ impl Case<'_> {
         // SECURITY: whoever comes in is a member, whatever an account of that name was once;
         // `who_comes_back_is_a_member` notices.
         let here = self.accounts();
-        for account in added.difference(&here) {
+        for account in added.difference(&here).filter(|_| data.pair.is_none()) {
             if data.role(account) != Role::Member {
                 return self
                     .judge
@@ -360,6 +360,11 @@ impl Case<'_> {
                 what: "a leaf says not where it takes letters".to_owned(),
             });
         }
+        // SECURITY: `nobody_else_comes_into_a_pair` notices.
+        let pair = self.data.pair.as_ref();
+        if pair.is_some_and(|pair| !pair.contains(&target.account)) {
+            return self.judge.forbid(&actor.account, "add to a pair");
+        }
         // SECURITY: `a_member_cannot_add` notices.
         let allowed = if self.accounts().contains(&target.account) {
             actor.account == target.account
@@ -409,6 +414,11 @@ impl Case<'_> {
                 what: "the data of the group do not parse".to_owned(),
             });
         };
+        // SECURITY: a pair stays the one of these two, and no group becomes one; `a_pair_stays_a_pair` notices.
+        let pair = self.data.pair.is_some() || new.pair.is_some();
+        if pair && new != self.data {
+            return self.judge.forbid(&actor.account, "change a pair");
+        }
         let here = self.accounts();
         let role = self.data.role(&actor.account);
         let gone = |account: &AccountId| removed.contains(account) || !here.contains(account);

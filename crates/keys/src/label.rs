@@ -87,6 +87,8 @@ labels! {
     DEVICE_LIST = "letterlock/v1/device-list";
     /// Body of a first letter.
     FRONT_DOOR = "letterlock/v1/front-door";
+    /// What a device tells another one without a session.
+    SIGNED_WORD = "letterlock/v1/signed-word";
     /// Body of a later letter.
     ROUTE = "letterlock/v1/route";
     /// Slot of a body that goes to several devices.

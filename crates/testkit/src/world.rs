@@ -158,15 +158,16 @@ impl World {
 
     /// A person comes, makes an account of a suite at the first relay and is at rest.
     pub fn join_in(&mut self, name: &str, suite: Suite) {
-        self.join_with(name, RELAY, suite);
+        self.join_in_at(name, RELAY, suite);
     }
 
     /// A person comes, makes an account at a relay and is at rest.
     pub fn join_at(&mut self, name: &str, relay: &str) {
-        self.join_with(name, relay, Suite::Hybrid);
+        self.join_in_at(name, relay, Suite::Hybrid);
     }
 
-    fn join_with(&mut self, name: &str, relay: &str, suite: Suite) {
+    /// A person comes, makes an account of a suite at a relay and is at rest.
+    pub fn join_in_at(&mut self, name: &str, relay: &str, suite: Suite) {
         self.people.insert(name.to_owned(), Person::new(relay));
         let registration = Registration {
             name: name.to_owned(),

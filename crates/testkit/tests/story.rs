@@ -14,6 +14,8 @@ mod amendments;
 mod bad_days;
 #[path = "story/certificates.rs"]
 mod certificates;
+#[path = "story/cnsa2.rs"]
+mod cnsa2;
 #[path = "story/conspiracies.rs"]
 mod conspiracies;
 #[path = "story/custody.rs"]
@@ -40,12 +42,16 @@ mod history;
 mod hostile_relay;
 #[path = "story/linking.rs"]
 mod linking;
+#[path = "story/pairs.rs"]
+mod pairs;
 #[path = "story/pictures.rs"]
 mod pictures;
 #[path = "story/recovery.rs"]
 mod recovery;
 #[path = "story/sealed_files.rs"]
 mod sealed_files;
+#[path = "story/signed_words.rs"]
+mod signed_words;
 #[path = "story/suites.rs"]
 mod suites;
 #[path = "story/suspension.rs"]

@@ -5,6 +5,7 @@ use crate::account;
 use crate::backup;
 use crate::contacts;
 use crate::error::{EngineError, StoreError};
+use crate::group::pair;
 use crate::group::stays::{self, Stay};
 use crate::limits;
 use crate::records::{
@@ -180,7 +181,14 @@ impl View {
         letter: &Letter,
     ) -> Result<Vec<Holder>, EngineError> {
         let group = GroupId::from_bytes(*letter.contact.as_bytes());
-        let stays = stays::of(snapshot, &group)?;
+        let mut stays = stays::of(snapshot, &group)?;
+        let pairs = pair::all(snapshot, &letter.contact)?;
+        for pair in &pairs {
+            stays.extend(stays::of(snapshot, &pair.id)?);
+        }
+        if !pairs.is_empty() {
+            stays.sort_by_key(|stay| !stay.covers(letter.order)); // The first of a device counts.
+        }
         let left = matches!(
             letter.state,
             LetterState::Sent | LetterState::Received | LetterState::Read

@@ -1,6 +1,7 @@
 //! The way back into a group: of a device that lost its state or cannot follow, and of one part of a group into another
 //! (docs/spec/groups.md, sections 7 and 8).
 
+use super::pair;
 use super::people;
 use super::state;
 use super::turn;
@@ -33,7 +34,7 @@ fn give_up_following(
     }
     record.behind = None;
     record.standing = GroupStanding::Lost;
-    tx.event(Event::GroupLost { group: record.id });
+    pair::tell(tx, record, |group| Event::GroupLost { group });
     Ok(())
 }
 

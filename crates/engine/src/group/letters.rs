@@ -1,9 +1,11 @@
 //! Letters of groups: filed, waiting, sealed.
 
+use super::pair;
 use super::state;
 use crate::account;
 use crate::amending;
 use crate::amendment::Speaker;
+use crate::contacts;
 use crate::content::{Body, Content, Head, Heads, LetterBody};
 use crate::error::EngineError;
 use crate::event::{CommandOutcome, Event};
@@ -31,7 +33,7 @@ pub(crate) fn send(
     let own = account::own(tx)?;
     let mut letter = Letter {
         id,
-        contact: state::conversation(&record.id),
+        contact: state::conversation_of(tx, record)?,
         order: tx.next_number("letters")?,
         direction: Direction::Sent,
         state: LetterState::Queued,
@@ -62,7 +64,11 @@ pub(crate) fn send(
 
 /// A letter's files are at the relay: it waits for its turn.
 pub(crate) fn dispatch(tx: &mut Transaction<'_>, letter: &Letter) -> Result<(), EngineError> {
-    let Some(record) = state::of_conversation(tx, &letter.contact)? else {
+    let record = match state::of_conversation(tx, &letter.contact)? {
+        Some(record) => Some(record),
+        None => pair::with(tx, &letter.contact)?,
+    };
+    let Some(record) = record else {
         return Ok(());
     };
     if letter.direction == Direction::Received || letter.state != LetterState::Queued {
@@ -149,7 +155,7 @@ pub(super) fn came(
     from: &LeafName,
     content: &[u8],
 ) -> Result<(), EngineError> {
-    let conversation = state::conversation(&record.id);
+    let conversation = state::conversation_of(tx, record)?;
     let Ok(content) = Content::decode(content) else {
         tx.event(Event::Undecryptable {
             contact: Some(conversation),
@@ -158,6 +164,12 @@ pub(super) fn came(
     };
     if let Some(heads) = &content.heads {
         super::people::told(tx, &from.account, &heads.ours)?;
+    }
+    let own = account::own(tx)?.id == from.account;
+    let contact = contacts::load(tx, &conversation)?;
+    // SECURITY: `a_blocked_contact_is_not_heard_in_a_pair` notices.
+    if !own && contact.as_ref().is_some_and(|contact| contact.blocked) {
+        return Ok(());
     }
     let body = match content.body {
         Body::Letter(body) => body,
@@ -174,7 +186,6 @@ pub(super) fn came(
     if known {
         return Ok(());
     }
-    let own = account::own(tx)?.id == from.account;
     let (direction, state) = match own {
         true => (Direction::Sent, LetterState::Sent),
         false => (Direction::Received, LetterState::Received),
@@ -186,6 +197,11 @@ pub(super) fn came(
         author: Some(from.account),
         ..crate::receiving::filled(tx, content.id, content.sent_at, body)?
     };
+    if record.data.pair.is_some() && contact.is_none() {
+        // Another device of ours added the contact, and has not told yet.
+        letters::keep_orphan(tx, &letter);
+        return Ok(());
+    }
     if own {
         letters::set_expiry(tx, &mut letter);
     }

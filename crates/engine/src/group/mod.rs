@@ -9,6 +9,7 @@
 //! | `back` | the way back of who cannot follow |
 //! | `parcels` | messages that are longer than a body |
 //! | `packages` | key packages, ours and those of devices that are to be added |
+//! | `pair` | conversations of two |
 //! | `people` | the account logs of members |
 //! | `pictures` | the picture of a group, here and for whoever asks |
 //! | `history` | letters of before, for somebody who joins |
@@ -20,6 +21,7 @@ pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod letters;
 pub(crate) mod packages;
+pub(crate) mod pair;
 pub(crate) mod parcels;
 pub(crate) mod people;
 pub(crate) mod pictures;
@@ -38,7 +40,6 @@ use crate::limits;
 use crate::queues;
 use crate::records::{DataChange, GroupRecord, GroupStanding, Wish};
 use crate::sending;
-use crate::sessions;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupData, Role};
@@ -93,8 +94,6 @@ fn check_name(name: &str) -> Result<(), EngineError> {
 /// Whether somebody can be added: a contact that something may be sealed for, at the same relay.
 fn addable(tx: &Transaction<'_>, account: &AccountId, relay: &str) -> Result<(), EngineError> {
     let contact = sending::sendable(tx, account)?;
-    // What one device tells another about a group goes by sessions of two.
-    sessions::possible(tx, &contacts::log_of(&contact)?)?;
     match contact.relay == relay {
         true => Ok(()),
         false => Err(EngineError::OtherRelay {
@@ -119,7 +118,8 @@ fn wish(
 }
 
 fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineError> {
-    state::load(tx, id)?.ok_or(EngineError::UnknownGroup)
+    let record = state::load(tx, id)?.filter(|record| record.data.pair.is_none());
+    record.ok_or(EngineError::UnknownGroup)
 }
 
 /// Adds people, with all their devices, and sends them so many letters of before.
@@ -133,6 +133,12 @@ pub(crate) fn add(
     let record = existing(tx, id)?;
     for account in &accounts {
         addable(tx, account, &record.relay)?;
+    }
+    for account in accounts.iter().filter(|_| history > 0) {
+        let contact = contacts::existing(tx, account)?;
+        if pair::is_needed(tx, &contacts::log_of(&contact)?)? {
+            return Err(EngineError::NoHistory { contact: *account });
+        }
     }
     history::promise(tx, id, &accounts, history)?;
     wish(tx, command, id, Wish::Add(accounts))

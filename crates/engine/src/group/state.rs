@@ -40,17 +40,27 @@ pub(super) fn place(id: &GroupId, part: Part) -> Vec<u8> {
     key(&[id.as_bytes(), &[part as u8]])
 }
 
-/// The id of a group's conversation.
+/// The id of the conversation of a group of more than two.
 pub(crate) fn conversation(id: &GroupId) -> AccountId {
     AccountId::from_bytes(*id.as_bytes())
 }
 
-/// The group whose conversation has an id.
+/// The id of a group's conversation: that of a pair is the other account's.
+pub(super) fn conversation_of(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+) -> Result<AccountId, EngineError> {
+    let other = record.data.other_than(&account::own(tx)?.id);
+    Ok(other.unwrap_or(conversation(&record.id)))
+}
+
+/// The group of more than two whose conversation has an id.
 pub(crate) fn of_conversation(
     tx: &Transaction<'_>,
     id: &AccountId,
 ) -> Result<Option<GroupRecord>, EngineError> {
-    load(tx, &GroupId::from_bytes(*id.as_bytes()))
+    let record = load(tx, &GroupId::from_bytes(*id.as_bytes()))?;
+    Ok(record.filter(|record| record.data.pair.is_none()))
 }
 
 pub(crate) fn load(tx: &Transaction<'_>, id: &GroupId) -> Result<Option<GroupRecord>, EngineError> {
@@ -64,12 +74,15 @@ pub(super) fn store(tx: &mut Transaction<'_>, record: &GroupRecord) {
     tx.put(Table::Group, record.id.as_bytes().to_vec(), record.encode());
 }
 
-/// All groups.
+/// All groups but conversations of two.
 pub(crate) fn all(snapshot: &dyn Snapshot) -> Result<Vec<GroupRecord>, StoreError> {
     let rows = snapshot.scan(Table::Group, &[], None, usize::MAX)?;
-    rows.iter()
-        .map(|(_, bytes)| GroupRecord::decode(bytes))
-        .collect()
+    let mut groups = Vec::with_capacity(rows.len());
+    for (_, bytes) in rows {
+        groups.push(GroupRecord::decode(&bytes)?);
+    }
+    groups.retain(|record| record.data.pair.is_none());
+    Ok(groups)
 }
 
 /// The ids of all groups, with what this step changed.

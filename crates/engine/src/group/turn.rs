@@ -10,6 +10,7 @@
 
 use super::back;
 use super::packages;
+use super::pair;
 use super::parcels;
 use super::people;
 use super::state::{self, Part};
@@ -58,7 +59,8 @@ pub(crate) fn advance(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), Engi
         let ready = record.standing == GroupStanding::In
             && record.flight.is_none()
             && record.behind.is_none()
-            && !super::inbox::is_held(tx, id)?;
+            && !super::inbox::is_held(tx, id)?
+            && !pair::rests(tx, &record)?;
         if !ready {
             return Ok(());
         }
@@ -112,6 +114,13 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
                         return Ok(true);
                     }
                     commit(tx, record, &members, plan, packages)
+                }
+                packages::Found::None(_) if record.data.pair.is_some() => {
+                    // The contact has not published anything yet: its letters wait.
+                    packages::forget_missing(tx, &record.id)?;
+                    record.look = Some(tx.now.saturating_add(limits::ASK_AGAIN_SECONDS));
+                    state::store(tx, &record);
+                    Ok(false)
                 }
                 packages::Found::None(account) => {
                     let error = EngineError::NoKeyPackages { contact: account };
@@ -212,6 +221,12 @@ fn plan(
             plan.data = Some(data).filter(|data| *data != record.data);
         }
         Some(Wish::Leave) | None => {}
+    }
+    if let Some(other) = pair::missing(tx, record, members)? {
+        if !people::confirmed(tx, &record.id, &[other])? {
+            return Ok(None);
+        }
+        add_devices(tx, &other, members, &mut plan)?;
     }
     if record.look.is_some_and(|at| at <= tx.now) {
         look(tx, members, &mut plan)?;
@@ -386,6 +401,13 @@ fn next_letter(
     let Some((place, id)) = super::letters::first(tx, &record.id)? else {
         return Ok(false);
     };
+    // SECURITY: as between two devices with a session, the other side's devices are asked for first;
+    // `a_revoked_device_gets_no_letter_of_a_pair` notices.
+    if let Some(other) = record.data.other_than(&account::own(tx)?.id)
+        && !people::confirmed(tx, &record.id, &[other])?
+    {
+        return Ok(false);
+    }
     tx.delete(Table::Waiting, place);
     let Some(letter) = letters::load(tx, &id)? else {
         return Ok(true); // It expired meanwhile.
@@ -643,8 +665,8 @@ pub(super) fn tell(
     record: &GroupRecord,
     changes: &[Change],
 ) -> Result<(), EngineError> {
-    tx.event(Event::GroupChanged {
-        group: record.id,
+    pair::tell(tx, record, |group| Event::GroupChanged {
+        group,
         changes: changes.to_vec(),
     });
     Ok(())
@@ -725,7 +747,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
         sending::fail_whole(tx, &letter, EngineError::NotInGroup)?;
         letters::forget_errand(tx, &letter)?;
     }
-    tx.event(Event::GroupLeft { group: id });
+    pair::tell(tx, &record, |group| Event::GroupLeft { group });
     // An invitation back may have come first.
     words::join_again(tx, &id)?;
     super::inbox::release(tx, &id)
@@ -756,7 +778,7 @@ pub(crate) fn account_changed(
         if !members.iter().any(|member| member.account == *account) {
             continue;
         }
-        let at = match own == *account {
+        let at = match own == *account || record.data.pair.is_some() {
             true => tx.now,
             false => later(tx, limits::GROUP_LOOK_SECONDS),
         };

@@ -224,6 +224,11 @@ fn secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {
     Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)
 }
 
+/// Whether a word leads to letters of before.
+pub(crate) fn is_history(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&HISTORY)
+}
+
 /// Whether bytes are a word of this version.
 pub(crate) fn is_understood(bytes: &[u8]) -> bool {
     Word::decode(bytes).is_ok()

@@ -6,6 +6,7 @@ use super::back::{self, Asked, Told};
 use super::history;
 use super::inbox;
 use super::packages;
+use super::pair;
 use super::parcels;
 use super::people;
 use super::pictures;
@@ -166,6 +167,11 @@ pub(crate) fn heard(
     let Ok(decoded) = Word::decode(word) else {
         return Ok(()); // Of a later version.
     };
+    let contact = contacts::load(tx, from)?;
+    let stranger = contact.is_some_and(|contact| contact.request);
+    if stranger && !matches!(decoded, Word::Invitation { .. }) {
+        return Ok(()); // A stranger may begin the conversation of two, and nothing else.
+    }
     match &decoded {
         Word::Invitation {
             tree: Tree::Blob(part),
@@ -301,12 +307,8 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
         let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
         let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
         let tree = input.bytes(usize::MAX >> 1)?;
-        Ok::<_, DecodeError>((
-            host,
-            relay.map_err(|_| DecodeError::Invalid)?,
-            welcome,
-            tree,
-        ))
+        let relay = relay.map_err(|_| DecodeError::Invalid)?;
+        Ok::<_, DecodeError>((host, relay, welcome, tree))
     };
     let Ok((host, relay, welcome, tree)) = read() else {
         return Ok(());
@@ -356,14 +358,25 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     if old || group.id() != Ok(*id) {
         return Ok(());
     }
+    let data = group.data().map_err(|_| EngineError::Internal {
+        what: "state of a group",
+    })?;
+    if !pair::may_invite(tx, &host, &data)? {
+        return Ok(());
+    }
     packages::used(tx, &package_id)?;
     let mut record = fresh(id, relay, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
-    tx.event(Event::GroupJoined { group: *id });
-    history::joined(tx, id, &host)
+    let own = account::own(tx)?.id;
+    pair::note(tx, &record, &own);
+    pair::tell(tx, &record, |group| Event::GroupJoined { group });
+    match record.data.pair {
+        Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
+        None => history::joined(tx, id, &host),
+    }
 }
 
 /// The accounts of a tree; nothing where it does not parse.

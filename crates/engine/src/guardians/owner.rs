@@ -17,7 +17,6 @@ use crate::records::{
     OwnGuardians, Purpose, Record as _,
 };
 use crate::sending;
-use crate::sessions;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::account_log::{MAX_GUARDIANS, Method, RecoverySecrets, VerifiedLog};
@@ -144,7 +143,6 @@ fn check(tx: &Transaction<'_>, terms: &GuardianTerms) -> Result<(), EngineError>
         if contact.request {
             return Err(EngineError::UnknownContact);
         }
-        sessions::possible(tx, &contacts::log_of(&contact)?)?;
     }
     Ok(())
 }

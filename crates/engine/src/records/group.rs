@@ -339,6 +339,15 @@ fn role(byte: u8) -> Result<Role, DecodeError> {
 }
 
 fn write_data(out: &mut Writer, data: &GroupData) {
+    match &data.pair {
+        None => out.u8(0),
+        Some([one, other]) => {
+            out.u8(1);
+            out.array(one.as_bytes());
+            out.array(other.as_bytes());
+            return;
+        }
+    }
     out.bytes(data.name.as_bytes());
     out.bytes(data.picture.as_deref().unwrap_or_default());
     out.u64(data.timer.unwrap_or(0));
@@ -350,6 +359,11 @@ fn write_data(out: &mut Writer, data: &GroupData) {
 }
 
 fn read_data(input: &mut Reader<'_>) -> Result<GroupData, DecodeError> {
+    if input.u8()? == 1 {
+        let one = AccountId::from_bytes(input.array()?);
+        let other = AccountId::from_bytes(input.array()?);
+        return Ok(GroupData::of_pair(one, other));
+    }
     let name = super::text(input, ::groups::NAME_BYTES)?;
     let picture = input.bytes(::groups::PICTURE_BYTES)?.to_vec();
     let timer = input.u64()?;
@@ -361,6 +375,7 @@ fn read_data(input: &mut Reader<'_>) -> Result<GroupData, DecodeError> {
         picture: Some(picture).filter(|picture| !picture.is_empty()),
         timer: Some(timer).filter(|timer| *timer != 0),
         roles: BTreeMap::from_iter(roles),
+        pair: None,
     })
 }
 

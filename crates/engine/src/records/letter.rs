@@ -114,7 +114,8 @@ pub struct Letter {
     pub deliveries: Vec<Delivery>,
     /// What an errand says (docs/spec/letters.md, section 4); empty for others.
     pub errand: Zeroizing<Vec<u8>>,
-    /// Who wrote it, where it is a letter of a group; [`contact`](Self::contact) is then the group's id.
+    /// Who wrote it, where it is a letter of a group; [`contact`](Self::contact) is then the group's id, or
+    /// the other account's where the group is the conversation of two.
     pub author: Option<AccountId>,
     /// What became of it since.
     pub marks: Marks,

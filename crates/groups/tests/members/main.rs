@@ -14,4 +14,6 @@ mod liar;
 #[cfg(feature = "replay")]
 mod lies;
 mod noise;
+#[cfg(feature = "replay")]
+mod pairs;
 mod support;

@@ -33,7 +33,7 @@ Example:
         /// The algorithms of the account
         ///
         /// hybrid: X25519 with ML-KEM-768, Ed25519 with ML-DSA-65. cnsa2: ML-KEM-1024 and ML-DSA-87, for those who
-        /// must follow CNSA 2.0; it has no letters of two.
+        /// must follow CNSA 2.0; its conversations are groups of two, at one relay.
         #[arg(long, value_name = "SUITE", value_enum, default_value_t)]
         suite: Suite,
     },

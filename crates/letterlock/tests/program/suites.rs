@@ -59,28 +59,62 @@ fn an_account_of_cnsa2_is_made_and_shown() {
 }
 
 #[test]
-fn letters_of_two_with_cnsa2_are_refused_with_a_hint() {
+fn two_people_of_cnsa2_write_to_each_other() {
     let town = Town::new();
-    let (alice, bob) = (town.stranger("alice"), town.person("bob"));
     let url = town.url();
-    alice.ok(&[
-        "account", "create", "alice", "--relay", url, "--suite", "cnsa2",
-    ]);
-    let invite = alice.ok(&["invite"]).line();
-    bob.ok(&["contact", "add", &invite]);
-    let invite = bob.ok(&["invite"]).line();
-    alice.ok(&["contact", "add", &invite]);
-    for (person, to) in [(&alice, "bob"), (&bob, "alice")] {
-        let failure = person.fails(3, &["send", to, "hello"]);
-        assert_eq!(failure["kind"], "refused");
-        let hint = failure["hint"].as_str().unwrap();
-        assert!(hint.contains("group of two"), "{hint}");
-        assert!(person.json(&["read", to]).is_empty());
-        // What devices tell each other of a group goes the same way.
-        let failure = person.fails(3, &["group", "create", "both", to]);
-        assert_eq!(failure["kind"], "refused");
+    let people = ["alice", "bob"].map(|name| {
+        let person = town.stranger(name);
+        person.ok(&[
+            "account", "create", name, "--relay", url, "--suite", "cnsa2",
+        ]);
+        person
+    });
+    let [alice, bob] = &people;
+    for (one, other) in [(alice, bob), (bob, alice)] {
+        let invite = other.ok(&["invite"]).line();
+        one.ok(&["contact", "add", &invite]);
     }
-    let numbers = [(&alice, "bob"), (&bob, "alice")]
+    for person in &people {
+        person.receive();
+    }
+    let plan = town.path("plan.bin");
+    std::fs::write(&plan, vec![7; 200_000]).unwrap();
+    let file = plan.to_str().unwrap();
+    alice.ok(&["send", "bob", "the plan", "--file", file, "--wait"]);
+    let saved = town.path("saved");
+    let letters = bob.json(&[
+        "receive",
+        "--timeout",
+        "5s",
+        "--save",
+        saved.to_str().unwrap(),
+    ]);
+    assert_eq!(letters[0]["from"], "alice");
+    assert_eq!(letters[0]["conversation"], "alice");
+    assert_eq!(
+        std::fs::read(saved.join("plan.bin")).unwrap().len(),
+        200_000
+    );
+    bob.ok(&["send", "alice", "I have it"]);
+    assert_eq!(bob.receive(), Vec::<String>::new());
+    assert_eq!(alice.receive(), ["I have it"]);
+    for (person, to) in [(alice, "bob"), (bob, "alice")] {
+        assert_eq!(person.read(to), ["the plan", "I have it"]);
+        assert!(person.json(&["group", "list"]).is_empty());
+    }
+    let found = alice.json(&["search", "have"]);
+    assert_eq!(found[0]["conversation"], "bob");
+    let id = found[0]["id"].as_str().unwrap();
+    let custody = alice.json(&["custody", id]);
+    let contacts = custody
+        .iter()
+        .filter(|holder| holder["kind"] == "contact_device");
+    assert_eq!(contacts.count(), 1, "{custody:?}");
+    let made = alice.json(&["group", "create", "night shift", "bob"]);
+    assert_eq!(made[0]["members"], 2);
+    alice.ok(&["delete", id]);
+    assert_eq!(alice.read("bob"), ["the plan"]);
+    let numbers = [(alice, "bob"), (bob, "alice")]
         .map(|(person, to)| person.ok(&["contact", "verify", to, "--number"]).stdout);
     let digits = |text: &str| {
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();

@@ -2,6 +2,7 @@
 
 use crate::from;
 use engine::{CommandOutcome, EngineError, Event};
+use keys::Suite;
 use letterlock_testkit::{DELAY_SECONDS, World};
 
 const FRIENDS: [&str; 5] = ["bob", "carol", "dave", "erin", "frank"];
@@ -9,11 +10,15 @@ pub(crate) const HOUR: u64 = 3600;
 
 /// Alice, her friends, a letter to and from bob, and guardians: any three of the five.
 fn five(seed: u64) -> World {
-    let mut world = friends(seed, &FRIENDS);
+    five_of(seed, Suite::Hybrid)
+}
+
+fn five_of(seed: u64, suite: Suite) -> World {
+    let mut world = friends_of(seed, suite, &FRIENDS);
     world.send("alice", "bob", "before");
-    world.settle();
+    world.run(30);
     world.set_guardians("alice", 3, &FRIENDS).unwrap();
-    world.settle();
+    world.run(30);
     world
 }
 
@@ -26,10 +31,14 @@ pub(crate) fn two(seed: u64) -> World {
 }
 
 pub(crate) fn friends(seed: u64, names: &[&str]) -> World {
+    friends_of(seed, Suite::Hybrid, names)
+}
+
+fn friends_of(seed: u64, suite: Suite, names: &[&str]) -> World {
     let mut world = World::new(seed);
-    world.join("alice");
+    world.join_in("alice", suite);
     for name in names {
-        world.join(name);
+        world.join_in(name, suite);
         world.befriend("alice", name);
     }
     world
@@ -57,7 +66,15 @@ pub(crate) fn is_back(world: &World, home: &str) -> bool {
 
 #[test]
 fn three_of_five_friends_bring_everything_back() {
-    let mut world = five(501);
+    bring_everything_back(five(501));
+}
+
+#[test]
+fn three_of_five_friends_bring_an_account_of_cnsa2_back() {
+    bring_everything_back(five_of(502, Suite::Cnsa2));
+}
+
+fn bring_everything_back(mut world: World) {
     let state = world.guardians("alice").unwrap();
     assert!(state.in_force && state.root_key);
     assert!(state.guardians.iter().all(|guardian| guardian.has_share));
@@ -94,7 +111,7 @@ fn three_of_five_friends_bring_everything_back() {
     // It is the same person to its contacts, and no alarm.
     world.read("bob");
     world.send("new", "bob", "I am back");
-    world.settle();
+    world.run(60);
     assert_eq!(world.read("bob"), from("alice", &["I am back"]));
     let alarm = |event: &Event| {
         matches!(

@@ -2,6 +2,7 @@
 
 use engine::records::Trust;
 use engine::{CommandId, CommandOutcome, EngineError, Event, Input, SasError, Store, Table, Write};
+use keys::Suite;
 use keys::VerificationError;
 use keys::account_log::Reason;
 use letterlock_testkit::{Weather, World};
@@ -11,9 +12,13 @@ use wire::{Reply, Request};
 type Code = (Vec<&'static str>, String);
 
 fn pair(seed: u64) -> World {
+    pair_of(seed, Suite::Hybrid)
+}
+
+fn pair_of(seed: u64, suite: Suite) -> World {
     let mut world = World::new(seed);
-    world.join("alice");
-    world.join("bob");
+    world.join_in("alice", suite);
+    world.join_in("bob", suite);
     world.befriend("alice", "bob");
     world
 }
@@ -92,7 +97,15 @@ fn both_say_same(world: &mut World) {
 
 #[test]
 fn two_people_compare_and_know_each_other() {
-    let mut world = pair(501);
+    compare(pair(501));
+}
+
+#[test]
+fn two_people_of_cnsa2_compare_and_know_each_other() {
+    compare(pair_of(502, Suite::Cnsa2));
+}
+
+fn compare(mut world: World) {
     let alice = start(&mut world, "alice", "bob");
     world.settle();
     assert_eq!((requested(&world, "bob"), code(&world, "bob")), (1, None));

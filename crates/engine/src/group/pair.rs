@@ -1,0 +1,182 @@
+//! The conversation of two accounts as a group, where one of them is of a suite without sessions of two
+//! (docs/spec/groups.md, section 10).
+//!
+//! The contact's id is that of the conversation, whatever the group is called at the relay. Two that began at once are
+//! both read, and the one with the lower id goes on.
+
+use super::people;
+use super::state;
+use super::words;
+use crate::account;
+use crate::contacts;
+use crate::error::{EngineError, StoreError};
+use crate::event::Event;
+use crate::input::{CommandId, Draft};
+use crate::limits;
+use crate::records::{Contact, GroupMember, GroupRecord, GroupStanding, Record as _, key};
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use ::groups::{Directory, Group, GroupData};
+use keys::account_log::VerifiedLog;
+use keys::{AccountId, GroupId, LetterId};
+use zeroize::Zeroizing;
+
+/// The pairs with a contact: contact 32 ‖ group 32.
+const PAIR: &[u8] = b"group-pair/";
+
+/// Whether letters between our account and another go in a pair.
+pub(crate) fn is_needed(tx: &Transaction<'_>, theirs: &VerifiedLog) -> Result<bool, EngineError> {
+    let ours = account::log_of(&account::own(tx)?)?;
+    Ok(!ours.suite().has_identity_keys() || !theirs.suite().has_identity_keys())
+}
+
+/// Takes a letter into the profile, and begins the pair where there is none.
+pub(crate) fn send(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: LetterId,
+    contact: &Contact,
+    draft: Draft,
+) -> Result<(), EngineError> {
+    let record = ensure(tx, contact)?;
+    super::letters::send(tx, command, id, &record, draft)
+}
+
+/// The pair in which letters to a contact go; begun where there is none.
+pub(crate) fn ensure(
+    tx: &mut Transaction<'_>,
+    contact: &Contact,
+) -> Result<GroupRecord, EngineError> {
+    match with(tx, &contact.id)? {
+        Some(record) => Ok(record),
+        None => begin(tx, contact),
+    }
+}
+
+fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, EngineError> {
+    let own = account::own(tx)?;
+    super::addable(tx, &contact.id, &own.relay)?;
+    let mut directory = Directory::new();
+    people::fill(tx, &mut directory, &[own.id])?;
+    let us = state::us(tx)?;
+    // An id that follows from the accounts would tell the relay who they are.
+    let id = GroupId::random(tx.rng);
+    let data = GroupData::of_pair(own.id, contact.id);
+    let mut group = Group::create(&us, directory, &id, &data, tx.now, tx.rng)
+        .map_err(|error| EngineError::Group { error })?;
+    let mut record = words::fresh(&id, own.relay, tx.now);
+    record.look = Some(tx.now);
+    state::enter(tx, &mut record, &mut group)?;
+    state::store(tx, &record);
+    note(tx, &record, &own.id);
+    Ok(record)
+}
+
+/// Notes whose conversation a group is.
+pub(super) fn note(tx: &mut Transaction<'_>, record: &GroupRecord, own: &AccountId) {
+    if let Some(other) = record.data.other_than(own) {
+        let place = key(&[PAIR, other.as_bytes(), record.id.as_bytes()]);
+        tx.put(Table::Meta, place, Zeroizing::new(Vec::new()));
+    }
+}
+
+fn id_of(place: &[u8]) -> Result<GroupId, StoreError> {
+    let id = place.last_chunk::<32>().copied();
+    id.map(GroupId::from_bytes)
+        .ok_or(StoreError::Damaged { what: "pair" })
+}
+
+/// The pairs with a contact, lowest id first, from outside a step.
+pub(crate) fn all(
+    snapshot: &dyn Snapshot,
+    contact: &AccountId,
+) -> Result<Vec<GroupRecord>, StoreError> {
+    let prefix = key(&[PAIR, contact.as_bytes()]);
+    let mut pairs = Vec::new();
+    for (place, _) in snapshot.scan(Table::Meta, &prefix, None, limits::PAGE)? {
+        let id = id_of(&place)?;
+        let record = snapshot.get(Table::Group, id.as_bytes())?;
+        pairs.extend(
+            record
+                .map(|record| GroupRecord::decode(&record))
+                .transpose()?,
+        );
+    }
+    Ok(pairs)
+}
+
+/// The pair in which letters to a contact go.
+pub(super) fn with(
+    tx: &Transaction<'_>,
+    contact: &AccountId,
+) -> Result<Option<GroupRecord>, EngineError> {
+    let prefix = key(&[PAIR, contact.as_bytes()]);
+    for (place, _) in tx.scan(Table::Meta, &prefix, None, limits::PAGE)? {
+        let record = state::load(tx, &id_of(&place)?)?;
+        let goes_on = |record: &GroupRecord| {
+            matches!(record.standing, GroupStanding::In | GroupStanding::Lost)
+        };
+        if let Some(record) = record.filter(goes_on) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether nothing may be done in a pair: the other one is a stranger who has no answer, blocked, or somebody else than
+/// before.
+pub(super) fn rests(tx: &Transaction<'_>, record: &GroupRecord) -> Result<bool, EngineError> {
+    let Some(other) = record.data.other_than(&account::own(tx)?.id) else {
+        return Ok(false);
+    };
+    // SECURITY: a stranger learns nothing; `a_strangers_pair_is_a_request` notices.
+    let contact = contacts::load(tx, &other)?;
+    Ok(contact.is_none_or(|contact| contact.request || contact.blocked || contact.changed))
+}
+
+/// The other one of a pair, where no device of it is in: at the beginning, and when all that were in are gone.
+pub(super) fn missing(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+    members: &[GroupMember],
+) -> Result<Option<AccountId>, EngineError> {
+    let other = record.data.other_than(&account::own(tx)?.id);
+    Ok(other.filter(|other| !members.iter().any(|member| member.account == *other)))
+}
+
+/// Whether an invitation of an account is to be taken up, by the data of the group that it leads into.
+pub(super) fn may_invite(
+    tx: &Transaction<'_>,
+    from: &AccountId,
+    data: &GroupData,
+) -> Result<bool, EngineError> {
+    let own = account::own(tx)?.id;
+    if *from == own {
+        return Ok(true);
+    }
+    // SECURITY: who invites into a pair is the other one, and a stranger invites into nothing else;
+    // `a_stranger_of_cnsa2_tells_nothing_and_learns_nothing` notices.
+    let contact = contacts::load(tx, from)?;
+    let known = contact.is_some_and(|contact| !contact.request);
+    if data.pair.is_none() {
+        return Ok(known);
+    }
+    let prefix = key(&[PAIR, from.as_bytes()]);
+    let pairs = tx.scan(Table::Meta, &prefix, None, limits::PAGE)?.len();
+    let most = match known {
+        true => limits::PAIRS,
+        false => limits::PAIRS_OF_STRANGER,
+    };
+    Ok(data.other_than(&own) == Some(*from) && pairs < most)
+}
+
+/// Tells something of a group; of a pair only what concerns its conversation.
+pub(super) fn tell(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    event: impl FnOnce(GroupId) -> Event,
+) {
+    if record.data.pair.is_none() {
+        tx.event(event(record.id));
+    }
+}

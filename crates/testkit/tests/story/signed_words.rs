@@ -1,0 +1,249 @@
+//! Words without a session: what forgers, repeaters and those who are gone reach with them, which is nothing.
+
+use engine::trial::{Forged, Says, forge};
+use engine::{Engine, Event, Input};
+use keys::account_log::{DeviceSecrets, Reason};
+use keys::codec::Writer;
+use keys::{AccountId, DeviceId, QueueId, Suite, Timestamp};
+use letterlock_testkit::World;
+use wire::Request;
+
+/// Alice with a telephone and a tablet, and Mallory; all of `cnsa2`.
+fn scene(seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.join_in("alice", Suite::Cnsa2);
+    world.join_in("mallory", Suite::Cnsa2);
+    world.befriend("alice", "mallory");
+    world.link("alice", "tablet");
+    world.run(30);
+    world
+}
+
+fn name(world: &World, home: &str) -> (AccountId, DeviceId) {
+    (world.account(home), world.device(home))
+}
+
+/// The front door of a device.
+fn door(world: &mut World, home: &str) -> QueueId {
+    let name = name(world, home);
+    let heard = world.relay().heard().iter();
+    let mut doors = heard.filter_map(|request| match request {
+        Request::PublishPreKeys(published) if (published.account, published.device) == name => {
+            Some(published.front_door.queue_id)
+        }
+        _ => None,
+    });
+    doors.next_back().unwrap()
+}
+
+/// A genuine word from the tablet to the telephone that calls the telephone something.
+fn genuine(world: &mut World, called: &str) -> Forged {
+    let mut errand = Writer::new();
+    errand.u8(4);
+    errand.array(world.device("alice").as_bytes());
+    errand.bytes(called.as_bytes());
+    Forged {
+        from: name(world, "tablet"),
+        to: name(world, "alice"),
+        queue: door(world, "alice"),
+        sealed_at: world.now(),
+        says: Says::Errand(errand.finish()),
+    }
+}
+
+fn sealed(world: &mut World, by: &DeviceSecrets, forged: &Forged) -> Vec<u8> {
+    let log = world.own_log("alice");
+    let envelope = log.device(&world.device("alice")).unwrap().envelope();
+    let door = door(world, "alice");
+    forge(by, (envelope, &door), forged, world.chance().rng()).unwrap()
+}
+
+/// The relay puts a body into the telephone's front door.
+fn put(world: &mut World, seq: u64, body: Vec<u8>) {
+    let queue = door(world, "alice");
+    let input = Input::Delivered { queue, seq, body };
+    world.try_input("alice", input).unwrap();
+    world.run(30);
+}
+
+fn is_called(world: &World, called: &str) -> bool {
+    let names = Engine.device_names(&world.person("alice").store).unwrap();
+    names.contains(&(world.device("alice"), called.to_owned()))
+}
+
+fn told(world: &World) -> usize {
+    let unread = |event: &&Event| matches!(event, Event::Undecryptable { .. });
+    world.person("alice").events.iter().filter(unread).count()
+}
+
+/// Puts a word in that must be refused, and told.
+fn refused(world: &mut World, seq: u64, by: &DeviceSecrets, forged: &Forged) {
+    let before = told(world);
+    let body = sealed(world, by, forged);
+    put(world, seq, body);
+    assert!(!is_called(world, "forged"));
+    assert_eq!(told(world), before + 1);
+}
+
+#[test]
+fn a_genuine_word_is_heard() {
+    let mut world = scene(2200);
+    let tablet = world.stolen_keys("tablet");
+    let forged = genuine(&mut world, "forged");
+    let body = sealed(&mut world, &tablet, &forged);
+    put(&mut world, 1000, body);
+    assert!(is_called(&world, "forged"));
+}
+
+#[test]
+fn a_forged_word_is_refused() {
+    let mut world = scene(2201);
+    let mallory = world.stolen_keys("mallory");
+    let forged = genuine(&mut world, "forged");
+    refused(&mut world, 1000, &mallory, &forged);
+}
+
+#[test]
+fn a_word_of_another_sender_is_refused() {
+    // Mallory signs with her own keys, under her own name: that makes her no device of Alice's.
+    let mut world = scene(2202);
+    let mallory = world.stolen_keys("mallory");
+    let forged = Forged {
+        from: name(&world, "mallory"),
+        ..genuine(&mut world, "forged")
+    };
+    let body = sealed(&mut world, &mallory, &forged);
+    put(&mut world, 1000, body);
+    assert!(!is_called(&world, "forged"));
+}
+
+#[test]
+fn a_word_for_another_device_or_queue_is_refused() {
+    let mut world = scene(2203);
+    let tablet = world.stolen_keys("tablet");
+    let to = name(&world, "mallory");
+    let forged = Forged {
+        to,
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1001, &tablet, &forged);
+    let queue = door(&mut world, "mallory");
+    let forged = Forged {
+        queue,
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1002, &tablet, &forged);
+}
+
+#[test]
+fn a_repeated_word_does_nothing() {
+    let mut world = scene(2204);
+    let tablet = world.stolen_keys("tablet");
+    let forged = genuine(&mut world, "forged");
+    let first = sealed(&mut world, &tablet, &forged);
+    put(&mut world, 1000, first.clone());
+    assert!(is_called(&world, "forged"));
+    let forged = genuine(&mut world, "mended");
+    let second = sealed(&mut world, &tablet, &forged);
+    put(&mut world, 1001, second);
+    assert!(is_called(&world, "mended"));
+    for (seq, days) in (1002..).zip([0, 20, 30]) {
+        world.sleep(days * 24 * 3600);
+        put(&mut world, seq, first.clone());
+        assert!(is_called(&world, "mended"), "{seq}");
+    }
+    assert_eq!(told(&world), 0);
+}
+
+#[test]
+fn an_old_word_is_not_taken_again() {
+    let mut world = scene(2205);
+    let tablet = world.stolen_keys("tablet");
+    let now = world.now().as_secs();
+    let forged = Forged {
+        sealed_at: Timestamp::from_secs(now - 46 * 24 * 3600),
+        ..genuine(&mut world, "forged")
+    };
+    let body = sealed(&mut world, &tablet, &forged);
+    put(&mut world, 1000, body);
+    assert!(!is_called(&world, "forged"));
+}
+
+#[test]
+fn a_letter_without_a_session_is_refused() {
+    let mut world = scene(2206);
+    let mallory = world.stolen_keys("mallory");
+    let forged = Forged {
+        from: name(&world, "mallory"),
+        says: Says::Letter("no secrecy".to_owned()),
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1003, &mallory, &forged);
+    for (seq, says) in (1002..).zip([
+        Says::Amendment([&[1][..], &[18; 16], &[0, 0, 0, 0, 0, 0, 0, 1], b"x"].concat()),
+        Says::Group([&[6][..], &[14; 32], &[19; 80], &[0, 0, 0, 0, 0, 0, 1, 0]].concat()),
+    ]) {
+        let forged = Forged {
+            from: name(&world, "mallory"),
+            says,
+            ..genuine(&mut world, "forged")
+        };
+        refused(&mut world, seq, &mallory, &forged);
+    }
+    let tablet = world.stolen_keys("tablet");
+    let forged = Forged {
+        says: Says::Errand([&[12][..], &[1; 32], &[1; 32], &[0; 8], &[1; 40]].concat()),
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1004, &tablet, &forged);
+    let forged = Forged {
+        says: Says::Copy("no secrecy".to_owned()),
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1005, &tablet, &forged);
+    assert!(world.read("alice").is_empty());
+}
+
+#[test]
+fn a_revoked_device_is_not_heard() {
+    let mut world = scene(2207);
+    world.sleep(4 * 24 * 3600);
+    let tablet = world.stolen_keys("tablet");
+    let forged = genuine(&mut world, "forged");
+    let device = world.device("tablet");
+    world.revoke("alice", device, Reason::Stolen);
+    world.run(30);
+    let body = sealed(&mut world, &tablet, &forged);
+    put(&mut world, 1000, body);
+    assert!(!is_called(&world, "forged"));
+    let heard = |event: &Event| matches!(event, Event::RevokedDeviceSpoke { .. });
+    assert!(world.was_told("alice", heard));
+}
+
+#[test]
+fn flipped_bytes_open_nothing() {
+    let mut world = scene(2208);
+    let tablet = world.stolen_keys("tablet");
+    let forged = genuine(&mut world, "forged");
+    let body = sealed(&mut world, &tablet, &forged);
+    for (seq, at) in (1000..).zip([0, 700, 1568, 4000, body.len() - 1]) {
+        let mut changed = body.clone();
+        changed[at] ^= 1;
+        put(&mut world, seq, changed);
+        assert!(!is_called(&world, "forged"), "{at}");
+    }
+    assert_eq!(told(&world), 5);
+}
+
+#[test]
+fn a_word_without_session_is_refused_where_there_are_sessions() {
+    let mut world = World::new(2209);
+    world.join("alice");
+    world.link("alice", "tablet");
+    world.run(30);
+    let tablet = world.stolen_keys("tablet");
+    let forged = genuine(&mut world, "forged");
+    let body = sealed(&mut world, &tablet, &forged);
+    put(&mut world, 1000, body);
+    assert!(!is_called(&world, "forged"));
+}
