@@ -323,3 +323,70 @@ fn a_storm_changes_nothing_of_what_was_said() {
         assert_eq!(shown, ["😄"], "{name}");
     }
 }
+
+/// Devices of two people, or of a group of three, say all kinds of things at once, while the network does what it can.
+fn everybody_agrees(seed: u64, in_group: bool) {
+    let mut world = friends(seed, &["alice", "bob", "carol"]);
+    world.link("bob", "bob tablet");
+    let people = match in_group {
+        true => vec!["alice", "bob", "bob tablet", "carol"],
+        false => vec!["alice", "bob", "bob tablet"],
+    };
+    let group = in_group.then(|| world.create_group("alice", "night shift", &["bob", "carol"]));
+    let mut letters = Vec::new();
+    for name in ["alice", "bob", "alice", "bob tablet"] {
+        let to = if name == "alice" { "bob" } else { "alice" };
+        letters.push(match group {
+            Some(group) => world.write_to_group(name, group, name),
+            None => world.send(name, to, name),
+        });
+        world.settle();
+    }
+    world.set_weather(letterlock_testkit::Weather::storm());
+    for number in 0..60_u64 {
+        let mut some = |many: u64| usize::try_from(world.chance().within(&(0..=many - 1))).unwrap();
+        let (name, letter) = (people[some(people.len() as u64)], letters[some(4)]);
+        let (what, online) = (some(10), some(4) > 0);
+        let change = match what {
+            0..=4 => Amend::React(Some(format!("r{number}"))),
+            5 => Amend::React(None),
+            6..=8 => Amend::Edit(format!("edit {number}")),
+            _ if number > 50 => Amend::Delete,
+            _ => continue,
+        };
+        let _it_may_not = world.amend(name, letter, change);
+        world.set_online(name, online);
+        world.run(2);
+    }
+    world.set_weather(letterlock_testkit::Weather::calm());
+    for name in &people {
+        world.set_online(name, true);
+    }
+    world.run(180);
+    for letter in letters {
+        let state = |name: &str| {
+            let mut letter = world.letter(name, letter).unwrap();
+            let mut reactions: Vec<_> = letter.marks.standing().cloned().collect();
+            reactions.sort_by_key(|reaction| reaction.author);
+            letter.marks.reactions.clear();
+            (letter.text, letter.marks, reactions)
+        };
+        for name in &people {
+            assert_eq!(state(name), state("alice"), "{name}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn two_people_agree_on_what_was_said() {
+    for seed in 420..424 {
+        everybody_agrees(seed, false);
+    }
+}
+
+#[test]
+fn a_group_agrees_on_what_was_said() {
+    for seed in 430..434 {
+        everybody_agrees(seed, true);
+    }
+}
