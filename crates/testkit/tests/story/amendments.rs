@@ -390,3 +390,60 @@ fn a_group_agrees_on_what_was_said() {
         everybody_agrees(seed, true);
     }
 }
+
+#[test]
+fn what_waits_for_its_letter_waits_in_bounds() {
+    let mut world = friends(440, &["bob", "eve"]);
+    let mine = world.send("eve", "bob", "to bob from eve");
+    world.settle();
+    let row = {
+        let store = &world.person("eve").store;
+        let row = engine::Snapshot::get(store, Table::Letter, mine.as_bytes());
+        row.unwrap().unwrap()
+    };
+    // Eve's program speaks of letters that Bob never gets.
+    for number in 0..80_u8 {
+        let id = LetterId::from_bytes([number; 16]);
+        let mut forged = row.to_vec();
+        forged[1..17].copy_from_slice(id.as_bytes());
+        let write = engine::Write::Put {
+            table: Table::Letter,
+            key: id.as_bytes().to_vec(),
+            value: forged.into(),
+        };
+        engine::Store::apply(&mut world.person_mut("eve").store, vec![write]).unwrap();
+        world.react("eve", id, "👎");
+        world.edit("eve", id, "of nothing");
+    }
+    world.settle();
+    let kept = |world: &World| {
+        let rows = world.person("bob").store.rows();
+        let said = |(table, value): &(Table, &[u8])| {
+            *table == Table::Meta && value.len() > 80 && value[8] == 12
+        };
+        rows.filter(said).count()
+    };
+    assert_eq!(kept(&world), 64 + 32);
+    world.sleep(31 * 24 * 3600);
+    world.run(5);
+    assert_eq!(kept(&world), 0);
+}
+
+#[test]
+fn nothing_of_strangers_waits() {
+    let mut world = World::new(441);
+    for name in ["bob", "eve"] {
+        world.join(name);
+    }
+    world.add_by_name("eve", "bob").unwrap();
+    let letter = world.send("eve", "bob", "do you know me?");
+    world.settle();
+    world.edit("eve", letter, "you do not know me");
+    world.settle();
+    assert_eq!(text(&world, "bob", letter), "you do not know me");
+    // Bob's reaction is an answer.
+    world.react("bob", letter, "👋");
+    world.settle();
+    assert_eq!(world.reactions("eve", letter), [emoji("bob", "👋")]);
+    assert!(!world.person("bob").contacts()[0].request);
+}
