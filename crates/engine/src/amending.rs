@@ -29,6 +29,8 @@ pub(crate) const ERRAND: u8 = 12;
 /// `12 ‖ conversation 32 ‖ author 32 ‖ BE8(sent at)`; the amendment follows.
 const HEAD: usize = 1 + 32 + 32 + 8;
 
+/// The last edit or deletion of a letter that was said here: by the letter.
+const SAID: &[u8] = b"amendment-said/";
 /// Reactions to letters that are not here yet: letter ‖ author.
 const REACTIONS: &[u8] = b"reaction-ahead/";
 /// Edits and deletions of them: author ‖ letter ‖ kind.
@@ -116,7 +118,11 @@ pub(crate) fn amend(
         tx.outcome(command, CommandOutcome::Done);
         return Ok(()); // It is so already.
     }
-    say(tx, &told)?;
+    let until = match told.amendment.what {
+        What::Deleted => None,
+        _ => letter.expires_at,
+    };
+    say(tx, &told, until)?;
     changed(tx, &letter, &told);
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
@@ -154,14 +160,14 @@ fn said(letter: &Letter, own: &AccountId, change: Amend) -> Result<What, EngineE
     })
 }
 
-/// Tells the others of the conversation, and the own devices.
-fn say(tx: &mut Transaction<'_>, told: &Told) -> Result<(), EngineError> {
+/// Tells the others of the conversation, and the own devices, until a time or as long as a relay keeps letters.
+fn say(tx: &mut Transaction<'_>, told: &Told, until: Option<Timestamp>) -> Result<(), EngineError> {
     let id = LetterId::random(tx.rng);
     if let Some(record) = group::state::of_conversation(tx, &told.conversation)? {
         if matches!(record.standing, GroupStanding::Out | GroupStanding::Leaving) {
             return Err(EngineError::NotInGroup);
         }
-        return store(tx, id, told, Some(told.by.account), Vec::new());
+        return store(tx, id, told, Some(told.by.account), Vec::new(), until);
     }
     let mut contact = sending::sendable(tx, &told.conversation)?;
     let log = contacts::log_of(&contact)?;
@@ -171,7 +177,7 @@ fn say(tx: &mut Transaction<'_>, told: &Told) -> Result<(), EngineError> {
         return store(tx, id, told, Some(told.by.account), Vec::new());
     }
     let deliveries = sending::deliveries(tx, Some(&log))?;
-    store(tx, id, told, None, deliveries)
+    store(tx, id, told, None, deliveries, until)
 }
 
 fn store(
@@ -180,8 +186,9 @@ fn store(
     told: &Told,
     author: Option<AccountId>,
     deliveries: Vec<Delivery>,
+    until: Option<Timestamp>,
 ) -> Result<(), EngineError> {
-    let letter = Letter {
+    let mut letter = Letter {
         id,
         contact: told.conversation,
         order: tx.number("letters")?,
@@ -198,8 +205,33 @@ fn store(
         author,
         marks: Marks::default(),
     };
+    // It waits for no device longer than its letter is there.
+    let end = tx.now.saturating_add(limits::SENT_KEPT_SECONDS);
+    letter.expires_at = Some(until.map_or(end, |until| until.min(end)));
+    letters::keep_expiry(tx, &letter);
     letters::store(tx, &letter);
+    supersede(tx, told, &id)?;
     sending::dispatch(tx, &letter.id)
+}
+
+/// What an edit said goes with the next one, or with the deletion, even if a device has not heard of it yet: it would
+/// live on in what waits for that device.
+fn supersede(tx: &mut Transaction<'_>, told: &Told, id: &LetterId) -> Result<(), EngineError> {
+    if !matches!(told.amendment.what, What::Edit { .. } | What::Deleted) {
+        return Ok(());
+    }
+    let place = key(&[SAID, told.amendment.letter.as_bytes()]);
+    let before = tx.get(Table::Meta, &place)?;
+    if let Some(before) = before.and_then(|before| LetterId::from_slice(&before)) {
+        letters::forget_errand(tx, &before)?;
+    }
+    tx.put(Table::Meta, place, Zeroizing::new(id.as_bytes().to_vec()));
+    Ok(())
+}
+
+/// A letter is gone here; what was said of it still goes to the others.
+pub(crate) fn forget_place(tx: &mut Transaction<'_>, letter: &LetterId) {
+    tx.delete(Table::Meta, key(&[SAID, letter.as_bytes()]));
 }
 
 /// A contact says something of a letter.
@@ -308,7 +340,7 @@ pub(crate) fn share(
         },
     };
     note_share(tx, &told, with, others)?;
-    say(tx, &told)
+    say(tx, &told, None)
 }
 
 /// Somebody shared letters of a group: `custody` knows with whom.

@@ -255,8 +255,12 @@ pub(crate) fn take_orphans(
 pub(crate) fn remove(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
     if let Some(letter) = load(tx, id)? {
         tx.delete(Table::Letter, letter.id.as_bytes().to_vec());
+        if letter.direction == Direction::Errand {
+            return Ok(()); // It stands in no conversation; where it would, another one does.
+        }
         tx.delete(Table::Conversation, conversation_key(&letter));
         tx.unindex(letter.id);
+        amending::forget_place(tx, id);
     }
     Ok(())
 }

@@ -447,3 +447,61 @@ fn nothing_of_strangers_waits() {
     assert_eq!(world.reactions("eve", letter), [emoji("bob", "👋")]);
     assert!(!world.person("bob").contacts()[0].request);
 }
+
+#[test]
+fn no_old_text_waits_for_a_device_that_is_away() {
+    for (seed, in_group) in [(450, false), (451, true)] {
+        let mut world = pair(seed);
+        world.link("bob", "bob tablet");
+        let letter = match in_group {
+            true => {
+                let group = world.create_group("alice", "night shift", &["bob"]);
+                world.write_to_group("alice", group, "text zero")
+            }
+            false => world.send("alice", "bob", "text zero"),
+        };
+        world.settle();
+        world.stop("bob tablet");
+        world.set_online("alice", false);
+        for number in ["text one", "text two"] {
+            world.edit("alice", letter, number);
+        }
+        let kept = |world: &World, words: &str| {
+            let rows = world.person("alice").store.rows();
+            rows.filter(|(_, row)| row.windows(8).any(|part| part == words.as_bytes()))
+                .count()
+        };
+        assert_eq!(
+            (kept(&world, "text zero"), kept(&world, "text one")),
+            (0, 0)
+        );
+        assert!(kept(&world, "text two") > 0);
+        world.set_online("alice", true);
+        world.settle();
+        assert_eq!(text(&world, "bob", letter), "text two");
+        world.amend("alice", letter, Amend::Delete).unwrap();
+        assert_eq!(kept(&world, "text two"), 0);
+        world.settle();
+        world.start("bob tablet");
+        world.run(30);
+        assert!(world.letter("bob tablet", letter).unwrap().marks.deleted);
+    }
+}
+
+#[test]
+fn what_nobody_takes_is_forgotten_and_its_letter_stays() {
+    let mut world = pair(452);
+    let letter = world.send("alice", "bob", "the last one");
+    world.settle();
+    world.stop("bob");
+    world.edit("alice", letter, "the very last one");
+    world.react("alice", letter, "👍");
+    world.settle();
+    let letters = |world: &World| world.person("alice").store.count(Table::Letter);
+    assert_eq!(letters(&world), 5);
+    world.sleep(31 * 24 * 3600);
+    world.run(5);
+    assert_eq!(letters(&world), 3);
+    let shown = world.person("alice").letters("bob");
+    assert_eq!(shown.last().unwrap().text, "the very last one");
+}
