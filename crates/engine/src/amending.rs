@@ -174,7 +174,7 @@ fn say(tx: &mut Transaction<'_>, told: &Told, until: Option<Timestamp>) -> Resul
     sending::accept(tx, &mut contact)?;
     if group::pair::is_needed(tx, &log)? {
         group::pair::ensure(tx, &contact)?;
-        return store(tx, id, told, Some(told.by.account), Vec::new());
+        return store(tx, id, told, Some(told.by.account), Vec::new(), until);
     }
     let deliveries = sending::deliveries(tx, Some(&log))?;
     store(tx, id, told, None, deliveries, until)
