@@ -12,7 +12,7 @@ use crate::records::{GroupMember, GroupMembers, GroupRecord, GroupStanding, Reco
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupError, Inbox, LeafName, OurDevice, Stored};
-use keys::{AccountId, GroupId};
+use keys::{AccountId, GroupId, LeafKey};
 use zeroize::Zeroizing;
 
 /// The parts of a group's state, as the last byte of their key.
@@ -117,14 +117,17 @@ pub(super) fn us(tx: &Transaction<'_>) -> Result<OurDevice, EngineError> {
     let own = account::own(tx)?;
     let inbox = queues::inbox(tx)?;
     let signing = own.secrets.signing();
+    let suite = signing.suite();
+    let leaf = LeafKey::of(signing, suite).ok_or(EngineError::Group {
+        error: GroupError::WrongSuite,
+    })?;
     Ok(OurDevice {
-        suite: signing.verifying_key().suite(),
+        suite,
         name: LeafName {
             account: own.id,
             device: own.device,
         },
-        leaf_secret: signing.leaf_secret(),
-        leaf_key: signing.verifying_key().leaf_key().to_vec(),
+        leaf,
         inbox: Inbox {
             queue: inbox.id,
             token: inbox.token,

@@ -235,7 +235,7 @@ fn plan(
     let own_leaf = members
         .iter()
         .find(|member| member.account == us.name.account && member.device == us.name.device);
-    let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[&us.leaf_key]));
+    let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[us.leaf.public()]));
     let old = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
     plan.renew = record.proposed || other_key || old || record.set_back.is_some();
     plan.remove.sort_unstable();
