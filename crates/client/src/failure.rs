@@ -146,6 +146,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::GroupRole
         | EngineError::LastOwner
         | EngineError::OtherRelay { .. }
+        | EngineError::GroupSuite { .. }
         | EngineError::Group { .. }
         | EngineError::Amendment(_)
         | EngineError::RecoveryCancelled => FailureKind::Refused,
@@ -303,6 +304,9 @@ fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
         }
         EngineError::OtherRelay { .. } => "ask it to make an account at the relay of the group",
         EngineError::InvalidPicture => "make it smaller, or convert it with another program",
+        EngineError::GroupSuite { .. } => {
+            "begin a new group with it: `letterlock group create NAME WHO...`"
+        }
         EngineError::GroupTooLarge => "make a second group",
         EngineError::Group { .. } => {
             "nothing has changed; see `letterlock group show GROUP`, and try again after `letterlock receive`"

@@ -441,6 +441,11 @@ impl Group {
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, Vec<u8>), GroupError> {
         let message = decode(info)?;
+        // SECURITY: nobody leads a device back into another suite than the group's; `the_way_back_keeps_the_suite`
+        // notices.
+        if message.cipher_suite() != Some(suite_number(us.suite)?) {
+            return Err(GroupError::WrongSuite);
+        }
         let tools = tools(us, us.identity()?, directory, Storage::default(), rng)?;
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
         let old = tree

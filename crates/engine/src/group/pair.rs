@@ -58,13 +58,14 @@ fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, Eng
     super::addable(tx, &contact.id, &own.relay)?;
     let mut directory = Directory::new();
     people::fill(tx, &mut directory, &[own.id])?;
-    let us = state::us(tx)?;
+    let suite = super::suite_of(tx, &[contact.id])?;
+    let us = state::us(tx, suite)?;
     // An id that follows from the accounts would tell the relay who they are.
     let id = GroupId::random(tx.rng);
     let data = GroupData::of_pair(own.id, contact.id);
     let mut group = Group::create(&us, directory, &id, &data, tx.now, tx.rng)
         .map_err(|error| EngineError::Group { error })?;
-    let mut record = words::fresh(&id, own.relay, tx.now);
+    let mut record = words::fresh(&id, own.relay, suite, tx.now);
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);

@@ -231,7 +231,7 @@ fn plan(
     if record.look.is_some_and(|at| at <= tx.now) {
         look(tx, members, &mut plan)?;
     }
-    let us = state::us(tx)?;
+    let us = state::us(tx, record.suite)?;
     let own_leaf = members
         .iter()
         .find(|member| member.account == us.name.account && member.device == us.name.device);
@@ -345,7 +345,7 @@ fn commit(
         remove: plan.remove,
         data: plan.data,
     };
-    let us = state::us(tx)?;
+    let us = state::us(tx, record.suite)?;
     let mut commit = match group.commit(&us, wishes, tx.now) {
         Ok(commit) => commit,
         Err(GroupError::LogsNeeded(accounts)) => {

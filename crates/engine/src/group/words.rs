@@ -27,9 +27,9 @@ use crate::records::{
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
-use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of};
+use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of, suite_of_welcome};
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret};
+use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret, Suite};
 use zeroize::Zeroizing;
 
 /// A tree this long goes as a blob.
@@ -336,7 +336,16 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
         state::put_part(tx, id, Part::Invitation, bytes.to_vec());
         return Ok(());
     }
-    let us = state::us(tx)?;
+    let ours = account::own(tx)?.secrets.suite();
+    let spoken = suite_of_welcome(welcome)
+        .ok()
+        .filter(|suite| *suite <= ours);
+    let Some(suite) = spoken else {
+        let error = ::groups::GroupError::WrongSuite;
+        tx.event(Event::GroupRefused { group: *id, error });
+        return Ok(());
+    };
+    let us = state::us(tx, suite)?;
     let mut group = match Group::join(&us, directory, (welcome, tree), &package, tx.rng) {
         Ok(group) => group,
         Err(::groups::GroupError::LogsNeeded(accounts)) => {
@@ -364,8 +373,8 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     if !pair::may_invite(tx, &host, &data)? {
         return Ok(());
     }
-    packages::used(tx, &package_id)?;
-    let mut record = fresh(id, relay, tx.now);
+    packages::used(tx, &package_id, suite)?;
+    let mut record = fresh(id, relay, suite, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
@@ -389,10 +398,16 @@ pub(super) fn accounts_of(tree: &[u8]) -> Option<Vec<AccountId>> {
 }
 
 /// A record that [`state::enter`] fills.
-pub(super) fn fresh(id: &GroupId, relay: String, now: keys::Timestamp) -> GroupRecord {
+pub(super) fn fresh(
+    id: &GroupId,
+    relay: String,
+    suite: Suite,
+    now: keys::Timestamp,
+) -> GroupRecord {
     GroupRecord {
         id: *id,
         relay,
+        suite,
         standing: GroupStanding::In,
         epoch: 0,
         data: GroupData::default(),

@@ -128,3 +128,20 @@ fn two_suites_do_not_meet_in_a_group_of_the_higher_one() {
     };
     assert_eq!(carol.commit(wishes).err(), Some(GroupError::WrongSuite));
 }
+
+/// A description of another suite than the group's leads nowhere.
+#[test]
+fn the_way_back_keeps_the_suite() {
+    let mut town = Town::new(606);
+    let mut carol = town.device_of(CAROL, Suite::Cnsa2);
+    let (mut ann, mut bob) = (town.device(ANN), town.device(BOB));
+    town.gather(&mut [&mut ann, &mut bob]);
+    town.create(&mut carol);
+    for (who, of) in [(&carol.us, &ann), (&ann.us, &carol)] {
+        let group = of.group.as_ref().unwrap();
+        let (info, tree) = (group.info().unwrap(), group.tree().unwrap());
+        let directory = town.directory();
+        let back = Group::rejoin(who, directory, (&info, &tree), NOW, &mut town.rng);
+        assert_eq!(back.err(), Some(GroupError::WrongSuite));
+    }
+}
