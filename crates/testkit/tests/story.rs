@@ -56,6 +56,8 @@ mod signed_words;
 mod suites;
 #[path = "story/suspension.rs"]
 mod suspension;
+#[path = "story/upgrades.rs"]
+mod upgrades;
 #[path = "story/verifying.rs"]
 mod verifying;
 

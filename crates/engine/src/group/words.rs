@@ -356,6 +356,10 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
             state::put_part(tx, id, Part::Invitation, bytes.to_vec());
             return Ok(());
         }
+        Err(error) if people::ask_once_more(tx, id, welcome, &error)? => {
+            state::put_part(tx, id, Part::Invitation, bytes.to_vec());
+            return Ok(());
+        }
         Err(error) => {
             tx.event(Event::GroupRefused { group: *id, error });
             return Ok(());
