@@ -6,6 +6,7 @@ use crate::relay_url::RelayUrlError;
 use crate::store::OpenError;
 use crate::view::{Failure, FailureKind};
 use engine::{AmendmentError, EngineError, StoreError};
+use keys::account_log::LogError;
 
 /// Makes a failure.
 pub(crate) fn failure(
@@ -226,6 +227,9 @@ fn hint_for_devices(error: &EngineError) -> Option<&'static str> {
         EngineError::OwnLogForked => {
             "the relay may be lying; compare `letterlock account log` on your devices"
         }
+        EngineError::LogRefuses {
+            error: LogError::SuiteWentBack { .. } | LogError::SameSuite { .. },
+        } => "an account goes to a higher suite and never back; see `letterlock account show`",
         EngineError::LogRefuses { .. } | EngineError::NotSenior => {
             "see `letterlock device list`; use an admin device that is senior, or wait until this one is"
         }

@@ -93,6 +93,13 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
+        Job::Upgrade(profile, request, yes) => {
+            question::can_be_answered(yes)?;
+            ask::with_client(&profile, false, async |client| {
+                upgrade(client, request, yes, screen).await
+            })
+            .await
+        }
         Job::Revoke(profile, revocation) => {
             question::can_be_answered(revocation.yes)?;
             ask::with_client(&profile, false, async |client| {
@@ -289,6 +296,23 @@ async fn end(
     }
     ask::hear(client, request, |answer| screen.show(&answer)).await?;
     screen.talk("the account has ended; what is stored here can still be read");
+    Ok(())
+}
+
+async fn upgrade(
+    client: &Client,
+    request: Request,
+    yes: bool,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    let asked = "Take this account to a higher suite? It cannot go back, contacts compare anew, and ways to recover \
+                 end.";
+    if !yes && !question::meant(asked).await? {
+        screen.talk("the account stays as it is");
+        return Ok(());
+    }
+    ask::hear(client, request, |answer| screen.show(&answer)).await?;
+    screen.talk("next: letterlock recovery sheet; other devices follow when they come online");
     Ok(())
 }
 

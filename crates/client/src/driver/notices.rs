@@ -63,6 +63,10 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
+            Event::SuiteUpgraded { account, suite } => (
+                "suite_upgraded",
+                format!("{} is of suite {} now", self.whose(account), suite.name()),
+            ),
             Event::RelayRolledBack { relay } => {
                 let relay = crate::relay_url::authority_of(relay);
                 (

@@ -135,6 +135,8 @@ pub(crate) enum Job {
     Link(Profile, device::Wish),
     /// End the account once the person means it.
     End(Profile, Request, bool),
+    /// Take the account to a higher suite once the person means it.
+    Upgrade(Profile, Request, bool),
     /// Revoke a device once the person means it.
     Revoke(Profile, device::Revocation),
     /// Seal files.
