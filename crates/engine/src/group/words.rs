@@ -296,21 +296,23 @@ pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(),
     Ok(())
 }
 
+/// Who sent an invitation that is here, its relay, its Welcome and its tree.
+fn invitation(kept: &[u8]) -> Result<(AccountId, String, &[u8], &[u8]), DecodeError> {
+    let mut input = Reader::new(kept);
+    let host = AccountId::from_bytes(input.array()?);
+    let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
+    let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
+    let tree = input.bytes(usize::MAX >> 1)?;
+    let relay = relay.map_err(|_| DecodeError::Invalid)?;
+    Ok((host, relay, welcome, tree))
+}
+
 /// Joins by an invitation that is here, if the logs of all members are.
 pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
     let Some(bytes) = state::take_part(tx, id, Part::Invitation)? else {
         return Ok(());
     };
-    let mut input = Reader::new(&bytes);
-    let mut read = || {
-        let host = AccountId::from_bytes(input.array()?);
-        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
-        let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
-        let tree = input.bytes(usize::MAX >> 1)?;
-        let relay = relay.map_err(|_| DecodeError::Invalid)?;
-        Ok::<_, DecodeError>((host, relay, welcome, tree))
-    };
-    let Ok((host, relay, welcome, tree)) = read() else {
+    let Ok((host, relay, welcome, tree)) = invitation(&bytes) else {
         return Ok(());
     };
     let before = state::load(tx, id)?;
