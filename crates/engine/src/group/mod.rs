@@ -144,7 +144,6 @@ pub(crate) fn add(
 ) -> Result<(), EngineError> {
     let record = existing(tx, id)?;
     for account in &accounts {
-        addable(tx, account, &record.relay)?;
         // SECURITY: a group never falls to a lower suite; `a_group_of_the_higher_suite_takes_nobody_of_the_lower`
         // notices.
         if suite_of(tx, &[*account])? < record.suite {
@@ -153,6 +152,7 @@ pub(crate) fn add(
                 suite: record.suite,
             });
         }
+        addable(tx, account, &record.relay)?;
     }
     for account in accounts.iter().filter(|_| history > 0) {
         let contact = contacts::existing(tx, account)?;

@@ -1,7 +1,7 @@
 //! Accounts that take the higher suite.
 
 use crate::groups::friends;
-use engine::{CommandOutcome, Draft, EngineError, Event, Hidden, Input, VerificationMeans};
+use engine::{CommandOutcome, EngineError, Event, Hidden, Input, VerificationMeans};
 use keys::Suite;
 use keys::account_log::{EntryKind, LogError, Method};
 use keys::sheet::SheetSecret;
@@ -246,10 +246,4 @@ fn groups_of_an_account_go_on_in_their_suite() {
         assert_eq!(world.group_texts(who, group), reads, "{who}");
         assert_eq!(world.group_devices(who, group).len(), 4);
     }
-    let draft = Draft {
-        text: "of two".to_owned(),
-        ..Draft::default()
-    };
-    let refused = world.send_draft("alice", "bob", draft);
-    assert_eq!(refused, Err(EngineError::NoLettersOfTwo));
 }
