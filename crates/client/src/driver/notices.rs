@@ -63,10 +63,6 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
-            Event::SuiteUpgraded { account, suite } => (
-                "suite_upgraded",
-                format!("{} is of suite {} now", self.whose(account), suite.name()),
-            ),
             Event::RelayRolledBack { relay } => {
                 let relay = crate::relay_url::authority_of(relay);
                 (
@@ -134,6 +130,10 @@ impl Loop {
                     "{} has other devices than before, by its own signed log",
                     self.name_of(contact)
                 ),
+            ),
+            Event::SuiteUpgraded { account, suite } => (
+                "suite_upgraded",
+                format!("{} is of suite {} now", self.whose(account), suite.name()),
             ),
             Event::DeviceLinked { device } if self.linking().is_none() => {
                 let name = self.device(device).ok()?.name;

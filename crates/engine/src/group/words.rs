@@ -296,15 +296,26 @@ pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(),
     Ok(())
 }
 
-/// Who sent an invitation that is here, its relay, its Welcome and its tree.
-fn invitation(kept: &[u8]) -> Result<(AccountId, String, &[u8], &[u8]), DecodeError> {
-    let mut input = Reader::new(kept);
-    let host = AccountId::from_bytes(input.array()?);
-    let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
-    let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
-    let tree = input.bytes(usize::MAX >> 1)?;
-    let relay = relay.map_err(|_| DecodeError::Invalid)?;
-    Ok((host, relay, welcome, tree))
+/// An invitation that is here.
+struct Invitation<'a> {
+    host: AccountId,
+    relay: String,
+    welcome: &'a [u8],
+    tree: &'a [u8],
+}
+
+impl<'a> Invitation<'a> {
+    fn decode(kept: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(kept);
+        let host = AccountId::from_bytes(input.array()?);
+        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
+        Ok(Self {
+            host,
+            relay: relay.map_err(|_| DecodeError::Invalid)?,
+            welcome: input.bytes(limits::GROUP_WORD_BYTES)?,
+            tree: input.bytes(usize::MAX >> 1)?,
+        })
+    }
 }
 
 /// Joins by an invitation that is here, if the logs of all members are.
@@ -312,9 +323,10 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let Some(bytes) = state::take_part(tx, id, Part::Invitation)? else {
         return Ok(());
     };
-    let Ok((host, relay, welcome, tree)) = invitation(&bytes) else {
+    let Ok(invitation) = Invitation::decode(&bytes) else {
         return Ok(());
     };
+    let Invitation { welcome, tree, .. } = invitation;
     let before = state::load(tx, id)?;
     let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
         return Ok(()); // It was heard before.
@@ -376,11 +388,11 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let data = group.data().map_err(|_| EngineError::Internal {
         what: "state of a group",
     })?;
-    if !pair::may_invite(tx, &host, &data)? {
+    if !pair::may_invite(tx, &invitation.host, &data)? {
         return Ok(());
     }
     packages::used(tx, &package_id, suite)?;
-    let mut record = fresh(id, relay, suite, tx.now);
+    let mut record = fresh(id, invitation.relay, suite, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
@@ -390,7 +402,7 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
-        None => history::joined(tx, id, &host),
+        None => history::joined(tx, id, &invitation.host),
     }
 }
 

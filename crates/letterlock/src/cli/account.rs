@@ -115,11 +115,12 @@ impl AccountArgs {
                 let suite = suite.name().to_owned();
                 let sheet = read(sheet)?;
                 let request = Request::AccountUpgrade { suite, sheet };
-                return Ok(Job::Upgrade(profile, request, yes));
+                return Ok(Job::Irrevocable(profile, request, yes));
             }
             AccountCommand::End { sheet, yes } => {
                 let sheet = read(sheet)?;
-                return Ok(Job::End(profile, Request::AccountEnd { sheet }, yes));
+                let request = Request::AccountEnd { sheet };
+                return Ok(Job::Irrevocable(profile, request, yes));
             }
             AccountCommand::Show => Request::AccountShow,
             AccountCommand::Log => Request::AccountLog,
