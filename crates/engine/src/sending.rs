@@ -193,8 +193,10 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
         let is_letter = letter.direction == Direction::Sent;
         if is_letter && !sessions::are_possible_with(tx, &account, &delivery.device)? {
             // One of the two took another suite while its files were on their way.
-            fail(tx, id, &delivery.device, EngineError::NoLettersOfTwo)?;
-            continue;
+            if delivery.own {
+                continue;
+            }
+            return group::pair::carry_over(tx, letter);
         }
         // Nothing overtakes a letter that waits.
         let first = !waiting::any(tx, &account, &delivery.device)?;
@@ -444,8 +446,8 @@ pub(crate) fn send_again(
     for letter in letters {
         if !possible && letter.direction == Direction::Sent {
             // One of the two has another suite now. What the relay has may still arrive.
-            if letter.state == LetterState::Queued {
-                fail(tx, &letter.id, device, EngineError::NoLettersOfTwo)?;
+            if letter.state == LetterState::Queued && letter.contact == *account {
+                group::pair::carry_over(tx, letter)?;
             }
             continue;
         }

@@ -42,6 +42,8 @@ mod history;
 mod hostile_relay;
 #[path = "story/linking.rs"]
 mod linking;
+#[path = "story/mixed.rs"]
+mod mixed;
 #[path = "story/pairs.rs"]
 mod pairs;
 #[path = "story/pictures.rs"]
