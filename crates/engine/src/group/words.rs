@@ -27,9 +27,9 @@ use crate::records::{
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
-use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of};
+use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of, suite_of_welcome};
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret};
+use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret, Suite};
 use zeroize::Zeroizing;
 
 /// A tree this long goes as a blob.
@@ -296,18 +296,26 @@ pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(),
     Ok(())
 }
 
-/// Who sent an invitation, the relay, the Welcome and the tree.
-type Invitation<'a> = (AccountId, String, &'a [u8], &'a [u8]);
+/// An invitation that is here.
+struct Invitation<'a> {
+    host: AccountId,
+    relay: String,
+    welcome: &'a [u8],
+    tree: &'a [u8],
+}
 
-/// Reads a kept invitation.
-fn invitation(bytes: &[u8]) -> Result<Invitation<'_>, DecodeError> {
-    let mut input = Reader::new(bytes);
-    let host = AccountId::from_bytes(input.array()?);
-    let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
-    let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
-    let tree = input.bytes(usize::MAX >> 1)?;
-    let relay = relay.map_err(|_| DecodeError::Invalid)?;
-    Ok((host, relay, welcome, tree))
+impl<'a> Invitation<'a> {
+    fn decode(kept: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(kept);
+        let host = AccountId::from_bytes(input.array()?);
+        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
+        Ok(Self {
+            host,
+            relay: relay.map_err(|_| DecodeError::Invalid)?,
+            welcome: input.bytes(limits::GROUP_WORD_BYTES)?,
+            tree: input.bytes(usize::MAX >> 1)?,
+        })
+    }
 }
 
 /// Joins by an invitation that is here, if the logs of all members are.
@@ -315,9 +323,10 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let Some(bytes) = state::take_part(tx, id, Part::Invitation)? else {
         return Ok(());
     };
-    let Ok((host, relay, welcome, tree)) = invitation(&bytes) else {
+    let Ok(invitation) = Invitation::decode(&bytes) else {
         return Ok(());
     };
+    let Invitation { welcome, tree, .. } = invitation;
     let before = state::load(tx, id)?;
     let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
         return Ok(()); // It was heard before.
@@ -341,7 +350,16 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
         state::put_part(tx, id, Part::Invitation, bytes.to_vec());
         return Ok(());
     }
-    let us = state::us(tx)?;
+    let ours = account::own(tx)?.secrets.suite();
+    let spoken = suite_of_welcome(welcome)
+        .ok()
+        .filter(|suite| *suite <= ours);
+    let Some(suite) = spoken else {
+        let error = ::groups::GroupError::WrongSuite;
+        tx.event(Event::GroupRefused { group: *id, error });
+        return Ok(());
+    };
+    let us = state::us(tx, suite)?;
     let mut group = match Group::join(&us, directory, (welcome, tree), &package, tx.rng) {
         Ok(group) => group,
         Err(::groups::GroupError::LogsNeeded(accounts)) => {
@@ -349,6 +367,10 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
                 people::ask(tx, account)?;
                 inbox::wait_for(tx, id, account);
             }
+            state::put_part(tx, id, Part::Invitation, bytes.to_vec());
+            return Ok(());
+        }
+        Err(error) if people::ask_once_more(tx, id, welcome, &error)? => {
             state::put_part(tx, id, Part::Invitation, bytes.to_vec());
             return Ok(());
         }
@@ -366,21 +388,32 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let data = group.data().map_err(|_| EngineError::Internal {
         what: "state of a group",
     })?;
-    if !pair::may_invite(tx, &host, &data)? {
+    if !pair::may_invite(tx, &invitation.host, &data)? {
         return Ok(());
     }
-    packages::used(tx, &package_id)?;
-    let mut record = fresh(id, relay, tx.now);
+    packages::used(tx, &package_id, suite)?;
+    joined(tx, id, &invitation, suite, &mut group)
+}
+
+/// This device is a member now.
+fn joined(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    invitation: &Invitation<'_>,
+    suite: Suite,
+    group: &mut Group,
+) -> Result<(), EngineError> {
+    let mut record = fresh(id, invitation.relay.clone(), suite, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
-    state::enter(tx, &mut record, &mut group)?;
+    state::enter(tx, &mut record, group)?;
     state::store(tx, &record);
     let own = account::own(tx)?.id;
     pair::note(tx, &record, &own);
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
-        None => history::joined(tx, id, &host),
+        None => history::joined(tx, id, &invitation.host),
     }
 }
 
@@ -394,10 +427,16 @@ pub(super) fn accounts_of(tree: &[u8]) -> Option<Vec<AccountId>> {
 }
 
 /// A record that [`state::enter`] fills.
-pub(super) fn fresh(id: &GroupId, relay: String, now: keys::Timestamp) -> GroupRecord {
+pub(super) fn fresh(
+    id: &GroupId,
+    relay: String,
+    suite: Suite,
+    now: keys::Timestamp,
+) -> GroupRecord {
     GroupRecord {
         id: *id,
         relay,
+        suite,
         standing: GroupStanding::In,
         epoch: 0,
         data: GroupData::default(),

@@ -16,7 +16,7 @@ fn shape(object: &Value) -> String {
 
 const ACCOUNT: &str =
     "account: account_id address device_id log_head log_length name registered relay suite";
-const CONTACT: &str = "contact: account_id address blocked devices name request trust";
+const CONTACT: &str = "contact: account_id address blocked devices name request suite trust";
 const SHEET: &str = "sheet: sheet";
 const RESTORED: &str = "restored: backup_at complete contacts letters";
 const RECOVERY: &str = "recovery: backup_at backup_complete lost message name outcome this";

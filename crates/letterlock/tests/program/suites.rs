@@ -124,6 +124,116 @@ fn two_people_of_cnsa2_write_to_each_other() {
 }
 
 #[test]
+fn an_account_takes_the_higher_suite() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    alice.ok(&["group", "create", "shift", "bob"]);
+    bob.ok(&["receive", "--timeout", "10s"]);
+    let upgrade = ["account", "upgrade", "--suite"];
+    let to = |suite: &'static str| [&upgrade[..], &[suite, "--yes"]].concat();
+    // Without a terminal nobody can say that it is meant.
+    alice.fails(2, &["account", "upgrade", "--suite", "cnsa2"]);
+    assert_eq!(alice.json(&["account", "show"])[0]["suite"], "hybrid");
+
+    let shown = alice.json(&to("cnsa2"));
+    let shown = shown.iter().find(|line| line["answer"] == "account");
+    assert_eq!(shown.unwrap()["suite"], "cnsa2");
+    let log = alice.json(&["account", "log"]);
+    let kinds: Vec<&str> = log
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["genesis", "upgrade-suite", "rotate-device"]);
+    let listed = alice.json(&["inventory"]);
+    let keys = first(&listed, "key", "algorithm");
+    assert!(keys.iter().any(|key| key == "ML-DSA-87"), "{keys:?}");
+    for suite in ["hybrid", "cnsa2"] {
+        let refused = alice.fails(3, &to(suite));
+        let hint = refused["hint"].as_str().unwrap();
+        assert!(hint.contains("never back"), "{hint}");
+    }
+
+    // Bob is told, and compares anew.
+    let stopped = bob.fails(3, &["send", "alice", "to whom?", "--wait"]);
+    assert!(stopped["hint"].as_str().unwrap().contains("contact verify"));
+    let contact = bob.contact("alice").unwrap();
+    assert_eq!(
+        (&contact["trust"], &contact["suite"]),
+        (&"changed".into(), &"cnsa2".into())
+    );
+    assert!(bob.ok(&["contact", "list"]).stdout.contains("cnsa2"));
+    bob.ok(&["contact", "verify", "alice", "--number", "--yes"]);
+
+    // Their group goes on.
+    alice.ok(&["send", "shift", "still here"]);
+    assert_eq!(bob.receive(), ["still here"]);
+    bob.ok(&["send", "shift", "so am I"]);
+    assert_eq!(alice.receive(), ["so am I"]);
+    assert_eq!(
+        alice.json(&["group", "show", "shift"])[0]["suite"],
+        "hybrid"
+    );
+    assert_eq!(alice.json(&["group", "list"])[0]["suite"], "hybrid");
+
+    // And so do letters, and groups that are begun now.
+    alice.ok(&["send", "bob", "I have other keys"]);
+    alice.ok(&["receive", "--timeout", "10s"]);
+    let heard = bob.receive();
+    assert!(heard.contains(&"I have other keys".to_owned()), "{heard:?}");
+    alice.ok(&["group", "create", "later", "bob"]);
+    assert_eq!(
+        alice.json(&["group", "show", "later"])[0]["suite"],
+        "hybrid"
+    );
+}
+
+#[test]
+fn a_group_of_cnsa2_accounts_shows_its_suite_and_keeps_it() {
+    let town = Town::new();
+    let url = town.url();
+    let people = ["alice", "carol"].map(|name| {
+        let person = town.stranger(name);
+        person.ok(&[
+            "account", "create", name, "--relay", url, "--suite", "cnsa2",
+        ]);
+        person
+    });
+    let [alice, carol] = &people;
+    let bob = town.person("bob");
+    for other in [carol, &bob] {
+        let invite = alice.ok(&["invite"]).line();
+        other.ok(&["contact", "add", &invite]);
+        let invite = other.ok(&["invite"]).line();
+        alice.ok(&["contact", "add", &invite]);
+    }
+    alice.ok(&["group", "create", "strong", "carol"]);
+    carol.ok(&["receive", "--timeout", "10s"]);
+    for person in &people {
+        assert_eq!(
+            person.json(&["group", "show", "strong"])[0]["suite"],
+            "cnsa2"
+        );
+        assert!(
+            person
+                .ok(&["group", "show", "strong"])
+                .stdout
+                .contains("cnsa2")
+        );
+    }
+    let refused = alice.fails(3, &["group", "add", "strong", "bob"]);
+    assert!(refused["message"].as_str().unwrap().contains("cnsa2"));
+    assert!(refused["hint"].as_str().unwrap().contains("group create"));
+    // With him it is a group of the suite that he speaks.
+    alice.ok(&["group", "create", "all", "carol", "bob"]);
+    bob.ok(&["receive", "--timeout", "10s"]);
+    assert_eq!(bob.json(&["group", "show", "all"])[0]["suite"], "hybrid");
+    alice.ok(&["send", "all", "to both of you"]);
+    assert_eq!(bob.receive(), ["to both of you"]);
+    let heard = carol.receive();
+    assert!(heard.contains(&"to both of you".to_owned()), "{heard:?}");
+}
+
+#[test]
 fn doctor_names_the_module_and_refuses_another_than_is_wanted() {
     let town = Town::new();
     let anybody = town.stranger("anybody");
