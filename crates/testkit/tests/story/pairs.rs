@@ -478,12 +478,22 @@ fn a_revoked_device_gets_no_letter_of_a_pair() {
         _ => reply,
     });
     let tablet = world.device("bob tablet");
+    let queues = world.queues("bob tablet");
     world.revoke("bob", tablet, Reason::Stolen);
     world.stop("bob");
     world.relay().repent();
     world.run(20);
+    let from = world.relay().heard().len();
     world.send("alice", "bob", "after");
     world.run(60);
+    let heard = world.relay().heard().iter().skip(from);
+    let letters = heard.filter_map(|request| match request {
+        Request::SendInEpoch(send) if send.next.is_none() => Some(send),
+        _ => None,
+    });
+    let rows: Vec<_> = letters.flat_map(|letter| &letter.send.rows).collect();
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|row| !queues.contains(&row.queue_id)));
     let letter = world.person("alice").letters("bob").pop().unwrap();
     assert_eq!(letter.state, LetterState::Sent);
     world.start("bob");
