@@ -79,6 +79,32 @@ impl GcmKey {
     }
 }
 
+impl GcmKey {
+    /// Decrypts `ciphertext ‖ tag` into `out`, which has the length of the ciphertext.
+    ///
+    /// # Errors
+    /// [`OpenError`]; `out` then holds nothing of the plaintext.
+    pub fn open_into(
+        &self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), OpenError> {
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let (ciphertext, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or(OpenError)?;
+        if ciphertext.len() != out.len() {
+            return Err(OpenError);
+        }
+        self.0
+            .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, out)
+            .map_err(|_| {
+                out.fill(0);
+                OpenError
+            })
+    }
+}
+
 /// AES-256-GCM (NIST SP 800-38D): returns `ciphertext ‖ tag`.
 #[must_use]
 pub fn gcm_seal(key: &Secret<32>, nonce: &[u8; 12], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {

@@ -137,6 +137,17 @@ impl ChunkedKey {
         }
         self.key.open_in_place(&self.nonce(number), &[], sealed)
     }
+
+    /// Opens a chunk into `out`, which has its length without the tag. Else as [`ChunkedKey::open`].
+    ///
+    /// # Errors
+    /// [`OpenError`]; `out` then holds nothing of the plaintext.
+    pub fn open_into(&self, number: u64, sealed: &[u8], out: &mut [u8]) -> Result<(), OpenError> {
+        if sealed.len() > SEALED_CHUNK_LEN || number >= MAX_CHUNKS {
+            return Err(OpenError);
+        }
+        self.key.open_into(&self.nonce(number), &[], sealed, out)
+    }
 }
 
 /// Length of the ciphertext of a message. `None`: too long.

@@ -31,6 +31,15 @@ fn timed(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// CPU time of this process, all threads.
+fn cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
+}
+
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort();
     times.get(times.len() / 2).unwrap().as_secs_f64()
@@ -126,11 +135,16 @@ fn main() {
     let (copy, sealed, out) = (bench.at("copy"), bench.at("sealed.lock"), bench.at("out"));
     fs::create_dir(&out).unwrap();
     let (mut copies, mut seals, mut opens) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut seal_cpu, mut open_cpu) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         copies.push(run(&["cp", plain.to_str().unwrap(), copy.to_str().unwrap()]).unwrap());
         fs::remove_file(&copy).unwrap();
+        let before = cpu();
         seals.push(timed(|| bench.seal(&plain, &sealed)));
+        let between = cpu();
         opens.push(timed(|| bench.open(&sealed, &out)));
+        seal_cpu.push(between.saturating_sub(before));
+        open_cpu.push(cpu().saturating_sub(between));
         fs::remove_file(out.join("plain")).unwrap();
         if seals.len() < ROUNDS {
             fs::remove_file(&sealed).unwrap();
@@ -140,8 +154,15 @@ fn main() {
     let (cp, seal, open) = (median(copies), median(seals), median(opens));
     println!("{mib} MiB, wall time, median of {ROUNDS}:");
     println!("  cp    {cp:.3} s");
-    println!("  seal  {seal:.3} s   {:.2} of cp", seal / cp);
-    println!("  open  {open:.3} s   {:.2} of cp", open / cp);
+    let (seal_cpu, open_cpu) = (median(seal_cpu), median(open_cpu));
+    println!(
+        "  seal  {seal:.3} s   {:.2} of cp   CPU {seal_cpu:.3} s",
+        seal / cp
+    );
+    println!(
+        "  open  {open:.3} s   {:.2} of cp   CPU {open_cpu:.3} s",
+        open / cp
+    );
     println!("  peak memory {:.1} MiB", peak as f64 / 1024.0);
     let file = bench.lock_file(&sealed);
     let mut buffer = vec![0; 64 << 10];

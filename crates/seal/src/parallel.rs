@@ -214,20 +214,16 @@ impl Room {
         let room = self.sealed.get_mut(..wanted).unwrap_or_default();
         let got = stored.read_at(offset, room)?;
         let mut done: usize = 0;
-        for (number, chunk) in (first..).zip(
-            room.get_mut(..got)
-                .unwrap_or_default()
-                .chunks_mut(SEALED_CHUNK_LEN),
-        ) {
-            let Ok(opened) = key.open(number, chunk) else {
-                return Ok(Err(OpenError));
+        let chunks = room.get(..got).unwrap_or_default();
+        for (number, chunk) in (first..).zip(chunks.chunks(SEALED_CHUNK_LEN)) {
+            let end = done.saturating_add(chunk.len().saturating_sub(keys::TAG_LEN));
+            let opened = match self.plain.get_mut(done..end) {
+                Some(out) => key.open_into(number, chunk, out),
+                None => Err(OpenError),
             };
-            let end = done.saturating_add(opened.len());
-            let Some(out) = self.plain.get_mut(done..end) else {
-                return Ok(Err(OpenError));
-            };
-            out.copy_from_slice(opened);
-            opened.fill(0);
+            if let Err(error) = opened {
+                return Ok(Err(error));
+            }
             done = end;
         }
         Ok(Ok(done))

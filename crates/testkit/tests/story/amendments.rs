@@ -323,3 +323,127 @@ fn a_storm_changes_nothing_of_what_was_said() {
         assert_eq!(shown, ["😄"], "{name}");
     }
 }
+
+/// Devices of two people, or of a group of three, say all kinds of things at once, while the network does what it can.
+fn everybody_agrees(seed: u64, in_group: bool) {
+    let mut world = friends(seed, &["alice", "bob", "carol"]);
+    world.link("bob", "bob tablet");
+    let people = match in_group {
+        true => vec!["alice", "bob", "bob tablet", "carol"],
+        false => vec!["alice", "bob", "bob tablet"],
+    };
+    let group = in_group.then(|| world.create_group("alice", "night shift", &["bob", "carol"]));
+    let mut letters = Vec::new();
+    for name in ["alice", "bob", "alice", "bob tablet"] {
+        let to = if name == "alice" { "bob" } else { "alice" };
+        letters.push(match group {
+            Some(group) => world.write_to_group(name, group, name),
+            None => world.send(name, to, name),
+        });
+        world.settle();
+    }
+    world.set_weather(letterlock_testkit::Weather::storm());
+    for number in 0..60_u64 {
+        let mut some = |many: u64| usize::try_from(world.chance().within(&(0..=many - 1))).unwrap();
+        let (name, letter) = (people[some(people.len() as u64)], letters[some(4)]);
+        let (what, online) = (some(10), some(4) > 0);
+        let change = match what {
+            0..=4 => Amend::React(Some(format!("r{number}"))),
+            5 => Amend::React(None),
+            6..=8 => Amend::Edit(format!("edit {number}")),
+            _ if number > 50 => Amend::Delete,
+            _ => continue,
+        };
+        let _it_may_not = world.amend(name, letter, change);
+        world.set_online(name, online);
+        world.run(2);
+    }
+    world.set_weather(letterlock_testkit::Weather::calm());
+    for name in &people {
+        world.set_online(name, true);
+    }
+    world.run(180);
+    for letter in letters {
+        let state = |name: &str| {
+            let mut letter = world.letter(name, letter).unwrap();
+            let mut reactions: Vec<_> = letter.marks.standing().cloned().collect();
+            reactions.sort_by_key(|reaction| reaction.author);
+            letter.marks.reactions.clear();
+            (letter.text, letter.marks, reactions)
+        };
+        for name in &people {
+            assert_eq!(state(name), state("alice"), "{name}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn two_people_agree_on_what_was_said() {
+    for seed in 420..424 {
+        everybody_agrees(seed, false);
+    }
+}
+
+#[test]
+fn a_group_agrees_on_what_was_said() {
+    for seed in 430..434 {
+        everybody_agrees(seed, true);
+    }
+}
+
+#[test]
+fn what_waits_for_its_letter_waits_in_bounds() {
+    let mut world = friends(440, &["bob", "eve"]);
+    let mine = world.send("eve", "bob", "to bob from eve");
+    world.settle();
+    let row = {
+        let store = &world.person("eve").store;
+        let row = engine::Snapshot::get(store, Table::Letter, mine.as_bytes());
+        row.unwrap().unwrap()
+    };
+    // Eve's program speaks of letters that Bob never gets.
+    for number in 0..80_u8 {
+        let id = LetterId::from_bytes([number; 16]);
+        let mut forged = row.to_vec();
+        forged[1..17].copy_from_slice(id.as_bytes());
+        let write = engine::Write::Put {
+            table: Table::Letter,
+            key: id.as_bytes().to_vec(),
+            value: forged.into(),
+        };
+        engine::Store::apply(&mut world.person_mut("eve").store, vec![write]).unwrap();
+        world.react("eve", id, "👎");
+        world.edit("eve", id, "of nothing");
+    }
+    world.settle();
+    let kept = |world: &World| {
+        let rows = world.person("bob").store.rows();
+        let said = |(table, value): &(Table, &[u8])| {
+            *table == Table::Meta && value.len() > 80 && value[8] == 12
+        };
+        rows.filter(said).count()
+    };
+    assert_eq!(kept(&world), 64 + 32);
+    world.sleep(31 * 24 * 3600);
+    world.run(5);
+    assert_eq!(kept(&world), 0);
+}
+
+#[test]
+fn nothing_of_strangers_waits() {
+    let mut world = World::new(441);
+    for name in ["bob", "eve"] {
+        world.join(name);
+    }
+    world.add_by_name("eve", "bob").unwrap();
+    let letter = world.send("eve", "bob", "do you know me?");
+    world.settle();
+    world.edit("eve", letter, "you do not know me");
+    world.settle();
+    assert_eq!(text(&world, "bob", letter), "you do not know me");
+    // Bob's reaction is an answer.
+    world.react("bob", letter, "👋");
+    world.settle();
+    assert_eq!(world.reactions("eve", letter), [emoji("bob", "👋")]);
+    assert!(!world.person("bob").contacts()[0].request);
+}

@@ -115,6 +115,9 @@ fn a_picture_that_lies_is_not_taken() {
     world.forge("alice", row, &hash, &[9; 32]);
     rename(&mut world, "one");
     assert_eq!(seen(&world, "bob", group), None);
+    let came = |event: &&Event| matches!(event, Event::GroupPicture { .. });
+    let times = world.person("bob").events.iter().filter(came).count();
+    assert_eq!(times, 1, "the first one alone");
     // Then that it is far longer than a picture: nothing is asked of the relay.
     world.forge("alice", row, &[9; 32], &hash);
     world.forge("alice", row, &sealed, &(1_u64 << 40).to_be_bytes());
