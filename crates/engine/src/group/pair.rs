@@ -68,16 +68,17 @@ fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, Eng
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
-    note(tx, &record, &own.id);
+    note(tx, &record)?;
     Ok(record)
 }
 
 /// Notes whose conversation a group is.
-pub(super) fn note(tx: &mut Transaction<'_>, record: &GroupRecord, own: &AccountId) {
-    if let Some(other) = record.data.other_than(own) {
+pub(super) fn note(tx: &mut Transaction<'_>, record: &GroupRecord) -> Result<(), EngineError> {
+    if let Some(other) = record.data.other_than(&account::own(tx)?.id) {
         let place = key(&[PAIR, other.as_bytes(), record.id.as_bytes()]);
         tx.put(Table::Meta, place, Zeroizing::new(Vec::new()));
     }
+    Ok(())
 }
 
 fn id_of(place: &[u8]) -> Result<GroupId, StoreError> {

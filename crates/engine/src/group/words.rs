@@ -370,8 +370,7 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
-    let own = account::own(tx)?.id;
-    pair::note(tx, &record, &own);
+    pair::note(tx, &record)?;
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
