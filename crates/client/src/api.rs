@@ -134,6 +134,13 @@ pub enum Request {
         /// The recovery sheet, where its backup keeps the root key.
         sheet: Option<view::HiddenText>,
     },
+    /// Take the own account to a higher suite. There is no way back.
+    AccountUpgrade {
+        /// The name of the suite: `cnsa2`.
+        suite: String,
+        /// The recovery sheet, where its backup keeps the root key.
+        sheet: Option<view::HiddenText>,
+    },
     /// Put a device of the own account out of force until it is resumed.
     DeviceSuspend {
         /// Its name or id.

@@ -6,6 +6,7 @@ use crate::relay_url::RelayUrlError;
 use crate::store::OpenError;
 use crate::view::{Failure, FailureKind};
 use engine::{AmendmentError, EngineError, StoreError};
+use keys::account_log::LogError;
 
 /// Makes a failure.
 pub(crate) fn failure(
@@ -146,6 +147,7 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::GroupRole
         | EngineError::LastOwner
         | EngineError::OtherRelay { .. }
+        | EngineError::GroupSuite { .. }
         | EngineError::Group { .. }
         | EngineError::Amendment(_)
         | EngineError::RecoveryCancelled => FailureKind::Refused,
@@ -225,6 +227,9 @@ fn hint_for_devices(error: &EngineError) -> Option<&'static str> {
         EngineError::OwnLogForked => {
             "the relay may be lying; compare `letterlock account log` on your devices"
         }
+        EngineError::LogRefuses {
+            error: LogError::SuiteWentBack { .. } | LogError::SameSuite { .. },
+        } => "an account goes to a higher suite and never back; see `letterlock account show`",
         EngineError::LogRefuses { .. } | EngineError::NotSenior => {
             "see `letterlock device list`; use an admin device that is senior, or wait until this one is"
         }
@@ -303,6 +308,9 @@ fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
         }
         EngineError::OtherRelay { .. } => "ask it to make an account at the relay of the group",
         EngineError::InvalidPicture => "make it smaller, or convert it with another program",
+        EngineError::GroupSuite { .. } => {
+            "begin a new group with it: `letterlock group create NAME WHO...`"
+        }
         EngineError::GroupTooLarge => "make a second group",
         EngineError::Group { .. } => {
             "nothing has changed; see `letterlock group show GROUP`, and try again after `letterlock receive`"

@@ -21,7 +21,7 @@ pub(crate) fn account(own: &OwnAccount, log: &VerifiedLog) -> view::Account {
 }
 
 /// Shows a contact.
-pub(crate) fn contact(contact: &Contact, devices: usize) -> view::Contact {
+pub(crate) fn contact(contact: &Contact, devices: usize, suite: &str) -> view::Contact {
     view::Contact {
         name: contact.petname.clone(),
         address: address(contact),
@@ -30,6 +30,7 @@ pub(crate) fn contact(contact: &Contact, devices: usize) -> view::Contact {
         blocked: contact.blocked,
         request: contact.request,
         devices: u32::try_from(devices).unwrap_or(u32::MAX),
+        suite: suite.to_owned(),
     }
 }
 

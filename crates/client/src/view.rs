@@ -200,6 +200,8 @@ pub struct Contact {
     pub request: bool,
     /// Number of devices.
     pub devices: u32,
+    /// The suite of its account, for example `hybrid`.
+    pub suite: String,
 }
 
 /// Which way a letter went.

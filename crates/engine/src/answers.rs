@@ -42,7 +42,7 @@ pub(crate) fn answer(
         | Purpose::RestoreAppend) => of_devices(tx, purpose, reply),
         purpose @ (Purpose::LogOfMember(_)
         | Purpose::GroupSend { .. }
-        | Purpose::PublishKeyPackages
+        | Purpose::PublishKeyPackages(_)
         | Purpose::FetchKeyPackage { .. }) => of_groups(tx, &purpose, &reply),
         purpose @ (Purpose::CheckName(_)
         | Purpose::CheckLog(_)
@@ -122,10 +122,10 @@ fn of_groups(
         (Purpose::GroupSend { group, message }, reply) => {
             group::turn::answered(tx, group, message, reply)
         }
-        (Purpose::PublishKeyPackages, Reply::KeyPackageCounts(count)) => {
-            group::packages::counted(tx, count.packages)
+        (Purpose::PublishKeyPackages(suite), Reply::KeyPackageCounts(count)) => {
+            group::packages::counted(tx, *suite, count.packages)
         }
-        (Purpose::PublishKeyPackages, _) => {
+        (Purpose::PublishKeyPackages(_), _) => {
             group::packages::refused(tx);
             Ok(())
         }

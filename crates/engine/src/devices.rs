@@ -23,6 +23,7 @@ use crate::signed;
 use crate::standby;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
+use crate::upgrade;
 use crate::waiting;
 use keys::account_log::{Method, VerifiedLog};
 use keys::{AccountId, DeviceId, QueueId};
@@ -52,6 +53,7 @@ pub(crate) fn changed(
     } else {
         guardians::contact_log_changed(tx, &before.id, log)?;
     }
+    upgrade::changed(tx, before, log)?;
     let known = before.log.devices();
     let came = log.devices().iter();
     let came = came.filter(|device| !known.iter().any(|known| known.id() == device.id()));
@@ -184,7 +186,10 @@ pub(crate) fn have_new_keys(tx: &mut Transaction<'_>) -> Result<(), EngineError>
             waiting::renew(tx, &account, &device)?;
         }
     }
-    sign_again(tx)
+    sign_again(tx)?;
+    // Leaves of groups follow.
+    let own = account::own(tx)?.id;
+    group::turn::account_changed(tx, &own)
 }
 
 /// Words that nobody confirmed are signed again: their recipients may know the new keys and refuse the old ones.
@@ -317,7 +322,10 @@ pub(crate) fn unknown(
 pub(crate) fn own_log_confirmed(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     guardians::log_confirmed(tx)?;
     match may_act(tx) {
-        Ok(()) => pre_keys::publish_refused(tx)?,
+        Ok(()) => {
+            pre_keys::publish_refused(tx)?;
+            upgrade::follow(tx)?;
+        }
         // Somebody waits to hear whether it was resumed.
         Err(EngineError::DeviceSuspended) => tx.event(Event::DeviceSuspended),
         Err(EngineError::DeviceRevoked | EngineError::AccountEnded) => {}

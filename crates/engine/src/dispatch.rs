@@ -34,6 +34,7 @@ use crate::signed;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
+use crate::upgrade;
 use crate::uploads;
 use crate::verifying;
 use crate::waiting;
@@ -496,6 +497,7 @@ fn of_devices(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError>
         Input::RotateDevice { command } => own_log::rotate_device(tx, command),
         Input::EndAccount { command } => own_log::wish(tx, command, &Wish::End),
         Input::RotateRoot { command } => own_log::rotate_root(tx, command),
+        Input::UpgradeSuite { command, suite } => upgrade::begin(tx, command, suite),
         Input::MakeSheet { command } => recovery::make_sheet(tx, command),
         Input::ConfirmSheet { command, sheet } => recovery::confirm_sheet(tx, command, &sheet.0),
         Input::UnlockRoot { command, sheet } => recovery::unlock_root(tx, command, &sheet.0),
@@ -630,6 +632,7 @@ impl Input {
             | Self::ResumeDevice { command, .. }
             | Self::RotateDevice { command }
             | Self::RotateRoot { command }
+            | Self::UpgradeSuite { command, .. }
             | Self::EndAccount { command }
             | Self::MakeSheet { command }
             | Self::ConfirmSheet { command, .. }

@@ -1,6 +1,6 @@
 //! Why an input was not handled.
 
-use keys::AccountId;
+use keys::{AccountId, Suite};
 
 /// The disk below the engine failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -336,6 +336,14 @@ pub enum EngineError {
     OtherRelay {
         /// Who.
         contact: AccountId,
+    },
+    /// A contact does not speak the suite of the group.
+    #[error("the contact's account does not speak the group's suite, {}", suite.name())]
+    GroupSuite {
+        /// Who.
+        contact: AccountId,
+        /// The suite of the group.
+        suite: Suite,
     },
     /// More devices than a body takes.
     #[error("the group is too large")]

@@ -116,6 +116,13 @@ pub enum Event {
         /// Who.
         contact: AccountId,
     },
+    /// An account, ours or that of a contact, has taken a higher suite.
+    SuiteUpgraded {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        suite: keys::Suite,
+    },
     /// A contact wants to compare short codes. A person answers with
     /// [`Input::StartSas`](crate::Input::StartSas).
     SasRequested {

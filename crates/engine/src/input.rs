@@ -296,6 +296,14 @@ pub enum Input {
         /// Who waits.
         command: CommandId,
     },
+    /// Takes the account to a higher suite. It ends when this device has keys of it; other devices give themselves
+    /// theirs when they read the log.
+    UpgradeSuite {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        suite: keys::Suite,
+    },
     /// Draws a recovery sheet; [`Engine::sheet`](crate::Engine::sheet) has its text.
     MakeSheet {
         /// Who waits.

@@ -67,6 +67,7 @@ mod transaction;
 pub mod trial;
 mod turns;
 pub mod untrusted;
+mod upgrade;
 mod uploads;
 mod verifying;
 mod waiting;

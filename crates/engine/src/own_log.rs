@@ -21,11 +21,12 @@ use crate::logs;
 use crate::outbox;
 use crate::peers;
 use crate::pre_keys;
-use crate::records::{OwnAccount, Purpose};
+use crate::records::{OwnAccount, Purpose, key};
 use crate::recovery;
 use crate::retired;
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::upgrade;
 use keys::account_log::{
     Authority, DeviceSecrets, LogError, Method, Proposal, Reason, RecoverySecrets, RecoveryTerms,
     RootSecret, UnverifiedLog, VerifiedLog,
@@ -53,6 +54,8 @@ pub(crate) enum Wish {
     RotateDevice { secrets: SecretBytes },
     /// The root key is replaced.
     RotateRoot { root: SecretBytes },
+    /// The account takes a higher suite, with this root key.
+    UpgradeSuite { root: SecretBytes },
     /// A recovery sheet comes into force.
     SetSheet { seed: Secret<32> },
     /// Guardians come into force.
@@ -84,10 +87,39 @@ pub(crate) fn wish(
     // A wish that cannot be signed now is refused at once, not when its turn comes.
     check(tx, wish)?;
     let number = tx.next_number("log-wish")?;
-    let mut place = WISH.to_vec();
-    place.extend_from_slice(&number.to_be_bytes());
-    tx.put(Table::Meta, place, wish.encode(command));
+    tx.put(Table::Meta, place(number), wish.encode(command));
     resume(tx)
+}
+
+fn place(number: u64) -> Vec<u8> {
+    key(&[WISH, &number.to_be_bytes()])
+}
+
+/// The place in front of all wishes, whose numbers begin with 1.
+const FIRST: u64 = 0;
+
+/// Whether a wish in front of all others waits.
+pub(crate) fn is_first_busy(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    Ok(tx.get(Table::Meta, &place(FIRST))?.is_some())
+}
+
+/// New keys for this device, before anything else is changed: what waits is to be signed by them.
+pub(crate) fn rotate_device_first(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+) -> Result<(), EngineError> {
+    let secrets = renewed(tx)?;
+    let wish = Wish::RotateDevice { secrets };
+    tx.put(Table::Meta, place(FIRST), wish.encode(command));
+    resume(tx)
+}
+
+/// Keys of the account's suite for this device.
+fn renewed(tx: &mut Transaction<'_>) -> Result<SecretBytes, EngineError> {
+    let own = account::own(tx)?;
+    let suite = account::log_of(&own)?.suite();
+    let new = own.secrets.renewed(suite, tx.rng).map_err(|_| LIBRARY)?;
+    Ok(new.encode())
 }
 
 /// Whether a wish can be signed now.
@@ -102,12 +134,7 @@ pub(crate) fn rotate_device(
     tx: &mut Transaction<'_>,
     command: CommandId,
 ) -> Result<(), EngineError> {
-    let own = account::own(tx)?;
-    let new = own
-        .secrets
-        .renewed(account::log_of(&own)?.suite(), tx.rng)
-        .map_err(|_| LIBRARY)?;
-    let secrets = new.encode();
+    let secrets = renewed(tx)?;
     wish(tx, command, &Wish::RotateDevice { secrets })
 }
 
@@ -136,7 +163,11 @@ pub(crate) fn resume(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             Err(error) => {
                 // What another device did meanwhile forbids it, or has done it.
                 tx.delete(Table::Meta, place);
-                if is_done(&log, &wish) {
+                if has_keys_of(&log, &own, &wish) {
+                    // SECURITY: the relay took it and denies that; the keys are in force, and here alone.
+                    // `a_relay_that_denies_what_it_took_takes_no_key_away` notices.
+                    done(tx, command, &wish, &log)?;
+                } else if is_done(&log, &wish) {
                     tx.outcome(command, CommandOutcome::Done);
                 } else {
                     failed(tx, command, &wish, error)?;
@@ -145,6 +176,25 @@ pub(crate) fn resume(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// Whether the log has the keys that a wish brings.
+fn has_keys_of(log: &VerifiedLog, own: &OwnAccount, wish: &Wish) -> bool {
+    match wish {
+        Wish::RotateDevice { secrets } => {
+            let secrets = DeviceSecrets::decode(secrets.expose_secret());
+            let named = log.device(&own.device);
+            secrets.is_ok_and(|secrets| {
+                let key = secrets.signing().verifying_key();
+                named.is_some_and(|named| named.verifying_key() == key)
+            })
+        }
+        Wish::RotateRoot { root } | Wish::UpgradeSuite { root } => {
+            let root = RootSecret::decode(root.expose_secret());
+            root.is_ok_and(|root| root.verifying_key() == log.root_key())
+        }
+        _ => false,
+    }
 }
 
 /// Whether another device has done what is wished for.
@@ -221,6 +271,12 @@ fn sign(
             RootSecret::decode(root.expose_secret())
                 .map_err(LogError::from)
                 .and_then(|new| log.rotate_root(old, &new, tx.now))
+        }
+        Wish::UpgradeSuite { root } => {
+            let old = own.root.as_ref().ok_or(EngineError::NoRootKey)?;
+            RootSecret::decode(root.expose_secret())
+                .map_err(LogError::from)
+                .and_then(|new| log.upgrade_suite(old, &new, tx.now))
         }
     };
     signed.map_err(|error| EngineError::LogRefuses { error })
@@ -321,6 +377,7 @@ fn done(
             account::store(tx, &own);
             backup::seal_root_again(tx)?;
         }
+        Wish::UpgradeSuite { root } => return upgrade::done(tx, command, root),
         Wish::SetSheet { seed } => return recovery::set(tx, command, Method::Sheet, seed),
         Wish::SetGuardians { seed, .. } => return guardians::in_force(tx, command, seed, log),
         Wish::ClearRecovery { method } => backup::end_method(tx, *method)?,
@@ -392,6 +449,10 @@ impl Wish {
                 out.u8(4);
                 out.bytes(root.expose_secret());
             }
+            Self::UpgradeSuite { root } => {
+                out.u8(12);
+                out.bytes(root.expose_secret());
+            }
             Self::SetSheet { seed } => {
                 out.u8(5);
                 out.array(seed.expose_secret());
@@ -447,6 +508,9 @@ impl Wish {
                 secrets: SecretBytes::from(input.bytes(4096)?),
             },
             4 => Self::RotateRoot {
+                root: SecretBytes::from(input.bytes(4096)?),
+            },
+            12 => Self::UpgradeSuite {
                 root: SecretBytes::from(input.bytes(4096)?),
             },
             5 => Self::SetSheet {

@@ -190,6 +190,14 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), En
             continue;
         }
         let account = account_of(tx, &letter, delivery)?;
+        let is_letter = letter.direction == Direction::Sent;
+        if is_letter && !sessions::are_possible_with(tx, &account, &delivery.device)? {
+            // One of the two took another suite while its files were on their way.
+            if delivery.own {
+                continue;
+            }
+            return group::pair::carry_over(tx, letter);
+        }
         // Nothing overtakes a letter that waits.
         let first = !waiting::any(tx, &account, &delivery.device)?;
         if !first || !sessions::ready(tx, &account, &delivery.device)? {
@@ -426,6 +434,7 @@ pub(crate) fn send_again(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<(), EngineError> {
+    let possible = sessions::are_possible_with(tx, account, device)?;
     let mut ids = outbox::take_unconfirmed(tx, account, device)?;
     ids.extend(waiting::take(tx, account, device)?);
     let mut letters = Vec::new();
@@ -435,6 +444,13 @@ pub(crate) fn send_again(
     letters.sort_by_key(|letter| letter.order);
     letters.dedup_by_key(|letter| letter.id);
     for letter in letters {
+        if !possible && letter.direction == Direction::Sent {
+            // One of the two has another suite now. What the relay has may still arrive.
+            if letter.state == LetterState::Queued && letter.contact == *account {
+                group::pair::carry_over(tx, letter)?;
+            }
+            continue;
+        }
         unseal(tx, &letter.id, device)?;
         dispatch_to(tx, (account, device), &letter.id)?;
     }

@@ -194,6 +194,18 @@ fn begin(
     Ok(true)
 }
 
+/// Whether this device and another one have keys for a session.
+pub(crate) fn are_possible_with(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let ours = account::own(tx)?.secrets.identity().is_some();
+    let peer = peers::load(tx, account)?;
+    let theirs = peer.as_ref().and_then(|peer| peer.log.device(device));
+    Ok(ours && theirs.is_none_or(|theirs| theirs.identity().is_some()))
+}
+
 /// Nothing in a suite without sessions of two devices.
 fn local<'a>(own: &'a OwnAccount, lists: &'a [&'a [u8]]) -> Option<Local<'a>> {
     let (identity, signing) = (own.secrets.identity()?, own.secrets.signing());

@@ -1,7 +1,7 @@
 //! What members agree on: the group's data, roles, and what a leaf says of its device.
 
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, DeviceId, QueueId, Secret};
+use keys::{AccountId, DeviceId, QueueId, Secret, Suite};
 use mls_rs_core::extension::{Extension, ExtensionList, ExtensionType};
 use mls_rs_core::identity::{BasicCredential, Credential, SigningIdentity};
 use std::collections::BTreeMap;
@@ -232,9 +232,11 @@ pub struct LeafName {
 }
 
 impl LeafName {
-    /// The identity of a basic credential (RFC 9420, section 5.3): `account 32 ‖ device 16`.
-    pub(crate) fn credential(&self) -> Credential {
-        BasicCredential::new(self.bytes()).into_credential()
+    /// The identity of a basic credential (RFC 9420, section 5.3): `account 32 ‖ device 16`, and a voucher where the
+    /// account log does not name the leaf's key.
+    pub(crate) fn credential(&self, voucher: &[u8]) -> Credential {
+        let identity = [&self.bytes()[..], voucher].concat();
+        BasicCredential::new(identity).into_credential()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
@@ -242,11 +244,22 @@ impl LeafName {
     }
 
     pub(crate) fn of(identity: &SigningIdentity) -> Option<Self> {
+        Some(Self::and_voucher_of(identity)?.0)
+    }
+
+    /// The name, and the device's word for the leaf's key where there is one.
+    pub(crate) fn and_voucher_of(identity: &SigningIdentity) -> Option<(Self, Option<&[u8]>)> {
         let basic = identity.credential.as_basic()?;
-        let (account, device) = basic.identifier.split_first_chunk::<32>()?;
-        Some(Self {
+        let (account, rest) = basic.identifier.split_first_chunk::<32>()?;
+        let (device, voucher) = rest.split_first_chunk::<{ DeviceId::LEN }>()?;
+        let name = Self {
             account: AccountId::from_bytes(*account),
-            device: DeviceId::from_slice(device)?,
-        })
+            device: DeviceId::from_bytes(*device),
+        };
+        match voucher.len() {
+            0 => Some((name, None)),
+            length if length == Suite::Cnsa2.signature_len() => Some((name, Some(voucher))),
+            _ => None,
+        }
     }
 }

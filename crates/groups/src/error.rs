@@ -17,6 +17,22 @@ pub enum GroupError {
         /// The device it names.
         device: DeviceId,
     },
+    /// A leaf whose key no key of its device vouches for.
+    #[error("no key of the device vouches for the leaf's key")]
+    NotVouched {
+        /// The account it names.
+        account: AccountId,
+        /// The device it names.
+        device: DeviceId,
+    },
+    /// A leaf that its device vouches for, although the log names the keys of its leaves.
+    #[error("the device's leaves have the key that its log names, and no other")]
+    MayNotVouch {
+        /// The account it names.
+        account: AccountId,
+        /// The device it names.
+        device: DeviceId,
+    },
     /// A member did what its role does not allow.
     #[error("a member did what its role does not allow: {what}")]
     RoleForbids {

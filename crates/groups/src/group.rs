@@ -10,7 +10,7 @@ use crate::error::GroupError;
 use crate::judge::{Change, Judge};
 use crate::provider::{self, Provider};
 use crate::storage::Storage;
-use keys::{GroupId, Secret, SecretBytes, Suite, Timestamp, label};
+use keys::{GroupId, LeafKey, Secret, Suite, Timestamp, label};
 use mls_rs::client_builder::{
     BaseConfig, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider,
     WithKeyPackageRepo, WithMlsRules,
@@ -46,16 +46,36 @@ pub const LEAVES: usize = 5_000;
 
 /// This device, as a leaf.
 pub struct OurDevice {
-    /// The suite of the account.
+    /// The suite of the groups that it is a leaf of, here: that of its account, or a lower one.
     pub suite: Suite,
     /// Which.
     pub name: LeafName,
-    /// What its leaves are signed with: [`keys::SigningKey::leaf_secret`].
-    pub leaf_secret: SecretBytes,
-    /// [`keys::VerifyingKey::leaf_key`].
-    pub leaf_key: Vec<u8>,
+    /// What its leaves in groups of that suite are signed with.
+    pub leaf: LeafKey,
     /// Where it takes what is sent in groups.
     pub inbox: Inbox,
+}
+
+impl OurDevice {
+    /// Who it is, as a leaf that is made anew says it.
+    fn identity(&self) -> Result<SigningIdentity, GroupError> {
+        let LeafName { account, device } = &self.name;
+        let voucher = self.leaf.vouch(account, device);
+        let voucher = voucher.map_err(|_| GroupError::Damaged)?;
+        let voucher = voucher
+            .as_ref()
+            .map_or(&[][..], |voucher| voucher.as_bytes());
+        Ok(self.identity_with(voucher))
+    }
+
+    fn identity_with(&self, voucher: &[u8]) -> SigningIdentity {
+        let key = SignaturePublicKey::new_slice(self.leaf.public());
+        SigningIdentity::new(self.name.credential(voucher), key)
+    }
+
+    fn secret(&self) -> SignatureSecretKey {
+        SignatureSecretKey::new_slice(self.leaf.secret().expose_secret())
+    }
 }
 
 /// A member's device.
@@ -159,6 +179,14 @@ fn suite_number(suite: Suite) -> Result<CipherSuite, GroupError> {
     }
 }
 
+fn suite_of(number: CipherSuite) -> Result<Suite, GroupError> {
+    match number {
+        provider::HYBRID => Ok(Suite::Hybrid),
+        provider::CNSA2 => Ok(Suite::Cnsa2),
+        _ => Err(GroupError::WrongSuite),
+    }
+}
+
 fn mls_time(time: Timestamp) -> MlsTime {
     MlsTime::from(time.as_secs())
 }
@@ -172,16 +200,13 @@ struct Tools {
 /// The library, set up for one call.
 fn tools(
     us: &OurDevice,
-    suite: CipherSuite,
+    identity: SigningIdentity,
     directory: Directory,
     storage: Storage,
     rng: &mut dyn CryptoRng,
-) -> Tools {
+) -> Result<Tools, GroupError> {
     let judge = Judge::new(directory);
-    let identity = SigningIdentity::new(
-        us.name.credential(),
-        SignaturePublicKey::new_slice(&us.leaf_key),
-    );
+    let suite = suite_number(us.suite)?;
     let client = Client::builder()
         .key_package_repo(storage.clone())
         .group_state_storage(storage.clone())
@@ -190,17 +215,13 @@ fn tools(
         .crypto_provider(Provider::new(Secret::random(rng)))
         .key_package_lifetime(Duration::from_secs(PACKAGE_DAYS * 24 * 3600))
         .extension_types([crate::data::GROUP_DATA, crate::data::INBOX])
-        .signing_identity(
-            identity,
-            SignatureSecretKey::new_slice(us.leaf_secret.expose_secret()),
-            suite,
-        )
+        .signing_identity(identity, us.secret(), suite)
         .build();
-    Tools {
+    Ok(Tools {
         client,
         judge,
         storage,
-    }
+    })
 }
 
 /// Makes a key package for this device.
@@ -212,13 +233,8 @@ pub fn key_package(
     now: Timestamp,
     rng: &mut dyn CryptoRng,
 ) -> Result<KeyPackage, GroupError> {
-    let tools = tools(
-        us,
-        suite_number(us.suite)?,
-        Directory::new(),
-        Storage::default(),
-        rng,
-    );
+    let directory = Directory::new();
+    let tools = tools(us, us.identity()?, directory, Storage::default(), rng)?;
     let begin = Timestamp::from_secs(now.as_secs().saturating_sub(CLOCK_SECONDS));
     let message = tools
         .client
@@ -244,11 +260,7 @@ pub fn key_package(
 pub fn key_package_of(public: &[u8]) -> Result<(LeafName, Suite), GroupError> {
     let message = decode(public)?;
     let package = message.as_key_package().ok_or_else(malformed)?;
-    let suite = match package.cipher_suite() {
-        provider::HYBRID => Suite::Hybrid,
-        provider::CNSA2 => Suite::Cnsa2,
-        _ => return Err(GroupError::WrongSuite),
-    };
+    let suite = suite_of(package.cipher_suite())?;
     let name = LeafName::of(package.signing_identity()).ok_or_else(malformed)?;
     Ok((name, suite))
 }
@@ -266,6 +278,17 @@ pub fn packages_of(welcome: &[u8]) -> Result<Vec<Vec<u8>>, GroupError> {
             .iter()
             .map(|reference| reference.to_vec())
             .collect()),
+        _ => Err(malformed()),
+    }
+}
+
+/// The suite of the group that a Welcome leads into.
+///
+/// # Errors
+/// The bytes are no Welcome, or of a suite that is not spoken here.
+pub fn suite_of_welcome(welcome: &[u8]) -> Result<Suite, GroupError> {
+    match decode(welcome)?.description() {
+        MlsMessageDescription::Welcome { cipher_suite, .. } => suite_of(cipher_suite),
         _ => Err(malformed()),
     }
 }
@@ -296,13 +319,7 @@ impl Group {
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, GroupError> {
-        let tools = tools(
-            us,
-            suite_number(us.suite)?,
-            directory,
-            Storage::default(),
-            rng,
-        );
+        let tools = tools(us, us.identity()?, directory, Storage::default(), rng)?;
         let inner = tools.client.create_group_with_id(
             id.as_bytes().to_vec(),
             data.extensions(),
@@ -338,7 +355,8 @@ impl Group {
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, GroupError> {
         let storage = Storage::with_state(stored.state.clone());
-        let tools = tools(us, suite_number(us.suite)?, directory, storage, rng);
+        // The leaf is in the tree already, with its voucher.
+        let tools = tools(us, us.identity_with(&[]), directory, storage, rng)?;
         let tree = ExportedTree::from_bytes(&stored.tree).map_err(|_| GroupError::Damaged)?;
         let inner = tools
             .client
@@ -383,7 +401,8 @@ impl Group {
         let storage = Storage::default();
         let id = id.ok_or_else(malformed)?;
         storage.put_package(id, crate::package::decode(package)?);
-        let tools = tools(us, suite, directory, storage, rng);
+        // The leaf is that of the key package.
+        let tools = tools(us, us.identity_with(&[]), directory, storage, rng)?;
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
         let inner = tools.client.join_group(Some(tree), &message, None);
         let group = Self::finish(tools, inner.map(|(inner, _)| inner))?;
@@ -422,13 +441,12 @@ impl Group {
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, Vec<u8>), GroupError> {
         let message = decode(info)?;
-        let tools = tools(
-            us,
-            suite_number(us.suite)?,
-            directory,
-            Storage::default(),
-            rng,
-        );
+        // SECURITY: nobody leads a device back into another suite than the group's; `the_way_back_keeps_the_suite`
+        // notices.
+        if message.cipher_suite() != Some(suite_number(us.suite)?) {
+            return Err(GroupError::WrongSuite);
+        }
+        let tools = tools(us, us.identity()?, directory, Storage::default(), rng)?;
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
         let old = tree
             .roster()
@@ -493,6 +511,14 @@ impl Group {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.inner.current_epoch()
+    }
+
+    /// The suite.
+    ///
+    /// # Errors
+    /// [`GroupError::WrongSuite`]: never of a group that was made or joined here.
+    pub fn suite(&self) -> Result<Suite, GroupError> {
+        suite_of(self.inner.cipher_suite())
     }
 
     /// Every device of every member.
@@ -621,14 +647,8 @@ impl Group {
             .inner
             .current_member_signing_identity()
             .map_err(refused)?;
-        if own.signature_key.as_bytes() != us.leaf_key {
-            builder = builder.set_new_signing_identity(
-                SignatureSecretKey::new_slice(us.leaf_secret.expose_secret()),
-                SigningIdentity::new(
-                    us.name.credential(),
-                    SignaturePublicKey::new_slice(&us.leaf_key),
-                ),
-            );
+        if own.signature_key.as_bytes() != us.leaf.public() {
+            builder = builder.set_new_signing_identity(us.secret(), us.identity()?);
         }
         let output = builder.build().map_err(refused)?;
         let (_, changes) = self.judge.take_changes();

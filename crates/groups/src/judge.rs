@@ -94,8 +94,15 @@ impl Judge {
     }
 
     fn name(&self, identity: &SigningIdentity) -> Result<LeafName, Refused> {
-        match LeafName::of(identity) {
-            Some(name) => Ok(name),
+        Ok(self.name_and_voucher(identity)?.0)
+    }
+
+    fn name_and_voucher<'a>(
+        &self,
+        identity: &'a SigningIdentity,
+    ) -> Result<(LeafName, Option<&'a [u8]>), Refused> {
+        match LeafName::and_voucher_of(identity) {
+            Some(found) => Ok(found),
             None => self.refuse(GroupError::NotGenuine {
                 what: "a credential names no device".to_owned(),
             }),
@@ -105,14 +112,14 @@ impl Judge {
     /// SECURITY: a leaf stands for a device because the account's log says so, and for no other reason;
     /// `a_leaf_that_is_not_in_the_log_is_refused` notices.
     fn named(&self, identity: &SigningIdentity) -> Result<(), Refused> {
-        let name = self.name(identity)?;
-        match self.directory.standing(&name, &identity.signature_key) {
+        let (LeafName { account, device }, voucher) = self.name_and_voucher(identity)?;
+        let name = LeafName { account, device };
+        match self.directory.standing((&name, voucher), identity) {
             Standing::Named { .. } => Ok(()),
-            Standing::Unknown => self.refuse(GroupError::LogsNeeded(vec![name.account])),
-            Standing::NotInLog => self.refuse(GroupError::NotInLog {
-                account: name.account,
-                device: name.device,
-            }),
+            Standing::Unknown => self.refuse(GroupError::LogsNeeded(vec![account])),
+            Standing::NotInLog => self.refuse(GroupError::NotInLog { account, device }),
+            Standing::NotVouched => self.refuse(GroupError::NotVouched { account, device }),
+            Standing::MayNotVouch => self.refuse(GroupError::MayNotVouch { account, device }),
         }
     }
 
@@ -386,12 +393,15 @@ impl Case<'_> {
         if actor.account == target.account || over {
             return Ok(target);
         }
-        let key = &member.signing_identity.signature_key;
-        match self.judge.directory.standing(&target, key) {
+        let (_, voucher) = self.judge.name_and_voucher(&member.signing_identity)?;
+        let directory = &self.judge.directory;
+        match directory.standing((&target, voucher), &member.signing_identity) {
             Standing::Named {
                 in_force: false, ..
             }
-            | Standing::NotInLog => Ok(target),
+            | Standing::NotInLog
+            | Standing::NotVouched
+            | Standing::MayNotVouch => Ok(target),
             Standing::Named { fresh: true, .. } => {
                 self.judge.forbid(&actor.account, "remove somebody")
             }

@@ -99,6 +99,10 @@ labels! {
     GROUP_BODY = "letterlock/v1/group/body";
     /// What tells two branches of a group apart that have the same epoch.
     GROUP_BRANCH = "letterlock/v1/group/branch";
+    /// Seed of the key of a leaf in a group of a lower suite than the device's.
+    GROUP_LEAF_KEY = "letterlock/v1/group/leaf-key";
+    /// A device's word for that key.
+    GROUP_LEAF_VOUCHER = "letterlock/v1/group/leaf-voucher";
     /// What hides the messages of an epoch of a group.
     GROUP_ENVELOPE = "letterlock/v1/group/envelope";
     /// Content of a body that goes to several devices.

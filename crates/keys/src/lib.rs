@@ -16,6 +16,7 @@ mod kdf;
 pub mod kem;
 pub mod label;
 mod lc;
+mod leaf;
 pub mod link;
 mod ml_dsa;
 pub mod mlkem_incremental;
@@ -43,6 +44,7 @@ pub use kdf::{
     sha256, sha384, sha512,
 };
 pub use label::Label;
+pub use leaf::{LeafKey, verify_voucher};
 pub use module::{Module, module};
 pub use safety_number::{VerificationCode, VerificationError, safety_number};
 pub use sealed::{Sealable, Sealed};

@@ -155,6 +155,10 @@ fn contact(contact: &view::Contact) -> String {
     if contact.request {
         state.push_str(", wrote first");
     }
+    if contact.suite != "hybrid" {
+        state.push_str(", ");
+        state.push_str(&text::line(&contact.suite));
+    }
     format!(
         "{:<16} {:<32} {state}\n",
         text::line(&contact.name),

@@ -86,10 +86,10 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
-        Job::End(profile, request, yes) => {
+        Job::Irrevocable(profile, request, yes) => {
             question::can_be_answered(yes)?;
             ask::with_client(&profile, false, async |client| {
-                end(client, request, yes, screen).await
+                irrevocable(client, request, yes, screen).await
             })
             .await
         }
@@ -276,19 +276,31 @@ fn says_equal(contact: &str, screen: &Screen) -> Result<bool, Stop> {
 }
 
 /// Revokes a device, once the person means it.
-async fn end(
+/// What an account cannot undo.
+async fn irrevocable(
     client: &Client,
     request: Request,
     yes: bool,
     screen: &mut Screen,
 ) -> Result<(), Stop> {
-    let asked = "End this account for ever, on all its devices? It cannot come back.";
+    let (asked, nothing, afterwards) = match request {
+        Request::AccountUpgrade { .. } => (
+            "Take this account to a higher suite? It cannot go back, contacts compare anew, and ways to recover end.",
+            "the account stays as it is",
+            "next: letterlock recovery sheet; other devices follow when they come online",
+        ),
+        _ => (
+            "End this account for ever, on all its devices? It cannot come back.",
+            "the account goes on",
+            "the account has ended; what is stored here can still be read",
+        ),
+    };
     if !yes && !question::meant(asked).await? {
-        screen.talk("the account goes on");
+        screen.talk(nothing);
         return Ok(());
     }
     ask::hear(client, request, |answer| screen.show(&answer)).await?;
-    screen.talk("the account has ended; what is stored here can still be read");
+    screen.talk(afterwards);
     Ok(())
 }
 

@@ -177,7 +177,7 @@ impl RelayModel {
             Request::PublishKeyPackages(request) => store.publish_key_packages(request),
             Request::KeyPackageCount(request) => store.count_key_packages(request),
             Request::FetchKeyPackage(request) => {
-                let package = store.take_key_package(request.account, request.device);
+                let package = store.take_key_package(request);
                 package.map_or_else(|| no(RefusalKind::NotFound), Reply::KeyPackage)
             }
             Request::CreateTicket(request) => store.create_ticket(request),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use epochs::Epoch;
 use kept::{HeadRecord, Lock};
 use key_packages::Packages;
-use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Suite, Timestamp};
 use logs::Account;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{Body, Bundle, Deliver, RefusalKind, Refused, Reply, Request, RowResult};
@@ -24,7 +24,7 @@ pub struct RelayStore {
     pub(crate) queues: BTreeMap<QueueId, Queue>,
     accounts: BTreeMap<AccountId, Account>,
     devices: BTreeMap<(AccountId, DeviceId), Device>,
-    key_packages: BTreeMap<(AccountId, DeviceId), Packages>,
+    key_packages: BTreeMap<(AccountId, DeviceId), BTreeMap<Suite, Packages>>,
     tickets: BTreeMap<[u8; 32], Ticket>,
     heads: BTreeMap<[u8; 32], HeadRecord>,
     locks: BTreeMap<[u8; 32], Lock>,
@@ -95,7 +95,7 @@ impl RelayStore {
             let records = device.one_time_ec.iter().chain(&device.one_time_kem);
             records.for_each(|record| out.extend_from_slice(record));
         }
-        for packages in self.key_packages.values() {
+        for packages in self.key_packages.values().flat_map(BTreeMap::values) {
             out.extend_from_slice(&packages.bytes());
         }
         out

@@ -42,6 +42,8 @@ mod history;
 mod hostile_relay;
 #[path = "story/linking.rs"]
 mod linking;
+#[path = "story/mixed.rs"]
+mod mixed;
 #[path = "story/pairs.rs"]
 mod pairs;
 #[path = "story/pictures.rs"]
@@ -56,6 +58,8 @@ mod signed_words;
 mod suites;
 #[path = "story/suspension.rs"]
 mod suspension;
+#[path = "story/upgrades.rs"]
+mod upgrades;
 #[path = "story/verifying.rs"]
 mod verifying;
 

@@ -6,7 +6,7 @@ use crate::proto;
 use crate::request::{account_id, bytes_of, device_id};
 use bytes::Bytes;
 use keys::codec::Writer;
-use keys::{AccountId, DeviceId};
+use keys::{AccountId, DeviceId, Suite};
 
 /// Publishes key packages. Repeating it adds none again, not even one that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,12 +15,14 @@ pub struct PublishKeyPackages {
     pub account: AccountId,
     /// A device of its log.
     pub device: DeviceId,
+    /// The suite of the groups that they are for; each suite has a store of its own.
+    pub suite: Suite,
     /// Key packages to add: at most [`limits::KEY_PACKAGES`] of at most [`limits::KEY_PACKAGE_BYTES`], as far as
     /// the frame has room.
     pub packages: Vec<Vec<u8>>,
     /// The one that is given out when no other one is left; without it the one before stays.
     pub last_resort: Option<Vec<u8>>,
-    /// Whether all that was published before is dropped, the one of last resort too.
+    /// Whether all that was published of this suite before is dropped, the one of last resort too.
     pub replace: bool,
     /// Hybrid signature of the device over [`publish_key_packages_message`].
     pub signature: Vec<u8>,
@@ -33,6 +35,8 @@ pub struct FetchKeyPackage {
     pub account: AccountId,
     /// The device.
     pub device: DeviceId,
+    /// The suite of the groups that it is for.
+    pub suite: Suite,
 }
 
 /// Asks how many key packages are left.
@@ -42,6 +46,8 @@ pub struct KeyPackageCount {
     pub account: AccountId,
     /// The device.
     pub device: DeviceId,
+    /// The suite of the groups that it is for.
+    pub suite: Suite,
 }
 
 /// A key package, as published.
@@ -64,13 +70,14 @@ pub struct KeyPackageCounts {
 
 /// What the device's hybrid key signs, under `label::PUBLISH_KEY_PACKAGES`, to publish key packages.
 ///
-/// *Formula*: `account ‖ device ‖ L(packages) ‖ B(last resort) ‖ replace`, where `B(x) = BE4(|x|) ‖ x`, empty where
+/// *Formula*: `account ‖ device ‖ suite 2 ‖ L(packages) ‖ B(last resort) ‖ replace`, where `B(x) = BE4(|x|) ‖ x`, empty where
 /// there is none, `L(xs)` is `BE4(count)` and each `B(x)`, and `replace` is one byte.
 #[must_use]
 pub fn publish_key_packages_message(request: &PublishKeyPackages) -> Vec<u8> {
     let mut out = Writer::new();
     out.array(request.account.as_bytes());
     out.array(request.device.as_bytes());
+    out.u16(request.suite.number());
     out.u32(u32::try_from(request.packages.len()).unwrap_or(u32::MAX));
     for package in &request.packages {
         out.bytes(package);
@@ -80,12 +87,20 @@ pub fn publish_key_packages_message(request: &PublishKeyPackages) -> Vec<u8> {
     out.finish()
 }
 
+fn suite(number: u32) -> Result<Suite, DecodeError> {
+    let number = u16::try_from(number).ok();
+    number
+        .and_then(Suite::from_number)
+        .ok_or_else(|| field("suite"))
+}
+
 impl PublishKeyPackages {
     pub(crate) fn to_proto(&self) -> proto::PublishKeyPackages {
         let packages = self.packages.iter();
         proto::PublishKeyPackages {
             account: bytes_of(self.account.as_bytes()),
             device: bytes_of(self.device.as_bytes()),
+            suite: u32::from(self.suite.number()),
             packages: packages.map(|package| bytes_of(package)).collect(),
             last_resort: self
                 .last_resort
@@ -110,6 +125,7 @@ impl PublishKeyPackages {
         Ok(Self {
             account: account_id(&request.account)?,
             device: device_id(&request.device)?,
+            suite: suite(request.suite)?,
             packages: request
                 .packages
                 .iter()
@@ -127,6 +143,7 @@ impl FetchKeyPackage {
         proto::FetchKeyPackage {
             account: bytes_of(self.account.as_bytes()),
             device: bytes_of(self.device.as_bytes()),
+            suite: u32::from(self.suite.number()),
         }
     }
 
@@ -134,6 +151,7 @@ impl FetchKeyPackage {
         Ok(Self {
             account: account_id(&request.account)?,
             device: device_id(&request.device)?,
+            suite: suite(request.suite)?,
         })
     }
 }
@@ -143,6 +161,7 @@ impl KeyPackageCount {
         proto::KeyPackageCount {
             account: bytes_of(self.account.as_bytes()),
             device: bytes_of(self.device.as_bytes()),
+            suite: u32::from(self.suite.number()),
         }
     }
 
@@ -150,6 +169,7 @@ impl KeyPackageCount {
         Ok(Self {
             account: account_id(&request.account)?,
             device: device_id(&request.device)?,
+            suite: suite(request.suite)?,
         })
     }
 }

@@ -579,6 +579,8 @@ pub(crate) struct PublishKeyPackages {
     pub(crate) replace: bool,
     #[prost(bytes = "bytes", tag = "6")]
     pub(crate) signature: Bytes,
+    #[prost(uint32, tag = "7")]
+    pub(crate) suite: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -587,6 +589,8 @@ pub(crate) struct FetchKeyPackage {
     pub(crate) account: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) device: Bytes,
+    #[prost(uint32, tag = "3")]
+    pub(crate) suite: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -595,6 +599,8 @@ pub(crate) struct KeyPackageCount {
     pub(crate) account: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) device: Bytes,
+    #[prost(uint32, tag = "3")]
+    pub(crate) suite: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -9,10 +9,10 @@
 
 mod samples;
 
-use keys::{AccountId, DeviceId};
+use keys::{AccountId, DeviceId, Suite};
 use letterlock_wire::{
-    ClientFrame, DecodeError, PublishKeyPackages, RelayFrame, Reply, Request, RowResult,
-    SendResult, limits, publish_key_packages_message,
+    ClientFrame, DecodeError, FetchKeyPackage, KeyPackageCount, PublishKeyPackages, RelayFrame,
+    Reply, Request, RowResult, SendResult, limits, publish_key_packages_message,
 };
 use proptest::prelude::*;
 use samples::{client_frames, relay_frames};
@@ -248,13 +248,54 @@ fn key_packages_are_bounded() {
     }
 }
 
+/// Nobody speaks without a suite, or of one that this version does not know.
+#[test]
+fn key_packages_are_of_a_suite() {
+    let requests = [
+        Request::PublishKeyPackages(PublishKeyPackages {
+            packages: Vec::new(),
+            last_resort: None,
+            signature: vec![1; 10],
+            ..samples::publication()
+        }),
+        Request::FetchKeyPackage(FetchKeyPackage {
+            account: AccountId::from_bytes([2; 32]),
+            device: DeviceId::from_bytes([3; 16]),
+            suite: Suite::Cnsa2,
+        }),
+        Request::KeyPackageCount(KeyPackageCount {
+            account: AccountId::from_bytes([2; 32]),
+            device: DeviceId::from_bytes([3; 16]),
+            suite: Suite::Cnsa2,
+        }),
+    ];
+    for request in requests {
+        let frame = ClientFrame {
+            request_id: 1,
+            request,
+        };
+        let bytes = frame.encode();
+        // The number stands last: its tag, and 2.
+        assert_eq!(bytes.last(), Some(&2));
+        for number in [0, 3, 0x7f] {
+            let mut other = bytes.clone();
+            *other.last_mut().unwrap() = number;
+            assert_eq!(
+                ClientFrame::decode(other.into()),
+                Err(DecodeError::Field { field: "suite" })
+            );
+        }
+    }
+}
+
 #[test]
 fn every_field_of_a_publication_is_signed() {
     let signed = publish_key_packages_message(&samples::publication());
     type Change = fn(&mut PublishKeyPackages);
-    let changes: [Change; 7] = [
+    let changes: [Change; 8] = [
         |it| it.account = AccountId::from_bytes([9; 32]),
         |it| it.device = DeviceId::from_bytes([9; 16]),
+        |it| it.suite = Suite::Hybrid,
         |it| it.packages.truncate(1),
         |it| it.packages[0][0] ^= 1,
         |it| it.last_resort = None,
@@ -273,7 +314,7 @@ fn every_field_of_a_publication_is_signed() {
     let expected = [
         &short.account.as_bytes()[..],
         short.device.as_bytes(),
-        &[0, 0, 0, 1, 0, 0, 0, 2, 7, 7, 0, 0, 0, 0, 1],
+        &[0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 7, 7, 0, 0, 0, 0, 1],
     ];
     assert_eq!(publish_key_packages_message(&short), expected.concat());
 }

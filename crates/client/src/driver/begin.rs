@@ -423,7 +423,8 @@ impl Loop {
     }
 }
 
-fn suite_named(name: &str) -> Result<Suite, Failure> {
+/// The suite that people call so.
+pub(super) fn suite_named(name: &str) -> Result<Suite, Failure> {
     Suite::from_name(name).ok_or_else(|| {
         failure(
             FailureKind::Usage,

@@ -262,7 +262,7 @@ impl Loop {
             role: shown(record.data.role(&own.id)),
             members: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
             devices: accounts.values().sum(),
-            suite: "hybrid".to_owned(),
+            suite: record.suite.name().to_owned(),
             epoch: record.epoch,
             timer_seconds: record.data.timer,
             picture: self.engine.picture_of(record).map(|picture| view::Picture {

@@ -131,6 +131,10 @@ impl Loop {
                     self.name_of(contact)
                 ),
             ),
+            Event::SuiteUpgraded { account, suite } => (
+                "suite_upgraded",
+                format!("{} is of suite {} now", self.whose(account), suite.name()),
+            ),
             Event::DeviceLinked { device } if self.linking().is_none() => {
                 let name = self.device(device).ok()?.name;
                 (

@@ -8,7 +8,7 @@
 //! Both go on in any later process of the home.
 
 use super::Loop;
-use super::begin::Begun;
+use super::begin::{Begun, suite_named};
 use super::calls::{About, Kind, Pending};
 use super::guardians::NewGuardians;
 use super::settle::Settling;
@@ -20,6 +20,7 @@ use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::view::{Failure, FailureKind, HiddenText, Notice, Progress, Restored, Sheet};
 use engine::{CommandId, EngineError, Event, Hidden, Input, Snapshot as _, StoreError, Table};
+use keys::Suite;
 use keys::account_log::{LogError, Method};
 use keys::sheet::SheetSecret;
 use std::time::Instant;
@@ -43,6 +44,8 @@ pub(super) enum Next {
     Confirm(SheetSecret),
     /// The account gets a new root key.
     RotateRoot,
+    /// The account takes a higher suite.
+    Upgrade(Suite),
     /// The account ends.
     EndAccount,
     /// These become the guardians.
@@ -96,6 +99,9 @@ impl Loop {
                     }
                 }
             }
+            Request::AccountUpgrade { suite, sheet } => {
+                self.account_upgrade(answers, &suite, sheet.as_ref())
+            }
             Request::DeviceRotateRoot { sheet } => {
                 self.own()?;
                 self.unlock(answers, &sheet, Next::RotateRoot)
@@ -110,6 +116,22 @@ impl Loop {
             Request::RecoveryStatus => self.recovery_status().map(Some),
             request => self.begin_for_guardians(answers, request),
         }
+    }
+
+    fn account_upgrade(
+        &mut self,
+        answers: mpsc::Sender<Answer>,
+        suite: &str,
+        sheet: Option<&HiddenText>,
+    ) -> Begun {
+        self.own()?;
+        let suite = suite_named(suite)?;
+        if let Some(sheet) = sheet {
+            return self.unlock(answers, sheet, Next::Upgrade(suite));
+        }
+        let mut pending = Pending::new(answers, Kind::Command);
+        pending.about = Some(About::Account);
+        self.command(pending, |command| Input::UpgradeSuite { command, suite })
     }
 
     fn recovery_sheet(&mut self, answers: mpsc::Sender<Answer>, old: Option<&HiddenText>) -> Begun {
@@ -204,6 +226,7 @@ impl Loop {
             Next::Draw => (Kind::Sheet(Making::Draw), Input::MakeSheet { command }),
             Next::Confirm(sheet) => (Kind::Sheet(Making::Backup(0)), confirm(command, sheet)),
             Next::RotateRoot => (Kind::Command, Input::RotateRoot { command }),
+            Next::Upgrade(suite) => (Kind::Command, Input::UpgradeSuite { command, suite }),
             Next::EndAccount => (Kind::End, Input::EndAccount { command }),
             Next::Guardians(new) => {
                 about = About::Guardians;

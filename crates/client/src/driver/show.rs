@@ -47,8 +47,9 @@ impl Loop {
 
     pub(super) fn view_contact(&self, contact: &Contact) -> Answer {
         let log = stored(&contact.log, &contact.id, &contact.pin);
-        let devices = log.map_or(0, |log| log.devices().len());
-        Answer::Contact(render::contact(contact, devices))
+        let devices = log.as_ref().map_or(0, |log| log.devices().len());
+        let suite = log.map_or("", |log| log.suite().name());
+        Answer::Contact(render::contact(contact, devices, suite))
     }
 
     pub(super) fn safety_number(&self, who: &str) -> Result<Vec<Answer>, Failure> {

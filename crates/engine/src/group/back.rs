@@ -58,7 +58,7 @@ pub(super) fn doubtful(
 fn ask_word(tx: &Transaction<'_>, record: &GroupRecord) -> Result<Zeroizing<Vec<u8>>, EngineError> {
     let word = Word::Ask {
         group: record.id,
-        device: state::us(tx)?.name,
+        device: state::own_name(tx)?,
         lost: record.standing == GroupStanding::Lost || record.behind.is_some(),
         epoch: record.epoch,
         branch: record.branch(),
@@ -86,7 +86,7 @@ pub(super) fn askable(
     id: &GroupId,
     most: usize,
 ) -> Result<Vec<LeafName>, EngineError> {
-    let us = state::us(tx)?.name;
+    let us = state::own_name(tx)?;
     let members = state::members(tx, id)?;
     let mut known = Vec::new();
     for member in &members {
@@ -196,7 +196,7 @@ fn leads_on(
     match record.standing {
         GroupStanding::Lost => Ok(record.flight.is_none() && epoch >= record.epoch),
         GroupStanding::In => {
-            let mut other = fresh(&record.id, record.relay.clone(), tx.now);
+            let mut other = fresh(&record.id, record.relay.clone(), record.suite, tx.now);
             other.envelope = told.envelope.duplicate();
             // SECURITY: of two branches all choose the same one; `a_fork_is_noticed_by_the_next_letter` notices.
             let (theirs, ours) = (other.branch(), record.branch());
@@ -260,7 +260,7 @@ pub(super) fn come_back(
     if !people::fill(tx, &mut directory, &accounts)? {
         return Ok(());
     }
-    let us = state::us(tx)?;
+    let us = state::us(tx, record.suite)?;
     let (mut next, message) = match Group::rejoin(&us, directory, (info, tree), tx.now, tx.rng) {
         Ok(joined) => joined,
         Err(error) => {

@@ -230,6 +230,9 @@ fn open(
                     return Ok(None);
                 }
             }
+            // SECURITY: what is refused for want of a log entry is refused by a log that is newer than the message;
+            // `two_devices_rotate_within_a_few_seconds` notices.
+            Err(error) if people::ask_once_more(tx, id, message, &error)? => return Ok(None),
             other => return Ok(Some((group, other))),
         }
     }

@@ -43,7 +43,7 @@ use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupData, Role};
-use keys::{AccountId, GroupId};
+use keys::{AccountId, GroupId, Suite};
 use std::collections::BTreeMap;
 
 /// Begins a group and adds people to it.
@@ -63,6 +63,7 @@ pub(crate) fn create(
     for member in &members {
         addable(tx, member, &own.relay)?;
     }
+    let suite = suite_of(tx, &members)?;
     let data = GroupData {
         name,
         roles: BTreeMap::from([(own.id, Role::Owner)]),
@@ -70,15 +71,26 @@ pub(crate) fn create(
     };
     let mut directory = Directory::new();
     people::fill(tx, &mut directory, &[own.id])?;
-    let us = state::us(tx)?;
+    let us = state::us(tx, suite)?;
     let mut group = Group::create(&us, directory, id, &data, tx.now, tx.rng)
         .map_err(|error| EngineError::Group { error })?;
-    let mut record = words::fresh(id, own.relay, tx.now);
+    let mut record = words::fresh(id, own.relay, suite, tx.now);
     record.look = Some(tx.now);
     record.wishes.push((command, Wish::Add(members)));
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
     turn::advance(tx, id)
+}
+
+/// The highest suite that this device and all these accounts speak.
+fn suite_of(tx: &Transaction<'_>, accounts: &[AccountId]) -> Result<Suite, EngineError> {
+    // Where the account has taken a higher suite and this device not yet, its own is what counts.
+    let mut suite = account::own(tx)?.secrets.suite();
+    for account in accounts {
+        let log = people::log_of(tx, account)?.ok_or(EngineError::UnknownContact)?;
+        suite = suite.min(log.suite());
+    }
+    Ok(suite)
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {
@@ -132,6 +144,14 @@ pub(crate) fn add(
 ) -> Result<(), EngineError> {
     let record = existing(tx, id)?;
     for account in &accounts {
+        // SECURITY: a group never falls to a lower suite; `a_group_of_the_higher_suite_takes_nobody_of_the_lower`
+        // notices.
+        if suite_of(tx, &[*account])? < record.suite {
+            return Err(EngineError::GroupSuite {
+                contact: *account,
+                suite: record.suite,
+            });
+        }
         addable(tx, account, &record.relay)?;
     }
     for account in accounts.iter().filter(|_| history > 0) {

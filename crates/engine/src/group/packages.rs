@@ -9,7 +9,7 @@ use crate::records::{GroupRecord, Purpose, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{GroupError, LeafName};
-use keys::{AccountId, DeviceId, GroupId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, Suite, Timestamp};
 use zeroize::Zeroizing;
 
 /// When the last-resort package was made: BE8 seconds.
@@ -27,11 +27,21 @@ const LAST_RESORT: u8 = 2;
 pub(crate) fn publish(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
     tx.put(Table::Meta, MADE.to_vec(), now);
-    put(tx, limits::KEY_PACKAGES, true)
+    let ours = account::own(tx)?.secrets.suite();
+    // A device speaks its own suite and those below.
+    for suite in Suite::ALL.into_iter().filter(|suite| *suite <= ours) {
+        put(tx, suite, limits::KEY_PACKAGES, true)?;
+    }
+    Ok(())
 }
 
-fn put(tx: &mut Transaction<'_>, count: u32, replace: bool) -> Result<(), EngineError> {
-    let us = state::us(tx)?;
+fn put(
+    tx: &mut Transaction<'_>,
+    suite: Suite,
+    count: u32,
+    replace: bool,
+) -> Result<(), EngineError> {
+    let us = state::us(tx, suite)?;
     let mut make = |kind: u8| {
         let package =
             ::groups::key_package(&us, tx.now, tx.rng).map_err(|_| EngineError::Internal {
@@ -56,7 +66,8 @@ fn put(tx: &mut Transaction<'_>, count: u32, replace: bool) -> Result<(), Engine
     for package in packages {
         let more = bytes.saturating_add(package.len());
         if more > limits::KEY_PACKAGES_BYTES {
-            request(tx, std::mem::take(&mut batch), last_resort.take(), replaces)?;
+            let batch = (std::mem::take(&mut batch), last_resort.take());
+            request(tx, suite, batch, replaces)?;
             replaces = false;
             bytes = package.len();
         } else {
@@ -64,19 +75,20 @@ fn put(tx: &mut Transaction<'_>, count: u32, replace: bool) -> Result<(), Engine
         }
         batch.push(package);
     }
-    request(tx, batch, last_resort, replaces)
+    request(tx, suite, (batch, last_resort), replaces)
 }
 
 fn request(
     tx: &mut Transaction<'_>,
-    packages: Vec<Vec<u8>>,
-    last_resort: Option<Vec<u8>>,
+    suite: Suite,
+    (packages, last_resort): (Vec<Vec<u8>>, Option<Vec<u8>>),
     replace: bool,
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?;
     let mut request = wire::PublishKeyPackages {
         account: own.id,
         device: own.device,
+        suite,
         packages,
         last_resort,
         replace,
@@ -93,13 +105,17 @@ fn request(
         .as_bytes()
         .to_vec();
     let request = wire::Request::PublishKeyPackages(request);
-    outbox::add_own(tx, Purpose::PublishKeyPackages, request)
+    outbox::add_own(tx, Purpose::PublishKeyPackages(suite), request)
 }
 
-/// The relay said how many one-time packages are left.
-pub(crate) fn counted(tx: &mut Transaction<'_>, left: u32) -> Result<(), EngineError> {
+/// The relay said how many one-time packages for groups of a suite are left.
+pub(crate) fn counted(
+    tx: &mut Transaction<'_>,
+    suite: Suite,
+    left: u32,
+) -> Result<(), EngineError> {
     match left < limits::KEY_PACKAGES / 2 {
-        true => put(tx, limits::KEY_PACKAGES.saturating_sub(left), false),
+        true => put(tx, suite, limits::KEY_PACKAGES.saturating_sub(left), false),
         false => Ok(()),
     }
 }
@@ -162,7 +178,7 @@ pub(super) fn secret_of(
 }
 
 /// A package was used; what opens its Welcome is gone, so that nobody joins by it again.
-pub(super) fn used(tx: &mut Transaction<'_>, id: &[u8]) -> Result<(), EngineError> {
+pub(super) fn used(tx: &mut Transaction<'_>, id: &[u8], suite: Suite) -> Result<(), EngineError> {
     let kind = tx.get(Table::KeyPackage, id)?;
     if kind.is_some_and(|kept| kept.first() == Some(&ONE_TIME)) {
         tx.delete(Table::KeyPackage, id.to_vec());
@@ -170,8 +186,9 @@ pub(super) fn used(tx: &mut Transaction<'_>, id: &[u8]) -> Result<(), EngineErro
         let request = wire::Request::KeyPackageCount(wire::KeyPackageCount {
             account: own.id,
             device: own.device,
+            suite,
         });
-        outbox::add_own(tx, Purpose::PublishKeyPackages, request)?;
+        outbox::add_own(tx, Purpose::PublishKeyPackages(suite), request)?;
     }
     Ok(())
 }
@@ -246,6 +263,7 @@ fn fetch(
     let request = wire::Request::FetchKeyPackage(wire::FetchKeyPackage {
         account: name.account,
         device: name.device,
+        suite: record.suite,
     });
     let purpose = Purpose::FetchKeyPackage {
         group: record.id,
@@ -267,10 +285,13 @@ pub(crate) fn fetched(
         device: *device,
     };
     tx.delete(Table::Meta, place(ASKED, group, &name));
-    // SECURITY: a relay cannot put another device in the place of the one that was asked for; the commit checks the
-    // key against the log.
-    let fits =
-        |package: &&[u8]| ::groups::key_package_of(package).is_ok_and(|(found, _)| found == name);
+    let Some(record) = state::load(tx, group)? else {
+        return Ok(());
+    };
+    // SECURITY: a relay cannot put another device in the place of the one that was asked for, nor a package that the
+    // group cannot take; the commit checks the key against the log.
+    let wanted = (name, record.suite);
+    let fits = |package: &&[u8]| ::groups::key_package_of(package) == Ok(wanted);
     let package = package.filter(fits).unwrap_or_default().to_vec();
     tx.put(
         Table::Meta,

@@ -12,8 +12,10 @@ use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::input::{CommandId, Draft};
+use crate::letters;
 use crate::limits;
-use crate::records::{Contact, GroupMember, GroupRecord, GroupStanding, Record as _, key};
+use crate::records::{Contact, GroupMember, GroupRecord, GroupStanding, Letter, Record as _, key};
+use crate::sending;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupData};
@@ -58,18 +60,39 @@ fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, Eng
     super::addable(tx, &contact.id, &own.relay)?;
     let mut directory = Directory::new();
     people::fill(tx, &mut directory, &[own.id])?;
-    let us = state::us(tx)?;
+    let suite = super::suite_of(tx, &[contact.id])?;
+    let us = state::us(tx, suite)?;
     // An id that follows from the accounts would tell the relay who they are.
     let id = GroupId::random(tx.rng);
     let data = GroupData::of_pair(own.id, contact.id);
     let mut group = Group::create(&us, directory, &id, &data, tx.now, tx.rng)
         .map_err(|error| EngineError::Group { error })?;
-    let mut record = words::fresh(&id, own.relay, tx.now);
+    let mut record = words::fresh(&id, own.relay, suite, tx.now);
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
     note(tx, &record)?;
     Ok(record)
+}
+
+/// Takes a letter into the pair that no session can carry any more. Where there can be none now, it fails.
+pub(crate) fn carry_over(tx: &mut Transaction<'_>, mut letter: Letter) -> Result<(), EngineError> {
+    if letter.author.is_some() {
+        return Ok(()); // It was waiting for several devices.
+    }
+    let known = with(tx, &letter.contact)?;
+    let pair = match (known, contacts::load(tx, &letter.contact)?) {
+        (Some(record), _) => Some(record),
+        (None, Some(contact)) => begin(tx, &contact).ok(),
+        (None, None) => None,
+    };
+    if pair.is_none() {
+        return sending::fail_whole(tx, &letter.id, EngineError::NoLettersOfTwo);
+    }
+    letter.author = Some(account::own(tx)?.id);
+    letter.deliveries.clear();
+    letters::store(tx, &letter);
+    super::letters::dispatch(tx, &letter)
 }
 
 /// Notes whose conversation a group is.

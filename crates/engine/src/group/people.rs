@@ -11,13 +11,15 @@ use crate::peers;
 use crate::records::{Purpose, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
-use ::groups::{Directory, KnownDevice};
+use ::groups::{Directory, GroupError, KnownDevice};
 use keys::account_log::{Pin, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, GroupId, Timestamp};
 use zeroize::Zeroizing;
 
 /// The log of a member who is no contact is being asked for; or BE8 seconds until it is asked for again.
 const ASKED: &[u8] = b"member-asked/";
+/// A message was refused by the log of an account, which is asked for once more: SHA-256 of the message.
+const DOUBTED: &[u8] = b"member-doubted/";
 /// Seconds for which the log of a member who is no contact counts as confirmed.
 const FRESH_SECONDS: u64 = 60;
 
@@ -130,6 +132,33 @@ pub(super) fn ask(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), E
     tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
     let request = wire::Request::FetchLog(wire::FetchLog::ByAccount(*account));
     outbox::add_own(tx, Purpose::LogOfMember(*account), request)
+}
+
+/// A message was refused because of a log that was confirmed a short while ago, and that may have gone on since. Says
+/// whether it is asked for anew, and the message waits; that happens once for each message.
+pub(super) fn ask_once_more(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    message: &[u8],
+    error: &GroupError,
+) -> Result<bool, EngineError> {
+    let (GroupError::NotInLog { account, .. }
+    | GroupError::NotVouched { account, .. }
+    | GroupError::MayNotVouch { account, .. }) = error
+    else {
+        return Ok(false);
+    };
+    let place = key(&[DOUBTED, id.as_bytes(), account.as_bytes()]);
+    let hash = keys::sha256(&[message]);
+    let before = tx.get(Table::Meta, &place)?;
+    if before.is_some_and(|before| before.as_slice() == hash) {
+        tx.delete(Table::Meta, place);
+        return Ok(false);
+    }
+    tx.put(Table::Meta, place, Zeroizing::new(hash.to_vec()));
+    super::inbox::wait_for(tx, id, account);
+    ask(tx, account)?;
+    Ok(true)
 }
 
 /// Asks again for logs that relays did not have, or showed wrongly.

@@ -341,7 +341,7 @@ fn ask(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
         return Ok(());
     };
     again(tx, id, &picture);
-    let device = state::us(tx)?.name;
+    let device = state::own_name(tx)?;
     let word = Word::AskPicture {
         group: *id,
         device,

@@ -12,7 +12,7 @@ use crate::records::{GroupMember, GroupMembers, GroupRecord, GroupStanding, Reco
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupError, Inbox, LeafName, OurDevice, Stored};
-use keys::{AccountId, GroupId};
+use keys::{AccountId, GroupId, LeafKey, Suite};
 use zeroize::Zeroizing;
 
 /// The parts of a group's state, as the last byte of their key.
@@ -112,19 +112,30 @@ pub(crate) fn leaves(snapshot: &dyn Snapshot, id: &GroupId) -> Result<Vec<LeafNa
     Ok(names.collect())
 }
 
-/// This device, as a leaf.
-pub(super) fn us(tx: &Transaction<'_>) -> Result<OurDevice, EngineError> {
+/// This device's name as a leaf.
+pub(super) fn own_name(tx: &Transaction<'_>) -> Result<LeafName, EngineError> {
+    let own = account::own(tx)?;
+    Ok(LeafName {
+        account: own.id,
+        device: own.device,
+    })
+}
+
+/// This device, as a leaf of groups of a suite.
+pub(super) fn us(tx: &Transaction<'_>, suite: Suite) -> Result<OurDevice, EngineError> {
     let own = account::own(tx)?;
     let inbox = queues::inbox(tx)?;
     let signing = own.secrets.signing();
+    let leaf = LeafKey::of(signing, suite).ok_or(EngineError::Group {
+        error: GroupError::WrongSuite,
+    })?;
     Ok(OurDevice {
-        suite: signing.verifying_key().suite(),
+        suite,
         name: LeafName {
             account: own.id,
             device: own.device,
         },
-        leaf_secret: signing.leaf_secret(),
-        leaf_key: signing.verifying_key().leaf_key().to_vec(),
+        leaf,
         inbox: Inbox {
             queue: inbox.id,
             token: inbox.token,
@@ -138,12 +149,13 @@ pub(super) fn open(
     id: &GroupId,
     directory: Directory,
 ) -> Result<Group, EngineError> {
-    open_parts(tx, id, directory, (Part::State, Part::Tree))
+    let record = load(tx, id)?.ok_or(EngineError::UnknownGroup)?;
+    open_parts(tx, &record, directory, (Part::State, Part::Tree))
 }
 
 fn open_parts(
     tx: &mut Transaction<'_>,
-    id: &GroupId,
+    record: &GroupRecord,
     directory: Directory,
     (state, tree): (Part, Part),
 ) -> Result<Group, EngineError> {
@@ -152,12 +164,14 @@ fn open_parts(
     };
     let stored = Stored {
         state: tx
-            .get(Table::GroupPart, &place(id, state))?
+            .get(Table::GroupPart, &place(&record.id, state))?
             .ok_or(MISSING)?,
-        tree: tx.get(Table::GroupPart, &place(id, tree))?.ok_or(MISSING)?,
+        tree: tx
+            .get(Table::GroupPart, &place(&record.id, tree))?
+            .ok_or(MISSING)?,
     };
-    let us = us(tx)?;
-    Group::load(&us, directory, id, &stored, tx.rng).map_err(|_| MISSING.into())
+    let us = us(tx, record.suite)?;
+    Group::load(&us, directory, &record.id, &stored, tx.rng).map_err(|_| MISSING.into())
 }
 
 /// Keeps what a letter changed: keys that were used are gone.
@@ -196,7 +210,8 @@ pub(super) fn take_next(
     record: &mut GroupRecord,
 ) -> Result<Group, EngineError> {
     let id = record.id;
-    let mut group = open_parts(tx, &id, Directory::new(), (Part::NextState, Part::NextTree))?;
+    let next = (Part::NextState, Part::NextTree);
+    let mut group = open_parts(tx, record, Directory::new(), next)?;
     enter(tx, record, &mut group)?;
     tx.delete(Table::GroupPart, place(&id, Part::NextState));
     tx.delete(Table::GroupPart, place(&id, Part::NextTree));
@@ -262,6 +277,7 @@ pub(super) fn enter(
     record.set_back = None;
     record.sure = false;
     record.epoch = group.epoch();
+    record.suite = group.suite().map_err(damaged)?;
     record.data = group.data().map_err(damaged)?;
     record.token = group.epoch_token().map_err(damaged)?;
     record.envelope = group.envelope_key().map_err(damaged)?;

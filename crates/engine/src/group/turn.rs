@@ -231,11 +231,11 @@ fn plan(
     if record.look.is_some_and(|at| at <= tx.now) {
         look(tx, members, &mut plan)?;
     }
-    let us = state::us(tx)?;
+    let us = state::us(tx, record.suite)?;
     let own_leaf = members
         .iter()
         .find(|member| member.account == us.name.account && member.device == us.name.device);
-    let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[&us.leaf_key]));
+    let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[us.leaf.public()]));
     let old = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
     plan.renew = record.proposed || other_key || old || record.set_back.is_some();
     plan.remove.sort_unstable();
@@ -345,7 +345,7 @@ fn commit(
         remove: plan.remove,
         data: plan.data,
     };
-    let us = state::us(tx)?;
+    let us = state::us(tx, record.suite)?;
     let mut commit = match group.commit(&us, wishes, tx.now) {
         Ok(commit) => commit,
         Err(GroupError::LogsNeeded(accounts)) => {

@@ -27,9 +27,9 @@ use crate::records::{
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
-use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of};
+use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of, suite_of_welcome};
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret};
+use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret, Suite};
 use zeroize::Zeroizing;
 
 /// A tree this long goes as a blob.
@@ -296,23 +296,37 @@ pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(),
     Ok(())
 }
 
+/// An invitation that is here.
+struct Invitation<'a> {
+    host: AccountId,
+    relay: String,
+    welcome: &'a [u8],
+    tree: &'a [u8],
+}
+
+impl<'a> Invitation<'a> {
+    fn decode(kept: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(kept);
+        let host = AccountId::from_bytes(input.array()?);
+        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
+        Ok(Self {
+            host,
+            relay: relay.map_err(|_| DecodeError::Invalid)?,
+            welcome: input.bytes(limits::GROUP_WORD_BYTES)?,
+            tree: input.bytes(usize::MAX >> 1)?,
+        })
+    }
+}
+
 /// Joins by an invitation that is here, if the logs of all members are.
 pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
     let Some(bytes) = state::take_part(tx, id, Part::Invitation)? else {
         return Ok(());
     };
-    let mut input = Reader::new(&bytes);
-    let mut read = || {
-        let host = AccountId::from_bytes(input.array()?);
-        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
-        let welcome = input.bytes(limits::GROUP_WORD_BYTES)?;
-        let tree = input.bytes(usize::MAX >> 1)?;
-        let relay = relay.map_err(|_| DecodeError::Invalid)?;
-        Ok::<_, DecodeError>((host, relay, welcome, tree))
-    };
-    let Ok((host, relay, welcome, tree)) = read() else {
+    let Ok(invitation) = Invitation::decode(&bytes) else {
         return Ok(());
     };
+    let Invitation { welcome, tree, .. } = invitation;
     let before = state::load(tx, id)?;
     let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
         return Ok(()); // It was heard before.
@@ -336,7 +350,16 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
         state::put_part(tx, id, Part::Invitation, bytes.to_vec());
         return Ok(());
     }
-    let us = state::us(tx)?;
+    let ours = account::own(tx)?.secrets.suite();
+    let spoken = suite_of_welcome(welcome)
+        .ok()
+        .filter(|suite| *suite <= ours);
+    let Some(suite) = spoken else {
+        let error = ::groups::GroupError::WrongSuite;
+        tx.event(Event::GroupRefused { group: *id, error });
+        return Ok(());
+    };
+    let us = state::us(tx, suite)?;
     let mut group = match Group::join(&us, directory, (welcome, tree), &package, tx.rng) {
         Ok(group) => group,
         Err(::groups::GroupError::LogsNeeded(accounts)) => {
@@ -344,6 +367,10 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
                 people::ask(tx, account)?;
                 inbox::wait_for(tx, id, account);
             }
+            state::put_part(tx, id, Part::Invitation, bytes.to_vec());
+            return Ok(());
+        }
+        Err(error) if people::ask_once_more(tx, id, welcome, &error)? => {
             state::put_part(tx, id, Part::Invitation, bytes.to_vec());
             return Ok(());
         }
@@ -361,11 +388,11 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let data = group.data().map_err(|_| EngineError::Internal {
         what: "state of a group",
     })?;
-    if !pair::may_invite(tx, &host, &data)? {
+    if !pair::may_invite(tx, &invitation.host, &data)? {
         return Ok(());
     }
-    packages::used(tx, &package_id)?;
-    let mut record = fresh(id, relay, tx.now);
+    packages::used(tx, &package_id, suite)?;
+    let mut record = fresh(id, invitation.relay, suite, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
@@ -374,7 +401,7 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
-        None => history::joined(tx, id, &host),
+        None => history::joined(tx, id, &invitation.host),
     }
 }
 
@@ -388,10 +415,16 @@ pub(super) fn accounts_of(tree: &[u8]) -> Option<Vec<AccountId>> {
 }
 
 /// A record that [`state::enter`] fills.
-pub(super) fn fresh(id: &GroupId, relay: String, now: keys::Timestamp) -> GroupRecord {
+pub(super) fn fresh(
+    id: &GroupId,
+    relay: String,
+    suite: Suite,
+    now: keys::Timestamp,
+) -> GroupRecord {
     GroupRecord {
         id: *id,
         relay,
+        suite,
         standing: GroupStanding::In,
         epoch: 0,
         data: GroupData::default(),

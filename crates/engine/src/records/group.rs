@@ -4,7 +4,7 @@ use super::Record;
 use crate::input::CommandId;
 use ::groups::{GroupData, Role};
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, DeviceId, GroupId, LetterId, MessageId, QueueId, Secret, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, LetterId, MessageId, QueueId, Secret, Suite, Timestamp};
 use std::collections::BTreeMap;
 
 /// How this device stands to a group.
@@ -27,6 +27,8 @@ pub struct GroupRecord {
     pub id: GroupId,
     /// The relay that orders its epochs.
     pub relay: String,
+    /// The suite: the highest that all accounts spoke which it was begun with.
+    pub suite: Suite,
     /// How this device stands to it.
     pub standing: GroupStanding,
     /// The MLS epoch.
@@ -151,6 +153,7 @@ impl Record for GroupRecord {
     fn write(&self, out: &mut Writer) {
         out.array(self.id.as_bytes());
         out.bytes(self.relay.as_bytes());
+        out.u16(self.suite.number());
         out.u8(self.standing as u8);
         out.u64(self.epoch);
         write_data(out, &self.data);
@@ -198,6 +201,7 @@ impl Record for GroupRecord {
         Ok(Self {
             id: GroupId::from_bytes(input.array()?),
             relay: super::text(input, 512)?,
+            suite: Suite::from_number(input.u16()?).ok_or(DecodeError::Invalid)?,
             standing: GroupStanding::from_byte(input.u8()?)?,
             epoch: input.u64()?,
             data: read_data(input)?,

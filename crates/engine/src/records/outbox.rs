@@ -4,7 +4,7 @@ use super::{GuardianPurpose, Record};
 use crate::input::CommandId;
 use keys::account_log::Method;
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, DeviceId, GroupId, LetterId, MessageId, QueueId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, LetterId, MessageId, QueueId, Suite, Timestamp};
 
 /// What an answer is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub(crate) enum Purpose {
     LogOfMember(AccountId),
     /// Carries a message of a group to its members.
     GroupSend { group: GroupId, message: MessageId },
-    /// Publishes key packages, or asks how many are left.
-    PublishKeyPackages,
+    /// Publishes key packages for groups of a suite, or asks how many are left.
+    PublishKeyPackages(Suite),
     /// Asks for a key package of a device that is to be added to a group.
     FetchKeyPackage {
         group: GroupId,
@@ -164,7 +164,7 @@ impl Purpose {
             Self::LogOfStranger(account) => write_id(out, 13, account.as_bytes()),
             Self::LogOfMember(_)
             | Self::GroupSend { .. }
-            | Self::PublishKeyPackages
+            | Self::PublishKeyPackages(_)
             | Self::FetchKeyPackage { .. } => self.write_of_group(out),
             Self::AppendLog(command) => {
                 out.u8(14);
@@ -203,7 +203,10 @@ impl Purpose {
                 out.array(group.as_bytes());
                 out.array(message.as_bytes());
             }
-            Self::PublishKeyPackages => out.u8(42),
+            Self::PublishKeyPackages(suite) => {
+                out.u8(42);
+                out.u16(suite.number());
+            }
             Self::FetchKeyPackage {
                 group,
                 account,
@@ -270,7 +273,10 @@ impl Purpose {
                 group: GroupId::from_bytes(input.array()?),
                 message: MessageId::from_bytes(input.array()?),
             },
-            42 => Self::PublishKeyPackages,
+            42 => {
+                let suite = Suite::from_number(input.u16()?);
+                Self::PublishKeyPackages(suite.ok_or(DecodeError::Invalid)?)
+            }
             43 => Self::FetchKeyPackage {
                 group: GroupId::from_bytes(input.array()?),
                 account: AccountId::from_bytes(input.array()?),

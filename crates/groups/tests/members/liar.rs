@@ -98,7 +98,8 @@ impl IdentityProvider for Lax {
         identity: &SigningIdentity,
         _: &ExtensionList,
     ) -> Result<Vec<u8>, Infallible> {
-        let name = identity.credential.as_basic().unwrap().identifier.clone();
+        let mut name = identity.credential.as_basic().unwrap().identifier.clone();
+        name.truncate(48);
         Ok(match &self.alias {
             Some((from, to)) if *from == name => to.clone(),
             _ => name,
@@ -189,6 +190,8 @@ pub(crate) fn of_device(
     habits: &Habits,
 ) -> Liar<impl MlsConfig + use<>> {
     let own = bytes(&us.name);
+    let voucher = us.leaf.vouch(&us.name.account, &us.name.device).unwrap();
+    let voucher = voucher.map_or(Vec::new(), |voucher| voucher.as_bytes().to_vec());
     let lax = Lax {
         open: habits.open,
         alias: habits.alias.clone().map(|other| (other, own.clone())),
@@ -199,8 +202,8 @@ pub(crate) fn of_device(
         PreSharedKey::new(vec![7; 32]),
     );
     let identity = SigningIdentity::new(
-        BasicCredential::new(own).into_credential(),
-        SignaturePublicKey::new_slice(&us.leaf_key),
+        BasicCredential::new([own, voucher].concat()).into_credential(),
+        SignaturePublicKey::new_slice(us.leaf.public()),
     );
     let client = Client::builder()
         .crypto_provider(replay::provider(Secret::random(&mut town.rng)))
@@ -210,7 +213,7 @@ pub(crate) fn of_device(
         .extension_types([GROUP_DATA, INBOX])
         .signing_identity(
             identity,
-            SignatureSecretKey::new_slice(us.leaf_secret.expose_secret()),
+            SignatureSecretKey::new_slice(us.leaf.secret().expose_secret()),
             habits.suite,
         )
         .build();

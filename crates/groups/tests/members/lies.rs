@@ -2,7 +2,7 @@
 
 use crate::liar::{self, Habits, Liar};
 use crate::support::{NOW, Person, Town};
-use keys::{AccountId, GroupId, SigningKey, Suite};
+use keys::{AccountId, GroupId, SigningKey, Suite, label};
 use letterlock_groups::{
     Change, Directory, Group, GroupData, GroupError, LeafName, Received, Role, Wishes,
     key_package_of,
@@ -199,15 +199,120 @@ fn a_key_that_is_not_in_the_log_is_refused() {
     assert_eq!(scene.refuse(&renewed), unknown);
 }
 
+/// A credential with a voucher of the liar's choice, and a key of its own choice.
+fn vouched(name: &LeafName, voucher: &[u8], seed: u64) -> (SignatureSecretKey, SigningIdentity) {
+    let (secret, SigningIdentity { signature_key, .. }) = new_key(name, seed);
+    let identity = [&liar::bytes(name)[..], voucher].concat();
+    let credential = BasicCredential::new(identity).into_credential();
+    (secret, SigningIdentity::new(credential, signature_key))
+}
+
+/// What the device key says of the key that [`new_key`] makes of the seed.
+fn voucher(device_key: &SigningKey, name: &LeafName, seed: u64) -> Vec<u8> {
+    let (_, identity) = new_key(name, seed);
+    let key = identity.signature_key.as_bytes();
+    let message = [&liar::bytes(name)[..], key].concat();
+    let signature = device_key.sign(label::GROUP_LEAF_VOUCHER, &message);
+    signature.unwrap().as_bytes().to_vec()
+}
+
+#[test]
+fn a_key_that_nobody_vouches_for_is_refused() {
+    let mut town = Town::new(120);
+    let (ann, bob) = (town.device(ANN), town.device(BOB));
+    let key = SigningKey::generate(Suite::Cnsa2, &mut town.rng).unwrap();
+    let us = town.device_with(LIAR, &key, Suite::Hybrid).us;
+    let name = us.name;
+    let mut liar = liar::of_device(&mut town, us, &Habits::default());
+    let other = town.device_of(LIAR, Suite::Cnsa2).us.name;
+    let directory = town.directory();
+    let mut scene = Scene {
+        town,
+        ann,
+        bob,
+        directory,
+    };
+    scene.town.gather(&mut [&mut scene.ann, &mut scene.bob]);
+    scene.reload();
+    liar.is_added(&mut scene.ann, &mut [&mut scene.bob]);
+    let genuine = voucher(&key, &name, 5);
+    let mut altered = genuine.clone();
+    altered[100] ^= 1;
+    let refused = GroupError::NotVouched {
+        account: name.account,
+        device: name.device,
+    };
+    let foreign = SigningKey::generate(Suite::Cnsa2, &mut scene.town.rng).unwrap();
+    for voucher in [
+        altered,
+        voucher(&foreign, &name, 5), // by a key that is in no log
+        voucher(&key, &other, 5),    // for another device
+        voucher(&key, &name, 6),     // for another key
+    ] {
+        let (secret, identity) = vouched(&name, &voucher, 5);
+        let commit = liar.commit(|commit| commit.set_new_signing_identity(secret, identity));
+        assert_eq!(scene.refuse(&commit), refused);
+    }
+    // An old log may not know a key that would vouch.
+    let (secret, identity) = vouched(&name, &voucher(&foreign, &name, 5), 5);
+    let commit = liar.commit(|commit| commit.set_new_signing_identity(secret, identity));
+    let old = |one: &AccountId| Some(*one != name.account);
+    let directory = scene.town.directory_with(old);
+    scene.reload_with(directory);
+    let needed = GroupError::LogsNeeded(vec![name.account]);
+    assert_eq!(scene.refuse(&commit), needed);
+    scene.reload();
+    // Without a voucher it is a key that no log names.
+    let (secret, identity) = new_key(&name, 5);
+    let commit = liar.commit(|commit| commit.set_new_signing_identity(secret, identity));
+    let unknown = GroupError::NotInLog {
+        account: name.account,
+        device: name.device,
+    };
+    assert_eq!(scene.refuse(&commit), unknown);
+    // A voucher that is none by its length.
+    let (secret, identity) = vouched(&name, &genuine[1..], 5);
+    let commit = liar.commit(|commit| commit.set_new_signing_identity(secret, identity));
+    assert_eq!(
+        scene.refuse(&commit),
+        not_genuine("a credential names no device")
+    );
+    let (secret, identity) = vouched(&name, &genuine, 5);
+    let commit = liar.commit(|commit| commit.set_new_signing_identity(secret, identity));
+    assert_eq!(scene.take(&commit), []);
+}
+
+#[test]
+fn a_device_of_the_groups_own_suite_vouches_for_no_other_key() {
+    let (mut scene, mut liar) = scene(121, Role::Member, &Habits::default());
+    let name = liar.us.name;
+    let foreign = SigningKey::generate(Suite::Cnsa2, &mut scene.town.rng).unwrap();
+    let (secret, identity) = vouched(&name, &voucher(&foreign, &name, 5), 5);
+    let commit = liar.commit(|commit| commit.set_new_signing_identity(secret, identity));
+    let refused = GroupError::MayNotVouch {
+        account: name.account,
+        device: name.device,
+    };
+    assert_eq!(scene.refuse(&commit), refused);
+    // Not even for the key that its log names.
+    let own = SigningIdentity::new(
+        BasicCredential::new([liar::bytes(&name), vec![7; 4627]].concat()).into_credential(),
+        SignaturePublicKey::new_slice(liar.us.leaf.public()),
+    );
+    let secret = SignatureSecretKey::new_slice(liar.us.leaf.secret().expose_secret());
+    let commit = liar.commit(|commit| commit.set_new_signing_identity(secret, own));
+    assert_eq!(scene.refuse(&commit), refused);
+}
+
 #[test]
 fn a_leaf_stays_the_device_it_is() {
     let (mut scene, mut liar) = scene(103, Role::Member, &Habits::default());
     let other = scene.town.device(LIAR).us;
     scene.reload();
-    let secret = SignatureSecretKey::new_slice(other.leaf_secret.expose_secret());
+    let secret = SignatureSecretKey::new_slice(other.leaf.secret().expose_secret());
     let identity = SigningIdentity::new(
         BasicCredential::new(liar::bytes(&other.name)).into_credential(),
-        SignaturePublicKey::new_slice(&other.leaf_key),
+        SignaturePublicKey::new_slice(other.leaf.public()),
     );
     let renamed = liar.commit(|commit| commit.set_new_signing_identity(secret, identity));
     assert_eq!(scene.refuse(&renamed), not_genuine("InvalidSuccessor"));

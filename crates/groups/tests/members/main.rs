@@ -13,6 +13,7 @@ mod hostile;
 mod liar;
 #[cfg(feature = "replay")]
 mod lies;
+mod mixed;
 mod noise;
 #[cfg(feature = "replay")]
 mod pairs;

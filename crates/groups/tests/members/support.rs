@@ -4,7 +4,7 @@ use groups::{
     Commit, Directory, Group, GroupData, GroupError, Inbox, KeyPackage, KnownDevice, LeafName,
     OurDevice, Received, Role, Wishes,
 };
-use keys::{AccountId, DeviceId, GroupId, QueueId, Secret, SigningKey, Suite, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, LeafKey, QueueId, Secret, SigningKey, Suite, Timestamp};
 use letterlock_groups as groups;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -40,15 +40,24 @@ impl Town {
     }
 
     pub(crate) fn device_of(&mut self, account: u8, suite: Suite) -> Person {
+        self.device_in(account, suite, suite)
+    }
+
+    /// A device of an account of one suite, for groups of another.
+    pub(crate) fn device_in(&mut self, account: u8, suite: Suite, group: Suite) -> Person {
+        let key = SigningKey::generate(suite, &mut self.rng).unwrap();
+        self.device_with(account, &key, group)
+    }
+
+    /// A device with this key.
+    pub(crate) fn device_with(&mut self, account: u8, key: &SigningKey, group: Suite) -> Person {
         let account = AccountId::from_bytes([account; 32]);
         let device = DeviceId::random(&mut self.rng);
-        let key = SigningKey::generate(suite, &mut self.rng).unwrap();
         let leaf_key = key.verifying_key().leaf_key().to_vec();
         let us = OurDevice {
-            suite,
+            suite: group,
             name: LeafName { account, device },
-            leaf_secret: key.leaf_secret(),
-            leaf_key: leaf_key.clone(),
+            leaf: LeafKey::of(key, group).unwrap(),
             inbox: Inbox {
                 queue: QueueId::random(&mut self.rng),
                 token: Secret::random(&mut self.rng),
@@ -65,6 +74,20 @@ impl Town {
             group: None,
             package: None,
         }
+    }
+
+    /// A device has other keys, of this suite; its log names both.
+    pub(crate) fn renew(&mut self, person: &mut Person, suite: Suite) {
+        let key = SigningKey::generate(suite, &mut self.rng).unwrap();
+        let LeafName { account, device } = person.us.name;
+        for known in self.logs.get_mut(&account).unwrap() {
+            if known.device == device {
+                known
+                    .leaf_keys
+                    .push(key.verifying_key().leaf_key().to_vec());
+            }
+        }
+        person.us.leaf = LeafKey::of(&key, person.us.suite).unwrap();
     }
 
     /// A log does not name a device, and never did.

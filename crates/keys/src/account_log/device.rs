@@ -326,6 +326,12 @@ impl RootSecret {
         self.0.suite()
     }
 
+    /// What its signatures verify with.
+    #[must_use]
+    pub fn verifying_key(&self) -> &VerifyingKey {
+        self.0.verifying_key()
+    }
+
     /// The stored form. `hybrid`: the seed, 64 bytes; `cnsa2`: `0002 ‖ seed 32`. The length tells which.
     #[must_use]
     pub fn encode(&self) -> SecretBytes {

@@ -1,9 +1,9 @@
-//! `letterlock account create|show|log|evidence|end`
+//! `letterlock account create|show|log|upgrade|evidence|end`
 
 use super::{Job, Profile, absolute, recovery};
 use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
-use client::view::Failure;
+use client::view::{Failure, HiddenText};
 use std::path::PathBuf;
 
 /// Make and show the account of this home
@@ -41,6 +41,25 @@ Example:
     Show,
     /// Show the entries of the account log: what has ever happened to devices and keys
     Log,
+    /// Take the account to a higher suite, with all its devices
+    ///
+    /// This device gets new keys at once, every other one when it comes online the next time. The account gets a new
+    /// root key: contacts are told, and compare anew before they write again. Groups go on as they are. The recovery
+    /// sheet and guardians of before bring nothing back any more. There is no way back to the lower suite.
+    #[command(after_help = "\
+Example:
+  letterlock account upgrade --suite cnsa2")]
+    Upgrade {
+        /// The suite to take
+        #[arg(long, value_name = "SUITE", value_enum)]
+        suite: Suite,
+        /// The recovery sheet, from standard input or a file, where its backup keeps the root key
+        #[arg(long, value_name = "-|FILE")]
+        sheet: Option<PathBuf>,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// End the account for ever, on all its devices
     ///
     /// Contacts are told by the account log and write no more. Queues and backup at the relay go, and every key that
@@ -92,12 +111,16 @@ impl AccountArgs {
                 invite,
                 suite: suite.name().to_owned(),
             },
+            AccountCommand::Upgrade { suite, sheet, yes } => {
+                let suite = suite.name().to_owned();
+                let sheet = read(sheet)?;
+                let request = Request::AccountUpgrade { suite, sheet };
+                return Ok(Job::Irrevocable(profile, request, yes));
+            }
             AccountCommand::End { sheet, yes } => {
-                let sheet = match sheet {
-                    Some(from) => Some(recovery::read(&from, false)?),
-                    None => None,
-                };
-                return Ok(Job::End(profile, Request::AccountEnd { sheet }, yes));
+                let sheet = read(sheet)?;
+                let request = Request::AccountEnd { sheet };
+                return Ok(Job::Irrevocable(profile, request, yes));
             }
             AccountCommand::Show => Request::AccountShow,
             AccountCommand::Log => Request::AccountLog,
@@ -107,4 +130,8 @@ impl AccountArgs {
         };
         Ok(Job::Ask(profile, request))
     }
+}
+
+fn read(sheet: Option<PathBuf>) -> Result<Option<HiddenText>, Failure> {
+    sheet.map(|from| recovery::read(&from, false)).transpose()
 }

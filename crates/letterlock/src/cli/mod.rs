@@ -133,8 +133,8 @@ pub(crate) enum Job {
     Sas(Profile, contact::Sas),
     /// See a link to its end, on either of its devices.
     Link(Profile, device::Wish),
-    /// End the account once the person means it.
-    End(Profile, Request, bool),
+    /// Do what an account cannot undo, once the person means it.
+    Irrevocable(Profile, Request, bool),
     /// Revoke a device once the person means it.
     Revoke(Profile, device::Revocation),
     /// Seal files.

@@ -124,6 +124,59 @@ fn two_people_of_cnsa2_write_to_each_other() {
 }
 
 #[test]
+fn an_account_takes_the_higher_suite() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    alice.ok(&["group", "create", "shift", "bob"]);
+    bob.ok(&["receive", "--timeout", "10s"]);
+    let upgrade = ["account", "upgrade", "--suite"];
+    let to = |suite: &'static str| [&upgrade[..], &[suite, "--yes"]].concat();
+    // Without a terminal nobody can say that it is meant.
+    alice.fails(2, &["account", "upgrade", "--suite", "cnsa2"]);
+    assert_eq!(alice.json(&["account", "show"])[0]["suite"], "hybrid");
+
+    let shown = alice.json(&to("cnsa2"));
+    let shown = shown.iter().find(|line| line["answer"] == "account");
+    assert_eq!(shown.unwrap()["suite"], "cnsa2");
+    let log = alice.json(&["account", "log"]);
+    let kinds: Vec<&str> = log
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["genesis", "upgrade-suite", "rotate-device"]);
+    let listed = alice.json(&["inventory"]);
+    let keys = first(&listed, "key", "algorithm");
+    assert!(keys.iter().any(|key| key == "ML-DSA-87"), "{keys:?}");
+    for suite in ["hybrid", "cnsa2"] {
+        let refused = alice.fails(3, &to(suite));
+        let hint = refused["hint"].as_str().unwrap();
+        assert!(hint.contains("never back"), "{hint}");
+    }
+
+    // Bob is told, and compares anew.
+    let stopped = bob.fails(3, &["send", "alice", "to whom?", "--wait"]);
+    assert!(stopped["hint"].as_str().unwrap().contains("contact verify"));
+    let contact = bob.contact("alice").unwrap();
+    assert_eq!(
+        (&contact["trust"], &contact["suite"]),
+        (&"changed".into(), &"cnsa2".into())
+    );
+    assert!(bob.ok(&["contact", "list"]).stdout.contains("cnsa2"));
+    bob.ok(&["contact", "verify", "alice", "--number", "--yes"]);
+
+    // Their group goes on.
+    alice.ok(&["send", "shift", "still here"]);
+    assert_eq!(bob.receive(), ["still here"]);
+    bob.ok(&["send", "shift", "so am I"]);
+    assert_eq!(alice.receive(), ["so am I"]);
+    assert_eq!(
+        alice.json(&["group", "show", "shift"])[0]["suite"],
+        "hybrid"
+    );
+    assert_eq!(alice.json(&["group", "list"])[0]["suite"], "hybrid");
+}
+
+#[test]
 fn doctor_names_the_module_and_refuses_another_than_is_wanted() {
     let town = Town::new();
     let anybody = town.stranger("anybody");

@@ -29,16 +29,26 @@ fn counts(packages: u32, last_resort: bool) -> Reply {
 }
 
 fn count_of(account: &Account) -> Request {
+    count_in(account, Suite::Hybrid)
+}
+
+fn count_in(account: &Account, suite: Suite) -> Request {
     Request::KeyPackageCount(KeyPackageCount {
         account: account.id,
         device: account.device_id(),
+        suite,
     })
 }
 
 fn fetch_of(account: &Account) -> Request {
+    fetch_in(account, Suite::Hybrid)
+}
+
+fn fetch_in(account: &Account, suite: Suite) -> Request {
     Request::FetchKeyPackage(FetchKeyPackage {
         account: account.id,
         device: account.device_id(),
+        suite,
     })
 }
 
@@ -250,7 +260,7 @@ async fn large_key_packages_travel_whole() {
 }
 
 #[tokio::test]
-async fn a_device_of_suite_cnsa2_publishes_key_packages() {
+async fn key_packages_of_two_suites_lie_apart() {
     let (house, mut rng) = (House::open().await, rng(13));
     let mut peer = house.peer().await;
     let root = RootSecret::generate(Suite::Cnsa2, &mut rng).unwrap();
@@ -264,11 +274,40 @@ async fn a_device_of_suite_cnsa2_publishes_key_packages() {
     assert_eq!(peer.ask(account.registration("alice")).await, Reply::Done);
     let published = peer.ask(publish(account.packages(0, 2))).await;
     assert_eq!(published, counts(2, false));
+    let of = |suite, first, count, last: Option<&[u8]>| {
+        account.signed_packages(PublishKeyPackages {
+            suite,
+            last_resort: last.map(<[u8]>::to_vec),
+            ..account.packages(first, count)
+        })
+    };
+    // Each suite has a store of its own, also for what has the same bytes.
+    let unknown = peer.ask(count_in(&account, Suite::Cnsa2)).await;
+    assert_eq!(refusal(unknown), RefusalKind::NotFound);
+    let none = peer.ask(fetch_in(&account, Suite::Cnsa2)).await;
+    assert_eq!(refusal(none), RefusalKind::NotFound);
+    let higher = publish(of(Suite::Cnsa2, 1, 1, Some(b"higher")));
+    assert_eq!(peer.ask(higher.clone()).await, counts(1, true));
     assert_eq!(peer.ask(fetch_of(&account)).await, once(0));
+    let higher_of = fetch_in(&account, Suite::Cnsa2);
+    assert_eq!(peer.ask(higher_of.clone()).await, once(1));
+    assert_eq!(peer.ask(higher_of.clone()).await, last(b"higher"));
+    assert_eq!(peer.ask(higher).await, counts(0, true));
+    assert_eq!(peer.ask(count_of(&account)).await, counts(1, false));
+    let mut replacing = of(Suite::Hybrid, 7, 1, Some(b"lower"));
+    replacing.replace = true;
+    let replacing = publish(account.signed_packages(replacing));
+    assert_eq!(peer.ask(replacing).await, counts(1, true));
+    assert_eq!(peer.ask(higher_of).await, last(b"higher"));
+    // What was signed for one suite is refused for another.
+    let mut moved = of(Suite::Hybrid, 8, 1, None);
+    moved.suite = Suite::Cnsa2;
     let mut forged = account.packages(0, 3);
     forged.signature[9] ^= 1;
-    let forged = peer.ask(publish(forged)).await;
-    assert_eq!(refusal(forged), RefusalKind::Forbidden);
+    for request in [moved, forged] {
+        let reply = peer.ask(publish(request)).await;
+        assert_eq!(refusal(reply), RefusalKind::Forbidden);
+    }
 }
 
 #[tokio::test]

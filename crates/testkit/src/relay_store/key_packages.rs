@@ -1,11 +1,10 @@
 //! Key packages.
 
 use super::{RelayStore, no};
-use keys::{AccountId, DeviceId};
 use std::collections::{BTreeSet, VecDeque};
 use wire::{KeyPackage, KeyPackageCounts, PublishKeyPackages, RefusalKind, Reply};
 
-/// The key packages of a device.
+/// The key packages of a device for groups of one suite.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Packages {
     once: VecDeque<Vec<u8>>,
@@ -36,6 +35,7 @@ impl RelayStore {
         }
         let device = (request.account, request.device);
         let packages = self.key_packages.entry(device).or_default();
+        let packages = packages.entry(request.suite).or_default();
         if request.replace {
             packages.once.clear();
             packages.last_resort = None;
@@ -52,13 +52,16 @@ impl RelayStore {
     }
 
     pub(crate) fn count_key_packages(&self, request: &wire::KeyPackageCount) -> Reply {
-        let packages = self.key_packages.get(&(request.account, request.device));
+        let device = (request.account, request.device);
+        let packages = self.key_packages.get(&device);
+        let packages = packages.and_then(|packages| packages.get(&request.suite));
         packages.map_or_else(|| no(RefusalKind::NotFound), Packages::counts)
     }
 
     /// Takes a key package, as `FetchKeyPackage` does.
-    pub fn take_key_package(&mut self, account: AccountId, device: DeviceId) -> Option<KeyPackage> {
-        let packages = self.key_packages.get_mut(&(account, device))?;
+    pub fn take_key_package(&mut self, of: &wire::FetchKeyPackage) -> Option<KeyPackage> {
+        let packages = self.key_packages.get_mut(&(of.account, of.device))?;
+        let packages = packages.get_mut(&of.suite)?;
         let once = packages.once.pop_front();
         let last_resort = once.is_none();
         let package = once.or_else(|| packages.last_resort.clone())?;

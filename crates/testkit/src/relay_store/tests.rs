@@ -10,7 +10,7 @@ use super::RelayStore;
 use keys::account_log::{
     Authority, DeviceSecrets, Reason, RootSecret, UnverifiedLog, VerifiedLog, genesis,
 };
-use keys::{DeviceId, GroupId, MessageId, QueueId, Secret, Timestamp, ed25519, label};
+use keys::{DeviceId, GroupId, MessageId, QueueId, Secret, Suite, Timestamp, ed25519, label};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use wire::{RawLog, RefusalKind, Reply, RowResult};
@@ -96,6 +96,7 @@ impl House {
         let mut request = wire::PublishKeyPackages {
             account: *self.log.account_id(),
             device,
+            suite: Suite::Hybrid,
             packages: packages.iter().map(|package| vec![*package]).collect(),
             last_resort: last.map(|package| vec![package]),
             replace: false,
@@ -222,13 +223,21 @@ fn a_key_package_is_given_out_once() {
             last_resort,
         })
     };
-    assert!(house.store.take_key_package(account, first).is_none());
+    let of = |device, suite| wire::FetchKeyPackage {
+        account,
+        device,
+        suite,
+    };
+    let lower = |device| of(device, Suite::Hybrid);
+    assert!(house.store.take_key_package(&lower(first)).is_none());
     let published = house.publish_packages(first, &[1, 2], None);
     assert_eq!(published, counts(2, false));
     for device in [first, second] {
         house.publish_packages(device, &[1, 2], Some(9));
     }
-    let mut take = |device| house.store.take_key_package(account, device);
+    let higher = house.store.take_key_package(&of(first, Suite::Cnsa2));
+    assert!(higher.is_none());
+    let mut take = |device| house.store.take_key_package(&lower(device));
     assert_eq!(take(first), package(1, false));
     assert_eq!(take(first), package(2, false));
     assert_eq!(
@@ -240,12 +249,13 @@ fn a_key_package_is_given_out_once() {
     let by = Authority::Device(&house.first);
     house.log = house.log.revoke(by, &second, Reason::Lost, NOW).unwrap();
     assert_eq!(house.store.append_entries(&house.next(1), NOW), Reply::Done);
-    assert!(house.store.take_key_package(account, second).is_none());
+    assert!(house.store.take_key_package(&lower(second)).is_none());
     let late = house.publish_packages(second, &[4], None);
     assert_eq!(refusal(late), RefusalKind::NotFound);
     let count = wire::KeyPackageCount {
         account,
         device: first,
+        suite: Suite::Hybrid,
     };
     assert_eq!(house.store.count_key_packages(&count), counts(1, true));
 }

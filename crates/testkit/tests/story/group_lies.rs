@@ -11,8 +11,13 @@ use wire::{FetchLog, Reply, Request};
 fn drain(world: &mut World, name: &str) {
     let (account, device) = (world.account(name), world.device(name));
     let relay = world.relay().store_mut();
+    let of = wire::FetchKeyPackage {
+        account,
+        device,
+        suite: keys::Suite::Hybrid,
+    };
     for _ in 0..100 {
-        match relay.take_key_package(account, device) {
+        match relay.take_key_package(&of) {
             Some(package) if !package.last_resort => {}
             _ => return,
         }

@@ -1,7 +1,7 @@
 //! Groups: ordinary days.
 
 use engine::records::{DataChange, Direction};
-use engine::{CommandOutcome, EngineError, Input, Role};
+use engine::{CommandOutcome, EngineError, Event, Input, Role};
 use keys::account_log::Reason;
 use letterlock_testkit::World;
 
@@ -258,4 +258,31 @@ fn an_admin_who_left_comes_back_as_a_member() {
     assert!(world.is_in_group("bob", group));
     let record = world.group("bob", group).unwrap();
     assert_eq!(record.data.role(&bob), Role::Member);
+}
+
+/// The log that others read a moment ago is older than the second of two commits.
+#[test]
+fn two_devices_rotate_within_a_few_seconds() {
+    let mut world = friends(119, &["alice", "bob", "carol"]);
+    world.link("alice", "tablet");
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.run(90);
+    world.settle();
+    let epoch = world.group("bob", group).unwrap().epoch;
+    for device in ["alice", "tablet"] {
+        let rotated = world.command(device, |command| Input::RotateDevice { command });
+        assert!(matches!(rotated, CommandOutcome::Done), "{rotated:?}");
+    }
+    world.settle();
+    for name in ["alice", "tablet", "bob", "carol"] {
+        let refused = |event: &Event| matches!(event, Event::GroupRefused { .. });
+        assert!(!world.was_told(name, refused), "{name}");
+        assert!(
+            world.group(name, group).unwrap().epoch >= epoch + 2,
+            "{name}"
+        );
+    }
+    world.write_to_group("tablet", group, "still here");
+    world.settle();
+    assert_eq!(world.group_texts("bob", group), ["still here"]);
 }

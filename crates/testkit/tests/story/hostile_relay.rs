@@ -2,9 +2,10 @@
 
 use crate::from;
 use engine::records::Trust;
-use engine::{EngineError, Event, Table};
+use engine::{CommandId, CommandOutcome, EngineError, Event, Input, Table};
+use keys::Suite;
 use letterlock_testkit::World;
-use wire::{Bundle, Reply, Request};
+use wire::{Bundle, RefusalKind, Reply, Request};
 
 pub(crate) fn three(seed: u64) -> World {
     let mut world = World::new(seed);
@@ -244,4 +245,43 @@ fn a_stop_holds_what_is_sealed() {
         world.read("bob"),
         from("alice", &["sealed before the stop"])
     );
+}
+
+/// Keys that are in the log are on the device, whatever the relay says of the entry that brought them.
+#[test]
+fn a_relay_that_denies_what_it_took_takes_no_key_away() {
+    type Change = fn(CommandId) -> Input;
+    let changes: [Change; 3] = [
+        |command| Input::RotateDevice { command },
+        |command| Input::RotateRoot { command },
+        |command| Input::UpgradeSuite {
+            command,
+            suite: Suite::Cnsa2,
+        },
+    ];
+    for (seed, change) in (450..).zip(changes) {
+        let mut world = World::new(seed);
+        world.join("alice");
+        let mut denied = false;
+        world.relay().twist(move |request, reply| {
+            let appends = matches!(request, Request::AppendEntries(_));
+            if appends && reply == Reply::Done && !denied {
+                denied = true;
+                return Reply::Refused(wire::Refused {
+                    kind: RefusalKind::Conflict,
+                    message: String::new(),
+                    retry_after_ms: 0,
+                });
+            }
+            reply
+        });
+        let changed = world.command("alice", change);
+        assert!(matches!(changed, CommandOutcome::Done), "{changed:?}");
+        world.relay().repent();
+        world.settle();
+        for again in [changes[0], changes[1]] {
+            let changed = world.command("alice", again);
+            assert!(matches!(changed, CommandOutcome::Done), "{changed:?}");
+        }
+    }
 }

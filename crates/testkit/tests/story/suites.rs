@@ -147,3 +147,20 @@ fn the_inventory_of_a_cnsa2_account_names_its_algorithms() {
         assert!(!listed.contains(name), "{name}");
     }
 }
+
+#[test]
+fn a_group_of_the_higher_suite_takes_nobody_of_the_lower() {
+    let mut world = World::new(2005);
+    world.join_in("alice", Suite::Cnsa2);
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let group = world.create_group("alice", "alone for now", &[]);
+    assert_eq!(world.group("alice", group).unwrap().suite, Suite::Cnsa2);
+    let refused = world.add_to_group("alice", group, &["bob"]);
+    let contact = world.account("bob");
+    let suite = Suite::Cnsa2;
+    assert_eq!(refused, Err(EngineError::GroupSuite { contact, suite }));
+    let epoch = world.group("alice", group).unwrap().epoch;
+    world.settle();
+    assert_eq!(world.group("alice", group).unwrap().epoch, epoch);
+}

@@ -1,6 +1,6 @@
 //! One frame of every kind, with every field set.
 
-use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, MessageId, QueueId, Suite, Timestamp};
 use letterlock_wire::{
     Acknowledge, AppendEntries, AppendLog, Body, Bundle, CancelLock, CheckLog, ClientFrame,
     CreateQueue, CreateTicket, DeleteHead, DeleteLock, DeleteQueue, Deliver, Entries, EpochToken,
@@ -164,6 +164,7 @@ pub(crate) fn publication() -> PublishKeyPackages {
     PublishKeyPackages {
         account: ACCOUNT,
         device: DEVICE,
+        suite: Suite::Cnsa2,
         packages: vec![vec![38; 6000], vec![39; 6000]],
         last_resort: Some(vec![40; 6000]),
         replace: true,
@@ -181,10 +182,12 @@ fn key_packages() -> [Request; 4] {
         Request::FetchKeyPackage(FetchKeyPackage {
             account: ACCOUNT,
             device: DEVICE,
+            suite: Suite::Hybrid,
         }),
         Request::KeyPackageCount(KeyPackageCount {
             account: ACCOUNT,
             device: DEVICE,
+            suite: Suite::Cnsa2,
         }),
     ]
 }

@@ -1,9 +1,9 @@
-//! Key packages: each leaves once and never again, but for the one of last resort.
+//! Key packages: each leaves once and never again, but for the one of last resort. Each suite has a store of its own.
 
 use super::directory;
 use super::writer::Tx;
 use crate::limits;
-use keys::{AccountId, DeviceId, Timestamp};
+use keys::{AccountId, DeviceId, Suite, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use wire::{KeyPackage, KeyPackageCounts, PublishKeyPackages};
 
@@ -18,6 +18,41 @@ pub(crate) enum PackagesPublished {
     OtherLog,
 }
 
+/// Which store is meant.
+#[derive(Clone, Copy)]
+pub(super) struct Of {
+    account: AccountId,
+    device: DeviceId,
+    suite: Suite,
+}
+
+impl Of {
+    fn columns(&self) -> (&[u8], &[u8], u16) {
+        let (account, device) = (self.account.as_bytes(), self.device.as_bytes());
+        (account, device, self.suite.number())
+    }
+}
+
+impl From<&wire::FetchKeyPackage> for Of {
+    fn from(request: &wire::FetchKeyPackage) -> Self {
+        Self {
+            account: request.account,
+            device: request.device,
+            suite: request.suite,
+        }
+    }
+}
+
+impl From<&wire::KeyPackageCount> for Of {
+    fn from(request: &wire::KeyPackageCount) -> Self {
+        Self {
+            account: request.account,
+            device: request.device,
+            suite: request.suite,
+        }
+    }
+}
+
 /// Stores a publication that was verified with a log.
 pub(crate) fn publish(
     tx: &mut Tx<'_>,
@@ -25,33 +60,36 @@ pub(crate) fn publish(
     log: &[u8],
     now: Timestamp,
 ) -> rusqlite::Result<PackagesPublished> {
-    let (account, device) = (&request.account, &request.device);
+    let of = Of {
+        account: request.account,
+        device: request.device,
+        suite: request.suite,
+    };
     // SECURITY: the device may have been revoked since its signature was verified;
     // `no_key_package_slips_past_a_revocation` notices.
-    if !directory::has_log(tx.sql, account, log)? {
+    if !directory::has_log(tx.sql, &of.account, log)? {
         return Ok(PackagesPublished::OtherLog);
     }
     let more = u32::try_from(request.packages.len()).unwrap_or(u32::MAX);
-    if !request.replace
-        && left(tx.sql, account, device)?.packages.saturating_add(more) > limits::KEY_PACKAGES
-    {
+    if !request.replace && left(tx.sql, of)?.packages.saturating_add(more) > limits::KEY_PACKAGES {
         return Ok(PackagesPublished::TooMany);
     }
     let hour = now.to_hour().as_secs();
+    let (account, device, suite) = of.columns();
     if request.replace {
         tx.sql
             .prepare_cached(
-                "UPDATE key_packages SET package = NULL, hour = ?3
-                 WHERE account = ?1 AND device = ?2 AND package IS NOT NULL",
+                "UPDATE key_packages SET package = NULL, hour = ?4
+                 WHERE account = ?1 AND device = ?2 AND suite = ?3 AND package IS NOT NULL",
             )?
-            .execute(params![account.as_bytes(), device.as_bytes(), hour])?;
+            .execute(params![account, device, suite, hour])?;
     }
     if request.replace || request.last_resort.is_some() {
         tx.sql
             .prepare_cached(
-                "DELETE FROM key_packages WHERE account = ?1 AND device = ?2 AND last_resort",
+                "DELETE FROM key_packages WHERE account = ?1 AND device = ?2 AND suite = ?3 AND last_resort",
             )?
-            .execute(params![account.as_bytes(), device.as_bytes()])?;
+            .execute(params![account, device, suite])?;
     }
     let once = request.packages.iter().map(|package| (package, false));
     let last = request.last_resort.iter().map(|package| (package, true));
@@ -60,19 +98,20 @@ pub(crate) fn publish(
         // `a_repeated_publication_brings_no_taken_package_back` notices.
         tx.sql
             .prepare_cached(
-                "INSERT OR IGNORE INTO key_packages (account, device, last_resort, hash, hour, package)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT OR IGNORE INTO key_packages (account, device, suite, last_resort, hash, hour, package)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
-                account.as_bytes(),
-                device.as_bytes(),
+                account,
+                device,
+                suite,
                 last_resort,
                 keys::sha256(&[package]),
                 hour,
                 package
             ])?;
     }
-    left(tx.sql, account, device).map(PackagesPublished::Done)
+    left(tx.sql, of).map(PackagesPublished::Done)
 }
 
 /// Forgets a device: it is not in force any more, or has other keys now.
@@ -86,54 +125,49 @@ pub(super) fn forget(
         .map(drop)
 }
 
-fn left(
-    sql: &Connection,
-    account: &AccountId,
-    device: &DeviceId,
-) -> rusqlite::Result<KeyPackageCounts> {
+fn left(sql: &Connection, of: Of) -> rusqlite::Result<KeyPackageCounts> {
     let mut count = sql.prepare_cached(
         "SELECT count(*) FROM key_packages
-         WHERE account = ?1 AND device = ?2 AND last_resort = ?3 AND package IS NOT NULL",
+         WHERE account = ?1 AND device = ?2 AND suite = ?3 AND last_resort = ?4 AND package IS NOT NULL",
     )?;
-    let mut of = |last_resort: bool| {
-        let device = params![account.as_bytes(), device.as_bytes(), last_resort];
-        count.query_row(device, |row| row.get::<_, u32>(0))
+    let (account, device, suite) = of.columns();
+    let mut count = |last_resort: bool| {
+        let place = params![account, device, suite, last_resort];
+        count.query_row(place, |row| row.get::<_, u32>(0))
     };
     Ok(KeyPackageCounts {
-        packages: of(false)?,
-        last_resort: of(true)? > 0,
+        packages: count(false)?,
+        last_resort: count(true)? > 0,
     })
 }
 
 /// How many are left; nothing for a device that has published none.
-pub(crate) fn counts(
-    sql: &Connection,
-    account: &AccountId,
-    device: &DeviceId,
-) -> rusqlite::Result<Option<KeyPackageCounts>> {
+pub(super) fn counts(sql: &Connection, of: Of) -> rusqlite::Result<Option<KeyPackageCounts>> {
     let known = sql
-        .prepare_cached("SELECT 1 FROM key_packages WHERE account = ?1 AND device = ?2 LIMIT 1")?
-        .exists(params![account.as_bytes(), device.as_bytes()])?;
+        .prepare_cached(
+            "SELECT 1 FROM key_packages WHERE account = ?1 AND device = ?2 AND suite = ?3 LIMIT 1",
+        )?
+        .exists(of.columns())?;
     if !known {
         return Ok(None);
     }
-    left(sql, account, device).map(Some)
+    left(sql, of).map(Some)
 }
 
 /// Takes the oldest, or the one of last resort where no other one is left.
-pub(crate) fn take(
+pub(super) fn take(
     tx: &mut Tx<'_>,
-    account: &AccountId,
-    device: &DeviceId,
+    of: Of,
     now: Timestamp,
 ) -> rusqlite::Result<Option<KeyPackage>> {
     let found: Option<(i64, bool, Vec<u8>)> = tx
         .sql
         .prepare_cached(
             "SELECT id, last_resort, package FROM key_packages
-             WHERE account = ?1 AND device = ?2 AND package IS NOT NULL ORDER BY last_resort, id LIMIT 1",
+             WHERE account = ?1 AND device = ?2 AND suite = ?3 AND package IS NOT NULL
+             ORDER BY last_resort, id LIMIT 1",
         )?
-        .query_row(params![account.as_bytes(), device.as_bytes()], |row| {
+        .query_row(of.columns(), |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;

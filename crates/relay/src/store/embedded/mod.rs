@@ -316,7 +316,7 @@ impl Store {
         &self,
         of: wire::KeyPackageCount,
     ) -> Result<Option<wire::KeyPackageCounts>, StoreError> {
-        self.read(move |sql| key_packages::counts(sql, &of.account, &of.device))
+        self.read(move |sql| key_packages::counts(sql, (&of).into()))
             .await
     }
 
@@ -326,7 +326,7 @@ impl Store {
         of: wire::FetchKeyPackage,
         now: Timestamp,
     ) -> Result<Option<wire::KeyPackage>, StoreError> {
-        self.write(move |tx| key_packages::take(tx, &of.account, &of.device, now))
+        self.write(move |tx| key_packages::take(tx, (&of).into(), now))
             .await
     }
 

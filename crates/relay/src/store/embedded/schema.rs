@@ -121,13 +121,14 @@ CREATE TABLE key_packages (
     id INTEGER PRIMARY KEY,
     account BLOB NOT NULL,
     device BLOB NOT NULL,
+    suite INTEGER NOT NULL,
     last_resort INTEGER NOT NULL,
     hash BLOB NOT NULL,
     hour INTEGER NOT NULL,
     package BLOB,
-    UNIQUE (account, device, last_resort, hash)
+    UNIQUE (account, device, suite, last_resort, hash)
 );
-CREATE INDEX key_packages_left ON key_packages (account, device, last_resort) WHERE package IS NOT NULL;
+CREATE INDEX key_packages_left ON key_packages (account, device, suite, last_resort) WHERE package IS NOT NULL;
 ";
 
 /// The database file of a data folder.

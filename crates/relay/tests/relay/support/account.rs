@@ -1,7 +1,7 @@
 //! An account with one device.
 
 use keys::account_log::{DeviceSecrets, RootSecret, genesis};
-use keys::{AccountId, DeviceId, QueueId, Timestamp, label};
+use keys::{AccountId, DeviceId, QueueId, Suite, Timestamp, label};
 use rand_core::CryptoRng;
 use wire::{FrontDoor, PublishKeyPackages, PublishPreKeys, Register, Request, SendToken};
 
@@ -84,6 +84,7 @@ impl Account {
         self.signed_packages(PublishKeyPackages {
             account: self.id,
             device: self.device_id(),
+            suite: Suite::Hybrid,
             packages: numbers
                 .map(|number| format!("key package {number}").into_bytes())
                 .collect(),
