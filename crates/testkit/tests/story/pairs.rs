@@ -551,3 +551,58 @@ fn letters_of_before_are_not_shared_with_an_account_of_cnsa2() {
     assert!(world.is_in_group("carol", group));
     assert!(world.group_texts("carol", group).is_empty());
 }
+
+#[test]
+fn two_accounts_of_different_suites_write_to_each_other() {
+    for (seed, suites) in
+        (2400..).zip([[Suite::Hybrid, Suite::Cnsa2], [Suite::Cnsa2, Suite::Hybrid]])
+    {
+        let mut world = World::new(seed);
+        for (name, suite) in ["alice", "bob"].into_iter().zip(suites) {
+            world.join_in(name, suite);
+        }
+        world.befriend("alice", "bob");
+        for (name, tablet) in [("alice", "alice tablet"), ("bob", "bob tablet")] {
+            world.link(name, tablet);
+        }
+        world.run(30);
+        world.send("alice", "bob", "hello");
+        world.run(60);
+        world.send("bob tablet", "alice", "hello yourself");
+        world.settle();
+        world.send("alice tablet", "bob", "how are you?");
+        world.settle();
+        all_have(&world, &["hello", "hello yourself", "how are you?"]);
+        let contact = world.account("bob");
+        let pairs = Engine
+            .pairs(&world.person("alice").store, &contact)
+            .unwrap();
+        assert_eq!(pairs.len(), 1);
+        assert_eq!(pairs[0].suite, Suite::Hybrid);
+        let unread = |event: &Event| matches!(event, Event::Undecryptable { .. });
+        for home in ALICE.into_iter().chain(BOB) {
+            assert!(!world.was_told(home, unread), "{home}");
+        }
+    }
+}
+
+#[test]
+fn a_stranger_of_the_other_suite_is_a_request() {
+    for (seed, stranger, suite) in [
+        (2410, Suite::Hybrid, Suite::Cnsa2),
+        (2411, Suite::Cnsa2, Suite::Hybrid),
+    ] {
+        let mut world = World::new(seed);
+        world.join_in("alice", suite);
+        world.join_in("mallory", stranger);
+        world.add_by_name("mallory", "alice").unwrap();
+        world.run(30);
+        world.send("mallory", "alice", "do you know me?");
+        world.run(60);
+        assert_eq!(world.read("alice"), from("mallory", &["do you know me?"]));
+        assert!(world.person("alice").contact("mallory").unwrap().request);
+        world.send("alice", "mallory", "now I do");
+        world.run(60);
+        assert_eq!(world.read("mallory"), from("alice", &["now I do"]));
+    }
+}
