@@ -4,6 +4,7 @@ use crate::from;
 use engine::records::{GroupStanding, LetterState};
 use engine::{
     Amend, CommandOutcome, Draft, Engine, EngineError, Event, Input, Item, Snapshot as _, Table,
+    VerificationMeans,
 };
 use keys::account_log::{Authority, Reason};
 use keys::{GroupId, Suite};
@@ -604,5 +605,55 @@ fn a_stranger_of_the_other_suite_is_a_request() {
         world.send("alice", "mallory", "now I do");
         world.run(60);
         assert_eq!(world.read("mallory"), from("alice", &["now I do"]));
+    }
+}
+
+#[test]
+fn a_pair_takes_the_higher_suite() {
+    let mut world = World::new(2420);
+    world.join_in("alice", Suite::Cnsa2);
+    world.join("bob");
+    world.befriend("alice", "bob");
+    world.link("alice", "alice tablet");
+    world.link("bob", "bob tablet");
+    world.run(30);
+    world.send("alice", "bob", "before");
+    world.run(60);
+    let suite = Suite::Cnsa2;
+    let upgraded = world.command("bob", |command| Input::UpgradeSuite { command, suite });
+    assert!(matches!(upgraded, CommandOutcome::Done), "{upgraded:?}");
+    world.run(180);
+    world.send("bob", "alice", "I have other keys");
+    world.run(90);
+    let contact = world.account("bob");
+    let means = VerificationMeans::SafetyNumber;
+    world.command("alice", |command| Input::MarkVerified {
+        command,
+        contact,
+        means,
+    });
+    world.run(90);
+    world.send("alice", "bob", "I have compared them");
+    world.run(90);
+    let group = last_group(&mut world);
+    world.send("bob tablet", "alice", "good");
+    world.run(60);
+    assert_eq!(last_group(&mut world), group);
+    all_have(
+        &world,
+        &[
+            "before",
+            "I have other keys",
+            "I have compared them",
+            "good",
+        ],
+    );
+    for (homes, other) in [(ALICE, "bob"), (BOB, "alice")] {
+        for home in homes {
+            let contact = world.account(other);
+            let pairs = Engine.pairs(&world.person(home).store, &contact).unwrap();
+            let pair = pairs.iter().find(|pair| pair.id == group).unwrap();
+            assert_eq!(pair.suite, Suite::Cnsa2, "{home}");
+        }
     }
 }
