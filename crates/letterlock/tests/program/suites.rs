@@ -174,6 +174,63 @@ fn an_account_takes_the_higher_suite() {
         "hybrid"
     );
     assert_eq!(alice.json(&["group", "list"])[0]["suite"], "hybrid");
+
+    // And so do letters, and groups that are begun now.
+    alice.ok(&["send", "bob", "I have other keys"]);
+    alice.ok(&["receive", "--timeout", "10s"]);
+    let heard = bob.receive();
+    assert!(heard.contains(&"I have other keys".to_owned()), "{heard:?}");
+    alice.ok(&["group", "create", "later", "bob"]);
+    assert_eq!(
+        alice.json(&["group", "show", "later"])[0]["suite"],
+        "hybrid"
+    );
+}
+
+#[test]
+fn a_group_of_cnsa2_accounts_shows_its_suite_and_keeps_it() {
+    let town = Town::new();
+    let url = town.url();
+    let people = ["alice", "carol"].map(|name| {
+        let person = town.stranger(name);
+        person.ok(&[
+            "account", "create", name, "--relay", url, "--suite", "cnsa2",
+        ]);
+        person
+    });
+    let [alice, carol] = &people;
+    let bob = town.person("bob");
+    for other in [carol, &bob] {
+        let invite = alice.ok(&["invite"]).line();
+        other.ok(&["contact", "add", &invite]);
+        let invite = other.ok(&["invite"]).line();
+        alice.ok(&["contact", "add", &invite]);
+    }
+    alice.ok(&["group", "create", "strong", "carol"]);
+    carol.ok(&["receive", "--timeout", "10s"]);
+    for person in &people {
+        assert_eq!(
+            person.json(&["group", "show", "strong"])[0]["suite"],
+            "cnsa2"
+        );
+        assert!(
+            person
+                .ok(&["group", "show", "strong"])
+                .stdout
+                .contains("cnsa2")
+        );
+    }
+    let refused = alice.fails(3, &["group", "add", "strong", "bob"]);
+    assert!(refused["message"].as_str().unwrap().contains("cnsa2"));
+    assert!(refused["hint"].as_str().unwrap().contains("group create"));
+    // With him it is a group of the suite that he speaks.
+    alice.ok(&["group", "create", "all", "carol", "bob"]);
+    bob.ok(&["receive", "--timeout", "10s"]);
+    assert_eq!(bob.json(&["group", "show", "all"])[0]["suite"], "hybrid");
+    alice.ok(&["send", "all", "to both of you"]);
+    assert_eq!(bob.receive(), ["to both of you"]);
+    let heard = carol.receive();
+    assert!(heard.contains(&"to both of you".to_owned()), "{heard:?}");
 }
 
 #[test]
