@@ -392,10 +392,21 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
         return Ok(());
     }
     packages::used(tx, &package_id, suite)?;
-    let mut record = fresh(id, invitation.relay, suite, tx.now);
+    joined(tx, id, &invitation, suite, &mut group)
+}
+
+/// This device is a member now.
+fn joined(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    invitation: &Invitation<'_>,
+    suite: Suite,
+    group: &mut Group,
+) -> Result<(), EngineError> {
+    let mut record = fresh(id, invitation.relay.clone(), suite, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
-    state::enter(tx, &mut record, &mut group)?;
+    state::enter(tx, &mut record, group)?;
     state::store(tx, &record);
     pair::note(tx, &record)?;
     pair::tell(tx, &record, |group| Event::GroupJoined { group });

@@ -44,8 +44,9 @@ Example:
     /// Take the account to a higher suite, with all its devices
     ///
     /// This device gets new keys at once, every other one when it comes online the next time. The account gets a new
-    /// root key: contacts are told, and compare anew before they write again. Groups go on as they are. The recovery
-    /// sheet and guardians of before bring nothing back any more. There is no way back to the lower suite.
+    /// root key: contacts are told, and compare anew before they write again. Those at another relay cannot be written
+    /// to any more. Groups go on as they are. The recovery sheet and guardians of before bring nothing back any more.
+    /// There is no way back to the lower suite.
     #[command(after_help = "\
 Example:
   letterlock account upgrade --suite cnsa2")]
