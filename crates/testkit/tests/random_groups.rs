@@ -15,7 +15,7 @@
 
 use engine::records::{DataChange, Direction, GroupStanding};
 use engine::{CommandOutcome, Engine, EngineError, Event, HolderKind, Input, Item};
-use keys::{AccountId, DeviceId, GroupId, LetterId};
+use keys::{AccountId, DeviceId, GroupId, LetterId, Suite};
 use letterlock_testkit::{Chance, CrashPoint, Weather, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,12 +37,12 @@ struct Life {
 }
 
 impl Life {
-    fn new(seed: u64, people: usize, devices: usize) -> Self {
+    fn new(seed: u64, suites: &[Suite], people: usize, devices: usize) -> Self {
         let mut world = World::new(seed);
         let mut homes: Vec<Vec<String>> = Vec::new();
         for person in 0..people {
             let name = format!("p{person}");
-            world.join(&name);
+            world.join_in(&name, suites[person % suites.len()]);
             if person > 0 {
                 world.befriend("p0", &name);
             }
@@ -334,19 +334,34 @@ impl Life {
     }
 }
 
-#[test]
-fn whatever_happens_everybody_reads_what_is_theirs() {
+/// Random lives of people of these suites, in turn.
+fn live(suites: &[Suite]) {
     let first = number("LETTERLOCK_SEED", 1);
     let people = number("LETTERLOCK_PEOPLE", 4);
     let devices = number("LETTERLOCK_DEVICES", 2);
     let steps = number("LETTERLOCK_STEPS", 60);
     for seed in (first..).take(number("LETTERLOCK_SEEDS", 3)) {
         println!("LETTERLOCK_SEED={seed} LETTERLOCK_SEEDS=1 LETTERLOCK_PEOPLE={people}");
-        let mut life = Life::new(seed as u64, people, devices);
+        let mut life = Life::new(seed as u64, suites, people, devices);
         for _ in 0..steps {
             life.step();
         }
         life.rest();
         life.check();
     }
+}
+
+#[test]
+fn whatever_happens_everybody_reads_what_is_theirs() {
+    live(&[Suite::Hybrid]);
+}
+
+#[test]
+fn whatever_happens_to_people_of_cnsa2_they_read_what_is_theirs() {
+    live(&[Suite::Cnsa2]);
+}
+
+#[test]
+fn whatever_happens_to_people_of_both_suites_they_read_what_is_theirs() {
+    live(&[Suite::Hybrid, Suite::Cnsa2]);
 }

@@ -19,8 +19,8 @@ use crate::sending;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupData};
-use keys::account_log::VerifiedLog;
-use keys::{AccountId, GroupId, LetterId};
+use keys::account_log::{DeviceRecord, VerifiedLog};
+use keys::{AccountId, GroupId, LetterId, Suite};
 use zeroize::Zeroizing;
 
 /// The pairs with a contact: contact 32 ‖ group 32.
@@ -50,9 +50,20 @@ pub(crate) fn ensure(
     contact: &Contact,
 ) -> Result<GroupRecord, EngineError> {
     match with(tx, &contact.id)? {
-        Some(record) => Ok(record),
-        None => begin(tx, contact),
+        // SECURITY: two who have a higher suite now do not go on in the lower one;
+        // `a_pair_takes_the_higher_suite` notices.
+        Some(record) if record.suite >= spoken(tx, contact)? => Ok(record),
+        _ => begin(tx, contact),
     }
+}
+
+/// The suite that all devices of both accounts speak.
+fn spoken(tx: &Transaction<'_>, contact: &Contact) -> Result<Suite, EngineError> {
+    let ours = account::log_of(&account::own(tx)?)?;
+    let theirs = contacts::log_of(contact)?;
+    let devices = ours.devices().iter().chain(theirs.devices());
+    let lowest = devices.map(DeviceRecord::suite).min();
+    Ok(lowest.unwrap_or(ours.suite()))
 }
 
 fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, EngineError> {
@@ -71,7 +82,7 @@ fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, Eng
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);
-    note(tx, &record, &own.id);
+    note(tx, &record)?;
     Ok(record)
 }
 
@@ -96,11 +107,12 @@ pub(crate) fn carry_over(tx: &mut Transaction<'_>, mut letter: Letter) -> Result
 }
 
 /// Notes whose conversation a group is.
-pub(super) fn note(tx: &mut Transaction<'_>, record: &GroupRecord, own: &AccountId) {
-    if let Some(other) = record.data.other_than(own) {
+pub(super) fn note(tx: &mut Transaction<'_>, record: &GroupRecord) -> Result<(), EngineError> {
+    if let Some(other) = record.data.other_than(&account::own(tx)?.id) {
         let place = key(&[PAIR, other.as_bytes(), record.id.as_bytes()]);
         tx.put(Table::Meta, place, Zeroizing::new(Vec::new()));
     }
+    Ok(())
 }
 
 fn id_of(place: &[u8]) -> Result<GroupId, StoreError> {
@@ -128,22 +140,23 @@ pub(crate) fn all(
     Ok(pairs)
 }
 
-/// The pair in which letters to a contact go.
+/// The pair in which letters to a contact go: of the highest suite, and then with the lowest id.
 pub(super) fn with(
     tx: &Transaction<'_>,
     contact: &AccountId,
 ) -> Result<Option<GroupRecord>, EngineError> {
     let prefix = key(&[PAIR, contact.as_bytes()]);
+    let mut best: Option<GroupRecord> = None;
     for (place, _) in tx.scan(Table::Meta, &prefix, None, limits::PAGE)? {
         let record = state::load(tx, &id_of(&place)?)?;
         let goes_on = |record: &GroupRecord| {
             matches!(record.standing, GroupStanding::In | GroupStanding::Lost)
         };
-        if let Some(record) = record.filter(goes_on) {
-            return Ok(Some(record));
-        }
+        let best_suite = best.as_ref().map(|best| best.suite);
+        let better = |record: &GroupRecord| best_suite.is_none_or(|suite| record.suite > suite);
+        best = record.filter(goes_on).filter(better).or(best);
     }
-    Ok(None)
+    Ok(best)
 }
 
 /// Whether nothing may be done in a pair: the other one is a stranger who has no answer, blocked, or somebody else than

@@ -408,8 +408,7 @@ fn joined(
     record.look = Some(tx.now);
     state::enter(tx, &mut record, group)?;
     state::store(tx, &record);
-    let own = account::own(tx)?.id;
-    pair::note(tx, &record, &own);
+    pair::note(tx, &record)?;
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.

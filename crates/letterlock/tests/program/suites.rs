@@ -60,13 +60,20 @@ fn an_account_of_cnsa2_is_made_and_shown() {
 
 #[test]
 fn two_people_of_cnsa2_write_to_each_other() {
+    write_to_each_other(["cnsa2", "cnsa2"]);
+}
+
+#[test]
+fn two_people_of_different_suites_write_to_each_other() {
+    write_to_each_other(["hybrid", "cnsa2"]);
+}
+
+fn write_to_each_other(suites: [&str; 2]) {
     let town = Town::new();
     let url = town.url();
-    let people = ["alice", "bob"].map(|name| {
+    let people = [("alice", suites[0]), ("bob", suites[1])].map(|(name, suite)| {
         let person = town.stranger(name);
-        person.ok(&[
-            "account", "create", name, "--relay", url, "--suite", "cnsa2",
-        ]);
+        person.ok(&["account", "create", name, "--relay", url, "--suite", suite]);
         person
     });
     let [alice, bob] = &people;

@@ -4,8 +4,9 @@ use crate::from;
 use engine::records::{GroupStanding, LetterState};
 use engine::{
     Amend, CommandOutcome, Draft, Engine, EngineError, Event, Input, Item, Snapshot as _, Table,
+    VerificationMeans,
 };
-use keys::account_log::Reason;
+use keys::account_log::{Authority, Reason};
 use keys::{GroupId, Suite};
 use letterlock_testkit::{CrashPoint, Weather, World};
 use wire::{Reply, Request};
@@ -468,22 +469,28 @@ fn a_revoked_device_gets_no_letter_of_a_pair() {
     world.run(30);
     world.sleep(4 * 24 * 3600);
     world.run(60);
-    // Bob loses his tablet, and his telephone is off before it can say so in the group.
-    world.relay().twist(|request, reply| match request {
-        Request::SendInEpoch(_) => Reply::Refused(wire::Refused {
-            kind: wire::RefusalKind::RateLimited,
-            message: String::new(),
-            retry_after_ms: 60_000,
-        }),
-        _ => reply,
-    });
+    // Bob revokes his tablet, and his telephone is off before it can say so in the group.
     let tablet = world.device("bob tablet");
-    world.revoke("bob", tablet, Reason::Stolen);
+    let queues = world.queues("bob tablet");
+    let telephone = world.stolen_keys("bob");
+    let (account, now) = (world.account("bob"), world.now());
+    let by = Authority::Device(&telephone);
+    let log = world.own_log("bob");
+    let log = log.revoke(by, &tablet, Reason::Stolen, now).unwrap();
     world.stop("bob");
-    world.relay().repent();
-    world.run(20);
+    world.stop("bob tablet");
+    world.relay().store_mut().set_log(&account, log.bytes());
+    let from = world.relay().heard().len();
     world.send("alice", "bob", "after");
     world.run(60);
+    let heard = world.relay().heard().iter().skip(from);
+    let letters = heard.filter_map(|request| match request {
+        Request::SendInEpoch(send) if send.next.is_none() => Some(send),
+        _ => None,
+    });
+    let rows: Vec<_> = letters.flat_map(|letter| &letter.send.rows).collect();
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|row| !queues.contains(&row.queue_id)));
     let letter = world.person("alice").letters("bob").pop().unwrap();
     assert_eq!(letter.state, LetterState::Sent);
     world.start("bob");
@@ -492,7 +499,6 @@ fn a_revoked_device_gets_no_letter_of_a_pair() {
         let other = if home == "bob" { "alice" } else { "bob" };
         assert_eq!(world.texts(home, other), ["before", "after"], "{home}");
     }
-    assert_eq!(world.texts("bob tablet", "alice"), ["before"]);
 }
 
 #[test]
@@ -545,4 +551,109 @@ fn letters_of_before_are_not_shared_with_an_account_of_cnsa2() {
     world.run(60);
     assert!(world.is_in_group("carol", group));
     assert!(world.group_texts("carol", group).is_empty());
+}
+
+#[test]
+fn two_accounts_of_different_suites_write_to_each_other() {
+    for (seed, suites) in
+        (2400..).zip([[Suite::Hybrid, Suite::Cnsa2], [Suite::Cnsa2, Suite::Hybrid]])
+    {
+        let mut world = World::new(seed);
+        for (name, suite) in ["alice", "bob"].into_iter().zip(suites) {
+            world.join_in(name, suite);
+        }
+        world.befriend("alice", "bob");
+        for (name, tablet) in [("alice", "alice tablet"), ("bob", "bob tablet")] {
+            world.link(name, tablet);
+        }
+        world.run(30);
+        world.send("alice", "bob", "hello");
+        world.run(60);
+        world.send("bob tablet", "alice", "hello yourself");
+        world.settle();
+        world.send("alice tablet", "bob", "how are you?");
+        world.settle();
+        all_have(&world, &["hello", "hello yourself", "how are you?"]);
+        let contact = world.account("bob");
+        let pairs = Engine
+            .pairs(&world.person("alice").store, &contact)
+            .unwrap();
+        assert_eq!(pairs.len(), 1);
+        assert_eq!(pairs[0].suite, Suite::Hybrid);
+        let unread = |event: &Event| matches!(event, Event::Undecryptable { .. });
+        for home in ALICE.into_iter().chain(BOB) {
+            assert!(!world.was_told(home, unread), "{home}");
+        }
+    }
+}
+
+#[test]
+fn a_stranger_of_the_other_suite_is_a_request() {
+    for (seed, stranger, suite) in [
+        (2410, Suite::Hybrid, Suite::Cnsa2),
+        (2411, Suite::Cnsa2, Suite::Hybrid),
+    ] {
+        let mut world = World::new(seed);
+        world.join_in("alice", suite);
+        world.join_in("mallory", stranger);
+        world.add_by_name("mallory", "alice").unwrap();
+        world.run(30);
+        world.send("mallory", "alice", "do you know me?");
+        world.run(60);
+        assert_eq!(world.read("alice"), from("mallory", &["do you know me?"]));
+        assert!(world.person("alice").contact("mallory").unwrap().request);
+        world.send("alice", "mallory", "now I do");
+        world.run(60);
+        assert_eq!(world.read("mallory"), from("alice", &["now I do"]));
+    }
+}
+
+#[test]
+fn a_pair_takes_the_higher_suite() {
+    let mut world = World::new(2420);
+    world.join_in("alice", Suite::Cnsa2);
+    world.join("bob");
+    world.befriend("alice", "bob");
+    world.link("alice", "alice tablet");
+    world.link("bob", "bob tablet");
+    world.run(30);
+    world.send("alice", "bob", "before");
+    world.run(60);
+    let suite = Suite::Cnsa2;
+    let upgraded = world.command("bob", |command| Input::UpgradeSuite { command, suite });
+    assert!(matches!(upgraded, CommandOutcome::Done), "{upgraded:?}");
+    world.run(180);
+    world.send("bob", "alice", "I have other keys");
+    world.run(90);
+    let contact = world.account("bob");
+    let means = VerificationMeans::SafetyNumber;
+    world.command("alice", |command| Input::MarkVerified {
+        command,
+        contact,
+        means,
+    });
+    world.run(90);
+    world.send("alice", "bob", "I have compared them");
+    world.run(90);
+    let group = last_group(&mut world);
+    world.send("bob tablet", "alice", "good");
+    world.run(60);
+    assert_eq!(last_group(&mut world), group);
+    all_have(
+        &world,
+        &[
+            "before",
+            "I have other keys",
+            "I have compared them",
+            "good",
+        ],
+    );
+    for (homes, other) in [(ALICE, "bob"), (BOB, "alice")] {
+        for home in homes {
+            let contact = world.account(other);
+            let pairs = Engine.pairs(&world.person(home).store, &contact).unwrap();
+            let pair = pairs.iter().find(|pair| pair.id == group).unwrap();
+            assert_eq!(pair.suite, Suite::Cnsa2, "{home}");
+        }
+    }
 }
