@@ -3,6 +3,7 @@
 
 use crate::kdf::sha512;
 use crate::secret::Secret;
+use crate::x25519::{X25519Public, X25519Secret};
 use crate::xeddsa::BadSignature;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
@@ -38,6 +39,25 @@ pub fn verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result
     UnparsedPublicKey::new(&ED25519, public)
         .verify(message, signature)
         .map_err(|_| BadSignature)
+}
+
+/// The X25519 key of a seed, by the birational map of RFC 7748, section 4.1.
+#[must_use]
+pub fn x25519_secret(seed: &Secret<32>) -> X25519Secret {
+    X25519Secret::from_secret(&Secret::from_fn(|out: &mut [u8; 32]| {
+        let hash = zeroize::Zeroizing::new(sha512(&[seed.expose_secret()]));
+        if let Some(low) = hash.first_chunk::<32>() {
+            *out = *low;
+        }
+    }))
+}
+
+/// The X25519 key of a public key, by the same map. Nothing: it is no point, or one of small order.
+#[must_use]
+pub fn x25519_public(public: &[u8; 32]) -> Option<X25519Public> {
+    let point = CompressedEdwardsY(*public).decompress()?;
+    let usable = !is_of_small_order(public) && !is_encoded_twice(public);
+    usable.then(|| X25519Public(point.to_montgomery().to_bytes()))
 }
 
 /// The points of small order by their y coordinate, little-endian with the sign of x clear: 0, 1, -1, both of order
@@ -188,6 +208,20 @@ mod tests {
                 "{bit}"
             );
         }
+    }
+
+    /// Both ways around the map are one.
+    #[test]
+    fn a_key_has_one_x25519_key() {
+        for byte in 0..20 {
+            let seed = Secret::from_fn(|out: &mut [u8; 32]| out.fill(byte));
+            let public = public(&seed);
+            assert_eq!(x25519_public(&public), Some(x25519_secret(&seed).public()));
+        }
+        for small in SMALL_ORDER {
+            assert_eq!(x25519_public(&small), None);
+        }
+        assert_eq!(x25519_public(&[2; 32]), None, "not on the curve");
     }
 
     #[test]

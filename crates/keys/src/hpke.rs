@@ -1,7 +1,9 @@
 //! HPKE (RFC 9180), base and PSK mode, single shot, AES-256-GCM (AEAD 0x0002). `hybrid`: X-Wing (KEM 0x647A) and
 //! HKDF-SHA-512 (KDF 0x0003); `cnsa2`: ML-KEM-1024 (KEM 0x0042, draft-ietf-hpke-pq) and HKDF-SHA-384 (KDF 0x0002).
+//! For files of the age format also X-Wing, HKDF-SHA-256 (0x0001) and ChaCha20-Poly1305 (0x0003).
 
 use crate::aead::{GcmKey, OpenError, TAG_LEN};
+use crate::chacha::{chacha_open, chacha_seal};
 pub use crate::envelope::{EnvelopePublic, EnvelopeSecret, MalformedEnvelope};
 use crate::kdf::{Hmac, hkdf_expand, hkdf_extract};
 use crate::secret::Secret;
@@ -88,6 +90,45 @@ pub fn open_psk(
 }
 
 /// What goes into the key schedule beside the shared secret of the KEM.
+/// X-Wing, HKDF-SHA-256, ChaCha20-Poly1305.
+const CHACHA_ID: &[u8; 10] = b"HPKE\x64\x7a\x00\x01\x00\x03";
+
+/// Seals with ChaCha20-Poly1305 and no associated data to a key of `hybrid`: encapsulated key and ciphertext.
+///
+/// # Errors
+/// [`OpenError`]: nothing can be sealed to the key, or it is of another suite.
+pub fn seal_chacha(
+    rng: &mut dyn CryptoRng,
+    to: &EnvelopePublic,
+    info: &[u8],
+    plaintext: &[u8],
+) -> Result<(Vec<u8>, Vec<u8>), OpenError> {
+    if to.suite() != Suite::Hybrid {
+        return Err(OpenError);
+    }
+    let (enc, shared) = to.encapsulate(rng).map_err(|_| OpenError)?;
+    let (key, nonce) = key_schedule_with::<32>(CHACHA_ID, &Mode::Base, &shared, info);
+    Ok((enc, chacha_seal(&key, &nonce, &[], plaintext)?))
+}
+
+/// Opens what [`seal_chacha`] sealed. Nothing: it was sealed to another key, or changed.
+///
+/// # Errors
+/// [`MalformedEnvelope`]: no key of X-Wing encapsulates so; or the key is of another suite.
+pub fn open_chacha(
+    secret: &EnvelopeSecret,
+    info: &[u8],
+    enc: &[u8],
+    ciphertext: &[u8],
+) -> Result<Option<Vec<u8>>, MalformedEnvelope> {
+    if secret.suite() != Suite::Hybrid {
+        return Err(MalformedEnvelope);
+    }
+    let shared = secret.decapsulate(enc)?;
+    let (key, nonce) = key_schedule_with::<32>(CHACHA_ID, &Mode::Base, &shared, info);
+    Ok(chacha_open(&key, &nonce, &[], ciphertext).ok())
+}
+
 enum Mode<'a> {
     Base,
     Psk { psk: &'a Secret<32>, id: &'a [u8] },
@@ -223,4 +264,33 @@ where
 {
     let length = u16::try_from(L).unwrap_or(u16::MAX).to_be_bytes();
     hkdf_expand(prk, &[&length, VERSION, suite_id, label, info])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+    use super::*;
+    use rand_core::SeedableRng as _;
+
+    #[test]
+    fn chacha_opens_for_its_key_and_info_alone() {
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+        let mut key = |suite| EnvelopeSecret::generate(suite, &mut rng).unwrap();
+        let (secret, other) = (key(Suite::Hybrid), key(Suite::Hybrid));
+        let wide = key(Suite::Cnsa2);
+        let (enc, mut sealed) = seal_chacha(&mut rng, secret.public(), b"info", b"text").unwrap();
+        let opened = open_chacha(&secret, b"info", &enc, &sealed).unwrap();
+        assert_eq!(opened.as_deref(), Some(&b"text"[..]));
+        assert_eq!(open_chacha(&other, b"info", &enc, &sealed), Ok(None));
+        assert_eq!(open_chacha(&secret, b"in", &enc, &sealed), Ok(None));
+        assert!(open_chacha(&secret, b"info", &enc[1..], &sealed).is_err());
+        sealed[0] ^= 1;
+        assert_eq!(open_chacha(&secret, b"info", &enc, &sealed), Ok(None));
+        // One key, two AEADs: neither opens what the other sealed.
+        let gcm = seal(&mut rng, secret.public(), b"info", &[], b"text").unwrap();
+        let (enc, text) = gcm.split_at(Suite::Hybrid.encapsulated_len());
+        assert_eq!(open_chacha(&secret, b"info", enc, text), Ok(None));
+        assert!(seal_chacha(&mut rng, wide.public(), b"info", b"text").is_err());
+        assert!(open_chacha(&wide, b"info", enc, text).is_err());
+    }
 }

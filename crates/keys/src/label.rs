@@ -191,6 +191,20 @@ labels! {
     SAS_CODE = "letterlock/v1/sas/code";
     /// Hash of a root key in a verification code.
     VERIFY_ROOT = "letterlock/v1/verify/root";
+    /// File key of an age file, to a key of X-Wing.
+    AGE_HYBRID = "age-encryption.org/mlkem768x25519";
+    /// File key of an age file, to an X25519 key.
+    AGE_X25519 = "age-encryption.org/v1/X25519";
+    /// File key of an age file, under a passphrase.
+    AGE_SCRYPT = "age-encryption.org/v1/scrypt";
+    /// File key of an age file, to an Ed25519 key of SSH.
+    AGE_SSH_ED25519 = "age-encryption.org/v1/ssh-ed25519";
+    /// File key of an age file, to an RSA key of SSH.
+    AGE_SSH_RSA = "age-encryption.org/v1/ssh-rsa";
+    /// Key of the MAC of an age file's header.
+    AGE_HEADER = "header";
+    /// Key of an age file's payload.
+    AGE_PAYLOAD = "payload";
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The few functions of AWS-LC that aws-lc-rs does not offer: raw X25519, ML-KEM with given randomness, and SHA-2
-//! whose state can be copied without an allocation.
+//! The few functions of AWS-LC that aws-lc-rs does not offer: raw X25519, ML-KEM with given randomness, SHA-2 whose
+//! state can be copied without an allocation, scrypt, and RSA-OAEP with the numbers of an SSH key.
 //!
 //! The engine draws all randomness itself, so key generation and encapsulation must take theirs as an
 //! argument. This is the only file of the project with `unsafe`.
@@ -337,4 +337,129 @@ pub(crate) fn ml_kem_decapsulate(
         .decapsulate(Ciphertext::from(ciphertext))
         .map_err(|_| Refused)?;
     Secret::from_slice(shared.as_ref()).ok_or(Refused)
+}
+
+/// scrypt (RFC 7914) with N = 2^`log_n`, r = 8, p = 1.
+pub(crate) fn scrypt(passphrase: &[u8], salt: &[u8], log_n: u8) -> Result<Secret<32>, Refused> {
+    let n = 1_u64.checked_shl(log_n.into()).ok_or(Refused)?;
+    // 1 KiB for each of N, and some more; whoever calls bounds N.
+    let memory = usize::try_from(n.saturating_add(16)).map_err(|_| Refused)?;
+    let mut good = 0;
+    let key = Secret::from_fn(|out: &mut [u8; 32]| {
+        // SAFETY: every pointer is passed with its own length; 32 bytes are written.
+        good = unsafe {
+            sys::EVP_PBE_scrypt(
+                passphrase.as_ptr().cast(),
+                passphrase.len(),
+                salt.as_ptr(),
+                salt.len(),
+                n,
+                8,
+                1,
+                memory.saturating_mul(1024),
+                out.as_mut_ptr(),
+                out.len(),
+            )
+        };
+    });
+    if good == 1 { Ok(key) } else { Err(Refused) }
+}
+
+struct Number(*mut sys::BIGNUM);
+
+impl Number {
+    /// A big-endian number; null where there is no memory.
+    fn new(bytes: &[u8]) -> Self {
+        // SAFETY: the pointer is to as many bytes as the length says; a null result makes a new number.
+        Self(unsafe { sys::BN_bin2bn(bytes.as_ptr(), bytes.len(), ptr::null_mut()) })
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from BN_bin2bn, is owned here and freed once; null is allowed.
+        unsafe { sys::BN_clear_free(self.0) }
+    }
+}
+
+/// What an RSA private key is made of, big-endian.
+pub(crate) struct RsaNumbers<'a> {
+    pub(crate) modulus: &'a [u8],
+    pub(crate) public: &'a [u8],
+    pub(crate) private: &'a [u8],
+}
+
+impl RsaNumbers<'_> {
+    fn key(&self) -> Option<Key> {
+        let numbers = [self.modulus, self.public, self.private].map(Number::new);
+        let [n, e, d] = &numbers;
+        if numbers.iter().any(|number| number.0.is_null()) {
+            return None;
+        }
+        // SAFETY: no pointer is null where it is used; the numbers are copied; the key takes a reference of its own to
+        // the RSA object, and ours is given back.
+        unsafe {
+            let rsa = sys::RSA_new_private_key_no_crt(n.0, e.0, d.0);
+            if rsa.is_null() {
+                return None;
+            }
+            let key = Key(sys::EVP_PKEY_new());
+            let good = !key.0.is_null() && sys::EVP_PKEY_set1_RSA(key.0, rsa) == 1;
+            sys::RSA_free(rsa);
+            good.then_some(key)
+        }
+    }
+}
+
+/// RSAES-OAEP-DECRYPT (RFC 8017, section 7.1.2) with SHA-256.
+pub(crate) fn rsa_oaep_sha256_decrypt(
+    numbers: &RsaNumbers<'_>,
+    label: &[u8],
+    ciphertext: &[u8],
+) -> Result<SecretBytes, Refused> {
+    let key = numbers.key().ok_or(Refused)?;
+    let mut out = vec![0; numbers.modulus.len()];
+    let mut length = out.len();
+    // SAFETY: the context is checked for null before it is used; the label is a copy that AWS-LC owns once it was set
+    // and that is freed here else; `length` is the room of `out`, and is set to what was written.
+    let good = unsafe {
+        let context = Context(sys::EVP_PKEY_CTX_new(key.0, ptr::null_mut()));
+        !context.0.is_null()
+            && sys::EVP_PKEY_decrypt_init(context.0) == 1
+            && sys::EVP_PKEY_CTX_set_rsa_padding(context.0, sys::RSA_PKCS1_OAEP_PADDING) == 1
+            && sys::EVP_PKEY_CTX_set_rsa_oaep_md(context.0, sys::EVP_sha256()) == 1
+            && sys::EVP_PKEY_CTX_set_rsa_mgf1_md(context.0, sys::EVP_sha256()) == 1
+            && set_label(&context, label)
+            && sys::EVP_PKEY_decrypt(
+                context.0,
+                out.as_mut_ptr(),
+                &raw mut length,
+                ciphertext.as_ptr(),
+                ciphertext.len(),
+            ) == 1
+    };
+    let whole = SecretBytes::new(out);
+    let plain = whole.expose_secret().get(..length).ok_or(Refused)?;
+    if good {
+        Ok(SecretBytes::from(plain))
+    } else {
+        Err(Refused)
+    }
+}
+
+/// Sets the label of OAEP; an empty one is what a context has already.
+fn set_label(context: &Context, label: &[u8]) -> bool {
+    if label.is_empty() {
+        return true;
+    }
+    // SAFETY: the copy has as many bytes as the length says; it is the context's when the call succeeds.
+    unsafe {
+        let copy = sys::OPENSSL_memdup(label.as_ptr().cast(), label.len());
+        let good = !copy.is_null()
+            && sys::EVP_PKEY_CTX_set0_rsa_oaep_label(context.0, copy.cast(), label.len()) == 1;
+        if !good {
+            sys::OPENSSL_free(copy);
+        }
+        good
+    }
 }

