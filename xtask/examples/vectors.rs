@@ -1,6 +1,6 @@
-//! Replays vectors of the Triple Ratchet and of MLS: what `cargo xtask vectors` runs.
+//! Replays vectors of the Triple Ratchet, of MLS and of age: what `cargo xtask vectors` runs.
 //!
-//! An example, so that this command alone builds ratchet and groups.
+//! An example, so that this command alone builds what replays them.
 #![expect(clippy::disallowed_methods, reason = "a tool reads the vectors")]
 
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         }
     }
     if files.is_empty() {
-        eprintln!("error: no .json file to replay");
+        eprintln!("error: no file to replay");
         return ExitCode::FAILURE;
     }
     let (mut facts, mut failed) = (0_usize, 0_usize);
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Adds a file, or the `.json` files of a folder and those below it in order.
+/// Adds a file, or the files of a folder and those below it in order: `.json`, and those of age, which have no end.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !path.is_dir() {
         std::fs::metadata(path)?;
@@ -52,11 +52,8 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         .collect::<std::io::Result<Vec<PathBuf>>>()?;
     inside.sort();
     for path in inside {
-        if path.is_dir()
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-        {
+        let taken = |end: &std::ffi::OsStr| end == "json";
+        if path.is_dir() || path.extension().is_none_or(taken) {
             collect(&path, files)?;
         }
     }
@@ -67,8 +64,12 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 fn replay(path: &Path) -> Result<(usize, String), String> {
     let name = path.display().to_string();
     let unreadable = |error: &dyn std::fmt::Display| format!("{name}: {error}");
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-    let json: Value = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+    let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
+    if seal::age::replay::knows(&bytes) {
+        let facts = seal::age::replay::file(&name, &bytes)?;
+        return Ok((facts, format!("{facts} facts")));
+    }
+    let json: Value = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
     if groups::replay::knows(&json) {
         let report = groups::replay::file(&name, &json).map_err(|error| error.to_string())?;
         return Ok((report.facts, report.to_string()));

@@ -36,7 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("letterlock", &["client", "relay"]),
     ("bindings", &["client"]),
     ("testkit", &["engine", "client", "relay", "keys", "wire"]),
-    ("xtask", &["groups", "ratchet"]),
+    ("xtask", &["groups", "ratchet", "seal"]),
 ];
 
 /// Foreign crates that only some of ours may name.

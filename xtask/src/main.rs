@@ -37,7 +37,7 @@ usage: cargo xtask COMMAND
   check-labels              domain-separation labels stand in one file
   check-secrets             secrets are exposed only in the files that clippy.toml lists
   check-docs                documents and comments name things that exist
-  vectors PATH...           replay vectors of the Triple Ratchet and of MLS: files or folders
+  vectors PATH...           replay vectors of the Triple Ratchet, of MLS and of age: files or folders
   bench [NAME...]           list the benchmarks, or run some; `all` runs every one
   fips                      build the program over the FIPS module of AWS-LC, and test it
   soak                      the long forms of tests: 200 kills, 400 worlds, a file of 2 GiB

@@ -17,7 +17,7 @@ enum Step {
 
 /// Every feature of the crates but `fips`; stands in a step as `FEATURES`.
 const FEATURES: &str = "letterlock-client/conformance,letterlock-engine/trial,\
-                        letterlock-groups/replay,letterlock-ratchet/replay";
+                        letterlock-groups/replay,letterlock-ratchet/replay,letterlock-seal/replay";
 
 /// In this order: what is fast first. Every feature but `fips`, which needs another compiler's tools and has its own
 /// command. All builds take the same features, so that dependencies are built once for

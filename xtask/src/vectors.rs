@@ -1,10 +1,10 @@
-//! `cargo xtask vectors`: replays vectors of the Triple Ratchet and of MLS.
+//! `cargo xtask vectors`: replays vectors of the Triple Ratchet, of MLS and of age.
 
 use std::path::Path;
 
 use crate::program::{Failure, Line};
 
-/// Runs `xtask/examples/vectors.rs`, an example so that this command alone builds ratchet and groups.
+/// Runs `xtask/examples/vectors.rs`, an example so that this command alone builds what replays them.
 pub(crate) fn run(root: &Path, paths: &[String]) -> Result<(), Failure> {
     if paths.is_empty() {
         return Err(Failure::new(

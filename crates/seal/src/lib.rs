@@ -2,9 +2,11 @@
 //!
 //! | module | has |
 //! |---|---|
+//! | [`age`] | the format of age, version 1 (docs/spec/age.md) |
 //! | [`lock`] | the format `.lock` |
 //! | [`tree`] | files and directories on disk: what is to be sealed, and what was opened |
 
+pub mod age;
 pub mod lock;
 mod parallel;
 mod place;

@@ -61,8 +61,11 @@ pub enum HeaderError {
         /// The most there is room for.
         max: usize,
     },
+    /// Recipients of the age format that it keeps apart.
+    #[error("an age file is for post-quantum keys, for other keys, or for one passphrase alone")]
+    Mixed,
     /// A key that nothing can be sealed to, or a machine without enough memory for a passphrase.
-    #[error("nothing can be sealed to a recipient")]
+    #[error("a recipient cannot be used, or there is not enough memory for its passphrase")]
     Unusable,
     /// Reading failed.
     #[error("reading failed")]

@@ -39,6 +39,9 @@ pub enum SealError {
     /// More than a file may have.
     #[error("too long for a sealed file")]
     TooLong,
+    /// The age format holds one file.
+    #[error("an age file holds one file")]
+    NotOneFile,
     /// The signature was not to be had.
     #[error("nothing was signed")]
     Unsigned,
