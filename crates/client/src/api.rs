@@ -494,6 +494,8 @@ pub enum Answer {
     SealedFile(view::SealedFile),
     /// What a sealed file holds.
     SealedEntry(view::SealedEntry),
+    /// An identity was made.
+    NewIdentity(view::NewIdentity),
     /// Whose inventory follows.
     Inventory(inventory::Inventory),
     /// An algorithm in use.

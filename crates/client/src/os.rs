@@ -137,6 +137,11 @@ pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
+/// Makes the directory that a path lies in, with all above it.
+pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)
+}
+
 /// When a file was written last, if it is there.
 pub(crate) fn modified(path: &Path) -> Option<Timestamp> {
     let written = path.metadata().ok()?.modified().ok()?;

@@ -7,10 +7,24 @@
 //!   face ── what is to be signed ──► profile        face ── who signed? ──► profile
 //! ```
 
+mod age;
+mod begun;
 mod failure;
+mod recipients;
+mod signer;
+mod work;
 
+pub use self::age::{identities, new_identity};
+pub(crate) use self::begun::Header;
+use self::begun::{Openers, Verified, begin, unlocked};
 pub(crate) use self::failure::header_failure;
-use self::failure::{exists, not_for_us, open_failure, seal_failure, tree_failure, write_failure};
+use self::failure::{
+    exists, not_for_us, open_failure, seal_failure, tree_failure, usage, write_failure,
+};
+use self::recipients::{AccountKey, Recipients};
+use self::signer::{accept, signer};
+pub use self::work::Work;
+use self::work::{Reading, Stoppable};
 use crate::Client;
 use crate::api::{Answer, Request};
 use crate::failure::{failure, internal};
@@ -18,91 +32,36 @@ use crate::os;
 use crate::view::{
     Failure, FailureKind, FileAuthor, FileSigner, HiddenText, SealedEntry, SealedFile,
 };
+pub use ::seal::age::Identity;
+use ::seal::age::{Recipient as AgeRecipient, Sealer as AgeSealer, armor::ArmorWriter};
+use ::seal::lock::{Author, EntryKind, LockFile, OpenError, SealError, Sealer};
+use ::seal::tree::Tree;
+use ::seal::{InOrder, Output, Sink};
 use data_encoding::HEXLOWER;
-use keys::account_log::{Method, RecoverySecrets};
-use keys::hpke::EnvelopePublic;
-use keys::{
-    AccountId, DeviceId, HybridSignature, Secret, SecretBytes, Suite, Timestamp, VerifyingKey,
-};
-use seal::lock::{
-    Author, Claimed, EntryKind, FileKey, LockFile, OpenError, Opener, Recipient, SealError, Sealer,
-    StanzaKind, UnverifiedHeader, VerifiedHeader,
-};
-use seal::tree::Tree;
-use seal::{InOrder, Output, Sink, Stored};
-use std::fs::File;
+use keys::{AccountId, DeviceId, HybridSignature, SecretBytes, Suite, Timestamp};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
-/// How far a piece of work is; whoever waits for it may end it.
-#[derive(Debug, Default)]
-pub struct Work {
-    done: AtomicU64,
-    total: AtomicU64,
-    stop: AtomicBool,
+/// The format of a sealed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `.lock`: names inside, padded, signed.
+    #[default]
+    Lock,
+    /// age, version 1: one file without a name, neither padded nor signed.
+    Age,
 }
 
-impl Work {
-    /// Bytes done, and bytes in all; 0 where that is not known.
+impl Format {
+    /// As it is named.
     #[must_use]
-    pub fn progress(&self) -> (u64, u64) {
-        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        (load(&self.done), load(&self.total))
-    }
-
-    /// Ends the work: nothing of it stays.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    fn on(&self) -> io::Result<()> {
-        match self.stop.load(Ordering::Relaxed) {
-            true => Err(io::ErrorKind::Interrupted.into()),
-            false => Ok(()),
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Age => "age",
         }
-    }
-
-    fn add(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn begin(&self, total: u64) {
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-    }
-}
-
-/// A sink that can be told to end.
-struct Stoppable<'a>(&'a dyn Sink, &'a Work);
-
-impl Sink for Stoppable<'_> {
-    fn put(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.1.on().map_err(|_| io::Error::other("stopped"))?;
-        self.0.put(offset, bytes)
-    }
-
-    fn give_up(&self) {
-        self.0.give_up();
-    }
-}
-
-/// A file that can be told to end.
-struct Reading {
-    file: File,
-    work: Arc<Work>,
-}
-
-impl Stored for Reading {
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
-        self.work.on().map_err(|_| io::Error::other("stopped"))?;
-        Stored::read_at(&self.file, offset, out)
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
     }
 }
 
@@ -110,8 +69,12 @@ impl Stored for Reading {
 pub struct Seal {
     /// Files and directories; none: standard input.
     pub paths: Vec<PathBuf>,
-    /// Contacts.
+    /// Contacts, and recipient strings: `age1pq1...`, `age1...`, lines of SSH keys.
     pub to: Vec<String>,
+    /// The format.
+    pub format: Format,
+    /// Whether it is written as text; of the age format.
+    pub armor: bool,
     /// Whether the own account can open it too.
     pub with_own: bool,
     /// A passphrase that opens it.
@@ -130,6 +93,8 @@ pub struct Open {
     pub file: Option<PathBuf>,
     /// The directory; nothing: standard output.
     pub into: Option<PathBuf>,
+    /// Identities that may open it.
+    pub identities: Vec<Identity>,
     /// A recovery sheet of the account that it was sealed for.
     pub sheet: Option<HiddenText>,
     /// Whose signature it must have.
@@ -140,6 +105,16 @@ pub struct Open {
     pub replace: bool,
     /// Whether standard output gets what is verified before all is.
     pub stream: bool,
+}
+
+/// What is to be looked into.
+pub struct Inspect {
+    /// The sealed file.
+    pub file: PathBuf,
+    /// Identities that may open it.
+    pub identities: Vec<Identity>,
+    /// A recovery sheet of the account that it was sealed for.
+    pub sheet: Option<HiddenText>,
 }
 
 /// Asks a person for the passphrase of a file.
@@ -173,10 +148,6 @@ async fn asked(client: &Client, request: Request) -> Result<Vec<Answer>, Failure
             None => return Err(internal("the answer was cut short")),
         }
     }
-}
-
-fn usage(message: &str, hint: &str) -> Failure {
-    failure(FailureKind::Usage, message, Some(hint))
 }
 
 fn unhex(text: &str) -> Result<Vec<u8>, Failure> {
@@ -231,34 +202,36 @@ pub async fn seal(
     wish: Seal,
     work: Arc<Work>,
 ) -> Result<SealedFile, Stopped> {
-    let mut recipients = Vec::new();
+    let (strings, names): (Vec<_>, Vec<_>) = wish
+        .to
+        .iter()
+        .partition(|text| AgeRecipient::is_meant(text));
+    let strings = strings.into_iter().map(|text| recipients::of_text(text));
+    let strings = strings.collect::<Result<Vec<_>, _>>()?;
+    let mut accounts = Vec::new();
     let mut author = None;
     if let Some(client) = client {
         let request = Request::FileRecipients {
-            to: wish.to.clone(),
+            to: names.into_iter().cloned().collect(),
             with_own: wish.with_own,
         };
         for answer in asked(client, request).await? {
             match answer {
-                Answer::FileRecipient(key) => {
-                    let key = EnvelopePublic::from_bytes_of_any_suite(&unhex(&key.key)?);
-                    let key = key.map_err(|_| internal("the profile's answer is malformed"))?;
-                    recipients.push(Recipient::Key(key));
-                }
+                Answer::FileRecipient(key) => accounts.push(AccountKey::of(key)?),
                 Answer::FileAuthor(told) if wish.sign => author = Some(told),
                 _ => {}
             }
         }
-    } else if let Some(name) = wish.to.first() {
+    } else if let Some(name) = names.first() {
         let hint = "make an account first: letterlock account create; or seal with --passphrase";
         let message = format!("there is no profile here, and so no contact {name}");
         return Err(failure(FailureKind::NotFound, message, Some(hint)).into());
     }
-    let keys = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
+    let keys = accounts.len().saturating_add(strings.len());
     let mut shown = SealedFile {
         path: shown_path(wish.out.as_deref()),
-        format: "lock".to_owned(),
-        keys,
+        format: wish.format.name().to_owned(),
+        keys: u32::try_from(keys).unwrap_or(u32::MAX),
         passphrase: wish.passphrase.is_some(),
         ..SealedFile::default()
     };
@@ -267,9 +240,10 @@ pub async fn seal(
         passphrase,
         out,
         replace,
+        armor,
         ..
     } = wish;
-    recipients.extend(passphrase.map(Recipient::Passphrase));
+    let recipients = Recipients::new(wish.format, accounts, strings, passphrase)?;
     if recipients.is_empty() {
         let hint = "letterlock seal PATH --to NAME, or --passphrase";
         return Err(usage("nobody could open the file", hint).into());
@@ -284,14 +258,17 @@ pub async fn seal(
                 .and_then(|()| signed.blocking_recv().ok().flatten())
         };
         let author = author.map(|told| author_of(&told, &sign)).transpose()?;
-        let sealer = Sealer {
-            recipients: &recipients,
-            author: author.as_ref(),
+        let sealing = match &recipients {
+            Recipients::Lock(recipients) => Sealing::Lock(Sealer {
+                recipients,
+                author: author.as_ref(),
+            }),
+            Recipients::Age(recipients) => Sealing::Age(AgeSealer { recipients }, armor),
         };
-        sealed(&sealer, &paths, out.as_deref(), replace, &work)
+        sealed(&sealing, &paths, out.as_deref(), replace, &work)
     });
     let (size, left_out) = sealed.await??;
-    shown.size = Some(size);
+    shown.size = size;
     shown.left_out = left_out
         .iter()
         .map(|path| path.display().to_string())
@@ -318,46 +295,93 @@ fn author_of<'a>(
     })
 }
 
+/// How a file is sealed: in which format, and whether as text.
+enum Sealing<'a> {
+    Lock(Sealer<'a>),
+    Age(AgeSealer<'a>, bool),
+}
+
+impl Sealing<'_> {
+    /// Seals to a place that takes bytes anywhere.
+    fn to_sink(&self, tree: Option<&Tree>, sink: &dyn Sink, work: &Work) -> Result<u64, SealError> {
+        let progress = |bytes| work.add(bytes);
+        let sink = Stoppable(sink, work);
+        let mut rng = os::entropy();
+        match (self, tree) {
+            (Self::Lock(sealer), Some(tree)) => sealer.seal_tree(tree, &sink, &progress, &mut rng),
+            (Self::Lock(sealer), None) => {
+                sealer.seal_stream(b"stdin", io::stdin(), &sink, &progress, &mut rng)
+            }
+            (Self::Age(sealer, _), Some(tree)) => {
+                sealer.seal_file(tree, &sink, &progress, &mut rng)
+            }
+            (Self::Age(sealer, _), None) => {
+                sealer.seal_stream(io::stdin(), &sink, &progress, &mut rng)
+            }
+        }
+    }
+
+    /// Seals to a pipe, or as text.
+    fn in_order(
+        &self,
+        tree: Option<&Tree>,
+        out: impl io::Write + Send,
+        work: &Work,
+    ) -> Result<(), SealError> {
+        let mut out = match self {
+            Self::Age(_, true) => {
+                let sink = InOrder::new(ArmorWriter::new(out));
+                self.to_sink(tree, &sink, work)?;
+                sink.into_inner().finish().map_err(SealError::Write)?
+            }
+            _ => {
+                let sink = InOrder::new(out);
+                self.to_sink(tree, &sink, work)?;
+                sink.into_inner()
+            }
+        };
+        out.flush().map_err(SealError::Write)
+    }
+}
+
 fn sealed(
-    sealer: &Sealer<'_>,
+    sealing: &Sealing<'_>,
     paths: &[PathBuf],
     out: Option<&Path>,
     replace: bool,
     work: &Work,
-) -> Result<(u64, Vec<PathBuf>), Stopped> {
+) -> Result<(Option<u64>, Vec<PathBuf>), Stopped> {
     let tree = match paths {
         [] => None,
         paths => Some(Tree::of(paths).map_err(|error| tree_failure(&error))?),
     };
     work.begin(tree.as_ref().map_or(0, Tree::length));
-    let progress = |bytes| work.add(bytes);
-    let mut rng = os::entropy();
-    let mut seal_to = |sink: &dyn Sink| {
-        let sink = Stoppable(sink, work);
-        match &tree {
-            Some(tree) => sealer.seal_tree(tree, &sink, &progress, &mut rng),
-            None => sealer.seal_stream(b"stdin", io::stdin(), &sink, &progress, &mut rng),
-        }
-    };
     let size = match out {
         Some(place) => {
             if !replace && os::exists(place) {
                 return Err(exists(place).into());
             }
             let write = |error: io::Error| write_failure(place, &error);
-            let output = Output::create(place, u64::from_be_bytes(os::random())).map_err(write)?;
-            let size = seal_to(output.file()).map_err(|error| seal_failure(error, place))?;
+            let output = Output::create(place, nonce()).map_err(write)?;
+            let done = match sealing {
+                Sealing::Age(_, true) => sealing.in_order(tree.as_ref(), output.file(), work),
+                _ => sealing
+                    .to_sink(tree.as_ref(), output.file(), work)
+                    .map(|_| ()),
+            };
+            done.map_err(|error| seal_failure(error, place))?;
+            let size = os::length_of(output.file()).map_err(write)?;
             output.keep(replace).map_err(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => exists(place),
                 _ => write_failure(place, &error),
             })?;
-            size
+            Some(size)
         }
         None => {
-            let sink = InOrder::new(io::stdout());
-            let size = seal_to(&sink).map_err(piped)?;
-            sink.into_inner().flush().map_err(closed)?;
-            size
+            sealing
+                .in_order(tree.as_ref(), io::stdout(), work)
+                .map_err(piped)?;
+            None
         }
     };
     let left_out = tree.map_or_else(Vec::new, |tree| tree.left_out().to_vec());
@@ -375,187 +399,6 @@ fn closed(error: io::Error) -> Stopped {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Stopped::OutputClosed,
         _ => write_failure(Path::new("-"), &error).into(),
-    }
-}
-
-/// What comes from a pipe, in a file that nobody else sees: what is to be verified as a whole is read twice.
-fn spooled(beside: &Path) -> Result<(Output, File), Failure> {
-    let place = beside.join("letterlock-stdin");
-    let failed = |error: io::Error| write_failure(&place, &error);
-    let output = Output::create(&place, u64::from_be_bytes(os::random())).map_err(failed)?;
-    io::copy(&mut io::stdin().lock(), &mut output.file()).map_err(failed)?;
-    let mut file = output.file().try_clone().map_err(failed)?;
-    io::Seek::rewind(&mut file).map_err(failed)?;
-    Ok((output, file))
-}
-
-/// A sealed file whose header was read.
-struct Begun {
-    file: File,
-    header: UnverifiedHeader,
-    /// What keeps a copy of standard input there.
-    _spool: Option<Output>,
-}
-
-fn begin(file: Option<&Path>, beside: &Path) -> Result<Begun, Failure> {
-    let (spool, mut file) = match file {
-        Some(path) => {
-            let unread = |error: io::Error| {
-                let kind = match error.kind() {
-                    io::ErrorKind::NotFound => FailureKind::NotFound,
-                    _ => FailureKind::Failed,
-                };
-                let message = format!("{} cannot be read: {}", path.display(), error.kind());
-                failure(kind, message, Some("look at the path and its rights"))
-            };
-            (None, os::open_source(path).map_err(unread)?)
-        }
-        None => {
-            let (spool, file) = spooled(beside)?;
-            (Some(spool), file)
-        }
-    };
-    let header = UnverifiedHeader::read(&mut file).map_err(header_failure)?;
-    Ok(Begun {
-        file,
-        header,
-        _spool: spool,
-    })
-}
-
-/// The header, opened by whatever opens it: the profile, a sheet, a passphrase.
-async fn unlocked(
-    client: Option<&Client>,
-    header: UnverifiedHeader,
-    sheet: Option<&HiddenText>,
-    ask: Option<AskPassphrase>,
-) -> Result<Option<VerifiedHeader>, Failure> {
-    let mut key = None;
-    if let Some(client) = client {
-        let request = Request::FileOpen {
-            header: HEXLOWER.encode(header.bytes()),
-        };
-        for answer in asked(client, request).await? {
-            if let Answer::FileKey(told) = answer {
-                key = key_of(told.key.as_str());
-            }
-        }
-    }
-    if let (None, Some(sheet)) = (&key, sheet) {
-        let sheet = crate::names::sheet(sheet)?;
-        for suite in Suite::ALL {
-            let secrets = RecoverySecrets::derive(suite, Method::Sheet, &sheet.seed());
-            let secrets = secrets.map_err(|_| internal("the keys of a sheet"))?;
-            let opened = header.unwrap_key(Opener::Key(secrets.envelope()));
-            key = key.or(opened.map_err(header_failure)?);
-        }
-    }
-    let asks = header.stanzas().any(|kind| kind == StanzaKind::Passphrase);
-    if let (None, true, Some(ask)) = (&key, asks, ask) {
-        let passphrase = ask()?;
-        key = header
-            .unwrap_key(Opener::Passphrase(&passphrase))
-            .map_err(header_failure)?;
-        if key.is_none() {
-            let hint = "type it again; nothing was written";
-            return Err(failure(
-                FailureKind::Refused,
-                "this passphrase does not open the file",
-                Some(hint),
-            ));
-        }
-    }
-    key.map(|key| header.verify(&key).map_err(header_failure))
-        .transpose()
-}
-
-/// A file key as it goes between processes of one user.
-pub(crate) fn key_text(key: &FileKey) -> HiddenText {
-    HEXLOWER.encode(key.secret().expose_secret()).into()
-}
-
-fn key_of(text: &str) -> Option<FileKey> {
-    let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
-    Secret::from_slice(&zeroize::Zeroizing::new(bytes)).map(FileKey::from_secret)
-}
-
-/// Who signed, as the profile knows it, or as far as the file itself says.
-async fn signer(client: Option<&Client>, claimed: &Claimed) -> Result<FileSigner, Failure> {
-    let mut told = None;
-    if let Some(client) = client {
-        let request = Request::FileSigner {
-            account: claimed.account().to_string(),
-            device: claimed.device().to_string(),
-            log: HEXLOWER.encode(claimed.log()),
-        };
-        for answer in asked(client, request).await? {
-            if let Answer::FileSigner(signer) = answer {
-                told = Some(signer);
-            }
-        }
-    }
-    let forged = || {
-        failure(
-            FailureKind::Refused,
-            "the signature is not genuine",
-            Some("somebody changed the file, or another one sealed it; nothing was written"),
-        )
-    };
-    let mut signer = match told {
-        Some(signer) => signer,
-        None => stranger(claimed).ok_or_else(forged)?,
-    };
-    let suites = Suite::ALL.into_iter();
-    let key = unhex(&std::mem::take(&mut signer.key))?;
-    let mut keys = suites.filter_map(|suite| VerifyingKey::from_bytes(suite, &key).ok());
-    let key = keys.next().ok_or_else(forged)?;
-    claimed.verify(&key).map_err(|_| forged())?;
-    signer.time = claimed.time().as_secs();
-    Ok(signer)
-}
-
-/// What the log in the file says, where there is no profile.
-fn stranger(claimed: &Claimed) -> Option<FileSigner> {
-    let log = keys::account_log::UnverifiedLog::decode(claimed.log()).ok()?;
-    let log = log.verify(Some(claimed.account()), None).ok()?;
-    let key = log.device(claimed.device())?.verifying_key();
-    Some(FileSigner {
-        name: None,
-        account_id: claimed.account().to_string(),
-        device_id: claimed.device().to_string(),
-        time: 0,
-        own: false,
-        verified: false,
-        revoked: false,
-        key: HEXLOWER.encode(key.as_bytes()),
-    })
-}
-
-/// Whether what is signed so may be written.
-fn accept(signer: Option<&FileSigner>, wish: &Open) -> Result<(), Failure> {
-    let refused =
-        |message: String, hint: &str| Err(failure(FailureKind::Refused, message, Some(hint)));
-    if let Some(wanted) = &wish.from {
-        let name = signer.and_then(|signer| signer.name.as_ref());
-        let id = signer.map(|signer| &signer.account_id);
-        if name != Some(wanted) && id != Some(wanted) {
-            let message = format!("{wanted} did not sign the file");
-            return refused(
-                message,
-                "`letterlock inspect FILE` shows who did; nothing was written",
-            );
-        }
-    }
-    if wish.any_signature {
-        return Ok(());
-    }
-    match signer {
-        Some(signer) if signer.revoked => refused(
-            "the device that signed the file was revoked".to_owned(),
-            "whoever has the device may have signed, with any date: ask the sender; --any-signature opens it all the \
-             same",
-        ),
-        _ => Ok(()),
     }
 }
 
@@ -580,21 +423,32 @@ pub async fn open(
     ask: AskPassphrase,
     work: Arc<Work>,
 ) -> Result<SealedFile, Stopped> {
-    let beside = wish.into.clone().unwrap_or_else(std::env::temp_dir);
+    // The place may not be there yet.
+    let beside = wish.into.clone().filter(|into| os::exists(into));
+    let beside = beside.unwrap_or_else(std::env::temp_dir);
     let path = wish.file.clone();
     let begun = blocking(move || begin(path.as_deref(), &beside)).await??;
-    let Begun {
-        file,
-        header,
-        _spool,
-    } = begun;
-    let mut shown = described(wish.file.as_deref(), &header);
-    let refusal = not_for_us(&header, client);
-    let header = unlocked(client, header, wish.sheet.as_ref(), Some(ask)).await?;
-    let header = header.ok_or(refusal)?;
+    let mut shown = described(wish.file.as_deref(), &begun.header);
+    let openers = Openers {
+        client,
+        identities: &wish.identities,
+        sheet: wish.sheet.as_ref(),
+        ask: Some(ask),
+    };
+    let verified = unlocked(begun.header, openers).await?;
     let reading = Reading {
-        file,
+        file: begun.file,
         work: Arc::clone(&work),
+    };
+    let header = match verified {
+        None => return Err(not_for_us(client).into()),
+        Some(Verified::Lock(header)) => header,
+        Some(Verified::Age(header)) => {
+            age::unsigned(&wish)?;
+            shown.opened = true;
+            shown.written = vec![age::open(reading, header, &wish, &work).await?];
+            return Ok(shown);
+        }
     };
     let lock = blocking(move || LockFile::open(reading, &header)).await?;
     let lock = lock.map_err(open_failure)?;
@@ -677,16 +531,13 @@ fn lossy(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-fn described(path: Option<&Path>, header: &UnverifiedHeader) -> SealedFile {
-    let keys = header
-        .stanzas()
-        .filter(|kind| matches!(kind, StanzaKind::Key(_)));
+fn described(path: Option<&Path>, header: &Header) -> SealedFile {
     SealedFile {
         path: shown_path(path),
-        format: "lock".to_owned(),
+        format: header.format().to_owned(),
         size: path.map(os::length),
-        keys: u32::try_from(keys.count()).unwrap_or(u32::MAX),
-        passphrase: header.stanzas().any(|kind| kind == StanzaKind::Passphrase),
+        keys: header.keys(),
+        passphrase: header.asks(),
         ..SealedFile::default()
     }
 }
@@ -698,20 +549,32 @@ fn described(path: Option<&Path>, header: &UnverifiedHeader) -> SealedFile {
 /// [`Failure`].
 pub async fn inspect(
     client: Option<&Client>,
-    file: PathBuf,
-    sheet: Option<HiddenText>,
+    wish: Inspect,
     ask: Option<AskPassphrase>,
     work: Arc<Work>,
 ) -> Result<(SealedFile, Vec<SealedEntry>), Failure> {
-    let path = file.clone();
-    let begun = blocking(move || begin(Some(&path), Path::new("/"))).await??;
-    let mut shown = described(Some(&file), &begun.header);
-    let Some(header) = unlocked(client, begun.header, sheet.as_ref(), ask).await? else {
-        return Ok((shown, Vec::new()));
+    let path = wish.file.clone();
+    let begun = blocking(move || begin(Some(&path), &std::env::temp_dir())).await??;
+    let mut shown = described(Some(&wish.file), &begun.header);
+    let openers = Openers {
+        client,
+        identities: &wish.identities,
+        sheet: wish.sheet.as_ref(),
+        ask,
     };
+    let verified = unlocked(begun.header, openers).await?;
     let reading = Reading {
         file: begun.file,
         work: Arc::clone(&work),
+    };
+    let header = match verified {
+        None => return Ok((shown, Vec::new())),
+        Some(Verified::Lock(header)) => header,
+        Some(Verified::Age(header)) => {
+            age::verify(reading, header, work).await?;
+            shown.opened = true;
+            return Ok((shown, Vec::new()));
+        }
     };
     let (lock, claimed) = blocking(move || {
         let lock = LockFile::open(reading, &header).map_err(open_failure)?;

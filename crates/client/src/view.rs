@@ -11,7 +11,8 @@ pub use recovery::{
     RecoveryRequest, Restored, Share, Sheet,
 };
 pub use sealed::{
-    FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, SealedEntry, SealedFile,
+    FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, NewIdentity, SealedEntry,
+    SealedFile,
 };
 pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 

@@ -59,6 +59,9 @@ pub(crate) fn line_of_standard_input() -> io::Result<Zeroizing<String>> {
     Ok(line)
 }
 
+/// Most bytes of a file of identities.
+const IDENTITY_BYTES: usize = 1 << 20;
+
 /// Reads a text that is no longer than a passphrase.
 ///
 /// *Errors*: `UnexpectedEof` where there is none, `InvalidData` for what is not UTF-8.
@@ -74,6 +77,17 @@ pub(crate) fn short_text(from: &mut dyn io::Read) -> io::Result<Zeroizing<String
 /// Reads such a text from a file.
 pub(crate) fn short_file(path: &Path) -> io::Result<Zeroizing<String>> {
     short_text(&mut std::fs::File::open(path)?)
+}
+
+/// Reads a file of identities: text, and no more of it than anybody has.
+pub(crate) fn identity_file(path: &Path) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(IDENTITY_BYTES));
+    let file = std::fs::File::open(path)?;
+    let got = file.take(IDENTITY_BYTES as u64).read_to_string(&mut text)?;
+    match got {
+        IDENTITY_BYTES => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+        _ => Ok(text),
+    }
 }
 
 /// Whether a person can be asked: standard input and standard error are terminals.

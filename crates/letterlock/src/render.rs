@@ -41,6 +41,10 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::SealedFile(file) => Shown::Result(sealed::file(file)),
         Answer::SealedEntry(entry) => Shown::Result(sealed::entry(entry)),
+        Answer::NewIdentity(identity) => Shown::Result(match &identity.text {
+            Some(text) => text.as_str().to_owned(),
+            None => format!("{}\n", identity.recipient),
+        }),
         Answer::Saved(saved) => Shown::Result(self::saved(saved)),
         Answer::Sheet(sheet) => Shown::Result(format!("{}\n", text::line(sheet.sheet.as_str()))),
         Answer::Restored(restored) => Shown::Result(recovery::restored(restored)),

@@ -109,6 +109,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
         Job::Seal(profile, wish) => sealed::seal(&profile, wish, screen).await,
         Job::Open(profile, wish) => sealed::open(&profile, wish, screen).await,
         Job::InspectFile(profile, wish) => sealed::inspect(&profile, wish, screen).await,
+        Job::Keygen(out) => sealed::keygen(out.as_deref(), screen),
         Job::VerifyEvidence(file) => evidence::verify(&file, screen),
         Job::NewSheet(profile, wish) => {
             ask::with_client(&profile, false, async |client| {

@@ -6,11 +6,11 @@ use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{ask, os, passphrase, signal, text, time};
 use client::api::Answer;
-use client::sealed::{self, AskPassphrase, Stopped, Work};
+use client::sealed::{self, AskPassphrase, Format, Identity, Stopped, Work};
 use client::view::{FileSigner, HiddenText, Progress, SealedEntry, SealedFile};
 use client::{Client, SecretBytes, view::Failure};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +95,37 @@ fn sheet_of(path: Option<&Path>) -> Result<Option<HiddenText>, Failure> {
     path.map(read).transpose()
 }
 
+fn identities_of(paths: &[PathBuf]) -> Result<Vec<Identity>, Failure> {
+    let mut all = Vec::new();
+    for path in paths {
+        let text = os::identity_file(path);
+        let text = text.map_err(|error| failure::file("the file of identities", path, &error))?;
+        all.extend(sealed::identities(path, &text)?);
+    }
+    Ok(all)
+}
+
+/// Makes an identity.
+pub(crate) fn keygen(out: Option<&Path>, screen: &mut Screen) -> Result<(), Stop> {
+    let mut made = sealed::new_identity()?;
+    match (out, &made.text) {
+        (Some(path), Some(text)) => {
+            let written = os::write_new_private(path, text.as_str().as_bytes());
+            written.map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => failure::usage(
+                    format!("{} exists", path.display()),
+                    "name another file with --out",
+                ),
+                _ => failure::file("the file of the identity", path, &error),
+            })?;
+            made.path = Some(path.display().to_string());
+            made.text = None;
+        }
+        _ => screen.talk(&format!("recipient: {}", made.recipient)),
+    }
+    screen.show(&Answer::NewIdentity(made))
+}
+
 /// Seals.
 pub(crate) async fn seal(profile: &Profile, wish: Seal, screen: &mut Screen) -> Result<(), Stop> {
     let passphrase = wish.passphrase.as_ref();
@@ -106,9 +137,12 @@ pub(crate) async fn seal(profile: &Profile, wish: Seal, screen: &mut Screen) -> 
         _ => name_of(wish.out.as_deref()),
     };
     let to_pipe = wish.out.is_none();
+    let format = wish.format;
     let wish = sealed::Seal {
         paths: wish.paths,
         to: wish.to,
+        format,
+        armor: wish.armor,
         with_own: wish.with_own,
         passphrase,
         sign: wish.sign,
@@ -125,7 +159,9 @@ pub(crate) async fn seal(profile: &Profile, wish: Seal, screen: &mut Screen) -> 
                 text::line(path)
             ));
         }
-        if client.is_none() {
+        if format == Format::Age {
+            screen.talk("not signed: the age format has no signatures");
+        } else if client.is_none() {
             screen.talk("not signed: this home has no account");
         }
         match to_pipe {
@@ -144,6 +180,7 @@ pub(crate) async fn open(profile: &Profile, wish: Open, screen: &mut Screen) -> 
     let wish = sealed::Open {
         file: wish.file,
         into: wish.into,
+        identities: identities_of(&wish.identities)?,
         sheet: sheet_of(wish.sheet.as_deref())?,
         from: wish.from,
         any_signature: wish.any_signature,
@@ -176,12 +213,16 @@ pub(crate) async fn inspect(
     screen: &mut Screen,
 ) -> Result<(), Stop> {
     let named = name_of(Some(&wish.file));
-    let sheet = sheet_of(wish.sheet.as_deref())?;
     let ask = wish.passphrase.map(asking);
+    let wish = sealed::Inspect {
+        file: wish.file,
+        identities: identities_of(&wish.identities)?,
+        sheet: sheet_of(wish.sheet.as_deref())?,
+    };
     perhaps_with_client(profile, async |client| {
         let work = Arc::new(Work::default());
         let looking = async {
-            let looked = sealed::inspect(client, wish.file, sheet, ask, Arc::clone(&work)).await;
+            let looked = sealed::inspect(client, wish, ask, Arc::clone(&work)).await;
             looked.map_err(Stopped::from)
         };
         let (file, entries) = watched(&work, ("verify", &named), screen, looking).await?;

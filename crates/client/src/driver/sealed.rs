@@ -4,11 +4,11 @@ use super::Loop;
 use crate::api::{Answer, Request};
 use crate::failure::failure;
 use crate::os;
+use crate::sealed::{Header, header_failure};
 use crate::view::{self, Failure, FailureKind};
 use data_encoding::HEXLOWER;
 use engine::{EngineError, FileRecipient, Known, SignerError};
 use keys::{AccountId, DeviceId};
-use seal::lock::{Opener, UnverifiedHeader};
 
 impl Loop {
     /// What a request about sealed files is answered with; nothing where it is about something else.
@@ -60,22 +60,17 @@ impl Loop {
 
     fn file_open(&self, header: &str) -> Result<Vec<Answer>, Failure> {
         let header = bytes(header)?;
-        let header = UnverifiedHeader::read(&mut header.as_slice())
-            .map_err(crate::sealed::header_failure)?;
+        let header = Header::read(&mut header.as_slice()).map_err(header_failure)?;
         let mut changed = None;
         let key = self.engine.open_with_own(&self.store, |secret| {
-            header
-                .unwrap_key(Opener::Key(secret))
-                .unwrap_or_else(|error| {
-                    changed = Some(error);
-                    None
-                })
+            header.by_key(secret).unwrap_or_else(|error| {
+                changed = Some(error);
+                None
+            })
         })?;
         match (key, changed) {
-            (Some(key), _) => Ok(vec![Answer::FileKey(view::FileKey {
-                key: crate::sealed::key_text(&key),
-            })]),
-            (None, Some(error)) => Err(crate::sealed::header_failure(error)),
+            (Some(key), _) => Ok(vec![Answer::FileKey(view::FileKey { key: key.text() })]),
+            (None, Some(error)) => Err(header_failure(error)),
             (None, None) => Ok(Vec::new()),
         }
     }

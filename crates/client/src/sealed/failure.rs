@@ -3,10 +3,15 @@
 use crate::Client;
 use crate::failure::failure;
 use crate::view::{Failure, FailureKind};
-use seal::lock::{HeaderError, OpenError, SealError, UnverifiedHeader};
+use seal::age::armor::ArmorError;
+use seal::lock::{HeaderError, OpenError, SealError};
 use seal::tree::TreeError;
 use std::io;
 use std::path::Path;
+
+pub(crate) fn usage(message: &str, hint: &str) -> Failure {
+    failure(FailureKind::Usage, message, Some(hint))
+}
 
 pub(crate) fn exists(place: &Path) -> Failure {
     let message = format!("{} exists", place.display());
@@ -44,6 +49,10 @@ pub(crate) fn seal_failure(error: SealError, place: &Path) -> Failure {
         SealError::Tree(error) => tree_failure(&error),
         SealError::Header(error) => header_failure(error),
         SealError::Write(error) => write_failure(place, &error),
+        SealError::NotOneFile => usage(
+            &SealError::NotOneFile.to_string(),
+            "leave --format age out, or pack it: tar c PATH | letterlock seal --format age --to ... > FILE.age",
+        ),
         error => failure(FailureKind::Failed, error.to_string(), None),
     }
 }
@@ -53,7 +62,15 @@ pub(crate) fn header_failure(error: HeaderError) -> Failure {
     let (kind, hint) = match error {
         HeaderError::NotSealed => (
             FailureKind::Usage,
-            "letterlock open takes files that letterlock seal wrote",
+            "letterlock open takes what letterlock seal or age wrote",
+        ),
+        HeaderError::Mixed => (
+            FailureKind::Usage,
+            "contacts and age1pq1... are post-quantum; --without-me leaves your own keys out",
+        ),
+        HeaderError::Unusable => (
+            FailureKind::Failed,
+            "look at the recipient; a passphrase of the age format takes up to 4 GiB of memory",
         ),
         HeaderError::Newer => (FailureKind::Failed, "use a newer letterlock"),
         HeaderError::Read(_) => (FailureKind::Failed, "look at the disk"),
@@ -82,16 +99,29 @@ pub(crate) fn open_failure(error: OpenError) -> Failure {
     }
 }
 
-pub(crate) fn not_for_us(header: &UnverifiedHeader, client: Option<&Client>) -> Failure {
-    let hint = match (client, header.stanzas().count()) {
-        (None, _) => "there is no profile in this home: name another one with --home DIR",
-        _ => {
-            "it was sealed for others, or before this device was linked: open it on another device, or with --sheet"
+/// Why a text was not read that is said to be a file of age.
+pub(crate) fn armor_failure(error: ArmorError, spool: &Path) -> Failure {
+    match error {
+        ArmorError::Read(error) => header_failure(HeaderError::Read(error)),
+        ArmorError::Write(error) => write_failure(spool, &error),
+        error => failure(
+            FailureKind::Refused,
+            error.to_string(),
+            Some("have the file sent again, or copy its text whole; nothing was written"),
+        ),
+    }
+}
+
+pub(crate) fn not_for_us(client: Option<&Client>) -> Failure {
+    let hint = match client {
+        None => "name a file of identities with -i, or another home with --home DIR",
+        Some(_) => {
+            "it was sealed for others, or before this device was linked: open it on another device, or with --sheet or -i"
         }
     };
     failure(
         FailureKind::Refused,
-        "no key of this home opens the file",
+        "no key that is here opens the file",
         Some(hint),
     )
 }

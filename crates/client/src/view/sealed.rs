@@ -72,7 +72,7 @@ pub struct FileSigner {
 pub struct SealedFile {
     /// Where it is; `-` for a pipe.
     pub path: String,
-    /// Its format: `lock`.
+    /// Its format: `lock` or `age`.
     pub format: String,
     /// Bytes of the sealed file; nothing for a pipe.
     pub size: Option<u64>,
@@ -105,4 +105,15 @@ pub struct SealedEntry {
     pub modified: i64,
     /// Where a link leads.
     pub target: Option<String>,
+}
+
+/// An identity that was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewIdentity {
+    /// Whom to seal for, so that it opens: `age1pq1...`.
+    pub recipient: String,
+    /// The file that it was written to.
+    pub path: Option<String>,
+    /// What such a file holds, where none was written.
+    pub text: Option<HiddenText>,
 }

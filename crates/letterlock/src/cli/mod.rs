@@ -11,6 +11,7 @@ pub(crate) mod edit;
 pub(crate) mod group;
 pub(crate) mod inventory;
 pub(crate) mod invite;
+pub(crate) mod keygen;
 pub(crate) mod react;
 pub(crate) mod read;
 pub(crate) mod receive;
@@ -96,6 +97,7 @@ enum Command {
     Seal(seal::SealArgs),
     Open(seal::OpenArgs),
     Inspect(seal::InspectArgs),
+    Keygen(keygen::KeygenArgs),
     Custody(custody::CustodyArgs),
     Inventory(inventory::InventoryArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
@@ -143,6 +145,8 @@ pub(crate) enum Job {
     Open(Profile, seal::Open),
     /// Look into a sealed file.
     InspectFile(Profile, seal::Inspect),
+    /// Make an identity, and write it to a file or to standard output.
+    Keygen(Option<PathBuf>),
     /// List algorithms and keys, and write a bill of materials.
     Inventory(Profile, Option<PathBuf>),
     /// Check a file of evidence.
@@ -171,6 +175,7 @@ impl LowArgs {
             Command::Seal(args) => args.into_job(self.globals.profile()?),
             Command::Open(args) => args.into_job(self.globals.profile()?),
             Command::Inspect(args) => args.into_job(self.globals.profile()?),
+            Command::Keygen(args) => args.into_job(),
             Command::Custody(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::VerifyEvidence(args) => Ok(args.into_job()),
             Command::Doctor(args) => Ok(Job::Doctor { fips: args.fips }),

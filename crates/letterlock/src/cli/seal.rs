@@ -2,7 +2,8 @@
 
 use super::{Job, Profile, absolute};
 use crate::failure;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use client::sealed::Format;
 use client::view::Failure;
 use std::path::{Path, PathBuf};
 
@@ -17,17 +18,25 @@ Examples:
   letterlock seal report.pdf --to bob
   letterlock seal plans/ notes.txt --to bob --to carol --out plans.lock
   tar c plans | letterlock seal --to bob > plans.lock
-  letterlock seal report.pdf --passphrase")]
+  letterlock seal report.pdf --passphrase
+  letterlock seal report.pdf --format age --to age1pq1... --without-me")]
 pub(crate) struct SealArgs {
     /// Files and folders
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// For whom: a contact; may be given several times
+    /// For whom: a contact, age1pq1..., or, in the age format, also age1... and the line of an SSH key in quotes; may
+    /// be given several times
     #[arg(long, value_name = "NAME", num_args = 1..)]
     to: Vec<String>,
-    /// The sealed file, or - for standard output [default: PATH.lock; of standard input, standard output]
+    /// The sealed file, or - for standard output [default: PATH.lock or PATH.age; of standard input, standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// The format: age is for one file, which is neither signed nor padded, and whoever has age or rage opens it
+    #[arg(long, value_name = "FORMAT", default_value = "lock")]
+    format: FormatArg,
+    /// Write it as text; in the age format
+    #[arg(long)]
+    armor: bool,
     /// Let whoever knows a passphrase open it; it is asked for
     #[arg(long)]
     passphrase: bool,
@@ -45,12 +54,21 @@ pub(crate) struct SealArgs {
     force: bool,
 }
 
+/// A format as typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArg {
+    Lock,
+    Age,
+}
+
 /// What is to be sealed.
 #[derive(Debug)]
 pub(crate) struct Seal {
     /// Files and directories; none: standard input.
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) to: Vec<String>,
+    pub(crate) format: Format,
+    pub(crate) armor: bool,
     /// The sealed file; nothing: standard output.
     pub(crate) out: Option<PathBuf>,
     pub(crate) passphrase: Option<FilePassphrase>,
@@ -84,16 +102,34 @@ impl SealArgs {
             (None, true) => Some(FilePassphrase::Asked),
             (None, false) => None,
         };
+        let format = match self.format {
+            FormatArg::Lock => Format::Lock,
+            FormatArg::Age => Format::Age,
+        };
+        if self.armor && format != Format::Age {
+            return Err(failure::usage(
+                "a .lock file is never text",
+                "add --format age, or leave --armor out",
+            ));
+        }
+        if format == Format::Age && paths.len() > 1 {
+            return Err(failure::usage(
+                "an age file holds one file",
+                "leave --format age out, or pack them: tar c PATH... | letterlock seal --format age --to ...",
+            ));
+        }
         let out = match self.out {
             Some(out) if out == Path::new("-") => None,
             Some(out) => Some(absolute(out)?),
-            None => beside(&paths)?,
+            None => beside(&paths, format)?,
         };
         Ok(Job::Seal(
             profile,
             Seal {
                 paths,
                 to: self.to,
+                format,
+                armor: self.armor,
                 out,
                 passphrase,
                 with_own: !self.without_me,
@@ -104,8 +140,8 @@ impl SealArgs {
     }
 }
 
-/// `PATH.lock`, in the directory where the command was typed.
-fn beside(paths: &[PathBuf]) -> Result<Option<PathBuf>, Failure> {
+/// `PATH.lock` or `PATH.age`, in the directory where the command was typed.
+fn beside(paths: &[PathBuf], format: Format) -> Result<Option<PathBuf>, Failure> {
     let [path] = paths else {
         return match paths.is_empty() {
             true => Ok(None),
@@ -122,21 +158,24 @@ fn beside(paths: &[PathBuf]) -> Result<Option<PathBuf>, Failure> {
         ));
     };
     let mut name = name.to_owned();
-    name.push(".lock");
+    name.push(".");
+    name.push(format.name());
     absolute(PathBuf::from(name)).map(Some)
 }
 
 /// Open a sealed file
 ///
 /// What is in it appears only when all of it was verified, with its signature, and replaces nothing unless --force is
-/// given. A file is opened with the keys of this home, the recovery sheet of its account, or a passphrase.
+/// given. A file is opened with the keys of this home, the recovery sheet of its account, identities, or a passphrase.
+/// Files of age are opened too; they have no name inside and no signature.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   letterlock open report.pdf.lock
   letterlock open plans.lock --out received --from bob
   letterlock open plans.lock --out - | tar t
-  letterlock open old.lock --sheet sheet.txt")]
+  letterlock open old.lock --sheet sheet.txt
+  letterlock open report.pdf.age -i identity.txt")]
 pub(crate) struct OpenArgs {
     /// The sealed file, or - for standard input
     #[arg(value_name = "FILE")]
@@ -162,6 +201,10 @@ pub(crate) struct OpenArgs {
 
 #[derive(Debug, Args)]
 struct KeyArgs {
+    /// Open it with the identities of a file: AGE-SECRET-KEY-... lines, or a private key of OpenSSH without a
+    /// passphrase; may be given several times
+    #[arg(short, long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
     /// Open it with the recovery sheet of the account that it was sealed for
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
@@ -178,6 +221,7 @@ pub(crate) struct Open {
     /// Nothing: standard output.
     pub(crate) into: Option<PathBuf>,
     pub(crate) from: Option<String>,
+    pub(crate) identities: Vec<PathBuf>,
     pub(crate) sheet: Option<PathBuf>,
     pub(crate) passphrase: FilePassphrase,
     pub(crate) any_signature: bool,
@@ -186,9 +230,9 @@ pub(crate) struct Open {
 }
 
 impl KeyArgs {
-    fn passphrase(self) -> (Option<PathBuf>, FilePassphrase) {
-        let passphrase = self.passphrase_from.map(FilePassphrase::File);
-        (self.sheet, passphrase.unwrap_or(FilePassphrase::Asked))
+    fn passphrase(&mut self) -> FilePassphrase {
+        let file = self.passphrase_from.take();
+        file.map_or(FilePassphrase::Asked, FilePassphrase::File)
     }
 }
 
@@ -201,8 +245,8 @@ fn or_pipe(path: PathBuf) -> Result<Option<PathBuf>, Failure> {
 }
 
 impl OpenArgs {
-    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
-        let (sheet, passphrase) = self.keys.passphrase();
+    pub(super) fn into_job(mut self, profile: Profile) -> Result<Job, Failure> {
+        let passphrase = self.keys.passphrase();
         let into = or_pipe(self.out)?;
         if self.stream && into.is_some() {
             return Err(failure::usage(
@@ -216,7 +260,8 @@ impl OpenArgs {
                 file: or_pipe(self.file)?,
                 into,
                 from: self.from,
-                sheet,
+                identities: self.keys.identity,
+                sheet: self.keys.sheet,
                 passphrase,
                 any_signature: self.any_signature,
                 replace: self.force,
@@ -248,19 +293,21 @@ pub(crate) struct InspectArgs {
 #[derive(Debug)]
 pub(crate) struct Inspect {
     pub(crate) file: PathBuf,
+    pub(crate) identities: Vec<PathBuf>,
     pub(crate) sheet: Option<PathBuf>,
     pub(crate) passphrase: Option<FilePassphrase>,
 }
 
 impl InspectArgs {
-    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
-        let (sheet, passphrase) = self.keys.passphrase();
+    pub(super) fn into_job(mut self, profile: Profile) -> Result<Job, Failure> {
+        let passphrase = self.keys.passphrase();
         let given = self.passphrase || matches!(passphrase, FilePassphrase::File(_));
         Ok(Job::InspectFile(
             profile,
             Inspect {
                 file: absolute(self.file)?,
-                sheet,
+                identities: self.keys.identity,
+                sheet: self.keys.sheet,
                 passphrase: given.then_some(passphrase),
             },
         ))

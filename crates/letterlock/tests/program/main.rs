@@ -9,6 +9,7 @@
     reason = "test code"
 )]
 
+mod age;
 mod agent;
 mod amendments;
 mod away;

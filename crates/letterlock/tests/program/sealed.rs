@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Runs a command between two pipes; what it wrote and its exit code.
-fn piped(person: &Person, words: &[&str], input: &[u8]) -> (Vec<u8>, Option<i32>, String) {
+pub(crate) fn piped(
+    person: &Person,
+    words: &[&str],
+    input: &[u8],
+) -> (Vec<u8>, Option<i32>, String) {
     let mut command: Command = person.command(words);
     let mut child = command
         .stdin(Stdio::piped())
@@ -27,7 +31,7 @@ fn piped(person: &Person, words: &[&str], input: &[u8]) -> (Vec<u8>, Option<i32>
     (output.stdout, output.status.code(), stderr)
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -40,7 +44,7 @@ fn furnished(town: &Town) -> PathBuf {
     plans
 }
 
-fn empty(town: &Town, name: &str) -> PathBuf {
+pub(crate) fn empty(town: &Town, name: &str) -> PathBuf {
     let folder = town.path(name);
     fs::create_dir_all(&folder).unwrap();
     folder

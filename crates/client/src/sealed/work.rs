@@ -1,0 +1,76 @@
+//! How far sealing and opening are, and how they are ended.
+
+use seal::{Sink, Stored};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// How far a piece of work is; whoever waits for it may end it.
+#[derive(Debug, Default)]
+pub struct Work {
+    done: AtomicU64,
+    total: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Work {
+    /// Bytes done, and bytes in all; 0 where that is not known.
+    #[must_use]
+    pub fn progress(&self) -> (u64, u64) {
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (load(&self.done), load(&self.total))
+    }
+
+    /// Ends the work: nothing of it stays.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn on(&self) -> io::Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::Interrupted.into()),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn begin(&self, total: u64) {
+        self.done.store(0, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+}
+
+/// A sink that can be told to end.
+pub(super) struct Stoppable<'a>(pub(super) &'a dyn Sink, pub(super) &'a Work);
+
+impl Sink for Stoppable<'_> {
+    fn put(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.1.on().map_err(|_| io::Error::other("stopped"))?;
+        self.0.put(offset, bytes)
+    }
+
+    fn give_up(&self) {
+        self.0.give_up();
+    }
+}
+
+/// A file that can be told to end.
+pub(super) struct Reading {
+    pub(super) file: File,
+    pub(super) work: Arc<Work>,
+}
+
+impl Stored for Reading {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
+        self.work.on().map_err(|_| io::Error::other("stopped"))?;
+        Stored::read_at(&self.file, offset, out)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+}
