@@ -10,6 +10,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("make --version", "make"),
     // What OpenSSL's configuration loads; Debian's perl-base has a perl without it.
     ("perl -MFindBin -MIPC::Cmd -MFile::Compare -e1", "perl"),
+    // The other side of the age format.
+    ("age --version", "age"),
 ];
 
 /// A cargo subcommand, its crate and the version that this project is checked with.
