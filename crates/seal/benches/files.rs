@@ -1,4 +1,5 @@
-//! Sealed files beside `cp`: wall time of 1 GiB in a folder in memory, peak memory, ranges.
+//! Sealed files beside `cp`, and beside age where it is here: wall time of 1 GiB in a folder in memory, peak memory,
+//! ranges.
 //!
 //! `LETTERLOCK_MIB` sets how much; `LETTERLOCK_FOLDER` where, `/dev/shm` else.
 
@@ -11,14 +12,15 @@
 )]
 
 use keys::hpke::EnvelopeSecret;
-use keys::{AccountId, DeviceId, SigningKey, Suite, Timestamp, label};
+use keys::{AccountId, DeviceId, SigningKey, Suite, Timestamp, X25519Secret, label};
 use letterlock_seal::Output;
+use letterlock_seal::age::{self, AgeFile, Identity};
 use letterlock_seal::lock::{Author, LockFile, Opener, Recipient, Sealer, UnverifiedHeader};
 use letterlock_seal::tree::Tree;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -55,6 +57,7 @@ fn run(line: &[&str]) -> Option<Duration> {
 
 struct Bench {
     folder: PathBuf,
+    identity: Identity,
     envelope: EnvelopeSecret,
     signing: SigningKey,
 }
@@ -104,6 +107,90 @@ impl Bench {
     }
 }
 
+/// The age format.
+impl Bench {
+    fn seal_age(&self, from: &Path, to: &Path) {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let recipients = [self.identity.recipient()];
+        let sealer = age::Sealer {
+            recipients: &recipients,
+        };
+        let tree = Tree::of(&[from.to_path_buf()]).unwrap();
+        let output = Output::create(to, 1).unwrap();
+        sealer
+            .seal_file(&tree, output.file(), &|_| {}, &mut rng)
+            .unwrap();
+        output.keep(true).unwrap();
+    }
+
+    fn age_file(&self, from: &Path) -> AgeFile<File> {
+        let mut input = BufReader::new(File::open(from).unwrap());
+        let header = age::UnverifiedHeader::read(&mut input).unwrap();
+        let opener = age::Opener::Identity(&self.identity);
+        let key = header.unwrap_key(opener).unwrap().unwrap();
+        AgeFile::open(File::open(from).unwrap(), &header.verify(&key).unwrap()).unwrap()
+    }
+
+    fn open_age(&self, from: &Path, to: &Path) {
+        let output = Output::create(to, 1).unwrap();
+        let file = self.age_file(from);
+        file.write_to(output.file(), &|_| {}).unwrap();
+        output.keep(true).unwrap();
+    }
+
+    /// Beside age itself, for the same key.
+    fn run_age(&self, plain: &Path, cp: f64) {
+        let (sealed, out, key) = (self.at("sealed.age"), self.at("opened"), self.at("key"));
+        fs::write(&key, self.identity.text().unwrap().as_bytes()).unwrap();
+        let (mut seals, mut opens) = (Vec::new(), Vec::new());
+        let (mut theirs_seal, mut theirs_open) = (Vec::new(), Vec::new());
+        let recipient = self.identity.recipient().to_string();
+        let [plain_name, sealed_name, out_name, key_name] =
+            [plain, &sealed, &out, &key].map(|path| path.to_str().unwrap());
+        for _ in 0..ROUNDS {
+            seals.push(timed(|| self.seal_age(plain, &sealed)));
+            opens.push(timed(|| self.open_age(&sealed, &out)));
+            fs::remove_file(&out).unwrap();
+            let open = ["age", "-d", "-i", key_name, "-o", out_name, sealed_name];
+            theirs_open.extend(run(&open));
+            let _ = fs::remove_file(&out);
+            fs::remove_file(&sealed).unwrap();
+            let seal = ["age", "-r", &recipient, "-o", sealed_name, plain_name];
+            theirs_seal.extend(run(&seal));
+            let _ = fs::remove_file(&sealed);
+        }
+        let shown = [
+            ("seal --format age", seals),
+            ("open of it", opens),
+            ("age -e", theirs_seal),
+            ("age -d", theirs_open),
+        ];
+        for (name, times) in shown {
+            if times.is_empty() {
+                println!("  {name:17} not here");
+                continue;
+            }
+            let time = median(times);
+            println!("  {name:17} {time:.3} s   {:.2} of cp", time / cp);
+        }
+        self.seal_age(plain, &sealed);
+        let file = self.age_file(&sealed);
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let mut buffer = vec![0; 64 << 10];
+        let mut ranges: Vec<Duration> = (0..200)
+            .map(|_| {
+                let offset = rng.next_u64() % file.length().saturating_sub(64 << 10);
+                timed(|| {
+                    file.read(offset, &mut buffer).unwrap();
+                })
+            })
+            .collect();
+        ranges.sort();
+        println!("  age, range of 64 KiB: {:.0} us", median(ranges) * 1e6);
+        fs::remove_file(&sealed).unwrap();
+    }
+}
+
 fn peak_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM"));
@@ -122,6 +209,7 @@ fn main() {
     let bench = Bench {
         folder: folder.path().to_path_buf(),
         envelope: EnvelopeSecret::generate(Suite::Hybrid, &mut rng).unwrap(),
+        identity: Identity::X25519(X25519Secret::from_random(&mut rng)),
         signing: SigningKey::generate(Suite::Hybrid, &mut rng).unwrap(),
     };
     let plain = bench.at("plain");
@@ -177,4 +265,8 @@ fn main() {
         .collect();
     ranges.sort();
     println!("  range of 64 KiB: {:.0} us", median(ranges) * 1e6);
+    drop(file);
+    fs::remove_file(&sealed).unwrap();
+    bench.run_age(&plain, cp);
+    println!("  peak memory of all {:.1} MiB", peak_kib() as f64 / 1024.0);
 }
