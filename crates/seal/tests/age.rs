@@ -531,3 +531,39 @@ fn a_failing_place_ends_sealing_and_opening() {
     let file = begun(&sealed(&to, &text), Opener::Identity(&person)).unwrap();
     assert!(file.write_to(&Full(1 << 20), &nothing).is_err());
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    /// Lines of headers in any order and number, and whatever else stands between them.
+    #[test]
+    fn no_bytes_of_strangers_are_a_panic(
+        pieces in proptest::collection::vec(
+            proptest::prop_oneof![
+                proptest::strategy::Just(b"age-encryption.org/v1\n".to_vec()),
+                proptest::strategy::Just(b"-> X25519 ".to_vec()),
+                proptest::strategy::Just(b"-> scrypt AAAAAAAAAAAAAAAAAAAAAA 9\n".to_vec()),
+                proptest::strategy::Just(b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n".to_vec()),
+                proptest::strategy::Just(b"-> grease x y\n\n".to_vec()),
+                proptest::strategy::Just(b"--- ".to_vec()),
+                proptest::strategy::Just(b"-----BEGIN AGE ENCRYPTED FILE-----\n".to_vec()),
+                proptest::strategy::Just(b"-----END AGE ENCRYPTED FILE-----\n".to_vec()),
+                proptest::strategy::Just(b"age1pq1".to_vec()),
+                proptest::strategy::Just(b"ssh-ed25519 AAAA".to_vec()),
+                proptest::strategy::Just(b"AGE-SECRET-KEY-1".to_vec()),
+                proptest::collection::vec(0u8.., 0..70),
+            ],
+            0..12,
+        )
+    ) {
+        let bytes = pieces.concat();
+        let person = x25519(1);
+        let word = SecretBytes::from(&b"word"[..]);
+        assert!(opened(&bytes, Opener::Identity(&person)).is_err());
+        assert!(opened(&bytes, Opener::Passphrase(&word)).is_err());
+        let _ = bare(&bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(Identities::of_text(&text).is_err());
+        assert!(text.parse::<Recipient>().is_err());
+    }
+}
