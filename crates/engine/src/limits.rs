@@ -170,5 +170,7 @@ pub const GROUP_ECHOES: usize = 64;
 pub const GROUP_TOKENS: usize = 64;
 /// Pairs with one contact: each device of both may begin one at the same time.
 pub const PAIRS: usize = 64;
+/// Longest tree of a pair that somebody begins who has no answer: that of a hundred devices.
+pub const PAIR_TREE_BYTES: u64 = 1024 * 1024;
 /// Pairs with somebody who has no answer.
 pub const PAIRS_OF_STRANGER: usize = 4;
