@@ -197,6 +197,12 @@ fn a_letter_without_a_session_is_refused() {
         ..genuine(&mut world, "forged")
     };
     refused(&mut world, 1004, &tablet, &forged);
+    let history = [&[6][..], &[14; 32], &[19; 80], &[0, 0, 0, 0, 0, 0, 1, 0]].concat();
+    let forged = Forged {
+        says: Says::Errand([&[11][..], &history].concat()),
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1006, &tablet, &forged);
     let forged = Forged {
         says: Says::Copy("no secrecy".to_owned()),
         ..genuine(&mut world, "forged")
