@@ -158,6 +158,8 @@ pub const SHARES_OF_LETTER: usize = 1_000;
 pub const BLOB_KEPT_SECONDS: u64 = 30 * 24 * 3600;
 /// Key packages kept at the relay.
 pub const KEY_PACKAGES: u32 = 12;
+/// Private halves of key packages on a device; with so many, the relay gets no more of them than every 30 days.
+pub const KEY_PACKAGES_KEPT: usize = 256;
 /// Bytes of key packages in one request, which leave room in a frame: those of `cnsa2` take more than one.
 pub const KEY_PACKAGES_BYTES: usize = 128 * 1024;
 /// Seconds after which all key packages are replaced: 30 days.
@@ -170,5 +172,7 @@ pub const GROUP_ECHOES: usize = 64;
 pub const GROUP_TOKENS: usize = 64;
 /// Pairs with one contact: each device of both may begin one at the same time.
 pub const PAIRS: usize = 64;
+/// Longest tree of a pair that somebody begins who has no answer: that of a hundred devices.
+pub const PAIR_TREE_BYTES: u64 = 1024 * 1024;
 /// Pairs with somebody who has no answer.
 pub const PAIRS_OF_STRANGER: usize = 4;

@@ -78,7 +78,11 @@ pub(crate) fn without_session(we_have: bool, theirs: &DeviceRecord) -> bool {
 pub(crate) fn may_hold(content: &Content) -> bool {
     match &content.body {
         Body::Letter(_) | Body::Copy(_) | Body::Amendment(_) => false,
-        Body::Errand(errand) => errand.first() != Some(&amending::ERRAND),
+        Body::Errand(errand) => match errand.split_first() {
+            Some((&amending::ERRAND, _)) => false,
+            Some((&word::ERRAND, word)) => !word::is_history(word),
+            _ => true,
+        },
         Body::Group(word) => !word::is_history(word),
         _ => true,
     }

@@ -6,6 +6,7 @@ use crate::contacts;
 use crate::content::{Body, Content, Copy, LetterBody};
 use crate::envelope::{self, Inner, Introduction, MessageKind, SealedContent};
 use crate::error::EngineError;
+use crate::group::back;
 use crate::peers::{self, Peer};
 use crate::records::{OwnQueue, Record as _, RouteRecord};
 use crate::retired;
@@ -15,7 +16,7 @@ use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use keys::account_log::{DeviceSecrets, Pin};
 use keys::hpke::EnvelopePublic;
-use keys::{AccountId, DeviceId, LetterId, QueueId, Secret, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, LetterId, QueueId, Secret, Timestamp};
 use rand_core::CryptoRng;
 use ratchet::{IncomingMessage, Profile};
 
@@ -192,6 +193,21 @@ pub enum Says {
     Amendment(Vec<u8>),
     /// Something about a group.
     Group(Vec<u8>),
+}
+
+/// What a member could say of a group that it leads somewhere with: the way into one group, under the name of another
+/// one, and with another envelope key than the group has.
+///
+/// # Errors
+/// The profile is damaged, or not in both.
+pub fn way_in(
+    snapshot: &dyn Snapshot,
+    (of, into): (&GroupId, &GroupId),
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, EngineError> {
+    let mut tx = Transaction::new(snapshot, now, rng);
+    back::way_in(&mut tx, of, into)
 }
 
 /// Makes a word with keys that somebody has, and seals it for a front door.

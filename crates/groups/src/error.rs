@@ -41,6 +41,16 @@ pub enum GroupError {
         /// What.
         what: &'static str,
     },
+    /// A member removed a device that is in force, as far as the log is known here, and that is not its to remove.
+    #[error("a member removed a device that is in force")]
+    RemovedInForce {
+        /// Who.
+        by: AccountId,
+        /// Whose device.
+        account: AccountId,
+        /// The device.
+        device: DeviceId,
+    },
     /// A change that this version does not take part in.
     #[error("a change of a kind that is not allowed: {what}")]
     ChangeForbidden {

@@ -402,9 +402,11 @@ impl Case<'_> {
             | Standing::NotInLog
             | Standing::NotVouched
             | Standing::MayNotVouch => Ok(target),
-            Standing::Named { fresh: true, .. } => {
-                self.judge.forbid(&actor.account, "remove somebody")
-            }
+            Standing::Named { fresh: true, .. } => self.judge.refuse(GroupError::RemovedInForce {
+                by: actor.account,
+                account: target.account,
+                device: target.device,
+            }),
             // The log may be newer where the commit was made.
             Standing::Named { .. } | Standing::Unknown => self
                 .judge

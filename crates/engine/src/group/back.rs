@@ -5,6 +5,8 @@ use super::pair;
 use super::people;
 use super::state;
 use super::turn;
+#[cfg(feature = "trial")]
+use super::word::Tree;
 use super::word::Word;
 use super::words::{accounts_of, fresh, say, say_with_tree};
 use crate::contacts;
@@ -13,7 +15,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::records::{FlightKind, GroupRecord, GroupStanding};
 use crate::transaction::Transaction;
-use ::groups::{Directory, Group, LeafName};
+use ::groups::{Directory, Group, GroupError, LeafName};
 use keys::{AccountId, GroupId, Secret};
 use zeroize::Zeroizing;
 
@@ -163,6 +165,30 @@ pub(super) fn answer(
     say(tx, device, &word)
 }
 
+/// The way into one group, said of another one, on a branch that nobody is on.
+#[cfg(feature = "trial")]
+pub(crate) fn way_in(
+    tx: &mut Transaction<'_>,
+    of: &GroupId,
+    into: &GroupId,
+) -> Result<Vec<u8>, EngineError> {
+    let record = state::load(tx, of)?.ok_or(EngineError::UnknownGroup)?;
+    let group = state::open(tx, into, Directory::new())?;
+    let internal = |_| EngineError::Internal {
+        what: "state of a group",
+    };
+    let word = Word::Info {
+        group: *of,
+        epoch: record.epoch,
+        token: record.token.duplicate(),
+        envelope: Secret::random(tx.rng),
+        sure: true,
+        info: group.info().map_err(internal)?,
+        tree: Tree::Here(group.tree().map_err(internal)?),
+    };
+    Ok(word.encode().to_vec())
+}
+
 /// Tells a device how the group is entered.
 fn tell_info(
     tx: &mut Transaction<'_>,
@@ -232,9 +258,22 @@ fn leads_on(
     }
 }
 
+/// SECURITY: a member cannot lead a device into another group than the one it speaks of;
+/// `a_way_back_into_another_group_is_refused` notices.
+fn is_way_back(record: &GroupRecord, epoch: u64, next: &Group) -> Result<(), GroupError> {
+    let same = next.id()? == record.id && next.data()?.pair == record.data.pair;
+    match same && next.epoch() == epoch.saturating_add(1) {
+        true => Ok(()),
+        false => Err(GroupError::NotGenuine {
+            what: "a way back into another group".to_owned(),
+        }),
+    }
+}
+
 /// A member told how the group is entered: a commit from outside, which all others see.
 pub(super) fn come_back(
     tx: &mut Transaction<'_>,
+    from: &AccountId,
     id: &GroupId,
     told: Told,
     (info, tree): (&[u8], &[u8]),
@@ -242,6 +281,12 @@ pub(super) fn come_back(
     let Some(mut record) = state::load(tx, id)? else {
         return Ok(());
     };
+    // SECURITY: nobody but a member leads a device anywhere; `who_is_no_member_leads_nobody_out_of_a_group` notices.
+    let mut members = state::members(tx, id)?.into_iter();
+    if !members.any(|member| member.account == *from) {
+        return Ok(());
+    }
+    let standing = record.standing;
     if !leads_on(tx, &mut record, &told)? {
         return Ok(());
     }
@@ -261,11 +306,17 @@ pub(super) fn come_back(
         return Ok(());
     }
     let us = state::us(tx, record.suite)?;
-    let (mut next, message) = match Group::rejoin(&us, directory, (info, tree), tx.now, tx.rng) {
+    let joined = Group::rejoin(&us, directory, (info, tree), tx.now, tx.rng);
+    let joined = joined
+        .and_then(|(next, message)| is_way_back(&record, epoch, &next).map(|()| (next, message)));
+    let (mut next, message) = match joined {
         Ok(joined) => joined,
         Err(error) => {
+            // It goes on where it was.
+            record.standing = standing;
+            state::store(tx, &record);
             tx.event(Event::GroupRefused { group: *id, error });
-            return Ok(());
+            return turn::advance(tx, id);
         }
     };
     state::keep_next(tx, id, &mut next)?;

@@ -167,6 +167,10 @@ pub(super) fn came(
     }
     let own = account::own(tx)?.id == from.account;
     let contact = contacts::load(tx, &conversation)?;
+    // SECURITY: a person who came later has the id; `a_group_takes_no_persons_place` notices.
+    if record.data.pair.is_none() && contact.is_some() {
+        return Ok(());
+    }
     // SECURITY: `a_blocked_contact_is_not_heard_in_a_pair` notices.
     if !own && contact.as_ref().is_some_and(|contact| contact.blocked) {
         return Ok(());

@@ -114,7 +114,10 @@ pub(crate) fn counted(
     suite: Suite,
     left: u32,
 ) -> Result<(), EngineError> {
-    match left < limits::KEY_PACKAGES / 2 {
+    // SECURITY: a relay that says again and again that none is left fills no disk;
+    // `a_relay_that_denies_key_packages_gets_no_end_of_them` notices.
+    let kept = tx.scan(Table::KeyPackage, &[], None, limits::KEY_PACKAGES_KEPT)?;
+    match left < limits::KEY_PACKAGES / 2 && kept.len() < limits::KEY_PACKAGES_KEPT {
         true => put(tx, suite, limits::KEY_PACKAGES.saturating_sub(left), false),
         false => Ok(()),
     }

@@ -180,6 +180,21 @@ pub(super) fn missing(
     Ok(other.filter(|other| !members.iter().any(|member| member.account == *other)))
 }
 
+/// Whether an invitation of an account may name these: for members that are not known here, logs are asked for.
+pub(super) fn may_name(
+    tx: &Transaction<'_>,
+    from: &AccountId,
+    accounts: &[AccountId],
+) -> Result<bool, EngineError> {
+    // SECURITY: a stranger names nobody but us two; `a_stranger_makes_a_device_ask_for_no_log` notices.
+    let own = account::own(tx)?.id;
+    let stranger = contacts::load(tx, from)?.is_some_and(|contact| contact.request);
+    Ok(!stranger
+        || accounts
+            .iter()
+            .all(|account| *account == own || account == from))
+}
+
 /// Whether an invitation of an account is to be taken up, by the data of the group that it leads into.
 pub(super) fn may_invite(
     tx: &Transaction<'_>,

@@ -144,7 +144,8 @@ pub(super) fn ask_once_more(
 ) -> Result<bool, EngineError> {
     let (GroupError::NotInLog { account, .. }
     | GroupError::NotVouched { account, .. }
-    | GroupError::MayNotVouch { account, .. }) = error
+    | GroupError::MayNotVouch { account, .. }
+    | GroupError::RemovedInForce { account, .. }) = error
     else {
         return Ok(false);
     };

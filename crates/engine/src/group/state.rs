@@ -5,6 +5,7 @@
 use super::pictures;
 use super::stays;
 use crate::account;
+use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::limits;
 use crate::queues;
@@ -54,11 +55,21 @@ pub(super) fn conversation_of(
     Ok(other.unwrap_or(conversation(&record.id)))
 }
 
+/// Whether an id is that of a person: no group's conversation has it.
+pub(super) fn is_of_person(tx: &Transaction<'_>, id: &AccountId) -> Result<bool, EngineError> {
+    Ok(account::own(tx)?.id == *id || contacts::load(tx, id)?.is_some())
+}
+
 /// The group of more than two whose conversation has an id.
 pub(crate) fn of_conversation(
     tx: &Transaction<'_>,
     id: &AccountId,
 ) -> Result<Option<GroupRecord>, EngineError> {
+    // SECURITY: whoever makes a group chooses its id, which may be that of somebody else's account;
+    // `a_group_takes_no_persons_place` notices.
+    if contacts::load(tx, id)?.is_some() {
+        return Ok(None);
+    }
     let record = load(tx, &GroupId::from_bytes(*id.as_bytes()))?;
     Ok(record.filter(|record| record.data.pair.is_none()))
 }

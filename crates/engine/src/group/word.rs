@@ -90,6 +90,19 @@ impl Tree {
 }
 
 impl Word {
+    /// Whether somebody may say it who has no answer: it begins the conversation of two.
+    pub(super) fn is_for_strangers(&self) -> bool {
+        match self {
+            // SECURITY: its tree has an end; `a_stranger_begins_a_conversation_and_no_more` notices.
+            Self::Invitation {
+                tree: Tree::Blob(part),
+                ..
+            } => part.size <= limits::PAIR_TREE_BYTES,
+            Self::Invitation { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Writer::new();
         match self {
@@ -232,4 +245,22 @@ pub(crate) fn is_history(bytes: &[u8]) -> bool {
 /// Whether bytes are a word of this version.
 pub(crate) fn is_understood(bytes: &[u8]) -> bool {
     Word::decode(bytes).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+
+    #[test]
+    fn a_stranger_begins_a_conversation_and_no_more() {
+        let invitation = |tree: &[u8]| [&[1][..], &[14; 32], &[0; 8], tree].concat();
+        let blob = |size: u64| [&[2][..], &[19; 80], &size.to_be_bytes()].concat();
+        let may = |word: &[u8]| Word::decode(word).unwrap().is_for_strangers();
+        assert!(may(&invitation(&[1, 0, 0, 0, 0])));
+        assert!(may(&invitation(&blob(1 << 20))));
+        assert!(!may(&invitation(&blob((1 << 20) + 1))));
+        let ask = [&[2][..], &[14; 32], &[15; 32], &[16; 16], &[1; 26]].concat();
+        assert!(!may(&ask));
+    }
 }

@@ -169,8 +169,8 @@ pub(crate) fn heard(
     };
     let contact = contacts::load(tx, from)?;
     let stranger = contact.is_some_and(|contact| contact.request);
-    if stranger && !matches!(decoded, Word::Invitation { .. }) {
-        return Ok(()); // A stranger may begin the conversation of two, and nothing else.
+    if stranger && !decoded.is_for_strangers() {
+        return Ok(());
     }
     match &decoded {
         Word::Invitation {
@@ -247,7 +247,7 @@ fn heard_whole(tx: &mut Transaction<'_>, from: &AccountId, word: Word) -> Result
                 envelope,
                 sure,
             };
-            back::come_back(tx, &group, told, (&info, &tree))
+            back::come_back(tx, from, &group, told, (&info, &tree))
         }
         _ => Ok(()),
     }
@@ -342,6 +342,9 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     let Some(accounts) = accounts_of(tree) else {
         return Ok(());
     };
+    if !pair::may_name(tx, &invitation.host, &accounts)? {
+        return Ok(());
+    }
     let mut directory = Directory::new();
     if !people::fill(tx, &mut directory, &accounts)? {
         for account in &accounts {
@@ -350,7 +353,12 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
         state::put_part(tx, id, Part::Invitation, bytes.to_vec());
         return Ok(());
     }
-    let ours = account::own(tx)?.secrets.suite();
+    let own = account::own(tx)?;
+    // SECURITY: all members are at one relay, and nobody makes us call another one; `a_group_is_at_our_relay` notices.
+    if invitation.relay != own.relay {
+        return Ok(());
+    }
+    let ours = own.secrets.suite();
     let spoken = suite_of_welcome(welcome)
         .ok()
         .filter(|suite| *suite <= ours);
@@ -381,14 +389,18 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     };
     // SECURITY: an old invitation into a group that this device has left leads nowhere;
     // `a_replayed_invitation_does_nothing` notices.
-    let old = before.is_some_and(|record| group.epoch() <= record.epoch);
+    let old = before.as_ref();
+    let old = old.is_some_and(|record| group.epoch() <= record.epoch);
     if old || group.id() != Ok(*id) {
         return Ok(());
     }
     let data = group.data().map_err(|_| EngineError::Internal {
         what: "state of a group",
     })?;
-    if !pair::may_invite(tx, &invitation.host, &data)? {
+    // SECURITY: one conversation does not become another; `a_group_takes_no_persons_place` notices.
+    let other = before.is_some_and(|record| record.data.pair != data.pair);
+    let persons = data.pair.is_none() && state::is_of_person(tx, &state::conversation(id))?;
+    if other || persons || !pair::may_invite(tx, &invitation.host, &data)? {
         return Ok(());
     }
     packages::used(tx, &package_id, suite)?;

@@ -163,7 +163,12 @@ fn nobody_removes_the_other_of_a_pair() {
     let commit = scene
         .liar
         .commit(|builder| builder.remove_member(tablet).unwrap());
-    assert_eq!(scene.refuse(&commit), forbidden("remove somebody"));
+    let why = GroupError::RemovedInForce {
+        by: account(LIAR),
+        account: name.account,
+        device: name.device,
+    };
+    assert_eq!(scene.refuse(&commit), why);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::groups::friends;
 use engine::records::GroupStanding;
-use engine::{Event, Table};
+use engine::{CommandOutcome, Event, Input, Snapshot as _, Table};
 use keys::account_log::{Authority, Reason};
 use letterlock_testkit::World;
 use wire::{FetchLog, Reply, Request};
@@ -149,4 +149,82 @@ fn a_member_has_one_history() {
     let known = world.own_log("alice");
     assert!(kept(&world)[0].ends_with(known.bytes()));
     assert_eq!(world.group_texts("bob", group), ["one", "two", "three"]);
+}
+
+/// Mallory begins a group whose id is that of an account.
+fn in_the_place_of(world: &mut World, who: keys::AccountId, member: &str) {
+    let members = vec![world.account(member)];
+    let group = keys::GroupId::from_bytes(*who.as_bytes());
+    let done = world.command("mallory", |command| Input::CreateGroup {
+        command,
+        group,
+        name: "nobody".to_owned(),
+        members,
+    });
+    assert!(matches!(done, CommandOutcome::Done), "{done:?}");
+    world.settle();
+    world.write_to_group("mallory", group, "it is me, Alice");
+    world.settle();
+}
+
+#[test]
+fn a_group_takes_no_persons_place() {
+    for (seed, first) in [(320, true), (321, false)] {
+        let mut world = World::new(seed);
+        for name in ["alice", "bob", "mallory"] {
+            world.join(name);
+        }
+        world.befriend("mallory", "bob");
+        let alice = world.account("alice");
+        if first {
+            world.befriend("alice", "bob");
+        }
+        in_the_place_of(&mut world, alice, "bob");
+        if !first {
+            world.befriend("alice", "bob");
+        }
+        world.write_to_group(
+            "mallory",
+            keys::GroupId::from_bytes(*alice.as_bytes()),
+            "still me",
+        );
+        world.send("bob", "alice", "for Alice alone");
+        world.settle();
+        let got = world.read("alice");
+        assert!(got.contains(&("bob".to_owned(), "for Alice alone".to_owned())));
+        let group = keys::GroupId::from_bytes(*alice.as_bytes());
+        assert!(world.group_texts("mallory", group).is_empty());
+        assert_eq!(world.is_in_group("bob", group), !first);
+        let texts = world.texts("bob", "alice");
+        assert!(!texts.contains(&"still me".to_owned()), "{texts:?}");
+    }
+}
+
+#[test]
+fn a_group_is_at_our_relay() {
+    let mut world = World::new(322);
+    for name in ["alice", "bob", "carol"] {
+        world.join_in(name, keys::Suite::Cnsa2);
+    }
+    for name in ["bob", "carol"] {
+        world.befriend("alice", name);
+    }
+    // Its tree is long: what Alice says of the group waits until that is at the relay.
+    world.hold_parts(true);
+    let group = world.create_group("alice", "elsewhere", &["bob", "carol"]);
+    let prefix = b"group-tree/";
+    let store = &world.person("alice").store;
+    let rows = store.scan(Table::Meta, prefix, None, 9).unwrap();
+    let (row, _) = rows.first().unwrap().clone();
+    // The relay that she names to Carol is one of hers.
+    let ours = world.relay_url().as_bytes().to_vec();
+    let mut hers = ours.clone();
+    *hers.last_mut().unwrap() ^= 1;
+    world.forge("alice", (Table::Meta, &row), &ours, &hers);
+    world.hold_parts(false);
+    world.stop("alice");
+    world.start("alice");
+    world.settle();
+    assert!(world.is_in_group("bob", group));
+    assert!(world.group("carol", group).is_none());
 }

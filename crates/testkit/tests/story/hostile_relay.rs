@@ -285,3 +285,19 @@ fn a_relay_that_denies_what_it_took_takes_no_key_away() {
         }
     }
 }
+
+#[test]
+fn a_relay_that_denies_key_packages_gets_no_end_of_them() {
+    let mut world = World::new(1190);
+    world.relay().twist(|_, reply| match reply {
+        Reply::KeyPackageCounts(mut counts) => {
+            counts.packages = 0;
+            Reply::KeyPackageCounts(counts)
+        }
+        reply => reply,
+    });
+    world.join("alice");
+    world.run(60);
+    let kept = world.person("alice").store.count(Table::KeyPackage);
+    assert!((256..300).contains(&kept), "{kept}");
+}

@@ -502,6 +502,43 @@ fn a_revoked_device_gets_no_letter_of_a_pair() {
 }
 
 #[test]
+fn who_read_a_log_before_it_went_on_takes_what_it_says_now() {
+    let mut world = two(2394);
+    world.send("alice", "bob", "before");
+    world.run(30);
+    world.sleep(4 * 24 * 3600);
+    world.run(120);
+    let tablet = world.device("bob tablet");
+    let telephone = world.stolen_keys("bob");
+    let (account, now) = (world.account("bob"), world.now());
+    let log = world.own_log("bob");
+    let by = Authority::Device(&telephone);
+    let log = log.revoke(by, &tablet, Reason::Stolen, now).unwrap();
+    world.stop("bob");
+    world.stop("bob tablet");
+    // Alice's tablet reads Bob's log, then it goes on, then her telephone reads it and removes his tablet.
+    world.send("alice tablet", "bob", "read");
+    world.run(5);
+    world.relay().store_mut().set_log(&account, log.bytes());
+    world.send("alice", "bob", "after");
+    world.run(40);
+    let group = pairs(&world, "alice", "bob")[0];
+    for home in ALICE {
+        let refused = |event: &Event| matches!(event, Event::GroupRefused { .. });
+        assert!(!world.was_told(home, refused), "{home}");
+        assert!(
+            !world.group_devices(home, group).contains(&tablet),
+            "{home}"
+        );
+        assert_eq!(
+            world.texts(home, "bob"),
+            ["before", "read", "after"],
+            "{home}"
+        );
+    }
+}
+
+#[test]
 fn letters_of_a_pair_are_amended() {
     let mut world = two(2394);
     let letter = world.send("alice", "bob", "at sevem");

@@ -1,12 +1,13 @@
 //! Words without a session: what forgers, repeaters and those who are gone reach with them, which is nothing.
 
+use engine::records::GroupStanding;
 use engine::trial::{Forged, Says, forge};
-use engine::{Engine, Event, Input};
+use engine::{Engine, Event, Input, Table};
 use keys::account_log::{DeviceSecrets, Reason};
 use keys::codec::Writer;
-use keys::{AccountId, DeviceId, QueueId, Suite, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, QueueId, Suite, Timestamp};
 use letterlock_testkit::World;
-use wire::Request;
+use wire::{FetchLog, Request};
 
 /// Alice with a telephone and a tablet, and Mallory; all of `cnsa2`.
 fn scene(seed: u64) -> World {
@@ -196,6 +197,12 @@ fn a_letter_without_a_session_is_refused() {
         ..genuine(&mut world, "forged")
     };
     refused(&mut world, 1004, &tablet, &forged);
+    let history = [&[6][..], &[14; 32], &[19; 80], &[0, 0, 0, 0, 0, 0, 1, 0]].concat();
+    let forged = Forged {
+        says: Says::Errand([&[11][..], &history].concat()),
+        ..genuine(&mut world, "forged")
+    };
+    refused(&mut world, 1006, &tablet, &forged);
     let forged = Forged {
         says: Says::Copy("no secrecy".to_owned()),
         ..genuine(&mut world, "forged")
@@ -246,4 +253,83 @@ fn a_word_without_session_is_refused_where_there_are_sessions() {
     let body = sealed(&mut world, &tablet, &forged);
     put(&mut world, 1000, body);
     assert!(!is_called(&world, "forged"));
+}
+
+/// What Mallory says of a group to Alice's telephone.
+fn of_group(world: &mut World, word: Vec<u8>) -> Vec<u8> {
+    let mallory = world.stolen_keys("mallory");
+    let forged = Forged {
+        from: name(world, "mallory"),
+        to: name(world, "alice"),
+        queue: door(world, "alice"),
+        sealed_at: world.now(),
+        says: Says::Group(word),
+    };
+    sealed(world, &mallory, &forged)
+}
+
+fn way_in(world: &mut World, home: &str, of: GroupId, into: GroupId) -> Vec<u8> {
+    let (store, now) = (world.person(home).store.clone(), world.now());
+    engine::trial::way_in(&store, (&of, &into), now, world.chance().rng()).unwrap()
+}
+
+#[test]
+fn who_is_no_member_leads_nobody_out_of_a_group() {
+    let mut world = scene(2210);
+    world.join_in("bob", Suite::Cnsa2);
+    world.befriend("alice", "bob");
+    let group = world.create_group("alice", "without her", &["bob"]);
+    world.run(90);
+    let before = world.group("alice", group).unwrap();
+    let word = way_in(&mut world, "bob", group, group);
+    let body = of_group(&mut world, word);
+    put(&mut world, 1000, body);
+    let after = world.group("alice", group).unwrap();
+    assert_eq!(after.standing, GroupStanding::In);
+    assert_eq!(after.epoch, before.epoch);
+    let forked = |event: &Event| matches!(event, Event::GroupForked { .. });
+    assert!(!world.was_told("alice", forked));
+}
+
+#[test]
+fn a_way_back_into_another_group_is_refused() {
+    let mut world = scene(2211);
+    let group = world.create_group("alice", "one", &["mallory"]);
+    let other = world.create_group("alice", "other", &["mallory"]);
+    world.run(90);
+    let word = way_in(&mut world, "mallory", group, other);
+    let body = of_group(&mut world, word);
+    put(&mut world, 1000, body);
+    let refused =
+        |event: &Event| matches!(event, Event::GroupRefused { group: of, .. } if *of == group);
+    assert!(world.was_told("alice", refused));
+    for group in [group, other] {
+        assert!(world.is_in_group("alice", group));
+        world.write_to_group("alice", group, "still here");
+        world.settle();
+        assert_eq!(world.group_texts("mallory", group), ["still here"]);
+    }
+}
+
+#[test]
+fn a_stranger_makes_a_device_ask_for_no_log() {
+    let mut world = World::new(2212);
+    for name in ["alice", "mallory", "carol"] {
+        world.join_in(name, Suite::Cnsa2);
+    }
+    world.befriend("mallory", "carol");
+    world.add_by_name("mallory", "alice").unwrap();
+    world.send("mallory", "alice", "do you know me?");
+    world.run(60);
+    assert!(world.person("alice").contact("mallory").unwrap().request);
+    // A group with somebody whose log Alice would have to ask for.
+    let carol = world.account("carol");
+    let from = world.relay().heard().len();
+    world.create_group("mallory", "come in", &["alice", "carol"]);
+    world.settle();
+    let store = &world.person("alice").store;
+    assert!(Engine.groups(store).unwrap().is_empty());
+    assert_eq!(store.values(Table::MemberLog).count(), 0);
+    let asked = |request: &Request| matches!(request, Request::FetchLog(FetchLog::ByAccount(of)) if *of == carol);
+    assert!(!world.relay().heard().iter().skip(from).any(asked));
 }
