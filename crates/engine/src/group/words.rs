@@ -387,12 +387,28 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
             return Ok(());
         }
     };
+    if !leads_here(tx, id, before, &invitation, &group)? {
+        return Ok(());
+    }
+    packages::used(tx, &package_id, suite)?;
+    joined(tx, id, &invitation, suite, &mut group)
+}
+
+/// Whether a group that an invitation leads to is the one that it names, newer than what is known of it, and may be
+/// invited into.
+fn leads_here(
+    tx: &Transaction<'_>,
+    id: &GroupId,
+    before: Option<GroupRecord>,
+    invitation: &Invitation<'_>,
+    group: &Group,
+) -> Result<bool, EngineError> {
     // SECURITY: an old invitation into a group that this device has left leads nowhere;
     // `a_replayed_invitation_does_nothing` notices.
     let old = before.as_ref();
     let old = old.is_some_and(|record| group.epoch() <= record.epoch);
     if old || group.id() != Ok(*id) {
-        return Ok(());
+        return Ok(false);
     }
     let data = group.data().map_err(|_| EngineError::Internal {
         what: "state of a group",
@@ -400,11 +416,7 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     // SECURITY: one conversation does not become another; `a_group_takes_no_persons_place` notices.
     let other = before.is_some_and(|record| record.data.pair != data.pair);
     let persons = data.pair.is_none() && state::is_of_person(tx, &state::conversation(id))?;
-    if other || persons || !pair::may_invite(tx, &invitation.host, &data)? {
-        return Ok(());
-    }
-    packages::used(tx, &package_id, suite)?;
-    joined(tx, id, &invitation, suite, &mut group)
+    Ok(!other && !persons && pair::may_invite(tx, &invitation.host, &data)?)
 }
 
 /// This device is a member now.
