@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Longest WebSocket message in bytes.
 pub(crate) const FRAME_BYTES: usize = 80 * 1024;
-/// Longest line on the agent's socket in bytes.
-pub(crate) const LINE_BYTES: usize = 1024 * 1024;
+/// Longest line on the agent's socket in bytes: the longest header of a sealed file, in hexadecimal.
+pub(crate) const LINE_BYTES: usize = 10 * 1024 * 1024;
 /// Connections the agent serves at a time.
 pub(crate) const AGENT_CONNECTIONS: usize = 64;
 /// Time for a connection to stand, TLS and greeting included.

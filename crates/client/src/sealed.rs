@@ -499,12 +499,13 @@ async fn to_pipe(
         return Err(usage("the file holds more or less than one file", hint).into());
     };
     let lock = Arc::new(lock);
-    let mut known = None;
+    let (mut known, mut first) = (None, None);
     if !wish.stream {
         let (all, works) = (Arc::clone(&lock), Arc::clone(work));
         let claimed = blocking(move || all.verify(&|bytes| works.add(bytes))).await?;
-        if let Some(claimed) = claimed.map_err(open_failure)? {
-            known = Some(signer(client, &claimed).await?);
+        first = claimed.map_err(open_failure)?;
+        if let Some(claimed) = &first {
+            known = Some(signer(client, claimed).await?);
         }
         accept(known.as_ref(), wish)?;
         work.begin(lock.length());
@@ -520,10 +521,17 @@ async fn to_pipe(
         })
     });
     let claimed = written.await??;
-    if let (true, Some(claimed)) = (wish.stream, claimed) {
-        known = Some(signer(client, &claimed).await?);
-        accept(known.as_ref(), wish)?;
+    if !wish.stream {
+        // It was read twice: what was written is what was verified.
+        return match claimed == first {
+            true => Ok(known),
+            false => Err(open_failure(OpenError::Damaged).into()),
+        };
     }
+    if let Some(claimed) = claimed {
+        known = Some(signer(client, &claimed).await?);
+    }
+    accept(known.as_ref(), wish)?;
     Ok(known)
 }
 

@@ -203,9 +203,10 @@ impl Engine {
             .find_map(|log| log.device(device))
             .map(|record| record.verifying_key().clone())
             .ok_or(SignerError::UnknownDevice)?;
-        let revoked = pinned
-            .as_ref()
-            .is_some_and(|log| log.revoked().iter().any(|gone| gone.record.id() == device));
+        let revoked = [shown.as_ref(), pinned.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|log| log.revoked().iter().any(|gone| gone.record.id() == device));
         Ok(FileSigner {
             known,
             key,

@@ -179,6 +179,8 @@ pub(crate) struct Staging {
     root: PathBuf,
     /// Where entries are made.
     at: PathBuf,
+    /// The directory that was made for all this, if it was not there.
+    made: Option<PathBuf>,
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
@@ -193,13 +195,15 @@ fn times(entry: &Entry) -> Option<FileTimes> {
 
 impl Staging {
     pub(crate) fn create(beside: &Path, nonce: u64) -> Result<Self, OpenError> {
+        let made = (!beside.exists()).then(|| beside.to_path_buf());
         fs::create_dir_all(beside).map_err(failed(beside))?;
         let root = beside.join(format!(".{nonce:016x}.part"));
-        let made = DirBuilder::new().mode(0o700).create(&root);
-        made.map_err(failed(&root))?;
+        let created = DirBuilder::new().mode(0o700).create(&root);
+        created.map_err(failed(&root))?;
         let staging = Self {
             at: root.join("new"),
             root,
+            made,
         };
         fs::create_dir(&staging.at).map_err(failed(&staging.at))?;
         Ok(staging)
@@ -319,5 +323,9 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // Nobody could be told that it stays.
         let _ = fs::remove_dir_all(&self.root);
+        if let Some(made) = &self.made {
+            // It stays where something was placed in it: only empty directories are removed.
+            let _ = fs::remove_dir(made);
+        }
     }
 }

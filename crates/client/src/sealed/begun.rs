@@ -146,32 +146,29 @@ impl Header {
     }
 }
 
-/// A file that nobody else sees, which is gone at the end.
-fn spool(beside: &Path) -> Result<Output, Failure> {
+/// A file without a name: it is gone with its last handle, also where the process is killed.
+fn spool(beside: &Path) -> Result<File, Failure> {
     let place = beside.join("letterlock-spool");
     let nonce = u64::from_be_bytes(os::random());
-    Output::create(&place, nonce).map_err(|error| write_failure(&place, &error))
+    let failed = |error: io::Error| write_failure(&place, &error);
+    let output = Output::create(&place, nonce).map_err(failed)?;
+    output.file().try_clone().map_err(failed)
 }
 
-fn rewound(spool: &Output, place: &Path) -> Result<File, Failure> {
-    let failed = |error: io::Error| write_failure(place, &error);
-    let mut file = spool.file().try_clone().map_err(failed)?;
-    io::Seek::rewind(&mut file).map_err(failed)?;
-    Ok(file)
+fn rewind(file: &mut File, place: &Path) -> Result<(), Failure> {
+    io::Seek::rewind(file).map_err(|error| write_failure(place, &error))
 }
 
 /// A sealed file whose header was read.
 pub(super) struct Begun {
     pub(super) file: File,
     pub(super) header: Header,
-    /// What keeps a copy of standard input there, or of what an armored text holds.
-    pub(super) _spool: Option<Output>,
 }
 
 /// Opens a file, or standard input, and reads its header. What comes from a pipe and what is armored are copied to a
 /// file `beside`: what is to be verified as a whole is read twice.
 pub(super) fn begin(file: Option<&Path>, beside: &Path) -> Result<Begun, Failure> {
-    let (mut kept, mut file) = match file {
+    let mut file = match file {
         Some(path) => {
             let unread = |error: io::Error| {
                 let kind = match error.kind() {
@@ -181,14 +178,14 @@ pub(super) fn begin(file: Option<&Path>, beside: &Path) -> Result<Begun, Failure
                 let message = format!("{} cannot be read: {}", path.display(), error.kind());
                 failure(kind, message, Some("look at the path and its rights"))
             };
-            (None, os::open_source(path).map_err(unread)?)
+            os::open_source(path).map_err(unread)?
         }
         None => {
-            let output = spool(beside)?;
-            io::copy(&mut io::stdin().lock(), &mut output.file())
+            let mut file = spool(beside)?;
+            io::copy(&mut io::stdin().lock(), &mut file)
                 .map_err(|error| write_failure(beside, &error))?;
-            let file = rewound(&output, beside)?;
-            (Some(output), file)
+            rewind(&mut file, beside)?;
+            file
         }
     };
     let unread = |error| header_failure(HeaderError::Read(error));
@@ -197,22 +194,18 @@ pub(super) fn begin(file: Option<&Path>, beside: &Path) -> Result<Begun, Failure
     start.read_to_end(&mut head).map_err(unread)?;
     io::Seek::rewind(&mut file).map_err(unread)?;
     if armor::begins(&head) {
-        let output = spool(beside)?;
+        let mut decoded = spool(beside)?;
         let mut text = BufReader::with_capacity(1 << 16, &file);
-        let mut bare = io::BufWriter::with_capacity(1 << 16, output.file());
+        let mut bare = io::BufWriter::with_capacity(1 << 16, &decoded);
         armor::decode(&mut text, &mut bare).map_err(|error| armor_failure(error, beside))?;
         bare.flush()
             .map_err(|error| write_failure(beside, &error))?;
         drop(bare);
-        file = rewound(&output, beside)?;
-        kept = Some(output);
+        rewind(&mut decoded, beside)?;
+        file = decoded;
     }
     let header = Header::read(&mut BufReader::new(&file)).map_err(header_failure)?;
-    Ok(Begun {
-        file,
-        header,
-        _spool: kept,
-    })
+    Ok(Begun { file, header })
 }
 
 /// What may open a file beside the keys of the profile.

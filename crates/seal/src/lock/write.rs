@@ -221,7 +221,10 @@ impl<S: Source, O: Sink> Job<'_, S, O> {
         let offset = block.saturating_mul(block_len);
         let left = usize::try_from(layout.digested.saturating_sub(offset))
             .map_err(|_| SealError::TooLong)?;
-        let mut tail = Zeroizing::new(vec![0; left]);
+        // With room for the trailer: growing would leave a copy of the plaintext behind.
+        let room_for_all = left.saturating_add(length).saturating_add(4);
+        let mut tail = Zeroizing::new(Vec::with_capacity(room_for_all));
+        tail.resize(left, 0);
         self.source.fill(offset, &mut tail, &mut reading)?;
         let mut blocks = block;
         if left > 0 || block == 0 {
