@@ -1,0 +1,174 @@
+//! What the next commit of a group is to do: what people wish, what logs say, what is due.
+
+use super::super::{pair, people, state};
+use crate::account;
+use crate::error::EngineError;
+use crate::limits;
+use crate::records::{DataChange, GroupMember, GroupRecord, Wish};
+use crate::transaction::Transaction;
+use ::groups::{GroupData, LeafName, Role};
+use keys::AccountId;
+
+/// What the next commit is to do.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) add: Vec<LeafName>,
+    pub(super) remove: Vec<u32>,
+    pub(super) data: Option<GroupData>,
+    /// A commit is due even if it changes nothing else.
+    pub(super) renew: bool,
+}
+
+impl Plan {
+    pub(super) fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty() && self.data.is_none() && !self.renew
+    }
+}
+
+/// What the next commit is to do; nothing where a log must be confirmed first.
+pub(super) fn plan(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    members: &[GroupMember],
+    wish: Option<&Wish>,
+) -> Result<Option<Plan>, EngineError> {
+    let mut plan = Plan::default();
+    let own = account::own(tx)?;
+    let ours = record.data.role(&own.id);
+    match wish {
+        Some(Wish::Add(accounts)) => {
+            if !people::confirmed(tx, &record.id, accounts)? {
+                return Ok(None);
+            }
+            for account in accounts {
+                if !members.iter().any(|member| member.account == *account) && ours < Role::Admin {
+                    return Err(EngineError::GroupRole);
+                }
+                add_devices(tx, account, members, &mut plan)?;
+            }
+            // Whoever comes back is a member, whatever it was once.
+            let comes = |account: &AccountId| {
+                accounts.contains(account)
+                    && !members.iter().any(|member| member.account == *account)
+            };
+            let mut data = record.data.clone();
+            data.roles.retain(|account, _| !comes(account));
+            plan.data = Some(data).filter(|data| *data != record.data && !plan.add.is_empty());
+        }
+        Some(Wish::Remove(accounts)) => {
+            for account in accounts {
+                let over = ours >= Role::Admin && ours > record.data.role(account);
+                if !over {
+                    return Err(EngineError::GroupRole);
+                }
+                let leaves = members.iter().filter(|member| member.account == *account);
+                plan.remove.extend(leaves.map(|member| member.leaf));
+            }
+            let mut data = record.data.clone();
+            data.roles.retain(|account, _| !accounts.contains(account));
+            plan.data = Some(data).filter(|data| *data != record.data && !plan.remove.is_empty());
+        }
+        Some(Wish::Change(change)) => {
+            let data = changed(&record.data, change, ours)?;
+            plan.data = Some(data).filter(|data| *data != record.data);
+        }
+        Some(Wish::Leave) | None => {}
+    }
+    if let Some(other) = pair::missing(tx, record, members)? {
+        if !people::confirmed(tx, &record.id, &[other])? {
+            return Ok(None);
+        }
+        add_devices(tx, &other, members, &mut plan)?;
+    }
+    if record.look.is_some_and(|at| at <= tx.now) {
+        look(tx, members, &mut plan)?;
+    }
+    let us = state::us(tx, record.suite)?;
+    let own_leaf = members
+        .iter()
+        .find(|member| member.account == us.name.account && member.device == us.name.device);
+    let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[us.leaf.public()]));
+    let old = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
+    plan.renew = record.proposed || other_key || old || record.set_back.is_some();
+    plan.remove.sort_unstable();
+    plan.remove.dedup();
+    Ok(Some(plan))
+}
+
+/// Compares the leaves with the logs: devices of ours that are missing come in, devices that are not in force go.
+fn look(
+    tx: &mut Transaction<'_>,
+    members: &[GroupMember],
+    plan: &mut Plan,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    add_devices(tx, &own.id, members, plan)?;
+    let mut accounts: Vec<AccountId> = members.iter().map(|member| member.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    for account in accounts {
+        let Some(log) = people::log_of(tx, &account)? else {
+            continue;
+        };
+        // SECURITY: nothing is sealed for a device that is gone; `a_revoked_device_is_out_of_its_groups` notices.
+        let gone = members.iter().filter(|member| {
+            let here = member.account == own.id && member.device == own.device;
+            let in_force = log.device(&member.device).is_some() && !log.is_tombstoned();
+            member.account == account && !in_force && !here
+        });
+        plan.remove.extend(gone.map(|member| member.leaf));
+    }
+    Ok(())
+}
+
+fn add_devices(
+    tx: &mut Transaction<'_>,
+    account: &AccountId,
+    members: &[GroupMember],
+    plan: &mut Plan,
+) -> Result<(), EngineError> {
+    let Some(log) = people::log_of(tx, account)? else {
+        return Ok(());
+    };
+    for device in log.devices() {
+        let mut members = members.iter();
+        let known =
+            members.any(|member| member.account == *account && member.device == *device.id());
+        if !known {
+            plan.add.push(LeafName {
+                account: *account,
+                device: *device.id(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn changed(data: &GroupData, change: &DataChange, ours: Role) -> Result<GroupData, EngineError> {
+    let mut data = data.clone();
+    if ours < Role::Admin {
+        return Err(EngineError::GroupRole);
+    }
+    if let Some(name) = &change.name {
+        data.name.clone_from(name);
+    }
+    if let Some(timer) = change.timer {
+        data.timer = Some(timer).filter(|seconds| *seconds != 0);
+    }
+    if let Some(picture) = &change.picture {
+        data.picture = Some(picture.clone()).filter(|picture| !picture.is_empty());
+    }
+    if let Some((account, role)) = change.role {
+        if ours < Role::Owner {
+            return Err(EngineError::GroupRole);
+        }
+        match role {
+            Role::Member => data.roles.remove(&account),
+            role => data.roles.insert(account, role),
+        };
+        if !data.roles.values().any(|role| *role == Role::Owner) {
+            return Err(EngineError::LastOwner);
+        }
+    }
+    Ok(data)
+}
