@@ -6,7 +6,7 @@ use crate::error::{EngineError, StoreError};
 use crate::limits;
 use crate::outbox;
 use crate::records::{GroupRecord, Purpose, key};
-use crate::store::Table;
+use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{GroupError, LeafName};
 use keys::{AccountId, DeviceId, GroupId, Suite, Timestamp};
@@ -139,22 +139,47 @@ pub(crate) fn refused(tx: &mut Transaction<'_>) {
     );
 }
 
+/// When the published packages were made; nothing where they are to be made anew.
+pub(crate) fn made(snapshot: &dyn Snapshot) -> Result<Option<Timestamp>, StoreError> {
+    Ok(snapshot
+        .get(Table::Meta, MADE)?
+        .and_then(|made| time(&made)))
+}
+
+fn time(bytes: &[u8]) -> Option<Timestamp> {
+    let seconds = bytes.try_into().ok().map(u64::from_be_bytes)?;
+    Some(Timestamp::from_secs(seconds))
+}
+
+/// How many packages are published, and how many secrets of those before are still here.
+pub(crate) fn count(snapshot: &dyn Snapshot) -> Result<(u64, u64), StoreError> {
+    let made = made(snapshot)?;
+    let (mut published, mut replaced) = (0_u64, 0_u64);
+    for (_, kept) in snapshot.scan(Table::KeyPackage, &[], None, usize::MAX)? {
+        let count = match made.is_some_and(|made| made_at(&kept) >= made) {
+            true => &mut published,
+            false => &mut replaced,
+        };
+        *count = count.saturating_add(1);
+    }
+    Ok((published, replaced))
+}
+
+fn made_at(kept: &[u8]) -> Timestamp {
+    kept.get(1..9).and_then(time).unwrap_or_default()
+}
+
 /// Whether packages are to be made: for the first time, or in the place of old ones.
 pub(super) fn are_due(tx: &Transaction<'_>) -> Result<bool, EngineError> {
-    let made = tx.get(Table::Meta, MADE)?;
-    let made = made.and_then(|made| made.as_slice().try_into().ok().map(u64::from_be_bytes));
-    let young = |at| tx.now.since(Timestamp::from_secs(at)) < limits::KEY_PACKAGE_SECONDS;
+    let young = |at| tx.now.since(at) < limits::KEY_PACKAGE_SECONDS;
+    let made = tx.get(Table::Meta, MADE)?.and_then(|made| time(&made));
     Ok(!made.is_some_and(young))
 }
 
 /// Replaces all packages, and destroys old secrets.
 pub(super) fn renew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let now = tx.now;
-    let old = |at: u64, seconds: u64| now.since(Timestamp::from_secs(at)) >= seconds;
     for (id, kept) in tx.scan(Table::KeyPackage, &[], None, usize::MAX)? {
-        let at = kept.get(1..9).and_then(|at| at.try_into().ok());
-        let at = u64::from_be_bytes(at.unwrap_or_default());
-        if old(at, limits::KEY_PACKAGE_KEPT_SECONDS) {
+        if tx.now.since(made_at(&kept)) >= limits::KEY_PACKAGE_KEPT_SECONDS {
             tx.delete(Table::KeyPackage, id);
         }
     }

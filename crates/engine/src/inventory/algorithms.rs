@@ -110,9 +110,13 @@ algorithms! { HYBRID:
     "Triple Ratchet", Protocol, "letterlock/v1", "docs/spec/ratchet.md, sections 4 and 5", 128, 3,
         ["X25519", "ML-KEM-768", "HKDF-SHA-256", "HMAC-SHA-256", "AES-256-GCM"],
         ["letters within a session (Double Ratchet and SPQR)"];
+    "MLS 1.0", Protocol, "0x004E", "RFC 9420, docs/spec/groups.md", 128, 3,
+        ["X-Wing", "HKDF-SHA-384", "HMAC-SHA-384", "SHA-384", "AES-256-GCM", "Ed25519"],
+        ["groups"];
     "HPKE", Protocol, "base, PSK", "RFC 9180", 128, 3,
-        ["X-Wing", "HKDF-SHA-512", "AES-256-GCM"],
-        ["first letters", "links of devices", "heads of the backup", "the sealed root key", "shares for guardians"];
+        ["X-Wing", "HKDF-SHA-512", "HKDF-SHA-384", "AES-256-GCM"],
+        ["first letters", "links of devices", "heads of the backup", "the sealed root key", "shares for guardians",
+            "paths and invitations of groups", "recipients of sealed files"];
     "TLS 1.3", Protocol, "1.3", "RFC 8446", 128, 3,
         ["X25519", "ML-KEM-768", "AES-256-GCM"],
         ["connections to relays that are not on loopback"];
@@ -126,16 +130,18 @@ algorithms! { HYBRID:
         ["X25519", "ML-KEM-768", "SHA-3"],
         ["HPKE"];
     "Ed25519", Signature, "25519", "RFC 8032", 128, 0, ["SHA-512"],
-        ["part of every hybrid signature", "owners of queues", "heads of the backup", "guardians' locks"];
+        ["part of every hybrid signature", "messages of groups", "owners of queues", "heads of the backup",
+            "guardians' locks"];
     "ML-DSA-65", Signature, "65", "FIPS 204", 192, 3, [],
         ["part of every hybrid signature"];
     "Ed25519+ML-DSA-65", Combiner, "hybrid", "docs/spec/account-log.md", 128, 3,
         ["Ed25519", "ML-DSA-65"],
-        ["account logs", "pre-keys", "handshakes", "device certificates"];
+        ["account logs", "pre-keys", "handshakes", "device certificates", "signatures of sealed files"];
     "AES-256-GCM", Ae, "256", "NIST SP 800-38D", 256, 5, [],
-        ["letters", "envelopes of letters", "parts of the backup and of links", "the sealed key of the profile"];
+        ["letters", "messages of groups", "envelopes of letters", "parts of the backup and of links",
+            "the sealed key of the profile"];
     "Cobblestone-256", Ae, "256", "C2SP chunked encryption", 256, 5, ["AES-256-GCM", "HKDF-SHA-512"],
-        ["files that go with letters"];
+        ["files that go with letters", "sealed files"];
     "AES-256-CBC", BlockCipher, "256", "NIST SP 800-38A", 256, 5, [],
         ["pages of the profile (SQLCipher 4)"];
     "HMAC-SHA-512", Mac, "512", "RFC 2104", 256, 5, ["SHA-512"],
@@ -144,16 +150,24 @@ algorithms! { HYBRID:
         ["chains of the Double Ratchet", "SPQR authenticator", "HKDF-SHA-256"];
     "SHA-256", Hash, "256", "FIPS 180-4", 128, 2, [],
         ["names of records", "checksums", "transcripts of handshakes"];
+    "HMAC-SHA-384", Mac, "384", "RFC 2104", 192, 5, ["SHA-384"],
+        ["HKDF-SHA-384", "tags of groups"];
+    "SHA-384", Hash, "384", "FIPS 180-4", 192, 4, [],
+        ["transcripts and trees of groups"];
     "SHA-512", Hash, "512", "FIPS 180-4", 256, 5, [],
         ["account ids", "hash chain of account logs", "safety numbers", "commitments of comparisons"];
     "SHA-3", Hash, "SHA3-256, SHA3-512, SHAKE256", "FIPS 202", 128, 2, [],
         ["X-Wing", "SPQR"];
     "HKDF-SHA-256", Kdf, "256", "RFC 5869", 256, 5, ["HMAC-SHA-256"],
         ["PQXDH", "Double Ratchet", "SPQR"];
+    "HKDF-SHA-384", Kdf, "384", "RFC 5869", 192, 5, ["HMAC-SHA-384"],
+        ["groups"];
+    "BLAKE3", Hash, "256", "the BLAKE3 paper", 128, 2, [],
+        ["digests of sealed files, besides their authenticated encryption"];
     "HKDF-SHA-512", Kdf, "512", "RFC 5869", 256, 5, ["HMAC-SHA-512"],
         ["HPKE", "recovery keys", "links of devices", "files"];
     "Argon2id", Kdf, "64 MiB, 3 passes, 1 lane", "RFC 9106", 0, 0, [],
-        ["the passphrase of the profile"];
+        ["the passphrase of the profile", "passphrases of sealed files"];
     "Shamir", Other, "GF(256)", "docs/spec/recovery.md, section 2", 256, 5, [],
         ["shares of guardians"];
     "getrandom", Drbg, "operating system", "getrandom(2)", 256, 5, [],
@@ -161,9 +175,13 @@ algorithms! { HYBRID:
 }
 
 algorithms! { CNSA2:
+    "MLS 1.0", Protocol, "0x0907", "RFC 9420, docs/spec/groups.md", 192, 5,
+        ["ML-KEM-1024", "HKDF-SHA-384", "HMAC-SHA-384", "SHA-384", "AES-256-GCM", "ML-DSA-87"],
+        ["groups", "conversations of two"];
     "HPKE", Protocol, "base, PSK", "RFC 9180, draft-ietf-hpke-pq", 192, 5,
         ["ML-KEM-1024", "HKDF-SHA-384", "AES-256-GCM"],
-        ["first letters", "links of devices", "heads of the backup", "the sealed root key"];
+        ["first letters", "links of devices", "heads of the backup", "the sealed root key",
+            "paths and invitations of groups", "recipients of sealed files"];
     "TLS 1.3", Protocol, "1.3", "RFC 8446", 128, 3,
         ["X25519", "ML-KEM-768", "AES-256-GCM"],
         ["connections to relays that are not on loopback"];
@@ -176,11 +194,11 @@ algorithms! { CNSA2:
     "Ed25519", Signature, "25519", "RFC 8032", 128, 0, ["SHA-512"],
         ["owners of queues", "heads of the backup", "guardians' locks"];
     "ML-DSA-87", Signature, "87", "FIPS 204", 256, 5, [],
-        ["account logs", "device certificates"];
+        ["account logs", "device certificates", "messages of groups", "signatures of sealed files"];
     "AES-256-GCM", Ae, "256", "NIST SP 800-38D", 256, 5, [],
-        ["envelopes of letters", "parts of the backup and of links", "the sealed key of the profile"];
+        ["messages of groups", "envelopes of letters", "parts of the backup and of links", "the sealed key of the profile"];
     "Cobblestone-256", Ae, "256", "C2SP chunked encryption", 256, 5, ["AES-256-GCM", "HKDF-SHA-512"],
-        ["files that go with letters"];
+        ["files that go with letters", "sealed files"];
     "AES-256-CBC", BlockCipher, "256", "NIST SP 800-38A", 256, 5, [],
         ["pages of the profile (SQLCipher 4)"];
     "HMAC-SHA-512", Mac, "512", "RFC 2104", 256, 5, ["SHA-512"],
@@ -190,15 +208,17 @@ algorithms! { CNSA2:
     "SHA-256", Hash, "256", "FIPS 180-4", 128, 2, [],
         ["names of records", "checksums"];
     "SHA-384", Hash, "384", "FIPS 180-4", 192, 4, [],
-        ["account ids", "hash chain of account logs"];
+        ["account ids", "hash chain of account logs", "transcripts and trees of groups"];
     "SHA-512", Hash, "512", "FIPS 180-4", 256, 5, [],
         ["safety numbers", "commitments of comparisons", "links of devices"];
     "HKDF-SHA-384", Kdf, "384", "RFC 5869", 192, 5, ["HMAC-SHA-384"],
-        ["HPKE"];
+        ["HPKE", "groups"];
+    "BLAKE3", Hash, "256", "the BLAKE3 paper", 128, 2, [],
+        ["digests of sealed files, besides their authenticated encryption"];
     "HKDF-SHA-512", Kdf, "512", "RFC 5869", 256, 5, ["HMAC-SHA-512"],
         ["recovery keys", "links of devices", "files"];
     "Argon2id", Kdf, "64 MiB, 3 passes, 1 lane", "RFC 9106", 0, 0, [],
-        ["the passphrase of the profile"];
+        ["the passphrase of the profile", "passphrases of sealed files"];
     "Shamir", Other, "GF(256)", "docs/spec/recovery.md, section 2", 256, 5, [],
         ["shares of guardians"];
     "getrandom", Drbg, "operating system", "getrandom(2)", 256, 5, [],

@@ -5,9 +5,12 @@ use crate::account;
 use crate::backup;
 use crate::certificates;
 use crate::error::{EngineError, StoreError};
+use crate::group::packages;
 use crate::limits;
 use crate::pre_keys::{self, Kind};
-use crate::records::{Backup, Contact, OwnAccount, Record as _, RouteRecord};
+use crate::records::{
+    Backup, Contact, GroupRecord, GroupStanding, OwnAccount, Record as _, RouteRecord,
+};
 use crate::recovery;
 use crate::retired;
 use crate::sessions;
@@ -34,9 +37,12 @@ pub(crate) fn read(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Vec<KeyEnt
     keys.extend(queues(snapshot, &own)?);
     keys.extend(backup_keys(snapshot)?);
     keys.extend(certificate(snapshot, (&own, &log), now)?);
+    keys.extend(key_packages(snapshot, &own)?);
     for key in &mut keys {
         key.suite = suite_of(key, &log);
     }
+    // A group keeps the suite that it was begun with.
+    keys.extend(groups(snapshot, &own)?);
     Ok(keys)
 }
 
@@ -337,6 +343,53 @@ fn sessions_of(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry
         ..entry(KeyKind::Sessions, KeyState::Deactivated)
     }));
     Ok(keys)
+}
+
+/// Groups, by suite and by whether this device can follow.
+fn groups(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {
+    let mut found: BTreeMap<(Suite, KeyState), (u64, Timestamp)> = BTreeMap::new();
+    for (_, row) in snapshot.scan(Table::Group, &[], None, usize::MAX)? {
+        let record = GroupRecord::decode(&row)?;
+        let state = match record.standing {
+            GroupStanding::In | GroupStanding::Leaving => KeyState::Active,
+            GroupStanding::Lost => KeyState::Suspended,
+            GroupStanding::Out => continue,
+        };
+        let place = found.entry((record.suite, state));
+        let (count, oldest) = place.or_insert((0, record.renewed));
+        *count = count.saturating_add(1);
+        *oldest = record.renewed.min(*oldest);
+    }
+    let entries = found.into_iter().map(|((suite, state), (count, oldest))| {
+        let due = oldest.saturating_add(limits::GROUP_RENEW_SECONDS);
+        KeyEntry {
+            suite,
+            device: Some(own.device),
+            count,
+            created: Some(oldest),
+            due: Some(due).filter(|_| state == KeyState::Active),
+            ..entry(KeyKind::Groups, state)
+        }
+    });
+    Ok(entries.collect())
+}
+
+/// The published key packages, and those before them that invitations on their way may still need.
+fn key_packages(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {
+    let (published, replaced) = packages::count(snapshot)?;
+    let made = packages::made(snapshot)?;
+    let of = |count, state| KeyEntry {
+        device: Some(own.device),
+        count,
+        ..entry(KeyKind::KeyPackages, state)
+    };
+    let published = (published > 0).then(|| KeyEntry {
+        created: made,
+        due: made.map(|made| made.saturating_add(limits::KEY_PACKAGE_SECONDS)),
+        ..of(published, KeyState::Active)
+    });
+    let replaced = (replaced > 0).then(|| of(replaced, KeyState::Deactivated));
+    Ok(published.into_iter().chain(replaced).collect())
 }
 
 fn queues(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {

@@ -55,6 +55,10 @@ pub enum KeyKind {
     OneTimeKemPreKeys,
     /// Sessions with the devices of one account.
     Sessions,
+    /// A leaf of this device and the keys of the epoch, each in a group.
+    Groups,
+    /// What others add this device to a group with.
+    KeyPackages,
     /// Keys that read this device's queues at its relay.
     QueueKeys,
     /// Keys around the letters in queues, in both directions.
@@ -129,6 +133,8 @@ impl KeyKind {
             Self::OneTimeEcPreKeys => "one_time_ec_pre_keys",
             Self::OneTimeKemPreKeys => "one_time_kem_pre_keys",
             Self::Sessions => "sessions",
+            Self::Groups => "groups",
+            Self::KeyPackages => "key_packages",
             Self::QueueKeys => "queue_keys",
             Self::RouteKeys => "route_keys",
             Self::BackupHead => "backup_head",
@@ -155,6 +161,7 @@ impl KeyKind {
             Self::KeptShares => "Shamir",
             Self::LastResortPreKey | Self::OneTimeKemPreKeys => "ML-KEM-1024",
             Self::Sessions => "Triple Ratchet",
+            Self::Groups | Self::KeyPackages => "MLS 1.0",
             Self::QueueKeys | Self::BackupHead => "Ed25519",
             Self::RouteKeys | Self::BackupParts => "AES-256-GCM",
             Self::Profile => "AES-256-CBC",
@@ -168,7 +175,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const KINDS: [KeyKind; 18] = [
+    const KINDS: [KeyKind; 20] = [
         KeyKind::Root,
         KeyKind::DeviceIdentity,
         KeyKind::DeviceSigning,
@@ -181,6 +188,8 @@ mod tests {
         KeyKind::OneTimeEcPreKeys,
         KeyKind::OneTimeKemPreKeys,
         KeyKind::Sessions,
+        KeyKind::Groups,
+        KeyKind::KeyPackages,
         KeyKind::QueueKeys,
         KeyKind::RouteKeys,
         KeyKind::BackupHead,

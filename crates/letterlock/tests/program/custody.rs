@@ -164,6 +164,8 @@ fn an_inventory_lists_keys_and_writes_a_bill_of_materials() {
         "ML-KEM-768",
         "ML-DSA-65",
         "Argon2id",
+        "MLS 1.0",
+        "BLAKE3",
     ] {
         assert!(names.contains(&name), "{name}");
     }
@@ -181,6 +183,8 @@ fn an_inventory_lists_keys_and_writes_a_bill_of_materials() {
     assert!(one("one_time_kem_pre_keys")["count"].as_u64().unwrap() > 10);
     assert_eq!(one("sessions")["who"], "bob");
     assert!(one("sessions")["age_seconds"].is_u64());
+    assert_eq!(one("key_packages")["count"], 13);
+    assert!(!keys.iter().any(|line| line["key"] == "groups"));
     assert!(
         one("profile")["who"]
             .as_str()

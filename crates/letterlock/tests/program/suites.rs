@@ -154,6 +154,12 @@ fn an_account_takes_the_higher_suite() {
     let listed = alice.json(&["inventory"]);
     let keys = first(&listed, "key", "algorithm");
     assert!(keys.iter().any(|key| key == "ML-DSA-87"), "{keys:?}");
+    let group = listed.iter().find(|line| line["key"] == "groups").unwrap();
+    assert_eq!(
+        (&group["count"], &group["state"]),
+        (&1.into(), &"active".into())
+    );
+    assert!(group["due_at"].is_u64(), "{group}");
     for suite in ["hybrid", "cnsa2"] {
         let refused = alice.fails(3, &to(suite));
         let hint = refused["hint"].as_str().unwrap();
