@@ -145,6 +145,8 @@ labels! {
     SEAL_PAYLOAD = "letterlock/v1/seal/payload";
     /// Signature of a sealed file.
     SEAL_SIGNATURE = "letterlock/v1/seal/signature";
+    /// Signature of a vault's root.
+    VAULT_ROOT = "letterlock/v1/vault/root";
     /// Contents of an enclosure.
     ENCLOSURE = "letterlock/v1/enclosure";
     /// Key of the profile's database.
