@@ -344,7 +344,7 @@ fn role(byte: u8) -> Result<Role, DecodeError> {
 
 fn write_data(out: &mut Writer, data: &GroupData) {
     match &data.pair {
-        None => out.u8(0),
+        None => out.u8(if data.vault { 2 } else { 0 }),
         Some([one, other]) => {
             out.u8(1);
             out.array(one.as_bytes());
@@ -363,7 +363,8 @@ fn write_data(out: &mut Writer, data: &GroupData) {
 }
 
 fn read_data(input: &mut Reader<'_>) -> Result<GroupData, DecodeError> {
-    if input.u8()? == 1 {
+    let form = input.u8()?;
+    if form == 1 {
         let one = AccountId::from_bytes(input.array()?);
         let other = AccountId::from_bytes(input.array()?);
         return Ok(GroupData::of_pair(one, other));
@@ -380,6 +381,7 @@ fn read_data(input: &mut Reader<'_>) -> Result<GroupData, DecodeError> {
         timer: Some(timer).filter(|timer| *timer != 0),
         roles: BTreeMap::from_iter(roles),
         pair: None,
+        vault: form == 2,
     })
 }
 
