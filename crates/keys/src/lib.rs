@@ -34,6 +34,7 @@ pub mod shamir;
 pub mod sheet;
 mod sign;
 mod suite;
+pub mod vault;
 pub mod vault_root;
 mod words;
 mod x25519;
