@@ -344,13 +344,10 @@ pub enum Request {
     VaultCheck {
         /// The vault.
         vault: String,
-        /// The generation whose head showed the newest; it may be that of an older root where `more` is said.
+        /// The generation whose head showed the newest.
         generation: u32,
-        /// Roots, hexadecimal: newest first, down to the one that follows the pin, or the pin alone; at most 128.
+        /// Roots, hexadecimal: newest first, down to the one that follows the pin, or the pin alone; at most 1000.
         roots: Vec<String>,
-        /// Newer ones come with the next request.
-        #[serde(default)]
-        more: bool,
     },
     /// Sign the body of a root: answered with [`Answer::VaultSignature`].
     VaultSign {

@@ -99,7 +99,8 @@ impl GroupData {
     }
 
     /// The role from which on one says who is here, what the group is called, and so on.
-    pub(crate) fn ruler(&self) -> Role {
+    #[must_use]
+    pub fn ruler(&self) -> Role {
         match self.vault {
             true => Role::Owner,
             false => Role::Admin,
