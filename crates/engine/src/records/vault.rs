@@ -105,6 +105,14 @@ impl VaultRecord {
         self.departed || self.pin.is_some_and(behind)
     }
 
+    /// The number of the newest version that was seen here, or that anybody told of.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        let told = self.told.iter().map(|told| told.root.counter);
+        let pin = self.pin.map_or(0, |pin| pin.counter);
+        told.max().unwrap_or(0).max(pin)
+    }
+
     /// Notes a root that was told; the newest are kept.
     pub(crate) fn tell(&mut self, told: ToldRoot) {
         if !self.told.contains(&told) {

@@ -3,12 +3,12 @@
 use super::{load, store};
 use crate::account;
 use crate::dispatch::Engine;
-use crate::error::{EngineError, VaultError};
+use crate::error::{EngineError, StoreError, VaultError};
 use crate::event::{CommandOutcome, Event};
 use crate::group::{people, state};
 use crate::input::CommandId;
 use crate::limits;
-use crate::records::{GroupStanding, Record as _, ToldRoot, VaultPin, VaultRecord};
+use crate::records::{GroupRecord, GroupStanding, Record as _, ToldRoot, VaultPin, VaultRecord};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{LeafName, Role};
@@ -328,6 +328,18 @@ impl Engine {
         Ok(vault)
     }
 
+    /// Reads the group of a vault, also where this device has left it.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn vault_group(
+        &self,
+        snapshot: &dyn Snapshot,
+        vault: &GroupId,
+    ) -> Result<Option<GroupRecord>, StoreError> {
+        state::of_vault(snapshot, vault)
+    }
+
     /// Reads all vaults, each with its group where this device is or was in it.
     ///
     /// # Errors
@@ -343,4 +355,4 @@ impl Engine {
 }
 
 /// A vault, and its group.
-pub type Vault = (VaultRecord, Option<crate::records::GroupRecord>);
+pub type Vault = (VaultRecord, Option<GroupRecord>);
