@@ -62,42 +62,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether both have the same contents, wherever those lie.
+    /// Whether mode and time are the same.
     #[must_use]
-    pub fn same_content(&self, other: &Self) -> bool {
-        match (&self.what, &other.what) {
-            (
-                What::File { size: a, parts },
-                What::File {
-                    size: b,
-                    parts: with,
-                },
-            ) => a == b && parts.same(with),
-            (What::Directory(a), What::Directory(b)) => a.id == b.id,
-            (What::Link(a), What::Link(b)) => a == b,
-            _ => false,
-        }
-    }
-
-    /// Whether nothing of them differs, wherever their contents lie.
-    #[must_use]
-    pub fn same(&self, other: &Self) -> bool {
-        self.mode == other.mode && self.modified == other.modified && self.same_content(other)
-    }
-}
-
-impl Parts {
-    fn same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Few(a), Self::Few(b)) => {
-                let ids = |parts: &[Part]| -> Vec<[u8; 32]> {
-                    parts.iter().map(|part| part.object.id).collect()
-                };
-                ids(a) == ids(b)
-            }
-            (Self::Listed(a), Self::Listed(b)) => a.id == b.id,
-            _ => false,
-        }
+    pub fn same_meta(&self, other: &Self) -> bool {
+        (self.mode, self.modified) == (other.mode, other.modified)
     }
 }
 
