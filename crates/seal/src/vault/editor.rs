@@ -323,12 +323,14 @@ impl<'a> Editor<'a> {
             .split_last()
             .ok_or_else(|| VaultError::Place { path: to.clone() })?;
         self.folder(&target)?;
-        let found = self.find(from)?;
+        let Some(found) = self.find(from)? else {
+            return Err(VaultError::NotFound { path: from.clone() });
+        };
         let folder = self.folder(&place)?;
         // What is changed takes its changes with it.
         let node = match (folder.changes.remove(name), found) {
             (Some(Some(node)), _) => node,
-            (_, Some(Found::Entry(entry))) => Node::Entry(entry),
+            (_, Found::Entry(entry)) => Node::Entry(entry),
             _ => return Err(VaultError::NotFound { path: from.clone() }),
         };
         folder.changes.insert(name.clone(), None);
@@ -380,7 +382,7 @@ impl<'a> Editor<'a> {
         self.put_entry(path, entry)
     }
 
-    /// Remembers what an older version of a file consists of.
+    /// Remembers what an older version of a file consists of, so that it is not stored again.
     pub(crate) fn reuse(&self, entry: &Entry) -> Result<(), VaultError> {
         let What::File { size, parts } = &entry.what else {
             return Ok(());
@@ -389,6 +391,9 @@ impl<'a> Editor<'a> {
         let mut cursor = Cursor::new(&reader, *size, parts, 0)?;
         while let Some((_, Part { object, .. })) = cursor.next(&reader)? {
             self.sealer.remember(&object);
+            for list in cursor.entered() {
+                self.sealer.remember(&list);
+            }
         }
         Ok(())
     }

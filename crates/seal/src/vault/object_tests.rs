@@ -76,7 +76,7 @@ fn size_classes_are_few_and_near() {
 #[test]
 fn objects_come_back_in_either_form() {
     let keys = ring(1, &[1, 2]);
-    let random: Vec<u8> = (0..50_000_u32).map(|i| (i * i >> 7) as u8).collect();
+    let random: Vec<u8> = (0..50_000_u32).map(|i| ((i * i) >> 7) as u8).collect();
     let lengths = [0, 1, 250, 251, CHUNK_LEN - 5, CHUNK_LEN, 40_000];
     for bytes in lengths.map(|length| &random[..length]) {
         for compress in [false, true] {

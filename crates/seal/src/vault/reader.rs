@@ -314,6 +314,8 @@ impl Entry {
 pub struct Cursor {
     /// The lists on the way, the top first: each with the number of its next part.
     lists: Vec<(Arc<List>, usize)>,
+    /// Lists that were opened, until somebody asks.
+    entered: Vec<ObjectRef>,
     offset: u64,
 }
 
@@ -345,8 +347,13 @@ impl Cursor {
                 list
             }
         };
+        let entered = match parts {
+            Parts::Few(_) => Vec::new(),
+            Parts::Listed(object) => vec![*object],
+        };
         let mut cursor = Self {
             lists: vec![(top, 0)],
+            entered,
             offset: 0,
         };
         cursor.seek(reader, offset)?;
@@ -395,8 +402,14 @@ impl Cursor {
         if inner.level.checked_add(1) != Some(list.level) {
             return Err(DecodeError::Invalid.into());
         }
+        self.entered.push(part.object);
         self.lists.push((inner, 0));
         Ok(())
+    }
+
+    /// The lists that were opened since the last time.
+    pub(crate) fn entered(&mut self) -> Vec<ObjectRef> {
+        std::mem::take(&mut self.entered)
     }
 
     /// The next chunk, and where in the file it begins.

@@ -8,6 +8,8 @@
 use super::*;
 use keys::{BlobId, GroupId, Secret};
 
+type Decoder<'a> = (&'a [u8], &'a dyn Fn(&[u8]) -> bool);
+
 fn ring() -> Keyring {
     let key = Secret::from_slice(&[1; 32]).unwrap();
     Keyring::new(GroupId::from_bytes([1; 32]), [(1, &key)]).unwrap()
@@ -92,7 +94,7 @@ fn every_form_comes_back_and_no_cut_or_tail_is_taken() {
     assert_eq!(Directory::decode(&directory_bytes).unwrap(), directory);
     let empty = Directory::default();
     assert_eq!(Directory::decode(&empty.encode()).unwrap(), empty);
-    let decoders: [(&[u8], &dyn Fn(&[u8]) -> bool); 3] = [
+    let decoders: [Decoder<'_>; 3] = [
         (&bytes, &|bytes| read(bytes, &first, None).is_ok()),
         (&list_bytes, &|bytes| {
             List::decode(bytes, 19, Place::Last).is_ok()
