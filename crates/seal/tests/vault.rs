@@ -340,6 +340,42 @@ fn a_directory_on_disk_comes_back_from_a_folder_of_packs() {
     let empty = reader.lookup(&top, &path("there/empty")).unwrap().unwrap();
     assert_eq!(empty.mode, 0o751);
     assert!(empty.modified.0 > 0);
+    // And back to disk, all of it or nothing.
+    let out = disk.path().join("out");
+    let there = reader.lookup(&top, &path("there")).unwrap().unwrap();
+    let name = path("there").names()[0].clone();
+    let told = AtomicU64::new(0);
+    let progress = |bytes| {
+        told.fetch_add(bytes, Ordering::Relaxed);
+    };
+    let got = reader
+        .get(&there, &name, &out, false, 7, &progress)
+        .unwrap();
+    assert_eq!((got.files, got.bytes), (302, put.bytes));
+    assert_eq!(told.into_inner(), put.bytes);
+    // The link leads out of what was asked for.
+    assert_eq!(got.left_out, [out.join("there/link")]);
+    assert_eq!(
+        fs::read(out.join("there/inner/long")).unwrap(),
+        content(3, 6 << 20)
+    );
+    assert_eq!(
+        fs::read_dir(out.join("there/inner/deep")).unwrap().count(),
+        300
+    );
+    let made = fs::metadata(out.join("there/empty")).unwrap();
+    assert_eq!(made.permissions().mode() & 0o777, 0o751);
+    let before = fs::metadata(from.join("empty"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    assert_eq!(made.modified().unwrap(), before);
+    let again = reader.get(&there, &name, &out, false, 8, &|_| {});
+    assert!(matches!(again, Err(VaultError::Taken { .. })));
+    fs::write(out.join("there/empty"), b"other").unwrap();
+    reader.get(&there, &name, &out, true, 9, &|_| {}).unwrap();
+    assert_eq!(fs::read(out.join("there/empty")).unwrap(), b"");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
     // Without the key there is nothing in it that anybody could read.
     for file in fs::read_dir(disk.path().join("packs")).unwrap() {
         let bytes = fs::read(file.unwrap().path()).unwrap();
@@ -711,6 +747,34 @@ fn what_the_keeper_of_packs_changes_is_refused() {
             assert!(swapped.is_err() || swapped.unwrap() == honest);
         }
     }
+}
+
+#[test]
+fn what_is_not_whole_is_not_written() {
+    let vault = Vault::new();
+    let (top, ()) = vault.edit(None, |editor| {
+        editor.make_directories(&path("d")).unwrap();
+        for number in 0..40 {
+            let at = path(&format!("d/{number}"));
+            editor
+                .put_bytes(&at, Meta::file(), &content(number, 5000))
+                .unwrap();
+        }
+    });
+    let packs = MemoryPacks::default();
+    for (id, bytes) in vault.packs.all() {
+        let mut changed = bytes.to_vec();
+        changed[100_000] ^= 1;
+        packs.replace(id, changed);
+    }
+    let cache = NodeCache::default();
+    let reader = Reader::new(&vault.keys, &packs, &cache);
+    let entry = reader.lookup(&top, &path("d")).unwrap().unwrap();
+    let disk = tempfile::tempdir().unwrap();
+    let out = disk.path().join("out");
+    let got = reader.get(&entry, &path("d").names()[0], &out, false, 1, &|_| {});
+    assert!(matches!(got, Err(VaultError::Object(_))), "{got:?}");
+    assert!(!out.exists());
 }
 
 /// A vault's objects say nothing in another vault, even with the same key.

@@ -289,6 +289,26 @@ fn too_deep_a_tree_is_refused() {
     assert!(matches!(diff, Err(VaultError::TooDeep)));
 }
 
+#[test]
+fn too_deep_a_tree_is_not_written() {
+    let place = Place::new();
+    let (mut inner, ()) = place.edit(None, |_| ());
+    for _ in 0..DEPTH + 2 {
+        let entry = Meta::directory().with(What::Directory(inner));
+        let edited = place.edit(None, |editor| {
+            editor.put_entry(&path("a"), entry.clone()).unwrap();
+        });
+        inner = edited.0;
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let out = disk.path().join("out");
+    let got = place
+        .reader()
+        .get(&Entry::top(inner), &name("a"), &out, false, 1, &|_| {});
+    assert!(matches!(got, Err(VaultError::TooDeep)), "{got:?}");
+    assert!(!out.exists());
+}
+
 /// What was sealed for an older generation is sealed anew when it is written again.
 #[test]
 fn chunks_of_another_generation_are_not_used_again() {

@@ -61,6 +61,12 @@ pub enum VaultError {
         #[source]
         error: io::Error,
     },
+    /// Something on disk has the path already.
+    #[error("{} exists", path.display())]
+    Taken {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file was written to whenever it was read.
     #[error("{} changes all the time", path.display())]
     Changing {

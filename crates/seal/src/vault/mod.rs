@@ -11,11 +11,13 @@
 //! | `reader` | paths, directories, ranges of files |
 //! | `diff`, `merge` | what differs between versions, and two versions as one |
 //! | `editor`, `sealer`, `pipeline`, `put` | changes, and what they write |
+//! | `get` | what is written to disk |
 
 mod chunker;
 mod diff;
 mod editor;
 mod error;
+mod get;
 mod head;
 mod keyring;
 mod merge;
@@ -33,6 +35,7 @@ pub use chunker::{CHUNK_MAX, CHUNK_MIN, Cutter};
 pub use diff::Change;
 pub use editor::{Editor, Found, Meta};
 pub use error::VaultError;
+pub use get::Got;
 pub use head::{HEAD, open_head, seal_head};
 pub use keyring::Keyring;
 pub use merge::{Author, Conflict};
