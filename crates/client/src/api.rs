@@ -577,6 +577,14 @@ pub enum Answer {
     VaultPublished(view::VaultPublished),
     /// A vault has something newer.
     VaultNewer(view::VaultNewer),
+    /// What came of a change of a vault.
+    VaultChange(view::VaultChange),
+    /// What was fetched from a vault.
+    VaultGot(view::VaultGot),
+    /// Something in a vault.
+    VaultEntry(view::VaultEntry),
+    /// A version of a vault.
+    VaultVersion(view::VaultVersion),
     /// A letter is deleted.
     Deleted(view::Deleted),
     /// A letter, sent or received.

@@ -16,8 +16,9 @@ pub use sealed::{
     SealedFile,
 };
 pub use vault::{
-    Vault, VaultAccess, VaultHead, VaultKey, VaultMember, VaultNewer, VaultPin, VaultPublished,
-    VaultRole, VaultSignature,
+    Vault, VaultAccess, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
+    VaultHead, VaultKey, VaultMember, VaultNewer, VaultPin, VaultPublished, VaultRole,
+    VaultSignature, VaultVersion,
 };
 pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 

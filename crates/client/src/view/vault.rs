@@ -133,3 +133,90 @@ pub struct VaultNewer {
     /// The newest generation whose key is here.
     pub generation: u32,
 }
+
+/// What came of a change of a vault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VaultChange {
+    /// What the vault is called.
+    pub vault: String,
+    /// Its newest version now.
+    pub version: u64,
+    /// False: all was so already.
+    pub changed: bool,
+    /// Files that were put.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Sockets, pipes and devices: they are not put.
+    pub left_out: Vec<String>,
+    /// Paths that somebody else changed too.
+    pub conflicts: Vec<VaultConflict>,
+}
+
+/// Two versions of one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultConflict {
+    /// It has what was there first.
+    pub path: String,
+    /// Where what was written here is.
+    pub copy: String,
+}
+
+/// What was fetched from a vault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VaultGot {
+    /// Where it is.
+    pub path: String,
+    /// Of which version it is.
+    pub version: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Symbolic links that lead out of what was asked for: they are not made.
+    pub left_out: Vec<String>,
+}
+
+/// What an entry of a vault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VaultEntryKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+}
+
+/// Something in a vault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VaultEntry {
+    /// Names between `/`.
+    pub path: String,
+    /// What it is.
+    pub kind: VaultEntryKind,
+    /// Bytes of a file.
+    pub size: Option<u64>,
+    /// Permission bits.
+    pub mode: u16,
+    /// When it was last modified, in seconds since 1970.
+    pub modified: i64,
+    /// Where a link leads.
+    pub target: Option<String>,
+}
+
+/// A version of a vault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VaultVersion {
+    /// From 1.
+    pub version: u64,
+    /// When it was made, in seconds since 1970 by its maker's clock.
+    pub time: u64,
+    /// Who made it: `me`, what the contact is called here, or an account id.
+    pub author: String,
+    /// How many paths changed in it, of what was asked for.
+    pub changes: u64,
+    /// What was asked for, as it is in this version; nothing: it was removed.
+    pub entry: Option<VaultEntry>,
+}

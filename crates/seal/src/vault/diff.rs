@@ -110,7 +110,10 @@ impl Reader<'_> {
 
     /// Whether nothing of two entries differs, wherever their contents lie. Directories that hold the same may count
     /// as different.
-    pub(crate) fn same(&self, a: Option<&Entry>, b: Option<&Entry>) -> Result<bool, VaultError> {
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn same(&self, a: Option<&Entry>, b: Option<&Entry>) -> Result<bool, VaultError> {
         match (a, b) {
             (Some(a), Some(b)) => Ok(a.same_meta(b) && self.same_content(a, b)?),
             (None, None) => Ok(true),

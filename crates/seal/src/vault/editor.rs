@@ -345,6 +345,19 @@ impl<'a> Editor<'a> {
         self.set(path, Some(Node::Entry(entry)))
     }
 
+    /// Puts a directory in the place of all that is there.
+    ///
+    /// # Errors
+    /// [`VaultError::NotADirectory`].
+    pub fn replace_all(&mut self, entry: &Entry) -> Result<(), VaultError> {
+        let path = VaultPath::top();
+        let top = entry
+            .directory()
+            .ok_or(VaultError::NotADirectory { path })?;
+        self.top = Folder::new(Meta::directory(), Some(top));
+        Ok(())
+    }
+
     /// Puts a symbolic link, in the place of a file or a link.
     ///
     /// # Errors
@@ -419,14 +432,23 @@ impl<'a> Editor<'a> {
         self.sealer.put(kind, bytes, &Draw::new(self.rng))
     }
 
+    /// Writes all that is changed; the directory that all lies in. It is the same as before where nothing is changed.
+    ///
+    /// # Errors
+    /// [`VaultError`]; nothing is changed then.
+    pub fn write_all(&mut self) -> Result<ObjectRef, VaultError> {
+        let top = std::mem::replace(&mut self.top, Folder::new(Meta::directory(), None));
+        let object = self.write(top, 0)?;
+        self.top.base = Some(object);
+        Ok(object)
+    }
+
     /// Writes all that is changed, and stores the last pack; the directory that all lies in.
     ///
     /// # Errors
     /// [`VaultError`]; nothing is changed then.
     pub fn finish(&mut self) -> Result<ObjectRef, VaultError> {
-        let top = std::mem::replace(&mut self.top, Folder::new(Meta::directory(), None));
-        let object = self.write(top, 0)?;
-        self.top.base = Some(object);
+        let object = self.write_all()?;
         self.sealer.packer.flush().map_err(VaultError::Pack)?;
         Ok(object)
     }
