@@ -260,7 +260,10 @@ async fn serve_one(
             return;
         };
         // Those who only listen can listen elsewhere; others are seen to their end.
-        let movable = matches!(question.request, Request::Receive { .. });
+        let movable = matches!(
+            question.request,
+            Request::Receive { .. } | Request::VaultNewer { .. }
+        );
         let (answers, heard) = mpsc::channel(limits::ANSWERS);
         if calls
             .send(Call {

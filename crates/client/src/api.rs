@@ -288,6 +288,95 @@ pub enum Request {
         /// The account log that came with the file, hexadecimal; may be empty.
         log: String,
     },
+    /// List vaults.
+    VaultList,
+    /// Make a vault. Whoever asked writes its first version.
+    VaultCreate {
+        /// What it is called.
+        name: String,
+    },
+    /// Let people into a vault, or give those who are in it another role.
+    VaultShare {
+        /// The vault: its name, or the beginning of its id.
+        vault: String,
+        /// Contacts, or members.
+        to: Vec<String>,
+        /// What they may do; without it people come in as readers, and who is in it keeps what it has.
+        role: Option<view::VaultRole>,
+    },
+    /// Put people out of a vault.
+    VaultUnshare {
+        /// The vault.
+        vault: String,
+        /// Members.
+        who: Vec<String>,
+    },
+    /// Leave a vault.
+    VaultLeave {
+        /// The vault.
+        vault: String,
+    },
+    /// Call a vault otherwise.
+    VaultRename {
+        /// The vault.
+        vault: String,
+        /// The new name.
+        name: String,
+    },
+    /// Show a vault and who is in it.
+    VaultMembers {
+        /// The vault.
+        vault: String,
+    },
+    /// Say what opens a vault, and what is known of it: answered with [`Answer::VaultAccess`].
+    VaultAccess {
+        /// The vault.
+        vault: String,
+    },
+    /// Fetch the head of a generation: answered with [`Answer::VaultHead`]; not found where the relay has none.
+    VaultHead {
+        /// The vault.
+        vault: String,
+        /// The generation.
+        generation: u32,
+    },
+    /// Ask whether roots count (docs/spec/vault.md, section 5). If so, the newest is the pin now; if not, it is refused.
+    VaultCheck {
+        /// The vault.
+        vault: String,
+        /// The generation whose head showed the newest.
+        generation: u32,
+        /// Roots, hexadecimal: newest first, down to the one that follows the pin, or the pin alone; at most 1000.
+        roots: Vec<String>,
+    },
+    /// Sign the body of a root: answered with [`Answer::VaultSignature`].
+    VaultSign {
+        /// The vault.
+        vault: String,
+        /// The body, hexadecimal.
+        body: String,
+    },
+    /// Make a root the newest one: answered with [`Answer::VaultPublished`]. It follows the pin. Said again, it changes
+    /// nothing.
+    VaultPublish {
+        /// The vault.
+        vault: String,
+        /// The generation.
+        generation: u32,
+        /// The new version of the head.
+        version: u64,
+        /// The version that the relay has; 0 for none.
+        previous: u64,
+        /// The head's body, hexadecimal.
+        body: String,
+        /// The root in it, hexadecimal.
+        root: String,
+    },
+    /// Hear of newer versions of a vault, and of keys and people, until hung up: answered with [`Answer::VaultNewer`].
+    VaultNewer {
+        /// The vault.
+        vault: String,
+    },
     /// Begin a group.
     GroupCreate {
         /// What it is called.
@@ -474,6 +563,28 @@ pub enum Answer {
     Member(view::Member),
     /// The picture of a group was written to a file.
     Picture(view::SavedPicture),
+    /// A vault.
+    Vault(view::Vault),
+    /// Somebody who is in a vault.
+    VaultMember(view::VaultMember),
+    /// What opens a vault, and what is known of it; only between processes.
+    VaultAccess(view::VaultAccess),
+    /// The head of a generation as the relay has it.
+    VaultHead(view::VaultHead),
+    /// The signature of a root.
+    VaultSignature(view::VaultSignature),
+    /// What became of a root.
+    VaultPublished(view::VaultPublished),
+    /// A vault has something newer.
+    VaultNewer(view::VaultNewer),
+    /// What came of a change of a vault.
+    VaultChange(view::VaultChange),
+    /// What was fetched from a vault.
+    VaultGot(view::VaultGot),
+    /// Something in a vault.
+    VaultEntry(view::VaultEntry),
+    /// A version of a vault.
+    VaultVersion(view::VaultVersion),
     /// A letter is deleted.
     Deleted(view::Deleted),
     /// A letter, sent or received.

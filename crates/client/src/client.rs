@@ -319,11 +319,17 @@ async fn ask(
     let Asked::Gone { unanswered } = asked else {
         return;
     };
-    // A letter keeps its id, letters are shown once and a recovery goes on where it was, so these may be asked again
+    // A letter keeps its id, letters are shown once, a recovery goes on where it was and a version is the same one, so these may be asked again
     // whatever came before.
     let repeatable = matches!(
         call.request,
-        Request::Send { .. } | Request::Receive { .. } | Request::RecoveryContinue { .. }
+        Request::Send { .. }
+            | Request::Receive { .. }
+            | Request::RecoveryContinue { .. }
+            | Request::VaultHead { .. }
+            | Request::VaultCheck { .. }
+            | Request::VaultPublish { .. }
+            | Request::VaultNewer { .. }
     );
     let Some(wishes) = wishes.upgrade().filter(|_| unanswered || repeatable) else {
         let hint = "try again";

@@ -5,7 +5,7 @@ mod verification;
 use crate::relay_url::RelayUrlError;
 use crate::store::OpenError;
 use crate::view::{Failure, FailureKind};
-use engine::{AmendmentError, EngineError, StoreError};
+use engine::{AmendmentError, EngineError, StoreError, VaultError};
 use keys::account_log::LogError;
 
 /// Makes a failure.
@@ -151,6 +151,11 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::Group { .. }
         | EngineError::Amendment(_)
         | EngineError::RecoveryCancelled => FailureKind::Refused,
+        EngineError::Vault(error) => match error {
+            VaultError::Unknown | VaultError::NoHead => FailureKind::NotFound,
+            VaultError::NoKey => FailureKind::Failed,
+            _ => FailureKind::Refused,
+        },
         EngineError::UnknownName
         | EngineError::UnknownContact
         | EngineError::UnknownLetter
@@ -312,8 +317,37 @@ fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
             "begin a new group with it: `letterlock group create NAME WHO...`"
         }
         EngineError::GroupTooLarge => "make a second group",
+        EngineError::Vault(error) => return hint_for_vaults(*error),
         EngineError::Group { .. } => {
             "nothing has changed; see `letterlock group show GROUP`, and try again after `letterlock receive`"
+        }
+        _ => return None,
+    })
+}
+
+fn hint_for_vaults(error: VaultError) -> Option<&'static str> {
+    Some(match error {
+        VaultError::Unknown => "see `letterlock vault list`",
+        VaultError::NotIn => {
+            "what is in it can be read; to write in it again, have an owner share it with you again"
+        }
+        VaultError::Role => "see who may do what: `letterlock vault members VAULT`",
+        VaultError::NoKey => {
+            "it comes when somebody who may write in the vault is online; `letterlock receive` waits for it"
+        }
+        VaultError::NoHead => "nothing has been put into it yet, or the relay lost it",
+        VaultError::Conflict => "try again",
+        VaultError::MayNotWrite => {
+            "whoever wrote it was put out or may only read; put something in, and it is written over"
+        }
+        VaultError::RolledBack | VaultError::Withheld | VaultError::Forked => {
+            "the relay may be lying, or was set back; ask its operator, and change nothing until it shows what it had"
+        }
+        VaultError::BadRoot
+        | VaultError::OtherVault
+        | VaultError::NotSigned
+        | VaultError::NotFollowing => {
+            "the relay may be lying, or somebody with a key of the vault; ask an owner of the vault"
         }
         _ => return None,
     })

@@ -8,6 +8,7 @@
 //! | `lock.rs`, `agent.rs` | one process at a time, and how it serves the others |
 //! | `driver/` | the loop around the engine |
 //! | `sealed.rs` | sealed files |
+//! | `vault.rs` | files of vaults |
 //! | `net.rs`, `tls.rs`, `relay_url.rs` | one connection to one relay |
 //! | `blobs/` | enclosures on their way |
 //! | `store/` | the profile: SQLCipher and its key |
@@ -34,6 +35,7 @@ pub mod store;
 #[cfg(not(any(test, feature = "conformance")))]
 mod store;
 mod tls;
+pub mod vault;
 pub mod view;
 
 pub use client::{Answers, Client, is_profile, is_served};

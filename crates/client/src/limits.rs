@@ -54,6 +54,12 @@ pub(crate) const DOWNLOAD_ATTEMPTS: u32 = 8;
 pub(crate) const PART_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// Time for one attempt to move a part of an archive.
 pub(crate) const PART: Duration = Duration::from_secs(300);
+/// Attempts at a pack of a vault, with pauses of up to 10 seconds, before the person is told.
+pub(crate) const VAULT_ATTEMPTS: u32 = 15;
+/// Versions of a vault that are looked through to find the one that was known before, as the engine has it.
+pub(crate) const VAULT_ROOTS: usize = 1000;
+/// How often a change of a vault is brought together with what others wrote meanwhile.
+pub(crate) const VAULT_MERGES: u32 = 50;
 /// Longest head or error text of an HTTP answer in bytes.
 pub(crate) const HTTP_HEAD_BYTES: usize = 16 * 1024;
 /// How often the backup is brought up to date when the client closes: what comes while it is written is new again.

@@ -8,7 +8,7 @@ use engine::records::{Contact, GroupRecord, GroupStanding, Lost};
 use keys::link::{LinkCode, LinkCodeError, LinkSecret, WordsError};
 use keys::request_code::{RequestCode, RequestCodeError};
 use keys::sheet::{SheetError, SheetSecret};
-use keys::{AccountId, DeviceId, LetterId};
+use keys::{AccountId, DeviceId, GroupId, LetterId};
 
 /// Letters of an account id that are enough to mean it.
 const ID_PREFIX: usize = 8;
@@ -57,37 +57,55 @@ pub(crate) fn find<'a>(contacts: &'a [Contact], who: &str) -> Result<&'a Contact
 ///
 /// # Errors
 /// None, or more than one.
-pub(crate) fn find_group(groups: Vec<GroupRecord>, who: &str) -> Result<GroupRecord, Failure> {
+pub(crate) fn find_group(mut groups: Vec<GroupRecord>, who: &str) -> Result<GroupRecord, Failure> {
+    let named: Vec<_> = groups
+        .iter()
+        .map(|group| {
+            let alive = group.standing != GroupStanding::Out;
+            (group.id, group.data.name.clone(), alive)
+        })
+        .collect();
+    let index = find_named(&named, who, "group", "group list")?;
+    Ok(groups.swap_remove(index))
+}
+
+/// Finds the one that is meant: by its name, or by the first letters of its id. What was left gives way to what was not.
+///
+/// # Errors
+/// None, or more than one.
+pub(crate) fn find_named(
+    named: &[(GroupId, String, bool)],
+    who: &str,
+    what: &str,
+    list: &str,
+) -> Result<usize, Failure> {
     let typed = who.to_ascii_lowercase();
-    let by_name = |group: &GroupRecord| group.data.name == who;
+    let by_name = |_: &GroupId, name: &str| name == who;
     let by_id =
-        |group: &GroupRecord| typed.len() >= ID_PREFIX && group.id.to_string().starts_with(&typed);
-    let by_any_case = |group: &GroupRecord| group.data.name.to_lowercase() == who.to_lowercase();
-    let ways: [&dyn Fn(&GroupRecord) -> bool; 3] = [&by_name, &by_id, &by_any_case];
+        |id: &GroupId, _: &str| typed.len() >= ID_PREFIX && id.to_string().starts_with(&typed);
+    let by_any_case = |_: &GroupId, name: &str| name.to_lowercase() == who.to_lowercase();
+    let ways: [&dyn Fn(&GroupId, &str) -> bool; 3] = [&by_name, &by_id, &by_any_case];
     let meant = ways.iter().map(|way| {
-        let found = groups.iter().enumerate().filter(|(_, group)| way(group));
-        let found: Vec<(usize, bool)> = found
-            .map(|(index, group)| (index, group.standing != GroupStanding::Out))
-            .collect();
-        // A group that was left gives way to one of the same name.
+        let found = named
+            .iter()
+            .enumerate()
+            .filter(|(_, (id, name, _))| way(id, name));
+        let found: Vec<(usize, bool)> = found.map(|(index, (.., alive))| (index, *alive)).collect();
         let alive: Vec<_> = found.iter().filter(|(_, alive)| *alive).copied().collect();
         if alive.is_empty() { found } else { alive }
     });
-    let hint = Some("see `letterlock group list`");
     let found = meant.into_iter().find(|found| !found.is_empty());
     match found.as_deref() {
-        Some([(index, _)]) => {
-            let mut groups = groups;
-            Ok(groups.swap_remove(*index))
-        }
+        Some([(index, _)]) => Ok(*index),
         Some(_) => {
-            let message = format!("{who} may mean several groups");
-            let hint = Some("name the id instead; `letterlock group list` shows it");
-            Err(failure(FailureKind::Usage, message, hint))
+            let message = format!("{who} may mean several {what}s");
+            let hint = format!("name the id instead; `letterlock {list} --json` shows it");
+            Err(failure(FailureKind::Usage, message, Some(&hint)))
         }
         None => {
-            let message = format!("there is no group {who}");
-            Err(failure(FailureKind::NotFound, message, hint))
+            let message = format!("there is no {what} {who}");
+            let hint = format!("see `letterlock {list}`");
+            Err(failure(FailureKind::NotFound, message, Some(&hint)))
         }
     }
 }

@@ -9,7 +9,7 @@ use rand_core::{Rng as _, UnwrapErr};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The system's random generator. It panics when the system has none, which Linux never does after boot.
@@ -147,6 +147,14 @@ pub(crate) fn modified(path: &Path) -> Option<Timestamp> {
     let written = path.metadata().ok()?.modified().ok()?;
     let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(Timestamp::from_secs(since.as_secs()))
+}
+
+/// What lies in a directory; nothing where it is none.
+pub(crate) fn paths_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect()
 }
 
 /// Removes a file if it is there.

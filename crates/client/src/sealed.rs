@@ -136,7 +136,7 @@ impl From<Failure> for Stopped {
 }
 
 /// All answers to one request.
-async fn asked(client: &Client, request: Request) -> Result<Vec<Answer>, Failure> {
+pub(crate) async fn asked(client: &Client, request: Request) -> Result<Vec<Answer>, Failure> {
     let mut heard = client.call(request);
     let mut answers = Vec::new();
     loop {

@@ -3,6 +3,7 @@
 mod group;
 mod recovery;
 mod sealed;
+mod vault;
 mod verification;
 
 pub use group::{Group, GroupState, Member, Picture, Role, SavedPicture};
@@ -13,6 +14,11 @@ pub use recovery::{
 pub use sealed::{
     FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, NewIdentity, SealedEntry,
     SealedFile,
+};
+pub use vault::{
+    Vault, VaultAccess, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
+    VaultHead, VaultKey, VaultMember, VaultNewer, VaultPin, VaultPublished, VaultRole,
+    VaultSignature, VaultVersion,
 };
 pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 

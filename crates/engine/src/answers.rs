@@ -3,7 +3,7 @@
 use crate::account;
 use crate::backup;
 use crate::contacts;
-use crate::error::EngineError;
+use crate::error::{EngineError, VaultError};
 use crate::event::CommandOutcome;
 use crate::group;
 use crate::guardians;
@@ -20,6 +20,7 @@ use crate::sending;
 use crate::sessions;
 use crate::step::{Outgoing, Subscription};
 use crate::transaction::Transaction;
+use crate::vault;
 use crate::waiting;
 use wire::Reply;
 
@@ -44,6 +45,9 @@ pub(crate) fn answer(
         | Purpose::GroupSend { .. }
         | Purpose::PublishKeyPackages(_)
         | Purpose::FetchKeyPackage { .. }) => of_groups(tx, &purpose, &reply),
+        purpose @ (Purpose::PutVaultHead { .. } | Purpose::VaultHead { .. }) => {
+            of_vaults(tx, purpose, reply)
+        }
         purpose @ (Purpose::CheckName(_)
         | Purpose::CheckLog(_)
         | Purpose::LogOfStranger(_)
@@ -144,6 +148,32 @@ fn of_groups(
             group::packages::fetched(tx, group, (account, device), package)
         }
         _ => Ok(()),
+    }
+}
+
+/// Answers about heads of vaults.
+fn of_vaults(tx: &mut Transaction<'_>, purpose: Purpose, reply: Reply) -> Result<(), EngineError> {
+    match (purpose, reply) {
+        (
+            Purpose::PutVaultHead {
+                command,
+                vault,
+                root,
+            },
+            Reply::Done,
+        ) => vault::heads::taken(tx, command, &vault, root),
+        (Purpose::PutVaultHead { .. }, Reply::Refused(refused)) => Err(match refused.kind {
+            wire::RefusalKind::Conflict => VaultError::Conflict.into(),
+            kind => EngineError::Refused { kind },
+        }),
+        (Purpose::VaultHead { command, id, .. }, Reply::Head(head)) => {
+            vault::heads::came(tx, command, &id, head)
+        }
+        (Purpose::VaultHead { .. }, Reply::Refused(refused)) => Err(match refused.kind {
+            wire::RefusalKind::NotFound => VaultError::NoHead.into(),
+            kind => EngineError::Refused { kind },
+        }),
+        _ => Err(EngineError::Protocol),
     }
 }
 
@@ -289,6 +319,8 @@ impl Purpose {
             | Self::RedeemTicket { command, .. }
             | Self::LogOfInvite { command, .. }
             | Self::LogOfName { command, .. }
+            | Self::PutVaultHead { command, .. }
+            | Self::VaultHead { command, .. }
             | Self::AppendLog(command) => *command,
             _ => CommandId::default(),
         }

@@ -11,14 +11,15 @@ use crate::guardians;
 use crate::letters;
 use crate::limits;
 use crate::records::{
-    Contact, Direction, Letter, LetterState, Part, PartPurpose, Record as _, Way,
+    Contact, Direction, Letter, LetterState, Part, PartPurpose, Record as _, VaultRecord, Way,
 };
 use crate::standby;
 use crate::step::Outgoing;
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::vault;
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::{AccountId, BlobId, DeviceId, LetterId, Secret, label};
+use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, Secret, label};
 use zeroize::Zeroizing;
 
 const CONTACT: u8 = 1;
@@ -29,6 +30,8 @@ const SHARE: u8 = 5;
 const GUARDIANS: u8 = 6;
 const NO_SHARE: u8 = 7;
 const BACKUPS: u8 = 8;
+const VAULT: u8 = 9;
+const NO_VAULT: u8 = 10;
 
 /// Where a part lies and what opens it.
 pub(crate) struct PartRef {
@@ -119,6 +122,9 @@ pub(crate) fn next_part(
             for (_, share) in tx.scan(Table::Share, &[], None, limits::SHARES)? {
                 add(&mut part, SHARE, &share);
             }
+            for vault in vault::all(tx.snapshot())? {
+                add(&mut part, VAULT, &archived_vault(vault).encode());
+            }
         }
         contacts(tx, cursor, &mut part)?;
     }
@@ -152,6 +158,25 @@ pub(crate) fn add_share(
         None => add(part, NO_SHARE, id.as_bytes()),
     }
     Ok(())
+}
+
+/// Adds a vault as it is now, or that it is not one of ours any more.
+pub(crate) fn add_vault(
+    tx: &Transaction<'_>,
+    part: &mut Vec<u8>,
+    id: &GroupId,
+) -> Result<(), EngineError> {
+    match vault::load(tx, id)? {
+        Some(vault) => add(part, VAULT, &archived_vault(vault).encode()),
+        None => add(part, NO_VAULT, id.as_bytes()),
+    }
+    Ok(())
+}
+
+/// A vault as another device has it: what this one is about to do is its own affair.
+fn archived_vault(mut vault: VaultRecord) -> VaultRecord {
+    (vault.renew, vault.ask, vault.answer) = (None, None, None);
+    vault
 }
 
 /// Adds who the guardians of the account are.
@@ -263,6 +288,11 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
             SHARE => guardians::keep_share(tx, record)?,
             NO_SHARE => tx.delete(Table::Share, record.to_vec()),
             GUARDIANS => guardians::keep(tx, record)?,
+            VAULT => {
+                let vault = VaultRecord::decode(record).map_err(|_| EngineError::BadArchive)?;
+                vault::take_over(tx, &archived_vault(vault))?;
+            }
+            NO_VAULT => tx.delete(Table::Vault, record.to_vec()),
             BACKUPS if standby::is_one(record) => standby::keep(tx, record),
             _ => {} // Of a later version.
         }
@@ -367,7 +397,7 @@ pub(crate) fn forget_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         }
         Ok(())
     })?;
-    for table in [Table::Contact, Table::Share] {
+    for table in [Table::Contact, Table::Share, Table::Vault] {
         tx.each(table, &[], |tx, place, _| {
             tx.delete(table, place.to_vec());
             Ok(())

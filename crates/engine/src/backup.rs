@@ -27,7 +27,7 @@ use crate::transaction::Transaction;
 use keys::account_log::{Method, Pin, RecoverySecrets, VerifiedLog};
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::hpke::EnvelopePublic;
-use keys::{AccountId, LetterId, Timestamp, label};
+use keys::{AccountId, GroupId, LetterId, Timestamp, label};
 use zeroize::Zeroizing;
 
 pub(crate) const BACKUP: &[u8] = b"backup";
@@ -37,6 +37,7 @@ const CONTACT: u8 = 1;
 const LETTER: u8 = 2;
 const SHARE: u8 = 3;
 const GUARDIANS: u8 = 4;
+const VAULT: u8 = 5;
 /// Counts changes.
 const CHANGES: &str = "backup-changes";
 /// The root key waits on this device for guardians who take the place of spent ones.
@@ -299,16 +300,16 @@ fn mark(tx: &mut Transaction<'_>, kind: u8, id: &[u8]) -> Result<(), EngineError
 
 /// Marks what a step changed.
 pub(crate) fn note(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let changed = tx.changed(&[Table::Letter, Table::Contact]);
+    let changed = tx.changed(&[Table::Letter, Table::Contact, Table::Vault]);
     if changed.is_empty() || tx.get(Table::Meta, BACKUP)?.is_none() {
         return Ok(());
     }
     let mut any = false;
     for (table, id) in changed {
-        let kind = if table == Table::Contact {
-            CONTACT
-        } else {
-            LETTER
+        let kind = match table {
+            Table::Contact => CONTACT,
+            Table::Vault => VAULT,
+            _ => LETTER,
         };
         if kind == LETTER && is_errand(tx, &id)? {
             continue;
@@ -428,6 +429,11 @@ fn tail(tx: &Transaction<'_>) -> Result<(Zeroizing<Vec<u8>>, Marks), EngineError
             Some((&SHARE, id)) => {
                 if let Some(id) = AccountId::from_slice(id) {
                     archive::add_share(tx, &mut tail, &id)?;
+                }
+            }
+            Some((&VAULT, id)) => {
+                if let Some(id) = GroupId::from_slice(id) {
+                    archive::add_vault(tx, &mut tail, &id)?;
                 }
             }
             Some((&GUARDIANS, _)) => archive::add_guardians(tx, &mut tail)?,

@@ -44,6 +44,8 @@ pub(crate) enum Body {
     Amendment(Zeroizing<Vec<u8>>),
     /// A word of a comparison of short codes.
     Sas(Sas),
+    /// A word of a vault; it may hold keys.
+    Vault(Zeroizing<Vec<u8>>),
     /// Of a later version; ignored but for its route.
     Unknown,
 }
@@ -143,7 +145,7 @@ mod schema {
         pub(super) sent_at: u64,
         #[prost(message, optional, tag = "3")]
         pub(super) route: Option<Route>,
-        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 14, 16, 17, 18")]
+        #[prost(oneof = "Body", tags = "4, 5, 6, 7, 8, 11, 14, 16, 17, 18, 19")]
         pub(super) body: Option<Body>,
         #[prost(message, optional, tag = "9")]
         pub(super) ours: Option<Head>,
@@ -198,6 +200,8 @@ mod schema {
         Group(Vec<u8>),
         #[prost(bytes = "vec", tag = "18")]
         Amendment(Vec<u8>),
+        #[prost(bytes = "vec", tag = "19")]
+        Vault(Vec<u8>),
         #[prost(message, tag = "14")]
         Sas(Sas),
     }
@@ -318,6 +322,7 @@ impl Content {
                 Body::Group(word) => Some(schema::Body::Group(word.to_vec())),
                 Body::Amendment(said) => Some(schema::Body::Amendment(said.to_vec())),
                 Body::Sas(sas) => Some(schema::Body::Sas(sas.to_schema())),
+                Body::Vault(word) => Some(schema::Body::Vault(word.to_vec())),
                 Body::Unknown => None,
             },
             ours: self.heads.map(|heads| heads.ours.to_schema()),
@@ -372,6 +377,7 @@ impl Content {
                     Body::Amendment(Zeroizing::new(said.clone()))
                 }
                 Some(schema::Body::Sas(sas)) => Body::Sas(Sas::from_schema(sas)?),
+                Some(schema::Body::Vault(word)) => Body::Vault(Zeroizing::new(word.clone())),
                 None => Body::Unknown,
             },
             certificate: message.certificate.clone(),
@@ -541,7 +547,8 @@ fn wipe(message: &mut schema::Content) {
             schema::Body::Errand(words)
             | schema::Body::Guardian(words)
             | schema::Body::Group(words)
-            | schema::Body::Amendment(words),
+            | schema::Body::Amendment(words)
+            | schema::Body::Vault(words),
         ) => {
             words.zeroize();
             None

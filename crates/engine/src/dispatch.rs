@@ -36,6 +36,7 @@ use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::upgrade;
 use crate::uploads;
+use crate::vault;
 use crate::verifying;
 use crate::waiting;
 use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, QueueId, Timestamp};
@@ -436,6 +437,14 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
         | Input::RemoveFromGroup { .. }
         | Input::LeaveGroup { .. }
         | Input::ChangeGroup { .. }) => of_groups(tx, other),
+        other @ (Input::CreateVault { .. }
+        | Input::ShareVault { .. }
+        | Input::UnshareVault { .. }
+        | Input::LeaveVault { .. }
+        | Input::RenameVault { .. }
+        | Input::FetchVaultHead { .. }
+        | Input::CheckVault { .. }
+        | Input::PublishVault { .. }) => of_vaults(tx, other),
         Input::DeleteLetters { letters: ids } => letters::delete(tx, &ids),
         Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
         other => of_devices(tx, other),
@@ -450,7 +459,13 @@ fn of_groups(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> 
             group,
             name,
             members,
-        } => group::create(tx, command, &group, name, members),
+        } => {
+            let data = ::groups::GroupData {
+                name,
+                ..::groups::GroupData::default()
+            };
+            group::create(tx, command, &group, data, members)
+        }
         Input::AddToGroup {
             command,
             group,
@@ -468,6 +483,52 @@ fn of_groups(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> 
             group,
             change,
         } => group::change(tx, command, &group, change),
+        _ => Ok(()),
+    }
+}
+
+/// What people do with vaults.
+fn of_vaults(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
+    match input {
+        Input::CreateVault {
+            command,
+            vault,
+            name,
+        } => vault::create(tx, command, &vault, name),
+        Input::ShareVault {
+            command,
+            vault,
+            accounts,
+            role,
+        } => vault::share(tx, command, &vault, accounts, role),
+        Input::UnshareVault {
+            command,
+            vault,
+            accounts,
+        } => vault::unshare(tx, command, &vault, accounts),
+        Input::LeaveVault { command, vault } => vault::leave(tx, command, &vault),
+        Input::RenameVault {
+            command,
+            vault,
+            name,
+        } => vault::rename(tx, command, &vault, name),
+        Input::FetchVaultHead {
+            command,
+            vault,
+            generation,
+        } => vault::heads::fetch(tx, command, &vault, generation),
+        Input::CheckVault {
+            command,
+            vault,
+            generation,
+            roots,
+        } => vault::roots::check(tx, command, &vault, generation, &roots),
+        Input::PublishVault {
+            command,
+            vault,
+            head,
+            root,
+        } => vault::heads::publish(tx, command, &vault, head, &root),
         _ => Ok(()),
     }
 }
@@ -603,6 +664,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         retired::destroy(tx)?;
         signed::sweep(tx)?;
         group::tick(tx)?;
+        vault::tick(tx)?;
     }
     Ok(())
 }
@@ -625,6 +687,14 @@ impl Input {
             | Self::RemoveFromGroup { command, .. }
             | Self::LeaveGroup { command, .. }
             | Self::ChangeGroup { command, .. }
+            | Self::CreateVault { command, .. }
+            | Self::ShareVault { command, .. }
+            | Self::UnshareVault { command, .. }
+            | Self::LeaveVault { command, .. }
+            | Self::RenameVault { command, .. }
+            | Self::FetchVaultHead { command, .. }
+            | Self::CheckVault { command, .. }
+            | Self::PublishVault { command, .. }
             | Self::OfferLink { command }
             | Self::AcceptLink { command, .. }
             | Self::RevokeDevice { command, .. }

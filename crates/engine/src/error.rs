@@ -101,6 +101,54 @@ pub enum AmendmentError {
     OtherConversation,
 }
 
+/// Why something of a vault is not done, or does not count (docs/spec/vault.md, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// There is none.
+    #[error("there is no such vault")]
+    Unknown,
+    /// This device is not in its group.
+    #[error("this device is not in the vault")]
+    NotIn,
+    /// The role does not allow it.
+    #[error("your role in the vault does not allow this")]
+    Role,
+    /// The key of a generation is not here.
+    #[error("the vault's key is not here yet")]
+    NoKey,
+    /// The relay has no head of a generation.
+    #[error("the relay has no version of this vault")]
+    NoHead,
+    /// The relay has another version than the one that was to be followed.
+    #[error("somebody else wrote a version first")]
+    Conflict,
+    /// Bytes are no root, or too many.
+    #[error("what the relay shows is no version of a vault")]
+    BadRoot,
+    /// Of another vault or generation.
+    #[error("the version is of another vault, or of another generation")]
+    OtherVault,
+    /// The signature does not verify, or is of a device that no log names.
+    #[error("the version is not signed by a device of a member")]
+    NotSigned,
+    /// Its author may not write.
+    #[error("the version was written by somebody who may not write")]
+    MayNotWrite,
+    /// It is older than the newest one that was seen.
+    #[error("the relay shows an older version than before")]
+    RolledBack,
+    /// It does not follow what was seen.
+    #[error("the version does not follow from what was seen before")]
+    NotFollowing,
+    /// Somebody told of a newer one.
+    #[error("the relay holds a newer version back")]
+    Withheld,
+    /// Somebody told of another one of the same number.
+    #[error("the relay shows two histories of the vault")]
+    Forked,
+}
+
 /// Why a command or a relay's answer led to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -354,6 +402,9 @@ pub enum EngineError {
         /// Why.
         error: groups::GroupError,
     },
+    /// Something of a vault is not done, or does not count.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// A relay's answer does not fit its request.
     #[error("the relay's answer makes no sense")]
     Protocol,

@@ -25,6 +25,13 @@ pub enum CommandOutcome {
     /// The request for recovery stands in the log; [`Engine::recovery_request`](crate::Engine::recovery_request)
     /// has the code for the guardians.
     RecoveryRequested,
+    /// The head of a generation of a vault, as the relay has it.
+    VaultHead {
+        /// Its version.
+        version: u64,
+        /// Sealed.
+        body: Vec<u8>,
+    },
     /// It failed.
     Failed(EngineError),
 }
@@ -344,6 +351,11 @@ pub enum Event {
         group: GroupId,
         /// Why.
         error: groups::GroupError,
+    },
+    /// A vault has newer keys or people, or somebody told of a newer version.
+    VaultNewer {
+        /// Which.
+        vault: GroupId,
     },
     /// A letter could not be opened; it is gone.
     Undecryptable {

@@ -237,6 +237,82 @@ pub enum Input {
         /// What is to be different.
         change: crate::records::DataChange,
     },
+    /// Makes a vault.
+    CreateVault {
+        /// Who waits.
+        command: CommandId,
+        /// The vault's id, drawn by the caller so that a retry of the command is the same vault.
+        vault: GroupId,
+        /// What it is called.
+        name: String,
+    },
+    /// Lets people into a vault, or gives those who are in it another role.
+    ShareVault {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+        /// Contacts, or members.
+        accounts: Vec<AccountId>,
+        /// Their role; nothing: readers, if they come in.
+        role: Option<groups::Role>,
+    },
+    /// Puts people out of a vault.
+    UnshareVault {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+        /// Members.
+        accounts: Vec<AccountId>,
+    },
+    /// Leaves a vault.
+    LeaveVault {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+    },
+    /// Calls a vault otherwise.
+    RenameVault {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+        /// The new name.
+        name: String,
+    },
+    /// Asks the relay for the head of a generation of a vault.
+    FetchVaultHead {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+        /// From 1.
+        generation: u32,
+    },
+    /// Judges roots of a vault; if they count, the newest is the pin.
+    CheckVault {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+        /// The generation whose head showed the newest.
+        generation: u32,
+        /// Newest first, down to the one that follows the pin, or the pin alone.
+        roots: Vec<Vec<u8>>,
+    },
+    /// Makes a root the newest of a vault.
+    PublishVault {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+        /// The head.
+        head: crate::VaultVersion,
+        /// The root in it, signed by [`Engine::sign_vault_root`](crate::Engine::sign_vault_root).
+        root: Vec<u8>,
+    },
     /// Makes a one-time secret by which a new device joins the account.
     OfferLink {
         /// Who waits.

@@ -128,6 +128,15 @@ pub const REPAIR_SECONDS: u64 = 3600;
 pub const GROUP_RENEW_SECONDS: u64 = 7 * 24 * 3600;
 /// Within so many seconds somebody removes a device that is gone, or takes up a wish to leave.
 pub const GROUP_LOOK_SECONDS: u64 = 10;
+/// Seconds after which a device that may write makes a new generation of a vault, at the earliest, where another one made
+/// the commit that puts somebody out.
+pub const VAULT_RENEW_SECONDS: u64 = 5;
+/// Seconds after which a device that came into a vault asks for keys, if none came.
+pub const VAULT_ASK_SECONDS: u64 = 10;
+/// Seconds until a device without keys of a vault asks again.
+pub const VAULT_ASK_AGAIN_SECONDS: u64 = 3_600;
+/// Roots that are looked at together.
+pub const VAULT_ROOTS: usize = 1_000;
 /// So often the engine looks, once a second, before it asks what became of commits that the relay has.
 pub const GROUP_BEHIND_TICKS: u64 = 30;
 /// Seconds until a device that cannot follow a group asks again.

@@ -59,6 +59,8 @@ pub enum Table {
     KeyPackage = 25,
     /// Logs of members of groups who are no contacts, by account id.
     MemberLog = 26,
+    /// What is kept of vaults beside their groups, by group id.
+    Vault = 27,
 }
 
 /// One change of the profile.

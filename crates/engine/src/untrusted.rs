@@ -12,10 +12,11 @@ use crate::link_message::LinkMessage;
 use crate::records::{
     Approval, Ask, CodeCheck, Comparison, Contact, ContactState, GroupMembers, GroupRecord,
     GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record,
-    RouteRecord, Upload,
+    RouteRecord, Upload, VaultRecord,
 };
 use crate::signed;
 use crate::standby;
+use crate::vault;
 use keys::Secret;
 
 /// Reads bytes as one of the forms that come from outside or from a disk; the first byte chooses. Says whether
@@ -67,6 +68,8 @@ pub fn read(bytes: &[u8]) -> bool {
         31 => history::is_part(bytes),
         32 => pictures::is_reference(bytes),
         33 => signed::is_word(bytes),
+        34 => vault::word::decodes(bytes),
+        35 => record::<VaultRecord>(bytes),
         _ => false,
     }
 }
@@ -223,6 +226,20 @@ mod tests {
                     .concat(),
                 ),
             ),
+            (
+                "vault_keys",
+                with(
+                    34,
+                    &[
+                        &[1, 0, 0, 0, 1, 0, 0, 0, 1][..],
+                        &[21; 32],
+                        &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7],
+                        &[22; 48],
+                        &[0],
+                    ]
+                    .concat(),
+                ),
+            ),
             ("group_history", with(31, &history::sample())),
             ("group_body", with(27, &body)),
             (
@@ -271,7 +288,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..=33 {
+            for form in 0..=35 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

@@ -21,15 +21,34 @@ pub const ROLES: u32 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Role {
-    /// Writes, leaves, and adds or removes its own devices.
+    /// Writes, leaves, and adds or removes its own devices. In a vault: a reader.
     Member = 1,
-    /// Also adds people, removes members, and changes name, picture and timer.
+    /// Also adds people, removes members, and changes name, picture and timer. In a vault: a writer, who does none of
+    /// that.
     Admin = 2,
     /// Also removes admins and gives roles.
     Owner = 3,
 }
 
 impl Role {
+    /// The name that people see in a vault.
+    #[must_use]
+    pub fn name_in_vault(self) -> &'static str {
+        match self {
+            Self::Member => "reader",
+            Self::Admin => "writer",
+            Self::Owner => "owner",
+        }
+    }
+
+    /// Reads that name.
+    #[must_use]
+    pub fn from_name_in_vault(name: &str) -> Option<Self> {
+        [Self::Member, Self::Admin, Self::Owner]
+            .into_iter()
+            .find(|role| role.name_in_vault() == name)
+    }
+
     /// The name people see.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -63,6 +82,8 @@ pub struct GroupData {
     /// The two accounts, lower first, where the group is the conversation of two. Both own it, and nothing of this ever
     /// changes.
     pub pair: Option<[AccountId; 2]>,
+    /// Whether it is the group of a vault, which has neither picture nor timer, and stays one.
+    pub vault: bool,
 }
 
 impl GroupData {
@@ -74,6 +95,15 @@ impl GroupData {
             roles: pair.map(|account| (account, Role::Owner)).into(),
             pair: Some(pair),
             ..Self::default()
+        }
+    }
+
+    /// The role from which on one says who is here, what the group is called, and so on.
+    #[must_use]
+    pub fn ruler(&self) -> Role {
+        match self.vault {
+            true => Role::Owner,
+            false => Role::Admin,
         }
     }
 
@@ -93,7 +123,8 @@ impl GroupData {
         self.roles.get(account).copied().unwrap_or(Role::Member)
     }
 
-    /// A pair: `02 ‖ lower account ‖ higher account`. Else `01 ‖ name ‖ picture ‖ BE8(timer) ‖ BE4(count) ‖ (account ‖ role)...`, accounts ascending.
+    /// A pair: `02 ‖ lower account ‖ higher account`. A vault: `03 ‖ name ‖ roles`. Else `01 ‖ name ‖ picture ‖ BE8(timer) ‖
+    /// roles`, roles: `BE4(count) ‖ (account ‖ role)...`, accounts ascending.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         if let Some([one, other]) = &self.pair {
@@ -102,10 +133,12 @@ impl GroupData {
             out.array(other.as_bytes());
             return out.finish();
         }
-        out.u8(1);
+        out.u8(if self.vault { 3 } else { 1 });
         out.bytes(self.name.as_bytes());
-        out.bytes(self.picture.as_deref().unwrap_or_default());
-        out.u64(self.timer.unwrap_or(0));
+        if !self.vault {
+            out.bytes(self.picture.as_deref().unwrap_or_default());
+            out.u64(self.timer.unwrap_or(0));
+        }
         let roles = || {
             let mut roles = self.roles.iter();
             std::iter::from_fn(move || roles.find(|(_, role)| **role != Role::Member))
@@ -120,15 +153,32 @@ impl GroupData {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
-        match input.u8()? {
-            1 => {}
+        let vault = match input.u8()? {
+            1 => false,
             2 => return Self::read_pair(input),
+            3 => true,
             _ => return Err(DecodeError::Invalid),
-        }
+        };
         let name = input.bytes(NAME_BYTES)?.to_vec();
         let name = String::from_utf8(name).map_err(|_| DecodeError::Invalid)?;
-        let picture = Some(input.bytes(PICTURE_BYTES)?.to_vec()).filter(|bytes| !bytes.is_empty());
-        let timer = Some(input.u64()?).filter(|seconds| *seconds != 0);
+        let (mut picture, mut timer) = (None, None);
+        if !vault {
+            picture = Some(input.bytes(PICTURE_BYTES)?.to_vec()).filter(|bytes| !bytes.is_empty());
+            timer = Some(input.u64()?).filter(|seconds| *seconds != 0);
+        }
+        let roles = Self::read_roles(&mut input)?;
+        input.finish()?;
+        Ok(Self {
+            name,
+            picture,
+            timer,
+            roles,
+            pair: None,
+            vault,
+        })
+    }
+
+    fn read_roles(input: &mut Reader<'_>) -> Result<BTreeMap<AccountId, Role>, DecodeError> {
         let count = input.u32()?;
         if count > ROLES {
             return Err(DecodeError::Invalid);
@@ -148,14 +198,7 @@ impl GroupData {
             last = Some(account);
             roles.insert(account, role);
         }
-        input.finish()?;
-        Ok(Self {
-            name,
-            picture,
-            timer,
-            roles,
-            pair: None,
-        })
+        Ok(roles)
     }
 
     fn read_pair(mut input: Reader<'_>) -> Result<Self, DecodeError> {

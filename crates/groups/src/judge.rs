@@ -376,7 +376,8 @@ impl Case<'_> {
         let allowed = if self.accounts().contains(&target.account) {
             actor.account == target.account
         } else {
-            self.data.role(&actor.account) >= Role::Admin
+            // SECURITY: `a_writer_cannot_share_a_vault` notices.
+            self.data.role(&actor.account) >= self.data.ruler()
         };
         match allowed && actor == self.by {
             true => Ok(target),
@@ -388,7 +389,8 @@ impl Case<'_> {
         let actor = self.actor(sender)?;
         let (target, member) = self.member(leaf)?;
         let role = self.data.role(&actor.account);
-        let over = role >= Role::Admin && role > self.data.role(&target.account);
+        // SECURITY: `a_writer_cannot_unshare_a_vault` notices.
+        let over = role >= self.data.ruler() && role > self.data.role(&target.account);
         // SECURITY: `a_member_cannot_remove` notices.
         if actor.account == target.account || over {
             return Ok(target);
@@ -431,6 +433,11 @@ impl Case<'_> {
         if pair && new != self.data {
             return self.judge.forbid(&actor.account, "change a pair");
         }
+        // SECURITY: `a_vault_stays_a_vault` notices.
+        if self.data.vault != new.vault {
+            let what = "make another thing of a vault or group";
+            return self.judge.forbid(&actor.account, what);
+        }
         let here = self.accounts();
         let role = self.data.role(&actor.account);
         let gone = |account: &AccountId| removed.contains(account) || !here.contains(account);
@@ -444,7 +451,8 @@ impl Case<'_> {
             return self.judge.forbid(&actor.account, "give a role");
         }
         let rest = |data: &GroupData| (data.name.clone(), data.picture.clone(), data.timer);
-        if rest(&self.data) != rest(&new) && role < Role::Admin {
+        // SECURITY: `a_writer_cannot_rename_a_vault` notices.
+        if rest(&self.data) != rest(&new) && role < self.data.ruler() {
             return self.judge.forbid(&actor.account, "change the group's data");
         }
         match actor == self.by {

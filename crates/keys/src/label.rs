@@ -145,6 +145,18 @@ labels! {
     SEAL_PAYLOAD = "letterlock/v1/seal/payload";
     /// Signature of a sealed file.
     SEAL_SIGNATURE = "letterlock/v1/seal/signature";
+    /// Signature of a vault's root.
+    VAULT_ROOT = "letterlock/v1/vault/root";
+    /// Keys of a generation of a vault.
+    VAULT_KEYS = "letterlock/v1/vault/keys";
+    /// Keys of the ids of a vault's objects, and of the cuts in its files.
+    VAULT_IDS = "letterlock/v1/vault/ids";
+    /// Object of a vault.
+    VAULT_OBJECT = "letterlock/v1/vault/object";
+    /// Token of a pack of a vault.
+    VAULT_TOKEN = "letterlock/v1/vault/token";
+    /// Head of a vault.
+    VAULT_HEAD = "letterlock/v1/vault/head";
     /// Contents of an enclosure.
     ENCLOSURE = "letterlock/v1/enclosure";
     /// Key of the profile's database.

@@ -34,6 +34,8 @@ pub mod shamir;
 pub mod sheet;
 mod sign;
 mod suite;
+pub mod vault;
+pub mod vault_root;
 mod words;
 mod x25519;
 pub mod xeddsa;

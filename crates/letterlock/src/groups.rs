@@ -63,7 +63,8 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn count(number: u32, what: &str) -> String {
+/// A number of things.
+pub(crate) fn count(number: u32, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         more => format!("{more} {what}s"),

@@ -28,6 +28,7 @@ mod signal;
 mod text;
 mod time;
 mod tour;
+mod vaults;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;

@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{groups, guardians, insight, recovery, sas, sealed, text, time};
+use crate::{groups, guardians, insight, recovery, sas, sealed, text, time, vaults};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -37,6 +37,8 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Device(device) => Shown::Result(self::device(device)),
         Answer::Group(group) => Shown::Result(groups::group(group)),
         Answer::Member(member) => Shown::Result(groups::member(member)),
+        Answer::Vault(vault) => Shown::Result(vaults::vault(vault)),
+        Answer::VaultMember(member) => Shown::Result(vaults::member(member)),
         Answer::Picture(saved) => Shown::Result(groups::picture(saved)),
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::SealedFile(file) => Shown::Result(sealed::file(file)),

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 /// Why a transfer stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum HttpProblem {
+pub(crate) enum HttpProblem {
     /// There is no connection, or none any more: try again.
     #[error(transparent)]
     Net(#[from] NetProblem),
@@ -33,18 +33,18 @@ pub(super) enum HttpProblem {
 }
 
 /// A connection for one request after the other.
-pub(super) struct Blobs<B> {
+pub(crate) struct Blobs<B> {
     authority: String,
     sender: SendRequest<B>,
 }
 
 /// What lies at the relay of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     /// Durable bytes.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// Whether that is all.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl<B> Blobs<B>
@@ -54,7 +54,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     /// Connects to a relay.
-    pub(super) async fn connect(url: &RelayUrl) -> Result<Self, HttpProblem> {
+    pub(crate) async fn connect(url: &RelayUrl) -> Result<Self, HttpProblem> {
         let stream = tls::connect(url)
             .await
             .map_err(|_| NetProblem::Unreachable)?;
@@ -72,7 +72,7 @@ where
     }
 
     /// Sends a request and waits for the head of the answer, however long its body takes to leave.
-    pub(super) async fn request(
+    pub(crate) async fn request(
         &mut self,
         method: Method,
         path: &str,
@@ -119,12 +119,12 @@ where
 }
 
 /// Path of a blob.
-pub(super) fn path(blob: &BlobId) -> String {
+pub(crate) fn path(blob: &BlobId) -> String {
     format!("/v1/blobs/{blob}")
 }
 
 /// Reads what an answer says of an upload.
-pub(super) fn stored(answer: &Response<Incoming>) -> Result<Stored, HttpProblem> {
+pub(crate) fn stored(answer: &Response<Incoming>) -> Result<Stored, HttpProblem> {
     let text = |name| {
         answer
             .headers()
@@ -141,12 +141,12 @@ pub(super) fn stored(answer: &Response<Incoming>) -> Result<Stored, HttpProblem>
 }
 
 /// Reads and drops what is left of an answer, so that the connection can be used again.
-pub(super) async fn drain(answer: Response<Incoming>) {
+pub(crate) async fn drain(answer: Response<Incoming>) {
     let body = Limited::new(answer.into_body(), limits::HTTP_HEAD_BYTES);
     let _ = timeout(limits::CONNECT, body.collect()).await;
 }
 
 /// A body for requests that have none.
-pub(super) fn no_body() -> Empty<Bytes> {
+pub(crate) fn no_body() -> Empty<Bytes> {
     Empty::new()
 }

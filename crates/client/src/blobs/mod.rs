@@ -5,10 +5,10 @@
 //! and at the relay. Both ways go on where they stopped.
 
 mod download;
-mod http;
+pub(crate) mod http;
 mod name;
 mod part;
-mod put;
+pub(crate) mod put;
 mod upload;
 
 pub(crate) use download::{DownloadJob, download};

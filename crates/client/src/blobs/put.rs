@@ -20,14 +20,14 @@ use tokio::time::timeout;
 
 /// A blob and what its relay wants to see.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub(super) blob: &'a BlobId,
-    pub(super) write_token: &'a Secret<32>,
-    pub(super) read_token: &'a Secret<32>,
+pub(crate) struct Target<'a> {
+    pub(crate) blob: &'a BlobId,
+    pub(crate) write_token: &'a Secret<32>,
+    pub(crate) read_token: &'a Secret<32>,
 }
 
 /// Asks how much the relay holds.
-pub(super) async fn stored(
+pub(crate) async fn stored(
     relay: &mut Blobs<Outgoing>,
     target: Target<'_>,
 ) -> Result<Stored, HttpProblem> {
@@ -53,7 +53,7 @@ pub(super) async fn stored(
 }
 
 /// Says that this is all.
-pub(super) async fn complete(
+pub(crate) async fn complete(
     relay: &mut Blobs<Outgoing>,
     target: Target<'_>,
     total: u64,
@@ -77,7 +77,7 @@ pub(super) async fn complete(
 }
 
 /// Sends the bytes from an offset on.
-pub(super) async fn put(
+pub(crate) async fn put(
     relay: &mut Blobs<Outgoing>,
     target: Target<'_>,
     offset: u64,
@@ -110,7 +110,7 @@ pub(super) async fn put(
 }
 
 /// The pieces as an HTTP body of known length.
-pub(super) struct Pieces {
+pub(crate) struct Pieces {
     pieces: mpsc::Receiver<Bytes>,
     left: u64,
     sent: Arc<AtomicU64>,
@@ -145,7 +145,7 @@ impl Body for Pieces {
 }
 
 /// The body of a request: pieces of a file, or nothing.
-pub(super) enum Outgoing {
+pub(crate) enum Outgoing {
     Pieces(Pieces),
     Nothing,
 }

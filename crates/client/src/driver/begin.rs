@@ -144,6 +144,9 @@ impl Loop {
                 | Request::ContactList
                 | Request::GroupList
                 | Request::GroupShow { .. }
+                | Request::VaultList
+                | Request::VaultMembers { .. }
+                | Request::VaultAccess { .. }
                 | Request::SafetyNumber { .. }
                 | Request::ContactEvidence { .. }
                 | Request::DeviceList

@@ -2,6 +2,7 @@
 
 use super::Loop;
 use super::asking::Asking;
+use super::devices::published;
 use super::link::{Knock, Linking};
 use super::recovery::{Making, Restoring};
 use super::settle::Settling;
@@ -12,7 +13,7 @@ use crate::limits;
 use crate::os;
 use crate::view::{Failure, FailureKind, Notice};
 use engine::records::Direction;
-use engine::{CommandId, CommandOutcome, EngineError, Registration};
+use engine::{CommandId, CommandOutcome, EngineError, Registration, VaultError};
 use keys::{AccountId, DeviceId, GroupId, LetterId};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub(super) enum Kind {
     Send(Sending),
     /// Letters to come.
     Receive(Receiving),
+    /// What is newer in a vault, until hung up.
+    Watch(GroupId),
 }
 
 /// What a command changes, to be shown at its end.
@@ -56,6 +59,10 @@ pub(super) enum About {
     Contact(AccountId),
     /// A group.
     Group(GroupId),
+    /// A vault.
+    Vault(GroupId),
+    /// A version of a vault.
+    Version,
     /// A device of the own account.
     Device(DeviceId),
     /// The guardians.
@@ -217,6 +224,14 @@ impl Loop {
                 self.show_about(call, About::Contact(contact));
             }
             CommandOutcome::LetterQueued(letter) => self.letter_left(&letter),
+            CommandOutcome::VaultHead { version, body } => {
+                let body = data_encoding::HEXLOWER.encode(&body);
+                let head = Answer::VaultHead(crate::view::VaultHead { version, body });
+                self.finish(call, vec![head, Answer::Done]);
+            }
+            CommandOutcome::Failed(EngineError::Vault(VaultError::Conflict)) => {
+                self.finish(call, vec![published(false), Answer::Done]);
+            }
             CommandOutcome::Failed(error) => {
                 let Some(error) = self.sas_failed(call, error) else {
                     return;
@@ -393,6 +408,7 @@ impl Loop {
             }
             Kind::Sas(_) => self.sas_too_late(call),
             Kind::Receive(_) => self.heard_enough(call),
+            Kind::Watch(_) => {}
             Kind::Sheet(_) | Kind::Ask(_) | Kind::Restore(_) => self.recovery_too_late(call),
             Kind::End | Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());

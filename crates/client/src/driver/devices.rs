@@ -144,6 +144,8 @@ impl Loop {
             About::Account => self.account_show(),
             About::Device(device) => Ok(vec![Answer::Device(self.device(&device)?)]),
             About::Group(group) => self.group_show(&group),
+            About::Vault(vault) => self.vault_members(&vault),
+            About::Version => Ok(vec![published(true)]),
             About::Guardians => self.guardians_show(),
             About::Share(contact) => self.share_show(&contact),
             About::Contact(contact) => match self.engine.contact(&self.store, &contact)? {
@@ -152,6 +154,11 @@ impl Loop {
             },
         }
     }
+}
+
+/// What became of a version of a vault.
+pub(super) fn published(taken: bool) -> Answer {
+    Answer::VaultPublished(crate::view::VaultPublished { taken })
 }
 
 fn shown_reason(reason: Reason) -> RevokeReason {

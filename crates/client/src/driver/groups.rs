@@ -113,7 +113,7 @@ impl Loop {
                 }
                 Ok(Some(shown))
             }
-            request => self.begin_for_letters(answers, request),
+            request => self.begin_for_vaults(answers, request),
         }
     }
 
@@ -171,7 +171,7 @@ impl Loop {
     }
 
     /// Finds a member, who may be no contact.
-    fn find_member(&self, group: &GroupId, who: &str) -> Result<AccountId, Failure> {
+    pub(super) fn find_member(&self, group: &GroupId, who: &str) -> Result<AccountId, Failure> {
         if let Ok(contact) = self.find(who) {
             return Ok(contact.id);
         }
@@ -238,7 +238,7 @@ impl Loop {
         }))
     }
 
-    fn accounts_of(&self, id: &GroupId) -> Result<BTreeMap<AccountId, u32>, Failure> {
+    pub(super) fn accounts_of(&self, id: &GroupId) -> Result<BTreeMap<AccountId, u32>, Failure> {
         let mut accounts = BTreeMap::new();
         for leaf in self.engine.group_leaves(&self.store, id)? {
             let devices: &mut u32 = accounts.entry(leaf.account).or_default();
@@ -253,12 +253,7 @@ impl Loop {
         Ok(Answer::Group(view::Group {
             name: record.data.name.clone(),
             id: record.id.to_string(),
-            state: match record.standing {
-                GroupStanding::In => view::GroupState::In,
-                GroupStanding::Leaving => view::GroupState::Leaving,
-                GroupStanding::Out => view::GroupState::Out,
-                GroupStanding::Lost => view::GroupState::Lost,
-            },
+            state: standing(record.standing),
             role: shown(record.data.role(&own.id)),
             members: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
             devices: accounts.values().sum(),
@@ -322,6 +317,15 @@ fn picture_of(path: &Path) -> Result<Vec<u8>, Failure> {
             let message = format!("{}: {error}", path.display());
             Err(failure(FailureKind::Failed, message, Some(hint)))
         }
+    }
+}
+
+pub(super) fn standing(standing: GroupStanding) -> view::GroupState {
+    match standing {
+        GroupStanding::In => view::GroupState::In,
+        GroupStanding::Leaving => view::GroupState::Leaving,
+        GroupStanding::Out => view::GroupState::Out,
+        GroupStanding::Lost => view::GroupState::Lost,
     }
 }
 

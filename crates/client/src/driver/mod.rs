@@ -30,6 +30,7 @@ mod relays;
 mod sealed;
 mod settle;
 mod show;
+mod vaults;
 mod verify;
 
 use crate::agent::Call;
@@ -353,6 +354,7 @@ impl Loop {
             }
             Event::LetterFailed { letter, error } => self.letter_failed(&letter, error),
             Event::LettersRead { letters } => self.unread.shown_elsewhere(&letters),
+            Event::VaultNewer { vault } => self.tell_newer(&vault),
             Event::LinkReady => self.link_ready(),
             Event::PairingCode { code } => self.pairing(code),
             Event::LinkProgress { done, total } => {

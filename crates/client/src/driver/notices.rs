@@ -246,13 +246,16 @@ impl Loop {
     fn words_of_groups(&self, event: &Event) -> Option<(&'static str, String)> {
         let name = |group: &keys::GroupId| {
             let id = AccountId::from_bytes(*group.as_bytes());
-            self.name_of(&id)
+            self.vault_name(group).unwrap_or_else(|| self.name_of(&id))
+        };
+        let what = |group: &keys::GroupId| match self.vault_name(group) {
+            Some(vault) => format!("the vault {vault}"),
+            None => format!("the group {}", name(group)),
         };
         Some(match event {
-            Event::GroupJoined { group } => (
-                "group_joined",
-                format!("you are now in the group {}", name(group)),
-            ),
+            Event::GroupJoined { group } => {
+                ("group_joined", format!("you are now in {}", what(group)))
+            }
             Event::GroupChanged { group, changes } => {
                 let words: Vec<String> = changes
                     .iter()
@@ -272,29 +275,26 @@ impl Loop {
             ),
             Event::GroupLeft { group } => (
                 "group_left",
-                format!("you are not in the group {} any more", name(group)),
+                format!("you are not in {} any more", what(group)),
             ),
             Event::GroupLost { group } => (
                 "group_lost",
                 format!(
-                    "this device cannot follow the group {}, and asks its members to be let back in",
-                    name(group)
+                    "this device cannot follow {}, and asks its members to be let back in",
+                    what(group)
                 ),
             ),
             Event::GroupForked { group } => (
                 "group_forked",
                 format!(
-                    "the relay let two parts of the group {} go on apart; they come together again, and what was \
+                    "the relay let two parts of {} go on apart; they come together again, and what was \
                      written meanwhile reached one part alone",
-                    name(group)
+                    what(group)
                 ),
             ),
             Event::GroupRefused { group, error } => (
                 "group_refused",
-                format!(
-                    "something in the group {} was refused: {error}",
-                    name(group)
-                ),
+                format!("something in {} was refused: {error}", what(group)),
             ),
             event => return self.words_of_history(event),
         })

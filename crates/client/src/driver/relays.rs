@@ -381,7 +381,7 @@ impl Loop {
             Kind::Sheet(_) | Kind::Ask(_) => true,
             Kind::Settle(Settling::Cancel | Settling::Guardians) => true,
             Kind::Receive(receiving) => !receiving.follow && receiving.patience.is_none(),
-            Kind::Settle(_) | Kind::Send(_) => false,
+            Kind::Settle(_) | Kind::Send(_) | Kind::Watch(_) => false,
         };
         let stuck: Vec<u64> = self
             .calls

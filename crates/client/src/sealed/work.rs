@@ -27,18 +27,18 @@ impl Work {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn on(&self) -> io::Result<()> {
+    pub(crate) fn on(&self) -> io::Result<()> {
         match self.stop.load(Ordering::Relaxed) {
             true => Err(io::ErrorKind::Interrupted.into()),
             false => Ok(()),
         }
     }
 
-    pub(super) fn add(&self, bytes: u64) {
+    pub(crate) fn add(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn begin(&self, total: u64) {
+    pub(crate) fn begin(&self, total: u64) {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
     }

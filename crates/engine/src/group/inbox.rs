@@ -17,6 +17,7 @@ use crate::limits;
 use crate::records::{GroupRecord, GroupStanding, Wish, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::vault;
 use ::groups::{Change, Directory, Group, GroupError, Received};
 use keys::{AccountId, GroupId};
 use zeroize::Zeroizing;
@@ -201,6 +202,7 @@ fn take_in(
             }
             state::store(tx, &record);
             turn::tell(tx, &record, &changes)?;
+            vault::changed(tx, &record, &changes, false)?;
         }
         Err(GroupError::Repeated | GroupError::PastEpoch) => {}
         // We wrote it, and do not know it: this home was set back to an older state.

@@ -15,6 +15,7 @@ use crate::records::{Direction, GroupRecord, GroupStanding, Letter, LetterState,
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::uploads;
+use crate::vault;
 use ::groups::LeafName;
 use keys::{GroupId, LetterId};
 use zeroize::Zeroizing;
@@ -79,6 +80,39 @@ pub(crate) fn dispatch(tx: &mut Transaction<'_>, letter: &Letter) -> Result<(), 
     super::turn::advance(tx, &record.id)
 }
 
+/// Says something as a letter that is never shown.
+pub(crate) fn say(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    kind: u8,
+    word: &[u8],
+) -> Result<(), EngineError> {
+    let mut errand = Zeroizing::new(Vec::with_capacity(word.len().saturating_add(1)));
+    errand.push(kind);
+    errand.extend_from_slice(word);
+    let letter = Letter {
+        id: LetterId::random(tx.rng),
+        contact: state::conversation(&record.id),
+        order: tx.number("letters")?,
+        direction: Direction::Errand,
+        state: LetterState::Queued,
+        text: String::new(),
+        sent_at: tx.now,
+        reply_to: None,
+        expires_after: None,
+        expires_at: None,
+        enclosures: Vec::new(),
+        deliveries: Vec::new(),
+        errand,
+        author: Some(account::own(tx)?.id),
+        marks: Marks::default(),
+    };
+    letters::store(tx, &letter);
+    let number = tx.next_number("waiting")?;
+    put(tx, &record.id, number, &letter.id);
+    Ok(())
+}
+
 /// Letters of a group wait as those for a device do; no device has this id.
 fn prefix(id: &GroupId) -> Vec<u8> {
     key(&[id.as_bytes(), &[0; 16]])
@@ -128,9 +162,12 @@ pub(super) fn content(
 ) -> Result<Zeroizing<Vec<u8>>, EngineError> {
     let own = account::own(tx)?;
     let head = Head::of(&account::log_of(&own)?.head());
-    let body = match amending::of_errand(&letter.errand) {
-        Some(said) => Body::Amendment(Zeroizing::new(said.to_vec())),
-        None => Body::Letter(LetterBody {
+    let said = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
+    let amended = amending::of_errand(&letter.errand);
+    let body = match (amended, vault::word::of_errand(&letter.errand)) {
+        (Some(amendment), _) => Body::Amendment(said(amendment)),
+        (None, Some(word)) => Body::Vault(said(word)),
+        (None, None) => Body::Letter(LetterBody {
             text: letter.text.clone(),
             reply_to: letter.reply_to,
             expires_after: letter.expires_after,
@@ -164,6 +201,12 @@ pub(super) fn came(
     };
     if let Some(heads) = &content.heads {
         super::people::told(tx, &from.account, &heads.ours)?;
+    }
+    // SECURITY: nobody writes letters in a vault, and no group has keys; `a_letter_in_a_vault_is_not_shown` notices.
+    match (record.data.vault, &content.body) {
+        (true, Body::Vault(word)) => return vault::heard(tx, record, from, word),
+        (true, _) => return Ok(()),
+        (false, _) => {}
     }
     let own = account::own(tx)?.id == from.account;
     let contact = contacts::load(tx, &conversation)?;

@@ -51,7 +51,7 @@ pub(crate) fn create(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
-    name: String,
+    mut data: GroupData,
     members: Vec<AccountId>,
 ) -> Result<(), EngineError> {
     if state::load(tx, id)?.is_some() {
@@ -59,16 +59,12 @@ pub(crate) fn create(
         return Ok(()); // The command was repeated.
     }
     let own = account::own(tx)?;
-    check_name(&name)?;
+    check_name(&data.name)?;
     for member in &members {
         addable(tx, member, &own.relay)?;
     }
     let suite = suite_of(tx, &members)?;
-    let data = GroupData {
-        name,
-        roles: BTreeMap::from([(own.id, Role::Owner)]),
-        ..GroupData::default()
-    };
+    data.roles = BTreeMap::from([(own.id, Role::Owner)]);
     let mut directory = Directory::new();
     people::fill(tx, &mut directory, &[own.id])?;
     let us = state::us(tx, suite)?;
@@ -93,7 +89,7 @@ fn suite_of(tx: &Transaction<'_>, accounts: &[AccountId]) -> Result<Suite, Engin
     Ok(suite)
 }
 
-fn check_name(name: &str) -> Result<(), EngineError> {
+pub(crate) fn check_name(name: &str) -> Result<(), EngineError> {
     let fits = !name.trim().is_empty()
         && name.len() <= ::groups::NAME_BYTES
         && !name.chars().any(char::is_control);
@@ -114,24 +110,41 @@ fn addable(tx: &Transaction<'_>, account: &AccountId, relay: &str) -> Result<(),
     }
 }
 
-fn wish(
+/// Takes a wish up, to be fulfilled in its turn.
+pub(crate) fn wish(
     tx: &mut Transaction<'_>,
     command: CommandId,
-    id: &GroupId,
+    mut record: GroupRecord,
     wish: Wish,
 ) -> Result<(), EngineError> {
-    let mut record = existing(tx, id)?;
     if !matches!(record.standing, GroupStanding::In | GroupStanding::Lost) {
         return Err(EngineError::NotInGroup);
     }
     record.wishes.push((command, wish));
     state::store(tx, &record);
-    turn::advance(tx, id)
+    turn::advance(tx, &record.id)
 }
 
+/// A group that people write in.
 fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineError> {
-    let record = state::load(tx, id)?.filter(|record| record.data.pair.is_none());
+    let record = state::load(tx, id)?.filter(state::is_talk);
     record.ok_or(EngineError::UnknownGroup)
+}
+
+/// Whether somebody can come into a group.
+pub(crate) fn may_come(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+    account: &AccountId,
+) -> Result<(), EngineError> {
+    // SECURITY: a group never falls to a lower suite; `a_group_of_the_higher_suite_takes_nobody_of_the_lower` notices.
+    if suite_of(tx, &[*account])? < record.suite {
+        return Err(EngineError::GroupSuite {
+            contact: *account,
+            suite: record.suite,
+        });
+    }
+    addable(tx, account, &record.relay)
 }
 
 /// Adds people, with all their devices, and sends them so many letters of before.
@@ -144,15 +157,7 @@ pub(crate) fn add(
 ) -> Result<(), EngineError> {
     let record = existing(tx, id)?;
     for account in &accounts {
-        // SECURITY: a group never falls to a lower suite; `a_group_of_the_higher_suite_takes_nobody_of_the_lower`
-        // notices.
-        if suite_of(tx, &[*account])? < record.suite {
-            return Err(EngineError::GroupSuite {
-                contact: *account,
-                suite: record.suite,
-            });
-        }
-        addable(tx, account, &record.relay)?;
+        may_come(tx, &record, account)?;
     }
     for account in accounts.iter().filter(|_| history > 0) {
         let contact = contacts::existing(tx, account)?;
@@ -161,7 +166,7 @@ pub(crate) fn add(
         }
     }
     history::promise(tx, id, &accounts, history)?;
-    wish(tx, command, id, Wish::Add(accounts))
+    wish(tx, command, record, Wish::Add(accounts))
 }
 
 /// Removes people, with all their devices.
@@ -171,17 +176,28 @@ pub(crate) fn remove(
     id: &GroupId,
     accounts: Vec<AccountId>,
 ) -> Result<(), EngineError> {
+    let record = existing(tx, id)?;
+    remove_from(tx, command, record, accounts)
+}
+
+/// Removes people from a group or vault.
+pub(crate) fn remove_from(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    record: GroupRecord,
+    accounts: Vec<AccountId>,
+) -> Result<(), EngineError> {
     let own = account::own(tx)?.id;
-    let members = state::members(tx, id)?;
+    let members = state::members(tx, &record.id)?;
     for account in &accounts {
         if *account == own {
-            return leave(tx, command, id);
+            return leave_one(tx, command, record);
         }
         if !members.iter().any(|member| member.account == *account) {
             return Err(EngineError::NoMember { account: *account });
         }
     }
-    wish(tx, command, id, Wish::Remove(accounts))
+    wish(tx, command, record, Wish::Remove(accounts))
 }
 
 /// Leaves a group.
@@ -191,12 +207,21 @@ pub(crate) fn leave(
     id: &GroupId,
 ) -> Result<(), EngineError> {
     let record = existing(tx, id)?;
+    leave_one(tx, command, record)
+}
+
+/// Leaves a group or vault.
+pub(crate) fn leave_one(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    record: GroupRecord,
+) -> Result<(), EngineError> {
     if record.standing == GroupStanding::Lost {
         turn::out(tx, record)?;
         tx.outcome(command, CommandOutcome::Done);
         return Ok(());
     }
-    wish(tx, command, id, Wish::Leave)
+    wish(tx, command, record, Wish::Leave)
 }
 
 /// Changes what the members agree on.
@@ -209,11 +234,11 @@ pub(crate) fn change(
     if let Some(name) = &change.name {
         check_name(name)?;
     }
+    let record = existing(tx, id)?;
     if let Some(picture) = change.picture.take_if(|picture| !picture.is_empty()) {
-        let record = existing(tx, id)?;
         return pictures::upload(tx, command, &record, &picture, change);
     }
-    wish(tx, command, id, Wish::Change(change))
+    wish(tx, command, record, Wish::Change(change))
 }
 
 /// Does what time brings: renews keys, looks through leaves, asks again.
@@ -290,7 +315,7 @@ pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             turn::out(tx, record)?;
         }
     }
-    Ok(())
+    crate::vault::destroy(tx)
 }
 
 fn is_due(tx: &Transaction<'_>, record: &GroupRecord) -> bool {

@@ -48,7 +48,7 @@ fn kept(
 }
 
 /// The log of an account, as far as it is known here.
-pub(super) fn log_of(
+pub(crate) fn log_of(
     tx: &Transaction<'_>,
     account: &AccountId,
 ) -> Result<Option<VerifiedLog>, EngineError> {

@@ -175,7 +175,9 @@ pub(super) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<bool, En
     };
     match read_out(&out).map_err(|_| DAMAGED)? {
         Out::Commit(id, command, wish) => {
-            if let Err(error) = super::wish(tx, command, &id, wish) {
+            let wished =
+                super::existing(tx, &id).and_then(|record| super::wish(tx, command, record, wish));
+            if let Err(error) = wished {
                 tx.outcome(command, CommandOutcome::Failed(error));
             }
         }

@@ -60,7 +60,7 @@ pub(super) fn is_of_person(tx: &Transaction<'_>, id: &AccountId) -> Result<bool,
     Ok(account::own(tx)?.id == *id || contacts::load(tx, id)?.is_some())
 }
 
-/// The group of more than two whose conversation has an id.
+/// The group that people write in whose conversation has an id.
 pub(crate) fn of_conversation(
     tx: &Transaction<'_>,
     id: &AccountId,
@@ -71,7 +71,7 @@ pub(crate) fn of_conversation(
         return Ok(None);
     }
     let record = load(tx, &GroupId::from_bytes(*id.as_bytes()))?;
-    Ok(record.filter(|record| record.data.pair.is_none()))
+    Ok(record.filter(is_talk))
 }
 
 pub(crate) fn load(tx: &Transaction<'_>, id: &GroupId) -> Result<Option<GroupRecord>, EngineError> {
@@ -85,15 +85,32 @@ pub(super) fn store(tx: &mut Transaction<'_>, record: &GroupRecord) {
     tx.put(Table::Group, record.id.as_bytes().to_vec(), record.encode());
 }
 
-/// All groups but conversations of two.
+/// Whether it is a group that people write in: neither the conversation of two nor a vault.
+pub(crate) fn is_talk(record: &GroupRecord) -> bool {
+    record.data.pair.is_none() && !record.data.vault
+}
+
+/// All groups that people write in.
 pub(crate) fn all(snapshot: &dyn Snapshot) -> Result<Vec<GroupRecord>, StoreError> {
     let rows = snapshot.scan(Table::Group, &[], None, usize::MAX)?;
     let mut groups = Vec::with_capacity(rows.len());
     for (_, bytes) in rows {
         groups.push(GroupRecord::decode(&bytes)?);
     }
-    groups.retain(|record| record.data.pair.is_none());
+    groups.retain(is_talk);
     Ok(groups)
+}
+
+/// The group of a vault, from outside a step.
+pub(crate) fn of_vault(
+    snapshot: &dyn Snapshot,
+    id: &GroupId,
+) -> Result<Option<GroupRecord>, StoreError> {
+    let record = snapshot.get(Table::Group, id.as_bytes())?;
+    let record = record
+        .map(|bytes| GroupRecord::decode(&bytes))
+        .transpose()?;
+    Ok(record.filter(|record| record.data.vault))
 }
 
 /// The ids of all groups, with what this step changed.
@@ -103,7 +120,7 @@ pub(super) fn ids(tx: &Transaction<'_>) -> Result<Vec<GroupId>, EngineError> {
     Ok(ids.collect())
 }
 
-pub(super) fn members(tx: &Transaction<'_>, id: &GroupId) -> Result<Vec<GroupMember>, EngineError> {
+pub(crate) fn members(tx: &Transaction<'_>, id: &GroupId) -> Result<Vec<GroupMember>, EngineError> {
     match tx.get(Table::GroupPart, &place(id, Part::Members))? {
         Some(bytes) => Ok(GroupMembers::decode(&bytes)?.0),
         None => Ok(Vec::new()),
@@ -124,7 +141,7 @@ pub(crate) fn leaves(snapshot: &dyn Snapshot, id: &GroupId) -> Result<Vec<LeafNa
 }
 
 /// This device's name as a leaf.
-pub(super) fn own_name(tx: &Transaction<'_>) -> Result<LeafName, EngineError> {
+pub(crate) fn own_name(tx: &Transaction<'_>) -> Result<LeafName, EngineError> {
     let own = account::own(tx)?;
     Ok(LeafName {
         account: own.id,

@@ -32,6 +32,7 @@ use crate::records::{
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
+use crate::vault;
 use ::groups::{Change, Directory, Group, GroupData, GroupError, LeafName, Role, Wishes};
 use keys::codec::{Reader, Writer};
 use keys::{AccountId, GroupId, MessageId};
@@ -418,6 +419,10 @@ pub(super) fn landed(
                 .filter(|known| known.direction == Direction::Errand)
             {
                 letters::forget(tx, &said.id);
+                if let Some(word) = vault::word::of_errand(&said.errand) {
+                    let own = state::own_name(tx)?;
+                    vault::heard(tx, &record, &own, word)?;
+                }
             } else if let Some(mut letter) = known {
                 letters::unfile(tx, &letter);
                 letter.order = tx.next_number("letters")?;
@@ -429,6 +434,7 @@ pub(super) fn landed(
         FlightKind::Commit => {
             let before = state::members(tx, &id)?;
             let group = state::take_next(tx, &mut record)?;
+            let back = record.standing == GroupStanding::Lost;
             record.standing = GroupStanding::In;
             // The plan of the next step sees what is left of the wish.
             state::store(tx, &record);
@@ -444,6 +450,10 @@ pub(super) fn landed(
             invite(tx, &record, &group)?;
             super::history::added(tx, &record, &before)?;
             tell(tx, &record, &changes)?;
+            match back {
+                true => vault::came_in(tx, &record)?,
+                false => vault::changed(tx, &record, &changes, true)?,
+            }
         }
         FlightKind::Leave => {
             record.standing = GroupStanding::Leaving;
@@ -574,6 +584,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     state::forget_keys(tx, &id);
     super::pictures::forget(tx, &id);
     super::history::forget(tx, &id)?;
+    vault::out(tx, &id);
     state::store(tx, &record);
     for (command, wish) in wishes {
         let outcome = match wish {
@@ -629,7 +640,7 @@ pub(crate) fn account_changed(
 }
 
 /// Some time within so many seconds.
-pub(super) fn later(tx: &mut Transaction<'_>, seconds: u64) -> keys::Timestamp {
+pub(crate) fn later(tx: &mut Transaction<'_>, seconds: u64) -> keys::Timestamp {
     let mut random = [0; 8];
     tx.rng.fill_bytes(&mut random);
     let wait = u64::from_be_bytes(random).checked_rem(seconds).unwrap_or(0);

@@ -434,6 +434,7 @@ fn joined(
     state::store(tx, &record);
     pair::note(tx, &record)?;
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
+    crate::vault::came_in(tx, &record)?;
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
         None => history::joined(tx, id, &invitation.host),

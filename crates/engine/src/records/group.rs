@@ -118,6 +118,8 @@ pub(crate) enum Wish {
     Remove(Vec<AccountId>),
     Change(DataChange),
     Leave,
+    /// Lets people into a vault, and then gives all of them a role.
+    Share(Vec<AccountId>, Option<Role>),
 }
 
 /// What is to be different in a group's data.
@@ -286,6 +288,10 @@ impl Wish {
                 }
             }
             Self::Leave => out.u8(4),
+            Self::Share(accounts, role) => {
+                write_accounts(out, 6, accounts);
+                out.u8(role.map_or(0, |role| role as u8));
+            }
         }
     }
 
@@ -316,6 +322,14 @@ impl Wish {
                 })
             }
             4 => Self::Leave,
+            6 => {
+                let accounts = read_accounts(input)?;
+                let role = match input.u8()? {
+                    0 => None,
+                    byte => Some(role(byte)?),
+                };
+                Self::Share(accounts, role)
+            }
             _ => return Err(DecodeError::Invalid),
         })
     }
@@ -344,7 +358,7 @@ fn role(byte: u8) -> Result<Role, DecodeError> {
 
 fn write_data(out: &mut Writer, data: &GroupData) {
     match &data.pair {
-        None => out.u8(0),
+        None => out.u8(if data.vault { 2 } else { 0 }),
         Some([one, other]) => {
             out.u8(1);
             out.array(one.as_bytes());
@@ -355,15 +369,27 @@ fn write_data(out: &mut Writer, data: &GroupData) {
     out.bytes(data.name.as_bytes());
     out.bytes(data.picture.as_deref().unwrap_or_default());
     out.u64(data.timer.unwrap_or(0));
-    out.u32(u32::try_from(data.roles.len()).unwrap_or(u32::MAX));
-    for (account, role) in &data.roles {
+    write_roles(out, &data.roles);
+}
+
+pub(super) fn write_roles(out: &mut Writer, roles: &BTreeMap<AccountId, Role>) {
+    out.u32(u32::try_from(roles.len()).unwrap_or(u32::MAX));
+    for (account, role) in roles {
         out.array(account.as_bytes());
         out.u8(*role as u8);
     }
 }
 
+pub(super) fn read_roles(input: &mut Reader<'_>) -> Result<BTreeMap<AccountId, Role>, DecodeError> {
+    let roles = super::list(input, ::groups::ROLES, |input| {
+        Ok((AccountId::from_bytes(input.array()?), role(input.u8()?)?))
+    })?;
+    Ok(BTreeMap::from_iter(roles))
+}
+
 fn read_data(input: &mut Reader<'_>) -> Result<GroupData, DecodeError> {
-    if input.u8()? == 1 {
+    let form = input.u8()?;
+    if form == 1 {
         let one = AccountId::from_bytes(input.array()?);
         let other = AccountId::from_bytes(input.array()?);
         return Ok(GroupData::of_pair(one, other));
@@ -371,15 +397,14 @@ fn read_data(input: &mut Reader<'_>) -> Result<GroupData, DecodeError> {
     let name = super::text(input, ::groups::NAME_BYTES)?;
     let picture = input.bytes(::groups::PICTURE_BYTES)?.to_vec();
     let timer = input.u64()?;
-    let roles = super::list(input, ::groups::ROLES, |input| {
-        Ok((AccountId::from_bytes(input.array()?), role(input.u8()?)?))
-    })?;
+    let roles = read_roles(input)?;
     Ok(GroupData {
         name,
         picture: Some(picture).filter(|picture| !picture.is_empty()),
         timer: Some(timer).filter(|timer| *timer != 0),
-        roles: BTreeMap::from_iter(roles),
+        roles,
         pair: None,
+        vault: form == 2,
     })
 }
 

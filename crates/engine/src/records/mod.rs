@@ -16,6 +16,7 @@ mod outbox;
 mod part;
 mod queue;
 mod upload;
+mod vault;
 
 pub use account::OwnAccount;
 pub(crate) use backup::{Backup, BackupMethod, Restore, RestoreStage};
@@ -37,6 +38,8 @@ pub(crate) use part::PartPurpose;
 pub use part::{Part, Way};
 pub(crate) use queue::{ContactRoute, OwnQueue, QueuePurpose, RouteRecord};
 pub use upload::Upload;
+pub(crate) use vault::{GENERATIONS, ToldRoot};
+pub use vault::{VaultPin, VaultRecord, VaultSeen};
 
 use crate::error::StoreError;
 use keys::codec::{Reader, Writer};

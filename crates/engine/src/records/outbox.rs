@@ -1,6 +1,6 @@
 //! Requests that wait for an answer, and sealed bodies that wait for a receipt.
 
-use super::{GuardianPurpose, Record};
+use super::{GuardianPurpose, Record, VaultPin};
 use crate::input::CommandId;
 use keys::account_log::Method;
 use keys::codec::{DecodeError, Reader, Writer};
@@ -77,6 +77,18 @@ pub(crate) enum Purpose {
     FetchBundle(AccountId, DeviceId),
     /// Something between an account and its guardians.
     Guardians(GuardianPurpose),
+    /// Makes a root the newest of a vault.
+    PutVaultHead {
+        command: CommandId,
+        vault: GroupId,
+        root: VaultPin,
+    },
+    /// Asks for the head of a generation of a vault, whose id is this.
+    VaultHead {
+        command: CommandId,
+        vault: GroupId,
+        id: [u8; 32],
+    },
     /// Sends a sealed body to one device.
     Send {
         message: MessageId,
@@ -189,8 +201,32 @@ impl Purpose {
                 out.u8(32);
                 purpose.write(out);
             }
+            Self::PutVaultHead { .. } | Self::VaultHead { .. } => self.write_of_vault(out),
             Self::LogOfLink => out.u8(16),
             Self::LinkMessage => out.u8(17),
+        }
+    }
+
+    /// Writes those of vaults, and nothing for others.
+    fn write_of_vault(&self, out: &mut Writer) {
+        match self {
+            Self::PutVaultHead {
+                command,
+                vault,
+                root,
+            } => {
+                out.u8(50);
+                out.u64(command.0);
+                out.array(vault.as_bytes());
+                root.write(out);
+            }
+            Self::VaultHead { command, vault, id } => {
+                out.u8(51);
+                out.u64(command.0);
+                out.array(vault.as_bytes());
+                out.array(id);
+            }
+            _ => {}
         }
     }
 
@@ -281,6 +317,16 @@ impl Purpose {
                 group: GroupId::from_bytes(input.array()?),
                 account: AccountId::from_bytes(input.array()?),
                 device: DeviceId::from_bytes(input.array()?),
+            },
+            50 => Self::PutVaultHead {
+                command: CommandId(input.u64()?),
+                vault: GroupId::from_bytes(input.array()?),
+                root: VaultPin::read(input)?,
+            },
+            51 => Self::VaultHead {
+                command: CommandId(input.u64()?),
+                vault: GroupId::from_bytes(input.array()?),
+                id: input.array()?,
             },
             14 => Self::AppendLog(CommandId(input.u64()?)),
             15 => Self::LogOfSynced(input.bytes(64 * 1024)?.to_vec()),

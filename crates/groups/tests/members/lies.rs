@@ -48,15 +48,22 @@ fn not_genuine(what: &str) -> GroupError {
 }
 
 /// Ann owns a group in which Bob is, and somebody whose client lies.
-struct Scene {
-    town: Town,
-    ann: Person,
-    bob: Person,
+pub(crate) struct Scene {
+    pub(crate) town: Town,
+    pub(crate) ann: Person,
+    pub(crate) bob: Person,
     directory: Directory,
 }
 
 fn scene(seed: u64, role: Role, habits: &Habits) -> (Scene, Liar<impl MlsConfig + use<>>) {
-    let mut town = Town::new(seed);
+    scene_in(Town::new(seed), role, habits)
+}
+
+pub(crate) fn scene_in(
+    mut town: Town,
+    role: Role,
+    habits: &Habits,
+) -> (Scene, Liar<impl MlsConfig + use<>>) {
     let (ann, bob) = (town.device(ANN), town.device(BOB));
     let mut liar = liar::liar(&mut town, LIAR, habits);
     let directory = town.directory();
@@ -79,14 +86,14 @@ fn scene(seed: u64, role: Role, habits: &Habits) -> (Scene, Liar<impl MlsConfig 
 
 impl Scene {
     /// Ann changes the group's data, and Bob hears of it.
-    fn changes(&mut self, data: GroupData) -> Vec<u8> {
+    pub(crate) fn changes(&mut self, data: GroupData) -> Vec<u8> {
         self.ann_does(Wishes {
             data: Some(data),
             ..Wishes::default()
         })
     }
 
-    fn ann_does(&mut self, wishes: Wishes) -> Vec<u8> {
+    pub(crate) fn ann_does(&mut self, wishes: Wishes) -> Vec<u8> {
         let commit = self.ann.commit(wishes).unwrap();
         self.bob.receive(&commit.message).unwrap();
         self.ann.group = Some(commit.next);
@@ -94,7 +101,7 @@ impl Scene {
     }
 
     /// Somebody whose log everybody knows.
-    fn newcomer(&mut self, number: u8) -> (Person, Vec<u8>) {
+    pub(crate) fn newcomer(&mut self, number: u8) -> (Person, Vec<u8>) {
         let mut person = self.town.device(number);
         let package = self.town.package(&mut person);
         self.reload();
@@ -102,7 +109,7 @@ impl Scene {
     }
 
     /// Ann and Bob know everybody's log.
-    fn reload(&mut self) {
+    pub(crate) fn reload(&mut self) {
         let directory = self.town.directory();
         self.reload_with(directory);
     }
@@ -116,7 +123,7 @@ impl Scene {
 
     /// Ann and Bob refuse a message for the same reason, and write to each other as before. Then they know of none of
     /// that: a message that was refused is opened anew where logs came meanwhile.
-    fn refuse(&mut self, message: &[u8]) -> GroupError {
+    pub(crate) fn refuse(&mut self, message: &[u8]) -> GroupError {
         let before = [&mut self.ann, &mut self.bob]
             .map(|person| self.town.loaded(person, self.directory.clone()));
         let why = self.ann.receive(message).err().unwrap();
@@ -133,7 +140,7 @@ impl Scene {
         self.ann.reads(&letter, &self.bob.us.name, b"still here");
     }
 
-    fn take(&mut self, message: &[u8]) -> Vec<Change> {
+    pub(crate) fn take(&mut self, message: &[u8]) -> Vec<Change> {
         let mut seen = Vec::new();
         for person in [&mut self.ann, &mut self.bob] {
             match person.receive(message).unwrap() {

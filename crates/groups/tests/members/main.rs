@@ -18,3 +18,5 @@ mod noise;
 #[cfg(feature = "replay")]
 mod pairs;
 mod support;
+#[cfg(feature = "replay")]
+mod vaults;

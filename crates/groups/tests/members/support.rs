@@ -16,6 +16,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// Everybody's devices, as their logs would name them.
 pub(crate) struct Town {
     pub(crate) rng: ChaCha20Rng,
+    /// Whether the groups that are made here are those of vaults.
+    pub(crate) vaults: bool,
     logs: BTreeMap<AccountId, Vec<KnownDevice>>,
 }
 
@@ -30,6 +32,7 @@ impl Town {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             rng: ChaCha20Rng::seed_from_u64(seed),
+            vaults: false,
             logs: BTreeMap::new(),
         }
     }
@@ -126,6 +129,7 @@ impl Town {
         let data = GroupData {
             name: "night shift".to_owned(),
             roles: BTreeMap::from([(person.us.name.account, Role::Owner)]),
+            vault: self.vaults,
             ..GroupData::default()
         };
         let id = GroupId::random(&mut self.rng);

@@ -21,6 +21,7 @@ pub(crate) mod seal;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod tour;
+pub(crate) mod vault;
 pub(crate) mod verify_evidence;
 
 use crate::{failure, os};
@@ -98,6 +99,7 @@ enum Command {
     Open(seal::OpenArgs),
     Inspect(seal::InspectArgs),
     Keygen(keygen::KeygenArgs),
+    Vault(vault::VaultArgs),
     Custody(custody::CustodyArgs),
     Inventory(inventory::InventoryArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
@@ -184,6 +186,7 @@ impl LowArgs {
             Command::Invite(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::Contact(args) => args.into_job(self.globals.profile()?),
             Command::Group(args) => args.into_job(self.globals.profile()?),
+            Command::Vault(args) => args.into_job(self.globals.profile()?),
             Command::Send(args) => args.into_job(self.globals.profile()?),
             Command::Receive(args) => args.into_job(self.globals.profile()?),
             Command::Read(args) => Ok(args.into_job(self.globals.profile()?)),

@@ -148,6 +148,18 @@ fn commands_for_devices_have_stable_fields() {
     assert_eq!(shape(&bob.json(&["delete", &letter])[0]), "deleted: id");
 }
 
+const VAULT: &str = "vault: devices generation id members name pending role stale state version";
+const VAULT_MEMBER: &str = "vault_member: account_id devices name role";
+
+#[test]
+fn vaults_have_stable_fields() {
+    let town = Town::new();
+    let alice = town.person("alice");
+    let made = alice.json(&["vault", "create", "plans"]);
+    assert_eq!([shape(&made[0]), shape(&made[1])], [VAULT, VAULT_MEMBER]);
+    assert_eq!(shape(&alice.json(&["vault", "list"])[0]), VAULT);
+}
+
 const STORED: [&str; 5] = [
     "relay: accounts blobs groups key_packages letters one_time_pre_keys queues relay_id store_version tickets",
     "stored_account: account_id hour log_bytes name",
@@ -201,6 +213,8 @@ fn the_guide_lists_every_field() {
         "log_entry: devices hash kind sequence",
         "invite: expires_at invite",
         "safety_number: contact number verified",
+        VAULT,
+        VAULT_MEMBER,
         VERIFICATION_CODE,
         SAS,
         "name symbol",

@@ -33,4 +33,5 @@ mod suites;
 mod support;
 mod tls;
 mod tour;
+mod vaults;
 mod verify;

@@ -40,24 +40,27 @@ pub(super) fn plan(
             if !people::confirmed(tx, &record.id, accounts)? {
                 return Ok(None);
             }
-            for account in accounts {
-                if !members.iter().any(|member| member.account == *account) && ours < Role::Admin {
-                    return Err(EngineError::GroupRole);
-                }
-                add_devices(tx, account, members, &mut plan)?;
+            add_accounts(tx, record, members, (ours, accounts), &mut plan)?;
+        }
+        Some(Wish::Share(accounts, role)) => {
+            if !people::confirmed(tx, &record.id, accounts)? {
+                return Ok(None);
             }
-            // Whoever comes back is a member, whatever it was once.
-            let comes = |account: &AccountId| {
-                accounts.contains(account)
-                    && !members.iter().any(|member| member.account == *account)
-            };
-            let mut data = record.data.clone();
-            data.roles.retain(|account, _| !comes(account));
-            plan.data = Some(data).filter(|data| *data != record.data && !plan.add.is_empty());
+            add_accounts(tx, record, members, (ours, accounts), &mut plan)?;
+            // Whoever comes in is a reader; the role is a change of its own.
+            if let (true, Some(role)) = (plan.is_empty(), role) {
+                let mut data = record.data.clone();
+                let here =
+                    |account: &&AccountId| members.iter().any(|member| member.account == **account);
+                for account in accounts.iter().filter(here) {
+                    data = changed(&data, &to_role(account, *role), ours)?;
+                }
+                plan.data = Some(data).filter(|data| *data != record.data);
+            }
         }
         Some(Wish::Remove(accounts)) => {
             for account in accounts {
-                let over = ours >= Role::Admin && ours > record.data.role(account);
+                let over = ours >= record.data.ruler() && ours > record.data.role(account);
                 if !over {
                     return Err(EngineError::GroupRole);
                 }
@@ -93,6 +96,41 @@ pub(super) fn plan(
     plan.remove.sort_unstable();
     plan.remove.dedup();
     Ok(Some(plan))
+}
+
+fn to_role(account: &AccountId, role: Role) -> DataChange {
+    DataChange {
+        role: Some((*account, role)),
+        ..DataChange::default()
+    }
+}
+
+/// Lets accounts in that are not here yet, as members.
+fn add_accounts(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    members: &[GroupMember],
+    (ours, accounts): (Role, &[AccountId]),
+    plan: &mut Plan,
+) -> Result<(), EngineError> {
+    let comes = |account: &AccountId| {
+        accounts.contains(account) && !members.iter().any(|member| member.account == *account)
+    };
+    let own = account::own(tx)?.id;
+    for account in accounts {
+        if comes(account) && ours < record.data.ruler() {
+            return Err(EngineError::GroupRole);
+        }
+        // Who is here adds its other devices itself.
+        if comes(account) || *account == own {
+            add_devices(tx, account, members, plan)?;
+        }
+    }
+    // Whoever comes back is a member, whatever it was once.
+    let mut data = record.data.clone();
+    data.roles.retain(|account, _| !comes(account));
+    plan.data = Some(data).filter(|data| *data != record.data && !plan.add.is_empty());
+    Ok(())
 }
 
 /// Compares the leaves with the logs: devices of ours that are missing come in, devices that are not in force go.
@@ -146,7 +184,7 @@ fn add_devices(
 
 fn changed(data: &GroupData, change: &DataChange, ours: Role) -> Result<GroupData, EngineError> {
     let mut data = data.clone();
-    if ours < Role::Admin {
+    if ours < data.ruler() {
         return Err(EngineError::GroupRole);
     }
     if let Some(name) = &change.name {

@@ -1,0 +1,299 @@
+//! A change of a vault: read, edit, publish; where somebody was faster, merge and publish again.
+
+use super::failure::vault_failure;
+use super::journal::Journal;
+use super::packs::RelayPacks;
+use super::session::{NewRoot, Newest, Profile, Session};
+use crate::failure::failure;
+use crate::limits;
+use crate::os;
+use crate::sealed::Work;
+use crate::view::{Failure, FailureKind, VaultRole};
+use data_encoding::HEXLOWER;
+use keys::vault_root::{ObjectRef, VaultRoot};
+use seal::vault::{Author, Conflict, Editor, VaultError, seal_head};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The kind that no object has: journals are named by it.
+const JOURNAL: u8 = 255;
+
+/// Where and as whom something is changed.
+pub(super) struct Place<'a> {
+    pub(super) profile: &'a Profile,
+    /// The directory of the journals.
+    pub(super) journals: &'a Path,
+    pub(super) vault: &'a str,
+    /// The time, as it is to stand in the names of conflict copies.
+    pub(super) time: &'a str,
+    pub(super) work: &'a Arc<Work>,
+}
+
+/// What came of a change.
+pub(super) struct Changed<T> {
+    pub(super) done: T,
+    /// The newest version now.
+    pub(super) version: u64,
+    /// Whether it is this change's.
+    pub(super) changed: bool,
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+fn disk(error: &std::io::Error) -> Failure {
+    let message = format!("the journal cannot be written: {}", error.kind());
+    let hint = "look at the room and the rights of the home's disk";
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
+fn begun(session: &Session, journals: &Path) -> Result<Arc<Journal>, Failure> {
+    let journal = Journal::create(journals, &name(session));
+    journal.map(Arc::new).map_err(|error| disk(&error))
+}
+
+/// What journals of this vault are called. Only its keys say whose they are.
+fn name(session: &Session) -> String {
+    let name = session.keys.ids().object_id(JOURNAL, b"journal");
+    HEXLOWER.encode(name.get(..8).unwrap_or_default())
+}
+
+/// What a change wrote: the directory, and the version before as an object. Nothing: it changes nothing.
+type Written = Option<(ObjectRef, ObjectRef)>;
+
+/// Changes a vault. What others change meanwhile is merged.
+pub(super) fn change<T>(
+    place: &Place<'_>,
+    edit: impl FnOnce(&mut Editor<'_>, &Session, &Newest) -> Result<T, Failure>,
+) -> Result<Changed<T>, Failure> {
+    let mut session = Session::open(place.profile, place.vault, place.work)?;
+    if session.role < VaultRole::Writer {
+        let message = format!("you may read in {}, but not write", session.name);
+        let hint = "an owner can change that: letterlock vault share VAULT PERSON --role writer";
+        return Err(failure(FailureKind::Refused, message, Some(hint)));
+    }
+    let mut newest = writable(&session, place.journals)?;
+    sweep(&session, place.journals, &newest);
+    let journal = begun(&session, place.journals)?;
+    let packs = session.packs(Some(Arc::clone(&journal)));
+    let edited = edited(&session, &packs, &newest, edit);
+    let (done, mut written) = match edited {
+        Ok((done, Some(written))) => (done, written),
+        Ok((done, None)) => {
+            abandon(&session, &journal);
+            return Ok(Changed {
+                done,
+                version: newest.root.body.counter,
+                changed: false,
+                conflicts: Vec::new(),
+            });
+        }
+        Err(error) => {
+            abandon(&session, &journal);
+            return Err(error);
+        }
+    };
+    let mut conflicts = Vec::new();
+    for _ in 0..limits::VAULT_MERGES {
+        let (directory, before) = written;
+        let wish = NewRoot {
+            generation: newest.root.body.generation,
+            before: Some((&newest.root, before)),
+            directory,
+            closed: false,
+        };
+        let root = session.sign(&wish, os::now().as_secs())?;
+        let taken = publish(&session, &journal, &root, newest.version)?;
+        let base = newest.root.body.directory;
+        let mut version = root.body.counter;
+        if !taken {
+            // Somebody was faster, or this was said before.
+            session = Session::open(place.profile, place.vault, place.work)?;
+            newest = writable(&session, place.journals)?;
+            version = newest.root.body.counter;
+        }
+        if !taken && newest.root != root {
+            let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
+            conflicts.extend(merged.0);
+            if let Some(more) = merged.1 {
+                written = more;
+                continue;
+            }
+        }
+        journal.finish();
+        return Ok(Changed {
+            done,
+            version,
+            changed: true,
+            conflicts,
+        });
+    }
+    let message = "others write in this vault all the time";
+    Err(failure(FailureKind::Failed, message, Some("try again")))
+}
+
+fn edited<T>(
+    session: &Session,
+    packs: &RelayPacks,
+    newest: &Newest,
+    edit: impl FnOnce(&mut Editor<'_>, &Session, &Newest) -> Result<T, Failure>,
+) -> Result<(T, Written), Failure> {
+    let mut rng = os::entropy();
+    let top = newest.root.body.directory;
+    let mut editor =
+        Editor::new(session.reader(packs), packs, Some(top), &mut rng).compressing(session.alone);
+    let done = edit(&mut editor, session, newest)?;
+    Ok((done, written(&mut editor, newest).map_err(vault_failure)?))
+}
+
+/// Brings what was written from one directory to another into the newest version.
+fn merged(
+    place: &Place<'_>,
+    session: &Session,
+    journal: &Arc<Journal>,
+    newest: &Newest,
+    (base, ours): (&ObjectRef, &ObjectRef),
+) -> Result<(Vec<Conflict>, Written), Failure> {
+    let packs = session.packs(Some(Arc::clone(journal)));
+    let mut rng = os::entropy();
+    let top = newest.root.body.directory;
+    let mut editor =
+        Editor::new(session.reader(&packs), &packs, Some(top), &mut rng).compressing(session.alone);
+    let author = Author {
+        person: session.person.clone(),
+        time: place.time.to_owned(),
+    };
+    let conflicts = editor
+        .merge(Some(base), ours, &author)
+        .map_err(vault_failure)?;
+    let written = written(&mut editor, newest).map_err(vault_failure)?;
+    Ok((conflicts, written))
+}
+
+fn written(editor: &mut Editor<'_>, newest: &Newest) -> Result<Written, VaultError> {
+    let directory = editor.write_all()?;
+    if directory.id == newest.root.body.directory.id {
+        return Ok(None);
+    }
+    let before = editor.put_root(&newest.root)?;
+    editor.finish()?;
+    Ok(Some((directory, before)))
+}
+
+/// Seals a root as the next version of its generation's head, and publishes it.
+fn publish(
+    session: &Session,
+    journal: &Journal,
+    root: &VaultRoot,
+    version: u64,
+) -> Result<bool, Failure> {
+    let missing = || crate::failure::internal("a key of a vault");
+    let keys = session.keys.generation(root.body.generation);
+    let next = version.saturating_add(1);
+    let body = seal_head(keys.ok_or_else(missing)?, next, root, &mut os::entropy());
+    let written = journal.publish(root.body.counter, &root.hash());
+    written.map_err(|error| disk(&error))?;
+    session.publish(root, version, &body)
+}
+
+/// The newest version, in the newest generation: the first version is written, and the head moved, where it must be.
+fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
+    for _ in 0..limits::VAULT_MERGES {
+        let newest = session.newest(&session.packs(None))?;
+        let last = session.keys.newest();
+        if let Some(newest) = &newest
+            && newest.root.body.generation >= last
+        {
+            return Ok(newest.clone());
+        }
+        let journal = begun(session, journals)?;
+        let packs = session.packs(Some(Arc::clone(&journal)));
+        let mut rng = os::entropy();
+        let mut editor = Editor::new(session.reader(&packs), &packs, None, &mut rng);
+        let (wish, version) = match &newest {
+            None => {
+                let directory = editor.finish().map_err(vault_failure)?;
+                let wish = NewRoot {
+                    generation: last,
+                    before: None,
+                    directory,
+                    closed: false,
+                };
+                (wish, 0)
+            }
+            Some(newest) => {
+                let before = editor.put_root(&newest.root).map_err(vault_failure)?;
+                editor.finish().map_err(vault_failure)?;
+                moved(newest, before)
+            }
+        };
+        let root = session.sign(&wish, os::now().as_secs())?;
+        publish(session, &journal, &root, version)?;
+        journal.finish();
+    }
+    let message = "others write in this vault all the time";
+    Err(failure(FailureKind::Failed, message, Some("try again")))
+}
+
+/// The next step to a newer generation: the old head is closed first, so that no write goes by it.
+fn moved(newest: &Newest, before: ObjectRef) -> (NewRoot<'_>, u64) {
+    let body = &newest.root.body;
+    let (generation, version) = match body.closed {
+        true => (body.generation.saturating_add(1), 0),
+        false => (body.generation, newest.version),
+    };
+    let wish = NewRoot {
+        generation,
+        before: Some((&newest.root, before)),
+        directory: body.directory,
+        closed: !body.closed,
+    };
+    (wish, version)
+}
+
+/// Nothing of a change is in the vault: its packs go.
+fn abandon(session: &Session, journal: &Journal) {
+    let packs = session.packs(None);
+    let Ok(begun) = journal.begun() else { return };
+    let gone = begun
+        .packs
+        .iter()
+        .all(|(pack, generation)| packs.delete(pack, *generation).is_ok());
+    // What could not be deleted is looked at by the next change.
+    if gone {
+        journal.finish();
+    }
+}
+
+/// Deletes what changes left behind that came to no end. What cannot be decided now waits for the next time.
+fn sweep(session: &Session, journals: &Path, newest: &Newest) {
+    for journal in Journal::left_over(journals, &name(session)) {
+        let Ok(begun) = journal.begun() else { continue };
+        match is_in_history(session, newest, &begun.roots) {
+            Some(true) => journal.finish(),
+            Some(false) => abandon(session, &journal),
+            None => {}
+        }
+    }
+}
+
+/// Whether one of these versions is in the history. Nothing: it may come to be.
+fn is_in_history(
+    session: &Session,
+    newest: &Newest,
+    roots: &[(u64, keys::vault_root::RootHash)],
+) -> Option<bool> {
+    let oldest = roots.iter().map(|(counter, _)| *counter).min();
+    let latest = roots.iter().map(|(counter, _)| *counter).max();
+    let Some((oldest, latest)) = oldest.zip(latest) else {
+        return Some(false);
+    };
+    let packs = session.packs(None);
+    let mut at = newest.root.clone();
+    let here = |root: &VaultRoot| roots.contains(&(root.body.counter, root.hash()));
+    while at.body.counter > oldest && !here(&at) {
+        at = session.previous(&packs, &at).ok()?;
+    }
+    match here(&at) {
+        true => Some(true),
+        false => (newest.root.body.counter >= latest).then_some(false),
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a vault was not read or changed, for people.
+
+use crate::failure::{failure, unreachable};
+use crate::view::{Failure, FailureKind};
+use seal::vault::{ObjectError, VaultError};
+use std::io;
+
+pub(super) fn vault_failure(error: VaultError) -> Failure {
+    let (kind, hint) = match &error {
+        VaultError::Pack(error) => return pack_failure(error),
+        VaultError::Object(ObjectError::NoKey { .. }) => (
+            FailureKind::NotFound,
+            "somebody who may write in it has to be online: wait, and try again",
+        ),
+        VaultError::Object(_) | VaultError::Form(_) | VaultError::TooDeep => (
+            FailureKind::Refused,
+            "the relay or a member changed it; older versions may be whole: letterlock vault history",
+        ),
+        VaultError::NotFound { .. } => (
+            FailureKind::NotFound,
+            "letterlock vault list VAULT shows what is there",
+        ),
+        VaultError::Disk { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+            (FailureKind::NotFound, "look at the path")
+        }
+        VaultError::Disk { .. } => (
+            FailureKind::Failed,
+            "look at the disk's room and at the rights with: ls -l",
+        ),
+        VaultError::Taken { .. } => (
+            FailureKind::Usage,
+            "name another place with --out, or replace it with --force",
+        ),
+        VaultError::Changing { .. } => (
+            FailureKind::Failed,
+            "put it again when nothing writes to it; nothing was put",
+        ),
+        _ => (FailureKind::Usage, "name another path"),
+    };
+    failure(kind, error.to_string(), Some(hint))
+}
+
+fn pack_failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => failure(
+            FailureKind::Failed,
+            "the relay no longer has a part of this vault",
+            Some("ask the relay's operator for a copy; older versions may be whole"),
+        ),
+        io::ErrorKind::QuotaExceeded => failure(
+            FailureKind::Failed,
+            "the relay has no room",
+            Some("ask the relay's operator for more; nothing was changed"),
+        ),
+        io::ErrorKind::PermissionDenied => failure(
+            FailureKind::Refused,
+            "the relay refuses the key of a part of this vault",
+            Some("ask the relay's operator; nothing was changed"),
+        ),
+        io::ErrorKind::TimedOut => unreachable("the relay does not answer"),
+        _ => failure(
+            FailureKind::Failed,
+            format!("a part of this vault was not moved: {error}"),
+            Some("try again; what was moved already stays for this"),
+        ),
+    }
+}

@@ -1,0 +1,353 @@
+//! A vault, opened: its keys, its packs, and the newest version that counts.
+
+use super::failure::vault_failure;
+use super::journal::Journal;
+use super::packs::RelayPacks;
+use crate::Client;
+use crate::api::{Answer, Request};
+use crate::failure::internal;
+use crate::limits;
+use crate::relay_url::RelayUrl;
+use crate::sealed::{Work, asked};
+use crate::view::{Failure, FailureKind, VaultAccess, VaultPin, VaultRole};
+use data_encoding::HEXLOWER;
+use keys::vault_root::{ObjectRef, RootBody, RootHash, VaultRoot};
+use keys::{AccountId, DeviceId, GroupId, HybridSignature, Secret};
+use seal::vault::{Keyring, NodeCache, Reader, open_head};
+use std::cell::Cell;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Counter and hash; nothing: none was known.
+type Pin = Option<(u64, RootHash)>;
+type Asked = Result<Vec<Answer>, Failure>;
+
+/// Asks whoever holds the profile, from a thread that may wait.
+#[derive(Clone)]
+pub(super) struct Profile {
+    asks: mpsc::Sender<(Request, oneshot::Sender<Asked>)>,
+    pub(super) runtime: Handle,
+}
+
+impl Profile {
+    pub(super) fn ask(&self, request: Request) -> Asked {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.asks.blocking_send((request, answer));
+        let ended = || internal("the profile does not answer");
+        sent.map_err(|_| ended())?;
+        answered.blocking_recv().map_err(|_| ended())?
+    }
+
+    /// Asks what has one answer.
+    fn ask_for<T>(
+        &self,
+        request: Request,
+        pick: impl FnMut(Answer) -> Option<T>,
+    ) -> Result<T, Failure> {
+        let answers = self.ask(request)?;
+        let answer = answers.into_iter().find_map(pick);
+        answer.ok_or_else(|| internal("the profile's answer is missing"))
+    }
+}
+
+/// Runs `work` on a thread of its own, which may ask the profile.
+pub(super) async fn with_profile<T: Send + 'static>(
+    client: &Client,
+    work: impl FnOnce(Profile) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let (asks, mut wishes) = mpsc::channel(1);
+    let profile = Profile {
+        asks,
+        runtime: Handle::current(),
+    };
+    let mut running = tokio::task::spawn_blocking(move || work(profile));
+    loop {
+        tokio::select! {
+            done = &mut running => return done.map_err(|_| internal("a thread ended early"))?,
+            Some((request, answer)) = wishes.recv() => {
+                let _ = answer.send(asked(client, request).await);
+            }
+        }
+    }
+}
+
+/// What opens a vault.
+pub(super) struct Session {
+    pub(super) profile: Profile,
+    pub(super) id: GroupId,
+    pub(super) name: String,
+    pub(super) keys: Arc<Keyring>,
+    pub(super) account: AccountId,
+    pub(super) device: DeviceId,
+    /// What the own account is called.
+    pub(super) person: String,
+    pub(super) role: VaultRole,
+    pub(super) alone: bool,
+    relay: RelayUrl,
+    /// The newest version that was known.
+    pin: Cell<Pin>,
+    pub(super) cache: NodeCache,
+    pub(super) work: Arc<Work>,
+}
+
+/// The newest version, which counts.
+#[derive(Clone)]
+pub(super) struct Newest {
+    pub(super) root: VaultRoot,
+    /// The version of the head that shows it.
+    pub(super) version: u64,
+}
+
+fn malformed() -> Failure {
+    internal("the profile's answer is malformed")
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, Failure> {
+    HEXLOWER.decode(text.as_bytes()).map_err(|_| malformed())
+}
+
+fn access(profile: &Profile, vault: &str) -> Result<VaultAccess, Failure> {
+    let request = Request::VaultAccess {
+        vault: vault.to_owned(),
+    };
+    profile.ask_for(request, |answer| match answer {
+        Answer::VaultAccess(access) => Some(access),
+        _ => None,
+    })
+}
+
+fn pin_of(pin: Option<&VaultPin>) -> Result<Pin, Failure> {
+    let Some(pin) = pin else { return Ok(None) };
+    let hash = unhex(&pin.hash)?.try_into().map_err(|_| malformed())?;
+    Ok(Some((pin.counter, RootHash(hash))))
+}
+
+impl Session {
+    /// Asks for the keys.
+    pub(super) fn open(profile: &Profile, vault: &str, work: &Arc<Work>) -> Result<Self, Failure> {
+        let access = access(profile, vault)?;
+        let id = GroupId::from_text(&access.id).ok_or_else(malformed)?;
+        let mut keys = Vec::new();
+        for key in &access.keys {
+            let bytes = zeroize::Zeroizing::new(unhex(key.key.as_str())?);
+            let secret: Secret<32> = Secret::from_slice(&bytes).ok_or_else(malformed)?;
+            keys.push((key.generation, secret));
+        }
+        let given = keys.iter().map(|(generation, key)| (*generation, key));
+        let keys = Keyring::new(id, given).ok_or_else(|| {
+            let hint = "somebody who may write in it has to be online: wait, and try again";
+            let message = "the keys of this vault are not all here yet";
+            crate::failure::failure(FailureKind::NotFound, message, Some(hint))
+        })?;
+        let pin = Cell::new(pin_of(access.pin.as_ref())?);
+        Ok(Self {
+            profile: profile.clone(),
+            id,
+            name: access.name,
+            keys: Arc::new(keys),
+            account: AccountId::from_text(&access.account_id).ok_or_else(malformed)?,
+            device: DeviceId::from_text(&access.device_id).ok_or_else(malformed)?,
+            person: access.account_name,
+            role: access.role,
+            alone: access.alone,
+            relay: RelayUrl::parse(&access.relay)?,
+            pin,
+            cache: NodeCache::default(),
+            work: Arc::clone(work),
+        })
+    }
+
+    /// Its packs at the relay.
+    pub(super) fn packs(&self, journal: Option<Arc<Journal>>) -> RelayPacks {
+        RelayPacks::new(
+            self.profile.runtime.clone(),
+            self.relay.clone(),
+            Arc::clone(&self.keys),
+            Arc::clone(&self.work),
+            journal,
+        )
+    }
+
+    pub(super) fn reader<'a>(&'a self, packs: &'a RelayPacks) -> Reader<'a> {
+        Reader::new(&self.keys, packs, &self.cache)
+    }
+
+    fn text(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// The head of a generation. Nothing: the relay has none.
+    fn head(&self, generation: u32) -> Result<Option<Newest>, Failure> {
+        let request = Request::VaultHead {
+            vault: self.text(),
+            generation,
+        };
+        let asked = self.profile.ask_for(request, |answer| match answer {
+            Answer::VaultHead(head) => Some(head),
+            _ => None,
+        });
+        let head = match asked {
+            Ok(head) => head,
+            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let keys = self.keys.generation(generation).ok_or_else(malformed)?;
+        let body = unhex(&head.body)?;
+        let root = open_head(keys, &self.id, head.version, &body).map_err(|_| {
+            let hint =
+                "ask the people of the vault; a member may have spoilt its head at the relay";
+            let message = "the head of this vault does not open";
+            crate::failure::failure(FailureKind::Refused, message, Some(hint))
+        })?;
+        Ok(Some(Newest {
+            root,
+            version: head.version,
+        }))
+    }
+
+    /// The newest version. It counts, or this is refused. Nothing: none was ever written.
+    pub(super) fn newest(&self, packs: &RelayPacks) -> Result<Option<Newest>, Failure> {
+        loop {
+            let failure = match self.newest_after_pin(packs) {
+                Ok(newest) => {
+                    let root = newest.as_ref().map(|newest| &newest.root);
+                    let pin = root.map(|root| (root.body.counter, root.hash()));
+                    self.pin.set(pin.or(self.pin.get()));
+                    return Ok(newest);
+                }
+                Err(failure) => failure,
+            };
+            // Another process of this account may have gone on meanwhile.
+            let pin = pin_of(access(&self.profile, &self.text())?.pin.as_ref())?;
+            if pin == self.pin.get() {
+                return Err(failure);
+            }
+            self.pin.set(pin);
+        }
+    }
+
+    fn newest_after_pin(&self, packs: &RelayPacks) -> Result<Option<Newest>, Failure> {
+        let mut newest = None;
+        for generation in (1..=self.keys.newest()).rev() {
+            newest = self.head(generation)?.map(|head| (generation, head));
+            if newest.is_some() {
+                break;
+            }
+        }
+        let Some((generation, newest)) = newest else {
+            return match self.pin.get() {
+                None => Ok(None),
+                Some(_) => {
+                    let hint = "ask the relay's operator; what was written is lost if it does not come back";
+                    let message = "the relay has lost the head of this vault, or hides it";
+                    let kind = FailureKind::Refused;
+                    Err(crate::failure::failure(kind, message, Some(hint)))
+                }
+            };
+        };
+        let pinned = self.pin.get().map_or(0, |(counter, _)| counter);
+        let mut chain = vec![newest.root.clone()];
+        while let Some(last) = chain.last()
+            && last.body.counter > pinned.saturating_add(1)
+            && chain.len() < limits::VAULT_ROOTS
+        {
+            let older = self.previous(packs, last)?;
+            chain.push(older);
+        }
+        let roots = chain.iter();
+        let request = Request::VaultCheck {
+            vault: self.text(),
+            generation,
+            roots: roots.map(|root| HEXLOWER.encode(&root.encode())).collect(),
+        };
+        // SECURITY: whatever the relay showed counts only now; `an_older_version_is_refused` notices.
+        self.profile.ask(request)?;
+        Ok(Some(newest))
+    }
+
+    /// The version before one that counts.
+    pub(super) fn previous(
+        &self,
+        packs: &RelayPacks,
+        root: &VaultRoot,
+    ) -> Result<VaultRoot, Failure> {
+        let older = self
+            .reader(packs)
+            .root(&root.body.previous_root)
+            .map_err(vault_failure)?;
+        let follows = older.body.counter.checked_add(1) == Some(root.body.counter);
+        // SECURITY: a version that counts says which one is before it; `a_version_of_old_is_the_one_that_was` notices.
+        match older.hash() == root.body.previous && follows {
+            true => Ok(older),
+            false => {
+                let message = "an older version is not the one that the newer one follows";
+                let hint = "the relay or a member changed it: ask the people of the vault";
+                let kind = FailureKind::Refused;
+                Err(crate::failure::failure(kind, message, Some(hint)))
+            }
+        }
+    }
+
+    /// A root that follows another one, signed by this device.
+    pub(super) fn sign(&self, wish: &NewRoot<'_>, time: u64) -> Result<VaultRoot, Failure> {
+        let before = wish.before.map(|(root, _)| root);
+        let body = RootBody {
+            vault: self.id,
+            generation: wish.generation,
+            counter: before.map_or(1, |root| root.body.counter.saturating_add(1)),
+            previous: before.map_or(RootHash::NONE, VaultRoot::hash),
+            previous_root: wish.before.map_or(ObjectRef::NONE, |(_, object)| object),
+            directory: wish.directory,
+            time,
+            account: self.account,
+            device: self.device,
+            closed: wish.closed,
+        };
+        let request = Request::VaultSign {
+            vault: self.text(),
+            body: HEXLOWER.encode(&body.encode()),
+        };
+        let signature = self.profile.ask_for(request, |answer| match answer {
+            Answer::VaultSignature(signed) => Some(signed.signature),
+            _ => None,
+        })?;
+        let signature = HybridSignature::from_bytes_of_any_suite(&unhex(&signature)?);
+        let signature = signature.map_err(|_| malformed())?;
+        Ok(VaultRoot { body, signature })
+    }
+
+    /// Makes a root the newest one. False: the relay has another version than `version`.
+    pub(super) fn publish(
+        &self,
+        root: &VaultRoot,
+        version: u64,
+        body: &[u8],
+    ) -> Result<bool, Failure> {
+        let request = Request::VaultPublish {
+            vault: self.text(),
+            generation: root.body.generation,
+            version: version.saturating_add(1),
+            previous: version,
+            body: HEXLOWER.encode(body),
+            root: HEXLOWER.encode(&root.encode()),
+        };
+        let taken = self.profile.ask_for(request, |answer| match answer {
+            Answer::VaultPublished(published) => Some(published.taken),
+            _ => None,
+        })?;
+        if taken {
+            self.pin.set(Some((root.body.counter, root.hash())));
+        }
+        Ok(taken)
+    }
+}
+
+/// What a new root is to say.
+pub(super) struct NewRoot<'a> {
+    pub(super) generation: u32,
+    /// The one before it, and where that lies. Nothing: it is the first.
+    pub(super) before: Option<(&'a VaultRoot, ObjectRef)>,
+    pub(super) directory: ObjectRef,
+    pub(super) closed: bool,
+}

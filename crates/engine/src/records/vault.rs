@@ -1,0 +1,235 @@
+//! What a profile keeps of a vault beside its group (docs/spec/vault.md).
+
+use super::Record;
+use ::groups::{LeafName, Role};
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::vault_root::{RootHash, VaultRoot};
+use keys::{AccountId, DeviceId, GroupId, Secret, Timestamp};
+use std::collections::BTreeMap;
+
+/// Most generations of a vault.
+pub(crate) const GENERATIONS: u32 = 4_096;
+/// Roots that were told and are kept, the newest.
+pub(crate) const TOLD: usize = 64;
+
+/// A vault.
+pub struct VaultRecord {
+    /// The vault: the id of its group.
+    pub id: GroupId,
+    /// Keys of generations 1, 2 and so on.
+    pub(crate) keys: Vec<Secret<32>>,
+    /// The newest root that this device took or wrote.
+    pub pin: Option<VaultPin>,
+    /// Roots that members told of, the oldest first.
+    pub(crate) told: Vec<ToldRoot>,
+    /// Somebody went out, and no newer generation has a key yet.
+    pub departed: bool,
+    /// When this device makes a new generation, if nobody else did.
+    pub(crate) renew: Option<Timestamp>,
+    /// When this device asks for keys, if none came.
+    pub(crate) ask: Option<Timestamp>,
+    /// When this device answers who asked, if nobody else did.
+    pub(crate) answer: Option<Timestamp>,
+    /// As the group last said, for a home that was restored and is not in it.
+    pub seen: VaultSeen,
+}
+
+/// What the group of a vault last said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultSeen {
+    /// What it is called.
+    pub name: String,
+    /// Those that are more than readers.
+    pub roles: BTreeMap<AccountId, Role>,
+    /// Whether no other account was in it.
+    pub alone: bool,
+}
+
+/// The newest root that this device took or wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VaultPin {
+    /// The generation whose head showed it.
+    pub generation: u32,
+    /// From 1.
+    pub counter: u64,
+    /// Its hash.
+    pub hash: RootHash,
+    /// Whether its generation ends with it.
+    pub closed: bool,
+}
+
+/// A root that a member told of, in its place in the order of the group, when its role allowed that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ToldRoot {
+    pub(crate) root: VaultPin,
+    pub(crate) by: LeafName,
+}
+
+impl VaultRecord {
+    /// A vault of which nothing is known.
+    pub(crate) fn new(id: GroupId) -> Self {
+        Self {
+            id,
+            keys: Vec::new(),
+            pin: None,
+            told: Vec::new(),
+            departed: false,
+            renew: None,
+            ask: None,
+            answer: None,
+            seen: VaultSeen {
+                name: String::new(),
+                roles: BTreeMap::new(),
+                alone: false,
+            },
+        }
+    }
+
+    /// The newest generation whose key is here; 0: none.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The key of a generation.
+    #[must_use]
+    pub fn key(&self, generation: u32) -> Option<&Secret<32>> {
+        let index = usize::try_from(generation.checked_sub(1)?).ok()?;
+        self.keys.get(index)
+    }
+
+    /// Whether the head is to be moved to a newer generation, or a newer one is to be made.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        let behind = |pin: VaultPin| pin.generation < self.generation();
+        self.departed || self.pin.is_some_and(behind)
+    }
+
+    /// The number of the newest version that was seen here, or that anybody told of.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        let told = self.told.iter().map(|told| told.root.counter);
+        let pin = self.pin.map_or(0, |pin| pin.counter);
+        told.max().unwrap_or(0).max(pin)
+    }
+
+    /// Notes a root that was told; the newest are kept.
+    pub(crate) fn tell(&mut self, told: ToldRoot) {
+        if !self.told.contains(&told) {
+            self.told.push(told);
+        }
+        if self.told.len() > TOLD {
+            let told = self.told.iter().enumerate();
+            let oldest = told.min_by_key(|(_, told)| told.root.counter);
+            if let Some((index, _)) = oldest {
+                self.told.remove(index);
+            }
+        }
+    }
+}
+
+impl VaultPin {
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.u32(self.generation);
+        out.u64(self.counter);
+        out.array(&self.hash.0);
+        out.u8(u8::from(self.closed));
+    }
+
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            generation: input.u32()?,
+            counter: input.u64()?,
+            hash: RootHash(input.array()?),
+            closed: match input.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(DecodeError::Invalid),
+            },
+        })
+    }
+
+    /// As [`Self::read`]; a counter of 0 says that there is none.
+    pub(crate) fn read_any(input: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        Ok(Some(Self::read(input)?).filter(|pin| pin.counter != 0))
+    }
+
+    /// The form that says that there is none.
+    pub(crate) const NONE: Self = Self {
+        generation: 0,
+        counter: 0,
+        hash: RootHash::NONE,
+        closed: false,
+    };
+
+    /// What is kept of a root.
+    pub(crate) fn of(root: &VaultRoot) -> Self {
+        Self {
+            generation: root.body.generation,
+            counter: root.body.counter,
+            hash: root.hash(),
+            closed: root.body.closed,
+        }
+    }
+}
+
+fn write_time(out: &mut Writer, at: Option<Timestamp>) {
+    out.u64(at.map_or(0, Timestamp::as_secs));
+}
+
+fn read_time(input: &mut Reader<'_>) -> Result<Option<Timestamp>, DecodeError> {
+    let at = Some(input.u64()?).filter(|at| *at != 0);
+    Ok(at.map(Timestamp::from_secs))
+}
+
+impl Record for VaultRecord {
+    const WHAT: &'static str = "vault";
+
+    fn write(&self, out: &mut Writer) {
+        out.array(self.id.as_bytes());
+        out.u32(self.generation());
+        for key in &self.keys {
+            out.array(key.expose_secret());
+        }
+        self.pin.unwrap_or(VaultPin::NONE).write(out);
+        out.u32(u32::try_from(self.told.len()).unwrap_or(u32::MAX));
+        for told in &self.told {
+            told.root.write(out);
+            out.array(told.by.account.as_bytes());
+            out.array(told.by.device.as_bytes());
+        }
+        out.u8(u8::from(self.departed));
+        for at in [self.renew, self.ask, self.answer] {
+            write_time(out, at);
+        }
+        out.bytes(self.seen.name.as_bytes());
+        super::group::write_roles(out, &self.seen.roles);
+        out.u8(u8::from(self.seen.alone));
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: GroupId::from_bytes(input.array()?),
+            keys: super::list(input, GENERATIONS, super::secret)?,
+            pin: VaultPin::read_any(input)?,
+            told: super::list(input, 1_024, |input| {
+                Ok(ToldRoot {
+                    root: VaultPin::read(input)?,
+                    by: LeafName {
+                        account: AccountId::from_bytes(input.array()?),
+                        device: DeviceId::from_bytes(input.array()?),
+                    },
+                })
+            })?,
+            departed: input.u8()? == 1,
+            renew: read_time(input)?,
+            ask: read_time(input)?,
+            answer: read_time(input)?,
+            seen: VaultSeen {
+                name: super::text(input, ::groups::NAME_BYTES)?,
+                roles: super::group::read_roles(input)?,
+                alone: input.u8()? == 1,
+            },
+        })
+    }
+}

@@ -1,0 +1,367 @@
+//! Vaults: who may do what, and what this device knows of them (docs/spec/vault.md, sections 1, 2 and 5).
+//!
+//! | module | has |
+//! |---|---|
+//! | here | what people do with a vault, and what its group does to it |
+//! | `word` | what members tell each other |
+//! | `roots` | which version counts |
+//! | `heads` | versions on their way to and from the relay |
+//!
+//! Everybody agrees on the key of a generation because all get the words of a group in one order: a word counts in the
+//! place where it lands, also for whoever sent it.
+
+pub(crate) mod heads;
+pub(crate) mod roots;
+pub(crate) mod word;
+
+use self::word::Word;
+use crate::account;
+use crate::error::{EngineError, StoreError, VaultError};
+use crate::event::Event;
+use crate::group::{self, state};
+use crate::input::CommandId;
+use crate::limits;
+use crate::records::{
+    DataChange, GENERATIONS, GroupRecord, GroupStanding, Record as _, ToldRoot, VaultPin,
+    VaultRecord, VaultSeen, Wish,
+};
+use crate::store::{Snapshot, Table};
+use crate::transaction::Transaction;
+use ::groups::{Change, GroupData, LeafName, Role};
+use keys::{AccountId, GroupId, Secret};
+use std::collections::BTreeMap;
+
+/// Reads what is kept of a vault.
+pub(crate) fn load(tx: &Transaction<'_>, id: &GroupId) -> Result<Option<VaultRecord>, EngineError> {
+    match tx.get(Table::Vault, id.as_bytes())? {
+        Some(bytes) => Ok(Some(VaultRecord::decode(&bytes)?)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn store(tx: &mut Transaction<'_>, vault: &VaultRecord) {
+    tx.put(Table::Vault, vault.id.as_bytes().to_vec(), vault.encode());
+}
+
+/// Reads all vaults, also those of a home that was restored and is in none of their groups.
+pub(crate) fn all(snapshot: &dyn Snapshot) -> Result<Vec<VaultRecord>, StoreError> {
+    let rows = snapshot.scan(Table::Vault, &[], None, usize::MAX)?;
+    rows.iter()
+        .map(|(_, bytes)| VaultRecord::decode(bytes))
+        .collect()
+}
+
+/// Makes a vault with its first key.
+pub(crate) fn create(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    name: String,
+) -> Result<(), EngineError> {
+    if load(tx, id)?.is_none() {
+        let own = account::own(tx)?;
+        let mut vault = VaultRecord::new(*id);
+        vault.keys.push(Secret::random(tx.rng));
+        vault.seen = VaultSeen {
+            name: name.clone(),
+            roles: BTreeMap::from([(own.id, Role::Owner)]),
+            alone: true,
+        };
+        store(tx, &vault);
+    }
+    let data = GroupData {
+        name,
+        vault: true,
+        ..GroupData::default()
+    };
+    group::create(tx, command, id, data, Vec::new())
+}
+
+/// Lets people in, or gives those who are here another role.
+pub(crate) fn share(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    accounts: Vec<AccountId>,
+    role: Option<Role>,
+) -> Result<(), EngineError> {
+    let record = existing(tx, id)?;
+    let members = state::members(tx, id)?;
+    let comes = |account: &&AccountId| !members.iter().any(|member| member.account == **account);
+    for account in accounts.iter().filter(comes) {
+        group::may_come(tx, &record, account)?;
+    }
+    group::wish(tx, command, record, Wish::Share(accounts, role))
+}
+
+/// Puts people out.
+pub(crate) fn unshare(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    accounts: Vec<AccountId>,
+) -> Result<(), EngineError> {
+    let record = existing(tx, id)?;
+    group::remove_from(tx, command, record, accounts)
+}
+
+/// Leaves a vault.
+pub(crate) fn leave(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+) -> Result<(), EngineError> {
+    let record = existing(tx, id)?;
+    group::leave_one(tx, command, record)
+}
+
+/// Calls a vault otherwise.
+pub(crate) fn rename(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    name: String,
+) -> Result<(), EngineError> {
+    group::check_name(&name)?;
+    let record = existing(tx, id)?;
+    let change = DataChange {
+        name: Some(name),
+        ..DataChange::default()
+    };
+    group::wish(tx, command, record, Wish::Change(change))
+}
+
+fn existing(tx: &Transaction<'_>, id: &GroupId) -> Result<GroupRecord, EngineError> {
+    let record = state::load(tx, id)?.filter(|record| record.data.vault);
+    match record {
+        Some(record) => Ok(record),
+        None if load(tx, id)?.is_some() => Err(VaultError::NotIn.into()),
+        None => Err(VaultError::Unknown.into()),
+    }
+}
+
+/// Whether this device may write, and has what it takes.
+fn may_tell(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+    vault: &VaultRecord,
+) -> Result<bool, EngineError> {
+    let own = account::own(tx)?.id;
+    Ok(record.standing == GroupStanding::In
+        && record.data.role(&own) >= Role::Admin
+        && !vault.keys.is_empty())
+}
+
+fn say(tx: &mut Transaction<'_>, record: &GroupRecord, word: &Word) -> Result<(), EngineError> {
+    group::letters::say(tx, record, word::ERRAND, &word.encode())
+}
+
+/// All keys that are here, for whoever has none; and those that follow.
+fn keys_of(vault: &VaultRecord, next: Option<Secret<32>>) -> Word {
+    let all = vault.keys.iter().map(Secret::duplicate).chain(next);
+    Word::Keys {
+        keys: (1..).zip(all).collect(),
+        newest: vault.pin,
+    }
+}
+
+/// Notes what the group says, for a home that is restored.
+fn see(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+    vault: &mut VaultRecord,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?.id;
+    let members = state::members(tx, &record.id)?;
+    vault.seen = VaultSeen {
+        name: record.data.name.clone(),
+        roles: record.data.roles.clone(),
+        alone: !members.iter().any(|member| member.account != own),
+    };
+    Ok(())
+}
+
+/// A commit counts: whoever came gets keys, whoever went is the reason for a new one. `ours`: this device made it.
+pub(crate) fn changed(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    changes: &[Change],
+    ours: bool,
+) -> Result<(), EngineError> {
+    if !record.data.vault {
+        return Ok(());
+    }
+    let mut vault = load(tx, &record.id)?.unwrap_or_else(|| VaultRecord::new(record.id));
+    see(tx, record, &mut vault)?;
+    let mut changes = changes.iter();
+    let out = changes
+        .clone()
+        .any(|change| matches!(change, Change::Removed(_)));
+    let came = changes.any(|change| matches!(change, Change::Added(_)));
+    let may = may_tell(tx, record, &vault)?;
+    // SECURITY: who went out has no key of what is written from now on; `whoever_is_out_of_a_vault_has_no_new_key`
+    // notices.
+    vault.departed |= out && !vault.keys.is_empty();
+    let word = match (ours && may, out) {
+        (true, true) => Some(keys_of(&vault, Some(Secret::random(tx.rng)))),
+        // In the transaction in which the newcomers count: a crash loses neither or both.
+        (true, false) if came => Some(keys_of(&vault, None)),
+        _ => None,
+    };
+    if out && may {
+        let pause = limits::VAULT_RENEW_SECONDS;
+        let after = group::turn::later(tx, limits::GROUP_LOOK_SECONDS);
+        vault.renew = Some(after.saturating_add(pause));
+    }
+    store(tx, &vault);
+    tx.event(Event::VaultNewer { vault: record.id });
+    match word {
+        Some(word) => say(tx, record, &word),
+        None => Ok(()),
+    }
+}
+
+/// This device is in the group of a vault, for the first time or again: it asks, if no keys come.
+pub(crate) fn came_in(tx: &mut Transaction<'_>, record: &GroupRecord) -> Result<(), EngineError> {
+    if !record.data.vault {
+        return Ok(());
+    }
+    let mut vault = load(tx, &record.id)?.unwrap_or_else(|| VaultRecord::new(record.id));
+    see(tx, record, &mut vault)?;
+    vault.ask = Some(tx.now.saturating_add(limits::VAULT_ASK_SECONDS));
+    store(tx, &vault);
+    Ok(())
+}
+
+/// What another device knows of a vault, or this account knew before it was restored.
+pub(crate) fn take_over(tx: &mut Transaction<'_>, vault: &VaultRecord) -> Result<(), EngineError> {
+    let known = load(tx, &vault.id)?;
+    let rank = |vault: &VaultRecord| (vault.generation(), vault.pin.map_or(0, |pin| pin.counter));
+    // What is here came from the group, and may be newer than the archive.
+    if known.is_none_or(|known| rank(&known) <= rank(vault)) {
+        store(tx, vault);
+    }
+    Ok(())
+}
+
+/// This device is not in the group any more: what opens the vault goes.
+pub(crate) fn out(tx: &mut Transaction<'_>, id: &GroupId) {
+    tx.delete(Table::Vault, id.as_bytes().to_vec());
+}
+
+/// The account has ended.
+pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    tx.each(Table::Vault, &[], |tx, place, _| {
+        tx.delete(Table::Vault, place.to_vec());
+        Ok(())
+    })
+}
+
+/// A word of a member, or an own one, in its place.
+pub(crate) fn heard(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    from: &LeafName,
+    word: &[u8],
+) -> Result<(), EngineError> {
+    let Ok(word) = Word::decode(word) else {
+        return Ok(()); // Of a later version.
+    };
+    let mut vault = load(tx, &record.id)?.unwrap_or_else(|| VaultRecord::new(record.id));
+    // SECURITY: `a_reader_tells_no_keys_and_no_roots` notices.
+    let counts = record.data.role(&from.account) >= Role::Admin;
+    match word {
+        Word::Keys { keys, newest } if counts => take_keys(tx, &mut vault, from, keys, newest),
+        Word::Root(root) if counts => {
+            vault.tell(ToldRoot { root, by: *from });
+            tx.event(Event::VaultNewer { vault: vault.id });
+        }
+        Word::Ask if may_tell(tx, record, &vault)? && state::own_name(tx)? != *from => {
+            vault.answer = Some(group::turn::later(tx, limits::GROUP_LOOK_SECONDS));
+        }
+        _ => return Ok(()),
+    }
+    store(tx, &vault);
+    Ok(())
+}
+
+fn take_keys(
+    tx: &mut Transaction<'_>,
+    vault: &mut VaultRecord,
+    from: &LeafName,
+    keys: Vec<(u32, Secret<32>)>,
+    newest: Option<VaultPin>,
+) {
+    let before = vault.generation();
+    let mut whole = true;
+    for (index, (generation, key)) in (1_u32..).zip(keys) {
+        whole &= generation == index;
+        // SECURITY: the first word for a generation counts; `a_generation_has_one_key` notices.
+        if generation == vault.generation().saturating_add(1) && generation <= GENERATIONS {
+            vault.keys.push(key);
+        } else if generation > vault.generation() {
+            // Something in between is missing.
+            vault.ask = Some(tx.now);
+            return;
+        }
+        if index == before && whole {
+            // Somebody has told all that this device could tell.
+            vault.answer = None;
+        }
+    }
+    if vault.generation() > before {
+        vault.departed = false;
+        vault.renew = None;
+    }
+    vault.ask = None;
+    if let Some(root) = newest {
+        if vault.pin.is_none() {
+            vault.pin = Some(root);
+        }
+        vault.tell(ToldRoot { root, by: *from });
+    }
+    tx.event(Event::VaultNewer { vault: vault.id });
+}
+
+/// Does what time brings: makes a generation that nobody made, asks, answers.
+pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for (_, bytes) in tx.scan(Table::Vault, &[], None, usize::MAX)? {
+        let mut vault = VaultRecord::decode(&bytes)?;
+        let due = |at: Option<keys::Timestamp>| at.is_some_and(|at| at <= tx.now);
+        let (renew, ask, answer) = (due(vault.renew), due(vault.ask), due(vault.answer));
+        if !(renew || ask || answer) {
+            continue;
+        }
+        let Some(record) = state::load(tx, &vault.id)? else {
+            continue;
+        };
+        if record.standing != GroupStanding::In {
+            continue;
+        }
+        let may = may_tell(tx, &record, &vault)?;
+        let mut words = Vec::new();
+        if renew {
+            vault.renew = None;
+            if may && vault.departed {
+                words.push(keys_of(&vault, Some(Secret::random(tx.rng))));
+                vault.answer = None;
+            }
+        } else if answer {
+            vault.answer = None;
+            if may {
+                words.push(keys_of(&vault, None));
+            }
+        }
+        if ask {
+            let again = tx.now.saturating_add(limits::VAULT_ASK_AGAIN_SECONDS);
+            vault.ask = vault.keys.is_empty().then_some(again);
+            words.push(Word::Ask);
+        }
+        store(tx, &vault);
+        for word in &words {
+            say(tx, &record, word)?;
+        }
+        group::turn::advance(tx, &vault.id)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! `letterlock vault create|share|unshare|members|leave|rename|list`
+
+use super::{Job, Profile};
+use clap::{Args, Subcommand, ValueEnum};
+use client::api::Request;
+use client::view::{Failure, VaultRole};
+
+/// Vaults: folders of several people, at a relay that cannot read them
+///
+/// Every device of everybody who is in a vault reads it. Who is put out reads nothing that is written afterwards; what was
+/// readable before may have been copied, and cannot be called back.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock vault create plans
+  letterlock vault share plans bob carol --role writer
+  letterlock vault members plans")]
+pub(crate) struct VaultArgs {
+    #[command(subcommand)]
+    command: VaultCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum VaultCommand {
+    /// Make a vault, of which you are the owner
+    Create {
+        /// What it is called
+        name: String,
+    },
+    /// Let people in, with all their devices, or give those who are in it another role
+    Share {
+        /// The vault
+        vault: String,
+        /// Contacts at the same relay, or members
+        #[arg(required = true, value_name = "PERSON")]
+        to: Vec<String>,
+        /// What they may do; without it they come in as readers, and keep the role that they have
+        #[arg(long)]
+        role: Option<TypedRole>,
+    },
+    /// Put people out, with all their devices; what is written from now on has another key
+    Unshare {
+        /// The vault
+        vault: String,
+        /// Members
+        #[arg(required = true, value_name = "PERSON")]
+        who: Vec<String>,
+    },
+    /// Show a vault, who is in it, and their roles
+    Members {
+        /// The vault
+        vault: String,
+    },
+    /// Leave a vault; if nobody else is in it, nothing opens it any more
+    Leave {
+        /// The vault
+        vault: String,
+    },
+    /// Call a vault otherwise
+    Rename {
+        /// The vault
+        vault: String,
+        /// The new name
+        name: String,
+    },
+    /// List vaults
+    List,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TypedRole {
+    /// Reads
+    Reader,
+    /// Also writes
+    Writer,
+    /// Also says who is in it and what it is called
+    Owner,
+}
+
+impl VaultArgs {
+    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
+        let request = match self.command {
+            VaultCommand::Create { name } => Request::VaultCreate { name },
+            VaultCommand::Share { vault, to, role } => Request::VaultShare {
+                vault,
+                to,
+                role: role.map(|role| match role {
+                    TypedRole::Reader => VaultRole::Reader,
+                    TypedRole::Writer => VaultRole::Writer,
+                    TypedRole::Owner => VaultRole::Owner,
+                }),
+            },
+            VaultCommand::Unshare { vault, who } => Request::VaultUnshare { vault, who },
+            VaultCommand::Members { vault } => Request::VaultMembers { vault },
+            VaultCommand::Leave { vault } => Request::VaultLeave { vault },
+            VaultCommand::Rename { vault, name } => Request::VaultRename { vault, name },
+            VaultCommand::List => Request::VaultList,
+        };
+        Ok(Job::Ask(profile, request))
+    }
+}

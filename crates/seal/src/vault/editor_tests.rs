@@ -1,0 +1,355 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
+
+use super::*;
+use crate::vault::keyring::Keyring;
+use crate::vault::object;
+use crate::vault::places::MemoryPacks;
+use crate::vault::reader::NodeCache;
+use crate::vault::tree::{List, Parts};
+use keys::{BlobId, GroupId, Secret};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+struct Place {
+    keys: Keyring,
+    packs: MemoryPacks,
+    cache: NodeCache,
+    /// Every edit has its own chance.
+    edits: AtomicU64,
+}
+
+impl Place {
+    fn new() -> Self {
+        let key = Secret::from_slice(&[1; 32]).unwrap();
+        Self {
+            keys: Keyring::new(GroupId::from_bytes([2; 32]), [(1, &key)]).unwrap(),
+            packs: MemoryPacks::default(),
+            cache: NodeCache::default(),
+            edits: AtomicU64::new(0),
+        }
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.keys, &self.packs, &self.cache)
+    }
+
+    fn edit<T>(
+        &self,
+        top: Option<ObjectRef>,
+        edit: impl FnOnce(&mut Editor<'_>) -> T,
+    ) -> (ObjectRef, T) {
+        let mut rng = ChaCha20Rng::seed_from_u64(self.edits.fetch_add(1, Ordering::Relaxed));
+        let mut editor = Editor::new(self.reader(), &self.packs, top, &mut rng);
+        let done = edit(&mut editor);
+        (editor.finish().unwrap(), done)
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+fn path(text: &str) -> VaultPath {
+    VaultPath::parse(text.as_bytes()).unwrap()
+}
+
+fn link(target: &str) -> Entry {
+    Meta::file().with(What::Link(target.as_bytes().to_vec()))
+}
+
+fn segments(place: &Place, directory: &ObjectRef) -> Vec<[u8; 32]> {
+    let directory = place.reader().directory(directory).unwrap();
+    directory.0.iter().map(|(_, object)| object.id).collect()
+}
+
+#[test]
+fn a_change_among_a_hundred_thousand_changes_one_segment() {
+    let place = Place::new();
+    let (top, ()) = place.edit(None, |editor| {
+        for number in 0..100_000 {
+            let path = path(&format!("{number:06}"));
+            editor.put_entry(&path, link("x")).unwrap();
+        }
+    });
+    let before = segments(&place, &top);
+    assert!(before.len() > 200, "{}", before.len());
+    let packs = place.packs.all().len();
+    let (changed, ()) = place.edit(Some(top), |editor| {
+        editor.put_entry(&path("050000"), link("y")).unwrap();
+    });
+    let after = segments(&place, &changed);
+    let new = after.iter().filter(|id| !before.contains(id)).count();
+    assert_eq!((new, after.len()), (1, before.len()));
+    let all = place.packs.all();
+    assert_eq!(all.len(), packs + 1);
+    let written: usize = all.values().map(|pack| pack.len()).min().unwrap();
+    assert!(written < 150_000, "{written}");
+    let (back, ()) = place.edit(Some(changed), |editor| {
+        editor.put_entry(&path("050000"), link("x")).unwrap();
+    });
+    assert!(
+        place
+            .reader()
+            .changed(Some(&top), Some(&back))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// A directory is cut in one way, whatever led to it.
+#[test]
+fn the_way_to_a_directory_does_not_show() {
+    let place = Place::new();
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    for _ in 0..20 {
+        let mut top = None;
+        let mut there = BTreeMap::new();
+        for _ in 0..8 {
+            let mut changes = Vec::new();
+            for _ in 0..rng.next_u32() % 800 {
+                let name = name(&format!("{:04}", rng.next_u32() % 3000));
+                let entry = (rng.next_u32() % 3 > 0).then(|| link("x"));
+                changes.push((name, entry));
+            }
+            let edited = place.edit(top, |editor| {
+                for (name, entry) in &changes {
+                    let path = VaultPath::top().join(name);
+                    match entry {
+                        Some(entry) => editor.put_entry(&path, entry.clone()).unwrap(),
+                        None => drop(editor.remove(&path)),
+                    }
+                }
+            });
+            top = Some(edited.0);
+            for (name, entry) in changes {
+                match entry {
+                    Some(entry) => there.insert(name, entry),
+                    None => there.remove(&name),
+                };
+            }
+        }
+        let (straight, ()) = place.edit(None, |editor| {
+            for (name, entry) in &there {
+                let path = VaultPath::top().join(name);
+                editor.put_entry(&path, entry.clone()).unwrap();
+            }
+        });
+        let firsts = |directory: &ObjectRef| -> Vec<Name> {
+            let directory = place.reader().directory(directory).unwrap();
+            directory.0.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(firsts(&top.unwrap()), firsts(&straight));
+        let mut read = BTreeMap::new();
+        let reader = place.reader();
+        reader
+            .list(&straight, |name, entry| {
+                read.insert(name.clone(), entry.clone());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(read, there);
+    }
+}
+
+fn fake(number: u64) -> Part {
+    let mut id = [7; 32];
+    // As if hashed: some chunks end a list.
+    id[..8].copy_from_slice(&(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_be_bytes());
+    Part {
+        object: ObjectRef {
+            id,
+            generation: 1,
+            pack: BlobId::from_bytes([0; 16]),
+            offset: 0,
+            length: 300,
+        },
+        length: number % 1000 + 1,
+    }
+}
+
+#[test]
+fn any_number_of_chunks_is_found_at_any_place() {
+    let place = Place::new();
+    for count in [0, 1, 8, 9, 10, 255, 300, 5000, 200_000_u64] {
+        let (_, what) = place.edit(None, |editor| {
+            let mut lists = Lists::default();
+            for number in 0..count {
+                editor.push_part(&mut lists, fake(number)).unwrap();
+            }
+            editor.finish_lists(lists).unwrap()
+        });
+        let What::File { size, parts } = what else {
+            unreachable!()
+        };
+        assert_eq!(matches!(parts, Parts::Few(_)), count <= 8, "{count}");
+        let reader = place.reader();
+        let mut cursor = Cursor::new(&reader, size, &parts, 0).unwrap();
+        let (mut offset, mut number) = (0, 0);
+        while let Some((start, part)) = cursor.next(&reader).unwrap() {
+            assert_eq!((start, part), (offset, fake(number)));
+            let middle = offset + part.length / 2;
+            if number % 97 == 0 {
+                let mut cursor = Cursor::new(&reader, size, &parts, middle).unwrap();
+                assert_eq!(cursor.next(&reader).unwrap(), Some((start, part)));
+            }
+            offset += part.length;
+            number += 1;
+        }
+        assert_eq!((offset, number), (size, count));
+        let mut cursor = Cursor::new(&reader, size, &parts, size).unwrap();
+        assert_eq!(cursor.next(&reader).unwrap(), None);
+    }
+}
+
+/// Seals a list as a member with the key can.
+fn forge(editor: &mut Editor<'_>, level: u8, parts: Vec<Part>) -> Part {
+    let length = parts.iter().map(|part| part.length).sum();
+    let bytes = List { level, parts }.encode();
+    let object = editor.object(Kind::List, &bytes).unwrap();
+    Part { object, length }
+}
+
+#[test]
+fn levels_descend() {
+    let place = Place::new();
+    let chunks = |from: u64| -> Vec<Part> {
+        let open = |part: &Part| !List::ends_after(part);
+        (from..).map(fake).filter(open).take(9).collect()
+    };
+    let read = |level: u8, inner: u8| {
+        let (_, top) = place.edit(None, |editor| {
+            let mut lists = Vec::new();
+            // Inner lists of a row end where they say it, all but the last one.
+            let mut first = chunks(0);
+            first.extend((0..).map(fake).find(List::ends_after));
+            lists.push(forge(editor, inner, first));
+            lists.push(forge(editor, inner, chunks(100)));
+            forge(editor, level, lists)
+        });
+        let reader = place.reader();
+        let parts = Parts::Listed(top.object);
+        Cursor::new(&reader, top.length, &parts, 0).is_ok()
+    };
+    assert!(read(1, 0));
+    assert!(!read(2, 0));
+    assert!(!read(1, 1));
+    // What has few chunks has no list, and a list of one list is that one.
+    let (_, (few, one, good)) = place.edit(None, |editor| {
+        let few = forge(editor, 0, chunks(0)[..8].to_vec());
+        let good = forge(editor, 0, chunks(0));
+        (few, forge(editor, 1, vec![good]), good)
+    });
+    let opens = |top: Part| {
+        let reader = place.reader();
+        Cursor::new(&reader, top.length, &Parts::Listed(top.object), 0).is_ok()
+    };
+    assert_eq!((opens(few), opens(one), opens(good)), (false, false, true));
+}
+
+#[test]
+fn a_chunk_of_another_length_is_refused() {
+    let place = Place::new();
+    let (_, object) = place.edit(None, |editor| {
+        editor.object(Kind::Chunk, b"content").unwrap()
+    });
+    let reader = place.reader();
+    assert!(reader.chunk(&Part { object, length: 7 }).is_ok());
+    assert!(reader.chunk(&Part { object, length: 8 }).is_err());
+}
+
+/// Directories that only somebody with the key can make.
+#[test]
+fn too_deep_a_tree_is_refused() {
+    let place = Place::new();
+    let nested = |depth: usize| {
+        let (top, ()) = place.edit(None, |_| ());
+        let mut inner = top;
+        for _ in 0..depth {
+            let entry = Meta::directory().with(What::Directory(inner));
+            inner = place
+                .edit(None, |editor| {
+                    editor.put_entry(&path("a"), entry.clone()).unwrap();
+                })
+                .0;
+        }
+        inner
+    };
+    let reader = place.reader();
+    let walked = |top: &ObjectRef| reader.walk(top, &mut |_, _| Ok(()));
+    assert!(walked(&nested(DEPTH - 1)).is_ok());
+    let deep = nested(DEPTH);
+    assert!(matches!(walked(&deep), Err(VaultError::TooDeep)));
+    let diff = reader.diff(None, Some(&deep), &mut |_, _| Ok(()));
+    assert!(matches!(diff, Err(VaultError::TooDeep)));
+}
+
+#[test]
+fn too_deep_a_tree_is_not_written() {
+    let place = Place::new();
+    let (mut inner, ()) = place.edit(None, |_| ());
+    for _ in 0..DEPTH + 2 {
+        let entry = Meta::directory().with(What::Directory(inner));
+        let edited = place.edit(None, |editor| {
+            editor.put_entry(&path("a"), entry.clone()).unwrap();
+        });
+        inner = edited.0;
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let out = disk.path().join("out");
+    let got = place
+        .reader()
+        .get(&Entry::top(inner), &name("a"), &out, false, 1, &|_| {});
+    assert!(matches!(got, Err(VaultError::TooDeep)), "{got:?}");
+    assert!(!out.exists());
+}
+
+/// What was sealed for an older generation is sealed anew when it is written again.
+#[test]
+fn chunks_of_another_generation_are_not_used_again() {
+    let key = |byte| Secret::from_slice(&[byte; 32]).unwrap();
+    let (old, new) = (key(1), key(2));
+    let vault = GroupId::from_bytes([2; 32]);
+    let place = Place::new();
+    let put = |place: &Place, top| {
+        place.edit(top, |editor| {
+            let old = editor.find(&path("a")).unwrap();
+            if let Some(Found::Entry(old)) = old {
+                editor.reuse(&old).unwrap();
+            }
+            editor.put_bytes(&path("a"), Meta::file(), b"same").unwrap();
+            editor.put_bytes(&path("b"), Meta::file(), b"same").unwrap();
+        })
+    };
+    let part = |place: &Place, top: &ObjectRef, at: &str| {
+        let entry = place.reader().lookup(top, &path(at)).unwrap().unwrap();
+        match entry.what {
+            What::File {
+                parts: Parts::Few(parts),
+                ..
+            } => parts[0].object,
+            _ => unreachable!(),
+        }
+    };
+    let (first, ()) = put(&place, None);
+    assert_eq!(part(&place, &first, "a"), part(&place, &first, "b"));
+    let (again, ()) = put(&place, Some(first));
+    assert_eq!(part(&place, &again, "a"), part(&place, &first, "a"));
+    let later = Place {
+        keys: Keyring::new(vault, [(1, &old), (2, &new)]).unwrap(),
+        packs: place.packs,
+        cache: NodeCache::default(),
+        edits: place.edits,
+    };
+    let (moved, ()) = put(&later, Some(first));
+    let (before, after) = (part(&later, &first, "a"), part(&later, &moved, "a"));
+    assert_eq!((before.id, before.generation), (after.id, 1));
+    assert_eq!(after.generation, 2);
+    let id = object::id(&later.keys, Kind::Chunk, b"same");
+    assert_eq!(after.id, id);
+}

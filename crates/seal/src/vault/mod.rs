@@ -1,0 +1,48 @@
+//! Vaults (docs/spec/vault.md): folders that several people share, as objects in packs.
+//!
+//! | module | has |
+//! |---|---|
+//! | `keyring` | the keys of all generations |
+//! | `object` | one sealed object |
+//! | `pack`, `places` | objects side by side, and where they are kept |
+//! | `chunker` | where files are cut |
+//! | `name`, `tree` | names, and what directories say of them |
+//! | `head` | the newest root, as a relay keeps it |
+//! | `reader` | paths, directories, ranges of files |
+//! | `diff`, `merge` | what differs between versions, and two versions as one |
+//! | `editor`, `sealer`, `pipeline`, `put` | changes, and what they write |
+//! | `get` | what is written to disk |
+
+mod chunker;
+mod diff;
+mod editor;
+mod error;
+mod get;
+mod head;
+mod keyring;
+mod merge;
+mod name;
+mod object;
+mod pack;
+mod pipeline;
+mod places;
+mod put;
+mod reader;
+mod sealer;
+mod tree;
+
+pub use chunker::{CHUNK_MAX, CHUNK_MIN, Cutter};
+pub use diff::Change;
+pub use editor::{Editor, Found, Meta};
+pub use error::VaultError;
+pub use get::Got;
+pub use head::{HEAD, open_head, seal_head};
+pub use keyring::Keyring;
+pub use merge::{Author, Conflict};
+pub use name::{DEPTH, NAME, Name, VaultPath};
+pub use object::{Kind, OBJECT, ObjectError, id, open, seal, size_class};
+pub use pack::{PACK, PackSource, PackStore};
+pub use places::{FolderPacks, MemoryPacks};
+pub use put::{Put, name_on_disk};
+pub use reader::{Cursor, FileReader, NodeCache, Reader};
+pub use tree::{Entry, Part, Parts, What};
