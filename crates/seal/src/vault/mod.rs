@@ -10,6 +10,7 @@
 //! | `head` | the newest root, as a relay keeps it |
 //! | `reader` | paths, directories, ranges of files |
 //! | `diff`, `merge` | what differs between versions, and two versions as one |
+//! | `folder` | a folder on disk that is kept in step |
 //! | `editor`, `sealer`, `pipeline`, `put` | changes, and what they write |
 //! | `get` | what is written to disk |
 
@@ -17,6 +18,7 @@ mod chunker;
 mod diff;
 mod editor;
 mod error;
+mod folder;
 mod get;
 mod head;
 mod keyring;
@@ -35,6 +37,7 @@ pub use chunker::{CHUNK_MAX, CHUNK_MIN, Cutter};
 pub use diff::Change;
 pub use editor::{Editor, Found, Meta};
 pub use error::VaultError;
+pub use folder::{Applied, Folder, InStep};
 pub use get::Got;
 pub use head::{HEAD, open_head, seal_head};
 pub use keyring::Keyring;

@@ -91,6 +91,16 @@ impl VaultPath {
         self.0.starts_with(&other.0)
     }
 
+    /// Where it is on disk, below a directory.
+    #[must_use]
+    pub fn on_disk(&self, top: &std::path::Path) -> std::path::PathBuf {
+        use std::os::unix::ffi::OsStrExt as _;
+        let names = self.0.iter().map(Name::as_bytes);
+        let mut path = top.to_path_buf();
+        path.extend(names.map(std::ffi::OsStr::from_bytes));
+        path
+    }
+
     /// Names between `/`.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

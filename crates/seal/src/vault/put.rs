@@ -94,27 +94,52 @@ impl Editor<'_> {
         from: &Path,
         progress: Progress<'_>,
     ) -> Result<Put, VaultError> {
+        let from = from.canonicalize().map_err(|error| disk(from, error))?;
         self.pipeline(progress, |pipeline| {
-            let mut walk = Walk {
-                pipeline,
-                put: Put::default(),
-                unwritten: 0,
-            };
-            let metadata = fs::metadata(from).map_err(|error| disk(from, error))?;
-            walk.take(to, from, &metadata)?;
+            let mut walk = Walk::new(pipeline);
+            let metadata = fs::symlink_metadata(&from).map_err(|error| disk(&from, error))?;
+            walk.take(to, &from, &metadata)?;
             Ok(walk.put)
         })
     }
 }
 
-struct Walk<'w, 'p, 'a> {
+/// Files on their way, one after another.
+pub(crate) struct Walk<'w, 'p, 'a> {
     pipeline: &'w mut Pipeline<'p, 'a>,
     put: Put,
     /// Entries that were put since the last time that directories were written.
     unwritten: u64,
 }
 
-impl Walk<'_, '_, '_> {
+impl<'w, 'p, 'a> Walk<'w, 'p, 'a> {
+    pub(crate) fn new(pipeline: &'w mut Pipeline<'p, 'a>) -> Self {
+        Self {
+            pipeline,
+            put: Put::default(),
+            unwritten: 0,
+        }
+    }
+
+    pub(crate) fn editor(&mut self) -> &mut Editor<'a> {
+        self.unwritten = self.unwritten.saturating_add(1);
+        self.pipeline.editor
+    }
+
+    pub(crate) fn into_put(self) -> Put {
+        self.put
+    }
+
+    /// All that lies in a directory was put.
+    pub(crate) fn whole(&mut self, to: &VaultPath) -> Result<(), VaultError> {
+        if self.unwritten > UNWRITTEN {
+            self.unwritten = 0;
+            self.pipeline.drain()?;
+            self.pipeline.editor.settle(to)?;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, to: &VaultPath, from: &Path, metadata: &Metadata) -> Result<(), VaultError> {
         let kind = metadata.file_type();
         self.unwritten = self.unwritten.saturating_add(1);
@@ -155,15 +180,11 @@ impl Walk<'_, '_, '_> {
                 .ok_or_else(|| VaultError::Nameless { path: path.clone() })?;
             self.take(&to.join(&name), &path, &metadata)?;
         }
-        if self.unwritten > UNWRITTEN {
-            self.unwritten = 0;
-            self.pipeline.drain()?;
-            self.pipeline.editor.settle(to)?;
-        }
-        Ok(())
+        self.whole(to)
     }
 
-    fn file(&mut self, to: &VaultPath, from: &Path) -> Result<(), VaultError> {
+    /// Puts a file. What has its path on disk is not followed if it is a link.
+    pub(crate) fn file(&mut self, to: &VaultPath, from: &Path) -> Result<(), VaultError> {
         let editor = &*self.pipeline.editor;
         match editor.find(to)? {
             Some(Found::Entry(old)) => editor.reuse(&old)?,
@@ -172,7 +193,7 @@ impl Walk<'_, '_, '_> {
         }
         for _ in 0..TRIES {
             // Neither a link nor a pipe in the place of the file is to be followed or waited for.
-            let flags = rustix::fs::OFlags::NONBLOCK;
+            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
             let mut file = OpenOptions::new()
                 .read(true)
                 .custom_flags(flags.bits().cast_signed())
@@ -197,6 +218,9 @@ impl Walk<'_, '_, '_> {
         file: &mut File,
     ) -> Result<Option<u64>, VaultError> {
         let before = file.metadata().map_err(|error| disk(from, error))?;
+        if !before.is_file() {
+            return Ok(None); // Something else took its place.
+        }
         self.pipeline.begin(to, meta(&before))?;
         let read = self.pipeline.contents(file)?;
         read.map_err(|error| disk(from, error))?;

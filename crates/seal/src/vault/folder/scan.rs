@@ -1,0 +1,264 @@
+//! What changed in a folder since it was in step.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "files of the person whose folder it is: this file is where they are looked at"
+)]
+
+use super::{Folder, InStep, OURS, Seen, disk};
+use crate::parallel::Progress;
+use crate::vault::editor::{Editor, Meta};
+use crate::vault::error::VaultError;
+use crate::vault::name::{DEPTH, Name, VaultPath};
+use crate::vault::put::{Put, Walk};
+use crate::vault::reader::Reader;
+use crate::vault::tree::{Entry, What};
+use keys::vault_root::ObjectRef;
+use rustix::fs::FileType;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// What differs at one path.
+enum Found<'f> {
+    /// It is gone, or something of another kind is there now, which follows.
+    Removed(&'f Entry),
+    /// A directory is new.
+    Directory(Meta),
+    /// A directory has another mode.
+    Mode(Meta),
+    /// A file is new, or may have other contents.
+    File,
+    /// A file has another mode.
+    FileMode(Entry),
+    /// A link is new, or leads elsewhere.
+    Link(Meta, Vec<u8>),
+    /// All that is in a directory was shown.
+    Whole,
+    /// It cannot be in a vault.
+    LeftOut,
+}
+
+type Each<'e> = &'e mut dyn FnMut(&VaultPath, &Path, Found<'_>) -> Result<(), VaultError>;
+
+/// Looks through a folder beside a directory of the vault.
+struct Look<'a> {
+    reader: Reader<'a>,
+    in_step: InStep,
+}
+
+impl Look<'_> {
+    fn directory(
+        &self,
+        at: &VaultPath,
+        on_disk: &Path,
+        base: Option<&ObjectRef>,
+        each: Each<'_>,
+    ) -> Result<(), VaultError> {
+        if at.names().len() >= DEPTH {
+            return Err(VaultError::TooDeep);
+        }
+        let mut before = BTreeMap::new();
+        if let Some(base) = base {
+            self.reader.list(base, |name, entry| {
+                before.insert(name.clone(), entry.clone());
+                Ok(())
+            })?;
+        }
+        let entries = fs::read_dir(on_disk).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut names: Vec<_> = entries
+            .map_err(|error| disk(on_disk, error))?
+            .into_iter()
+            .map(|entry| entry.file_name())
+            .collect();
+        names.sort();
+        for name in names {
+            if at.names().is_empty() && name == OURS {
+                continue;
+            }
+            let path = on_disk.join(&name);
+            let name = Name::new(name.as_bytes())
+                .ok_or_else(|| VaultError::Nameless { path: path.clone() })?;
+            let base = before.remove(&name);
+            self.entry(&at.join(&name), &path, base.as_ref(), each)?;
+        }
+        for (name, entry) in &before {
+            each(
+                &at.join(name),
+                &on_disk.join(std::ffi::OsStr::from_bytes(name.as_bytes())),
+                Found::Removed(entry),
+            )?;
+        }
+        each(at, on_disk, Found::Whole)
+    }
+
+    fn entry(
+        &self,
+        at: &VaultPath,
+        on_disk: &Path,
+        base: Option<&Entry>,
+        each: Each<'_>,
+    ) -> Result<(), VaultError> {
+        let stat = match rustix::fs::lstat(on_disk) {
+            Ok(stat) => stat,
+            // It went while we looked.
+            Err(rustix::io::Errno::NOENT) => {
+                return base.map_or(Ok(()), |base| each(at, on_disk, Found::Removed(base)));
+            }
+            Err(error) => return Err(disk(on_disk, error.into())),
+        };
+        let seen = Seen::of(&stat);
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let same_kind = base.filter(|base| {
+            matches!(
+                (&base.what, kind),
+                (What::File { .. }, FileType::RegularFile)
+                    | (What::Directory(_), FileType::Directory)
+                    | (What::Link(_), FileType::Symlink)
+            )
+        });
+        if let (Some(base), None) = (base, same_kind) {
+            each(at, on_disk, Found::Removed(base))?;
+        }
+        match (kind, same_kind) {
+            (FileType::Directory, None) => {
+                each(at, on_disk, Found::Directory(seen.meta))?;
+                self.directory(at, on_disk, None, each)
+            }
+            (FileType::Directory, Some(base)) => {
+                if base.mode != seen.meta.mode {
+                    // The time of a directory is not kept in step: it changes with whatever is in it.
+                    let meta = Meta {
+                        modified: base.modified,
+                        ..seen.meta
+                    };
+                    each(at, on_disk, Found::Mode(meta))?;
+                }
+                self.directory(at, on_disk, base.directory().as_ref(), each)
+            }
+            (FileType::RegularFile, Some(base))
+                if seen.fits(base) && seen.is_settled(&self.in_step) =>
+            {
+                match base.mode == seen.meta.mode {
+                    true => Ok(()),
+                    false => {
+                        let mut entry = base.clone();
+                        entry.mode = seen.meta.mode;
+                        each(at, on_disk, Found::FileMode(entry))
+                    }
+                }
+            }
+            (FileType::RegularFile, _) => each(at, on_disk, Found::File),
+            (FileType::Symlink, base) => {
+                let target = fs::read_link(on_disk).map_err(|error| disk(on_disk, error))?;
+                let target = target.into_os_string();
+                match base.map(|base| &base.what) {
+                    Some(What::Link(before)) if before == target.as_bytes() => Ok(()),
+                    _ => each(
+                        at,
+                        on_disk,
+                        Found::Link(seen.meta, target.as_bytes().to_vec()),
+                    ),
+                }
+            }
+            _ => each(at, on_disk, Found::LeftOut),
+        }
+    }
+}
+
+impl Folder {
+    /// Brings what changed in the folder since it was in step into a vault that is edited from its base; what was put.
+    /// Nothing: nothing changed. What `newest` has at the same paths is not stored again.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn scan(
+        &self,
+        editor: &mut Editor<'_>,
+        reader: Reader<'_>,
+        in_step: &InStep,
+        newest: Option<&ObjectRef>,
+        progress: Progress<'_>,
+    ) -> Result<Option<Put>, VaultError> {
+        let look = Look {
+            reader,
+            in_step: *in_step,
+        };
+        let (base, top) = (in_step.base.as_ref(), VaultPath::top());
+        let mut changed = in_step.base.is_none();
+        let mut left_out = Vec::new();
+        let mut removed = Vec::new();
+        look.directory(&top, &self.path, base, &mut |_, on_disk, found| {
+            match found {
+                Found::Whole => {}
+                Found::LeftOut => left_out.push(on_disk.to_path_buf()),
+                Found::Removed(entry) => {
+                    changed = true;
+                    removed.push(entry.clone());
+                }
+                _ => changed = true,
+            }
+            Ok(())
+        })?;
+        if !changed {
+            return Ok(None);
+        }
+        // What was moved is not stored again.
+        for entry in &removed {
+            reuse_all(editor, reader, entry)?;
+        }
+        let mut put = editor.pipeline(progress, |pipeline| {
+            let mut walk = Walk::new(pipeline);
+            look.directory(&top, &self.path, base, &mut |at, on_disk, found| {
+                take(&mut walk, reader, newest, (at, on_disk), found)
+            })?;
+            Ok(walk.into_put())
+        })?;
+        put.left_out = left_out;
+        Ok(Some(put))
+    }
+}
+
+fn reuse_all(editor: &Editor<'_>, reader: Reader<'_>, entry: &Entry) -> Result<(), VaultError> {
+    match &entry.what {
+        What::Directory(directory) => reader.walk(directory, &mut |_, entry| editor.reuse(entry)),
+        _ => editor.reuse(entry),
+    }
+}
+
+fn take(
+    walk: &mut Walk<'_, '_, '_>,
+    reader: Reader<'_>,
+    newest: Option<&ObjectRef>,
+    (at, on_disk): (&VaultPath, &Path),
+    found: Found<'_>,
+) -> Result<(), VaultError> {
+    match found {
+        Found::Removed(_) => walk.editor().remove(at),
+        Found::Directory(meta) => walk.editor().make_directory(at, meta),
+        Found::Mode(meta) => walk.editor().set_meta(at, meta),
+        Found::FileMode(entry) => walk.editor().put_entry(at, entry),
+        Found::Link(meta, target) => walk.editor().put_link(at, meta, &target),
+        Found::File => {
+            if let Some(newest) = newest
+                && let Some(entry) = reader.lookup(newest, at)?
+            {
+                walk.editor().reuse(&entry)?;
+            }
+            match walk.file(at, on_disk) {
+                // It went while we looked, or a link or something else took its place: the next scan sees what is there.
+                Err(VaultError::Disk { error, .. })
+                    if error.kind() == io::ErrorKind::NotFound
+                        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+                {
+                    Ok(())
+                }
+                done => done,
+            }
+        }
+        Found::Whole => walk.whole(at),
+        Found::LeftOut => Ok(()),
+    }
+}

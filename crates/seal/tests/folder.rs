@@ -1,0 +1,491 @@
+//! Folders that several people keep in step with one vault.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "test code"
+)]
+
+use keys::vault_root::ObjectRef;
+use keys::{GroupId, Secret};
+use letterlock_seal::vault::{
+    Author, Editor, Folder, InStep, Keyring, MemoryPacks, Meta, NodeCache, Reader, VaultPath,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+fn nothing(_: u64) {}
+
+const VAULT: GroupId = GroupId::from_bytes([2; 32]);
+
+/// A vault without a relay: its newest version.
+struct Host {
+    keys: Keyring,
+    packs: MemoryPacks,
+    cache: NodeCache,
+    newest: Option<ObjectRef>,
+    rng: ChaCha20Rng,
+}
+
+impl Host {
+    fn new(seed: u64) -> Self {
+        let key = Secret::from_slice(&[1; 32]).unwrap();
+        Self {
+            keys: Keyring::new(VAULT, [(1, &key)]).unwrap(),
+            packs: MemoryPacks::default(),
+            cache: NodeCache::default(),
+            newest: None,
+            rng: ChaCha20Rng::seed_from_u64(seed),
+        }
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.keys, &self.packs, &self.cache)
+    }
+
+    fn stored(&self) -> usize {
+        self.packs.all().values().map(|pack| pack.len()).sum()
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut Editor<'_>)) {
+        let reader = Reader::new(&self.keys, &self.packs, &self.cache);
+        let mut editor = Editor::new(reader, &self.packs, self.newest, &mut self.rng);
+        change(&mut editor);
+        self.newest = Some(editor.finish().unwrap());
+    }
+
+    /// One round of a person; whether the folder and the newest version are the same then. `between` happens after the
+    /// folder was looked through.
+    fn sync(&mut self, person: &Person, between: impl FnOnce()) -> bool {
+        let folder = Folder::open(&person.path).unwrap();
+        let before = folder.in_step().unwrap();
+        let before = before.unwrap_or(InStep {
+            vault: VAULT,
+            base: None,
+            since: 0,
+        });
+        let since = Folder::now();
+        let reader = Reader::new(&self.keys, &self.packs, &self.cache);
+        let mut editor = Editor::new(reader, &self.packs, before.base, &mut self.rng);
+        let newest = self.newest;
+        let put = folder
+            .scan(&mut editor, reader, &before, newest.as_ref(), &nothing)
+            .unwrap();
+        let ours = match (put, before.base) {
+            (None, Some(base)) => base,
+            _ => editor.finish().unwrap(),
+        };
+        between();
+        let mut editor = Editor::new(reader, &self.packs, newest, &mut self.rng);
+        let author = Author {
+            person: person.name.to_owned(),
+            time: "2026-11-22 14-03".to_owned(),
+        };
+        let base = before.base;
+        editor.merge(base.as_ref(), &ours, &author).unwrap();
+        let both = editor.finish().unwrap();
+        self.newest = Some(both);
+        let reader = self.reader();
+        let applied = folder.apply(reader, Some(&ours), &both, &nothing).unwrap();
+        if applied.busy {
+            return false;
+        }
+        let in_step = InStep {
+            vault: VAULT,
+            base: Some(both),
+            since,
+        };
+        folder.remember(&in_step).unwrap();
+        true
+    }
+}
+
+struct Person {
+    name: &'static str,
+    path: PathBuf,
+}
+
+impl Person {
+    fn new(dir: &Path, name: &'static str) -> Self {
+        let path = dir.join(name);
+        fs::create_dir(&path).unwrap();
+        Self { name, path }
+    }
+
+    fn write(&self, path: &str, content: &[u8]) {
+        fs::write(self.path.join(path), content).unwrap();
+    }
+
+    fn look(&self) -> BTreeMap<String, String> {
+        look(&self.path)
+    }
+}
+
+/// Paths, kinds, modes, times of files, contents and targets; no times of directories.
+fn look(top: &Path) -> BTreeMap<String, String> {
+    let mut seen = BTreeMap::new();
+    let mut left = vec![top.to_path_buf()];
+    while let Some(at) = left.pop() {
+        for entry in fs::read_dir(&at).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(top).unwrap();
+            if name == Path::new(".letterlock-sync") {
+                continue;
+            }
+            let metadata = path.symlink_metadata().unwrap();
+            let mode = metadata.mode() & 0o777;
+            let what = if metadata.is_dir() {
+                left.push(path.clone());
+                format!("directory {mode:o}")
+            } else if metadata.is_symlink() {
+                format!("link {:?}", fs::read_link(&path).unwrap())
+            } else {
+                let time = (metadata.mtime(), metadata.mtime_nsec());
+                let hash = keys::sha256(&[&fs::read(&path).unwrap()]);
+                format!("file {mode:o} {time:?} {} {hash:?}", metadata.len())
+            };
+            seen.insert(format!("{:?}", name.as_os_str()), what);
+        }
+    }
+    seen
+}
+
+fn two() -> (tempfile::TempDir, Host, Person, Person) {
+    let dir = tempfile::tempdir().unwrap();
+    let (alice, bob) = (
+        Person::new(dir.path(), "alice"),
+        Person::new(dir.path(), "bob"),
+    );
+    (dir, Host::new(1), alice, bob)
+}
+
+#[test]
+fn all_kinds_of_things_go_both_ways() {
+    let (_dir, mut host, alice, bob) = two();
+    alice.write("plain.txt", b"plain");
+    fs::create_dir_all(alice.path.join("deep/er")).unwrap();
+    alice.write("deep/er/file", &[7; 300_000]);
+    alice.write("empty", b"");
+    symlink("plain.txt", alice.path.join("link")).unwrap();
+    symlink("/etc", alice.path.join("out")).unwrap();
+    let odd = std::ffi::OsStr::from_bytes(b"not \xff utf-8 \n");
+    fs::write(alice.path.join(odd), b"odd").unwrap();
+    alice.write(&"long".repeat(63), b"long");
+    alice.write("run.sh", b"#!/bin/sh\n");
+    let run = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(alice.path.join("run.sh"), run).unwrap();
+    alice.write("Case", b"upper");
+    alice.write("case", b"lower");
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    assert_eq!(alice.look(), bob.look());
+
+    // And back: changed, renamed, removed, of another kind, read-only.
+    bob.write("plain.txt", b"changed by bob");
+    fs::rename(bob.path.join("deep"), bob.path.join("moved")).unwrap();
+    fs::remove_file(bob.path.join("out")).unwrap();
+    fs::create_dir(bob.path.join("out")).unwrap();
+    bob.write("out/inside", b"a directory where a link was");
+    fs::remove_file(bob.path.join("empty")).unwrap();
+    symlink("nowhere", bob.path.join("empty")).unwrap();
+    let closed = fs::Permissions::from_mode(0o500);
+    fs::set_permissions(bob.path.join("moved"), closed).unwrap();
+    let stored = host.stored();
+    assert!(host.sync(&bob, || {}));
+    let more = host.stored() - stored;
+    assert!(more < 100_000, "what was moved is not stored again: {more}");
+    assert!(host.sync(&alice, || {}));
+    assert_eq!(alice.look(), bob.look());
+    assert!(!alice.path.join("deep").exists());
+    let open = fs::Permissions::from_mode(0o700);
+    for person in [&alice, &bob] {
+        fs::set_permissions(person.path.join("moved"), open.clone()).unwrap();
+    }
+}
+
+#[test]
+fn nothing_changed_is_nothing_stored() {
+    let (_dir, mut host, alice, bob) = two();
+    for number in 0..200 {
+        alice.write(&format!("file {number}"), format!("{number}").as_bytes());
+    }
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    let (stored, newest) = (host.stored(), host.newest);
+    for person in [&alice, &bob, &alice] {
+        assert!(host.sync(person, || {}));
+    }
+    assert_eq!((host.stored(), host.newest), (stored, newest));
+}
+
+#[test]
+fn a_hole_stays_a_hole() {
+    let (_dir, mut host, alice, bob) = two();
+    let file = fs::File::create(alice.path.join("sparse")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"end", (64 << 20) - 3).unwrap();
+    assert!(host.sync(&alice, || {}));
+    assert!(host.stored() < 4 << 20);
+    assert!(host.sync(&bob, || {}));
+    let metadata = fs::metadata(bob.path.join("sparse")).unwrap();
+    assert_eq!(metadata.len(), 64 << 20);
+    assert!(metadata.blocks() < 4096, "{}", metadata.blocks());
+    assert_eq!(alice.look(), bob.look());
+}
+
+#[test]
+fn two_who_write_at_once_keep_both() {
+    let (_dir, mut host, alice, bob) = two();
+    alice.write("report.txt", b"first");
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    alice.write("report.txt", b"by alice, longer");
+    bob.write("report.txt", b"by bob");
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    assert!(host.sync(&alice, || {}));
+    assert_eq!(alice.look(), bob.look());
+    assert_eq!(
+        fs::read(bob.path.join("report.txt")).unwrap(),
+        b"by alice, longer"
+    );
+    let copy = bob
+        .path
+        .join("report (conflict, bob, 2026-11-22 14-03).txt");
+    assert_eq!(fs::read(copy).unwrap(), b"by bob");
+}
+
+#[test]
+fn what_is_written_meanwhile_stays() {
+    let (_dir, mut host, alice, bob) = two();
+    for name in ["replaced", "removed", "kept"] {
+        alice.write(name, b"first");
+    }
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    alice.write("replaced", b"by alice");
+    alice.write("new", b"by alice");
+    fs::remove_file(alice.path.join("removed")).unwrap();
+    assert!(host.sync(&alice, || {}));
+    let in_step = host.sync(&bob, || {
+        bob.write("replaced", b"by bob meanwhile");
+        bob.write("removed", b"by bob meanwhile");
+        bob.write("new", b"by bob meanwhile");
+    });
+    assert!(!in_step);
+    for name in ["replaced", "removed", "new"] {
+        assert_eq!(fs::read(bob.path.join(name)).unwrap(), b"by bob meanwhile");
+    }
+    assert!(host.sync(&bob, || {}));
+    assert!(host.sync(&alice, || {}));
+    assert_eq!(alice.look(), bob.look());
+    let names: BTreeSet<String> = bob.look().into_keys().collect();
+    let conflicts = names.iter().filter(|name| name.contains("(conflict, bob"));
+    assert_eq!(conflicts.count(), 2, "{names:?}");
+    assert_eq!(fs::read(bob.path.join("replaced")).unwrap(), b"by alice");
+    assert_eq!(
+        fs::read(bob.path.join("removed")).unwrap(),
+        b"by bob meanwhile"
+    );
+}
+
+/// A change that keeps size and time of a file is seen by the time of the change, which nobody can set.
+#[test]
+fn a_change_that_hides_its_time_is_seen() {
+    let (_dir, mut host, alice, bob) = two();
+    alice.write("ledger", b"1000");
+    let old = fs::metadata(alice.path.join("ledger")).unwrap();
+    assert!(host.sync(&alice, || {}));
+    alice.write("ledger", b"9000");
+    let file = fs::File::options()
+        .write(true)
+        .open(alice.path.join("ledger"))
+        .unwrap();
+    file.set_modified(old.modified().unwrap()).unwrap();
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    assert_eq!(fs::read(bob.path.join("ledger")).unwrap(), b"9000");
+}
+
+/// A writer puts a link first, and then something into what it leads to.
+#[test]
+fn no_link_is_followed() {
+    let (dir, mut host, alice, bob) = two();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    alice.write("here", b"here");
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    // Bob's own link, where the vault has a directory.
+    symlink(&elsewhere, bob.path.join("box")).unwrap();
+    host.edit(|editor| {
+        let path = |text: &str| VaultPath::parse(text.as_bytes()).unwrap();
+        editor.make_directories(&path("box")).unwrap();
+        editor
+            .put_bytes(&path("box/stolen"), Meta::file(), b"x")
+            .unwrap();
+        editor.make_directories(&path(".letterlock-sync")).unwrap();
+        editor
+            .put_bytes(&path(".letterlock-sync/state"), Meta::file(), b"x")
+            .unwrap();
+    });
+    for _ in 0..3 {
+        host.sync(&bob, || {});
+    }
+    // The link appears between the look and the writing.
+    host.edit(|editor| {
+        let path = |text: &str| VaultPath::parse(text.as_bytes()).unwrap();
+        editor.make_directories(&path("late")).unwrap();
+        editor
+            .put_bytes(&path("late/stolen"), Meta::file(), b"x")
+            .unwrap();
+    });
+    let link = bob.path.join("late");
+    assert!(!host.sync(&bob, || symlink(&elsewhere, &link).unwrap()));
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    assert!(
+        Folder::open(&bob.path).unwrap().in_step().is_ok(),
+        "our state is ours"
+    );
+}
+
+/// Whoever is stopped while it writes goes on, and makes no conflict of what is there already.
+#[test]
+fn what_was_half_written_is_gone_on_with() {
+    let (_dir, mut host, alice, bob) = two();
+    for number in 0..20 {
+        alice.write(&format!("file {number}"), &vec![number; 2000]);
+    }
+    assert!(host.sync(&alice, || {}));
+    // As after a kill: half of it is there, the state is not.
+    for name in fs::read_dir(&alice.path).unwrap().take(9) {
+        let from = name.unwrap().path();
+        if from.is_file() {
+            let to = bob.path.join(from.file_name().unwrap());
+            fs::copy(&from, &to).unwrap();
+            let time = fs::metadata(&from).unwrap().modified().unwrap();
+            fs::File::options()
+                .write(true)
+                .open(&to)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        }
+    }
+    fs::create_dir_all(bob.path.join(".letterlock-sync")).unwrap();
+    fs::write(bob.path.join(".letterlock-sync/new"), b"half").unwrap();
+    let newest = host.newest;
+    assert!(host.sync(&bob, || {}));
+    assert_eq!(alice.look(), bob.look());
+    assert_eq!(host.newest, newest);
+}
+
+/// Three people, each with a folder, do anything; all contents that nobody removed or replaced knowingly are there at
+/// the end, and all folders are the same.
+#[test]
+fn whatever_three_people_do_nothing_is_lost() {
+    for seed in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut host = Host::new(seed);
+        let people = ["alice", "bob", "carol"].map(|name| Person::new(dir.path(), name));
+        let mut rng = ChaCha20Rng::seed_from_u64(100 + seed);
+        let mut draw = move |below: u32| rng.next_u32() % below;
+        let mut alive: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let mut next = 0_u32;
+        for _ in 0..120 {
+            let person = &people[draw(3) as usize];
+            let place = |number: u32| match number % 3 {
+                0 => person.path.join(format!("f{number}")),
+                1 => person.path.join(format!("d/f{number}")),
+                _ => person.path.join(format!("d/e/f{number}")),
+            };
+            let at = place(draw(8));
+            match draw(10) {
+                0..=4 => {
+                    fs::create_dir_all(at.parent().unwrap()).ok();
+                    if at.is_dir() || !at.parent().unwrap().is_dir() {
+                        continue;
+                    }
+                    if let Ok(old) = fs::read(&at) {
+                        alive.remove(&old);
+                    }
+                    next += 1;
+                    let content = format!("content {next}").into_bytes();
+                    fs::write(&at, &content).unwrap();
+                    alive.insert(content);
+                }
+                5 => {
+                    if let Ok(old) = fs::read(&at) {
+                        alive.remove(&old);
+                        fs::remove_file(&at).unwrap();
+                    }
+                }
+                6 => {
+                    let to = place(draw(8));
+                    if at.is_file() && to.parent().unwrap().is_dir() && !to.is_dir() && at != to {
+                        if let Ok(old) = fs::read(&to) {
+                            alive.remove(&old);
+                        }
+                        fs::rename(&at, &to).unwrap();
+                    }
+                }
+                7 => {
+                    let directory = person.path.join("d/e");
+                    if directory.is_dir() {
+                        for entry in fs::read_dir(&directory).unwrap() {
+                            let path = entry.unwrap().path();
+                            alive.remove(&fs::read(&path).unwrap());
+                        }
+                        fs::remove_dir_all(&directory).unwrap();
+                    }
+                }
+                _ => {
+                    host.sync(person, || {});
+                }
+            }
+        }
+        for _ in 0..4 {
+            for person in &people {
+                assert!(host.sync(person, || {}), "seed {seed}");
+            }
+        }
+        let found: BTreeSet<Vec<u8>> = contents(&people[0].path);
+        for content in &alive {
+            assert!(
+                found.contains(content),
+                "seed {seed}: {} is lost",
+                String::from_utf8_lossy(content)
+            );
+        }
+        for person in &people[1..] {
+            assert_eq!(person.look(), people[0].look(), "seed {seed}");
+        }
+    }
+}
+
+fn contents(top: &Path) -> BTreeSet<Vec<u8>> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![top.to_path_buf()];
+    while let Some(at) = left.pop() {
+        for entry in fs::read_dir(&at).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true if path.ends_with(".letterlock-sync") => {}
+                true => left.push(path),
+                false => {
+                    found.insert(fs::read(&path).unwrap());
+                }
+            }
+        }
+    }
+    found
+}
