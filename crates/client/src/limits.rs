@@ -64,3 +64,9 @@ pub(crate) const VAULT_MERGES: u32 = 50;
 pub(crate) const HTTP_HEAD_BYTES: usize = 16 * 1024;
 /// How often the backup is brought up to date when the client closes: what comes while it is written is new again.
 pub(crate) const LAST_BACKUPS: u8 = 3;
+/// How often a folder is looked through again because somebody writes in it meanwhile.
+pub(crate) const VAULT_LOOKS: usize = 8;
+/// How long nothing may happen in a folder before it is looked through without a sign.
+pub(crate) const VAULT_LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// A pause that says that a file is written.
+pub(crate) const VAULT_QUIET: Duration = Duration::from_millis(300);

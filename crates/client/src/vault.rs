@@ -12,11 +12,15 @@ mod failure;
 mod journal;
 mod packs;
 mod session;
+mod sync;
+mod watch;
 
 use self::change::{Changed, Place, change};
 use self::failure::vault_failure;
 use self::packs::RelayPacks;
 use self::session::{Newest, Profile, Session, with_profile};
+pub use self::sync::{Sync, sync};
+pub use self::watch::Watch;
 use crate::Client;
 use crate::api::{Answer, Request};
 use crate::failure::failure;
@@ -120,9 +124,9 @@ pub async fn edit(
             work: &work,
         };
         let mut name = String::new();
-        let changed = change(&place, |editor, session, newest| {
-            name.clone_from(&session.name);
-            apply(&edit, editor, session, newest)
+        let changed = change(&place, |editor, desk| {
+            name.clone_from(&desk.session.name);
+            apply(&edit, editor, desk.session, desk.newest)
         })?;
         Ok(shown_change(name, changed))
     })

@@ -18,7 +18,7 @@ pub use sealed::{
 pub use vault::{
     Vault, VaultAccess, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
     VaultHead, VaultKey, VaultMember, VaultNewer, VaultPin, VaultPublished, VaultRole,
-    VaultSignature, VaultVersion,
+    VaultSignature, VaultSynced, VaultVersion,
 };
 pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 

@@ -29,11 +29,23 @@ pub(super) struct Place<'a> {
     pub(super) work: &'a Arc<Work>,
 }
 
+/// What a change is made with.
+#[derive(Clone, Copy)]
+pub(super) struct Desk<'a> {
+    pub(super) session: &'a Session,
+    /// Where what it writes goes.
+    pub(super) packs: &'a RelayPacks,
+    /// What it is made from.
+    pub(super) newest: &'a Newest,
+}
+
 /// What came of a change.
 pub(super) struct Changed<T> {
     pub(super) done: T,
     /// The newest version now.
     pub(super) version: u64,
+    /// Its directory.
+    pub(super) directory: ObjectRef,
     /// Whether it is this change's.
     pub(super) changed: bool,
     pub(super) conflicts: Vec<Conflict>,
@@ -62,7 +74,7 @@ type Written = Option<(ObjectRef, ObjectRef)>;
 /// Changes a vault. What others change meanwhile is merged.
 pub(super) fn change<T>(
     place: &Place<'_>,
-    edit: impl FnOnce(&mut Editor<'_>, &Session, &Newest) -> Result<T, Failure>,
+    edit: impl FnOnce(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
 ) -> Result<Changed<T>, Failure> {
     let mut session = Session::open(place.profile, place.vault, place.work)?;
     if session.role < VaultRole::Writer {
@@ -82,6 +94,7 @@ pub(super) fn change<T>(
             return Ok(Changed {
                 done,
                 version: newest.root.body.counter,
+                directory: newest.root.body.directory,
                 changed: false,
                 conflicts: Vec::new(),
             });
@@ -103,12 +116,12 @@ pub(super) fn change<T>(
         let root = session.sign(&wish, os::now().as_secs())?;
         let taken = publish(&session, &journal, &root, newest.version)?;
         let base = newest.root.body.directory;
-        let mut version = root.body.counter;
+        let (mut version, mut newer) = (root.body.counter, directory);
         if !taken {
             // Somebody was faster, or this was said before.
             session = Session::open(place.profile, place.vault, place.work)?;
             newest = writable(&session, place.journals)?;
-            version = newest.root.body.counter;
+            (version, newer) = (newest.root.body.counter, newest.root.body.directory);
         }
         if !taken && newest.root != root {
             let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
@@ -122,6 +135,7 @@ pub(super) fn change<T>(
         return Ok(Changed {
             done,
             version,
+            directory: newer,
             changed: true,
             conflicts,
         });
@@ -134,13 +148,18 @@ fn edited<T>(
     session: &Session,
     packs: &RelayPacks,
     newest: &Newest,
-    edit: impl FnOnce(&mut Editor<'_>, &Session, &Newest) -> Result<T, Failure>,
+    edit: impl FnOnce(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
 ) -> Result<(T, Written), Failure> {
     let mut rng = os::entropy();
     let top = newest.root.body.directory;
     let mut editor =
         Editor::new(session.reader(packs), packs, Some(top), &mut rng).compressing(session.alone);
-    let done = edit(&mut editor, session, newest)?;
+    let desk = Desk {
+        session,
+        packs,
+        newest,
+    };
+    let done = edit(&mut editor, desk)?;
     Ok((done, written(&mut editor, newest).map_err(vault_failure)?))
 }
 

@@ -153,6 +153,29 @@ pub struct VaultChange {
     pub conflicts: Vec<VaultConflict>,
 }
 
+/// A folder that was brought in step with a vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultSynced {
+    /// What the vault is called.
+    pub vault: String,
+    /// The version that the folder has now.
+    pub version: u64,
+    /// Files that went from the folder into the vault.
+    pub put: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// What was written into the folder.
+    pub written: u64,
+    /// What was removed from it.
+    pub removed: u64,
+    /// Sockets, pipes and devices: they are not put.
+    pub left_out: Vec<String>,
+    /// Paths that somebody else changed too.
+    pub conflicts: Vec<VaultConflict>,
+    /// What was changed in the folder is not in the vault: who syncs may only read.
+    pub kept: bool,
+}
+
 /// Two versions of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultConflict {

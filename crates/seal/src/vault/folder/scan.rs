@@ -169,6 +169,29 @@ impl Look<'_> {
 }
 
 impl Folder {
+    /// Shows all directories of the folder, itself first. Those that go meanwhile are passed over.
+    ///
+    /// # Errors
+    /// [`VaultError::Disk`], and those of `each`.
+    pub fn directories(
+        &self,
+        each: &mut dyn FnMut(&Path) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let mut left = vec![self.path.clone()];
+        while let Some(at) = left.pop() {
+            each(&at)?;
+            let Ok(entries) = fs::read_dir(&at) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != OURS {
+                    left.push(entry.path());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Brings what changed in the folder since it was in step into a vault that is edited from its base; what was put.
     /// Nothing: nothing changed. What `newest` has at the same paths is not stored again.
     ///

@@ -61,6 +61,24 @@ impl Folder {
         self.ours().join("state")
     }
 
+    /// Keeps others from bringing this folder in step, until what is returned is dropped. Nothing: somebody does so now.
+    ///
+    /// # Errors
+    /// [`VaultError::Disk`].
+    pub fn lock(&self) -> Result<Option<fs::File>, VaultError> {
+        let path = self.ours().join("lock");
+        let open = || -> io::Result<fs::File> {
+            fs::create_dir_all(self.ours())?;
+            fs::File::create(&path)
+        };
+        let file = open().map_err(|error| disk(&path, error))?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(disk(&path, error.into())),
+        }
+    }
+
     /// What this folder was in step with. Nothing: with no vault.
     ///
     /// # Errors
