@@ -28,6 +28,7 @@ mod signal;
 mod text;
 mod time;
 mod tour;
+mod vault_files;
 mod vaults;
 
 use clap::Parser as _;

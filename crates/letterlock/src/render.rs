@@ -1,6 +1,6 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{groups, guardians, insight, recovery, sas, sealed, text, time, vaults};
+use crate::{groups, guardians, insight, recovery, sas, sealed, text, time, vault_files, vaults};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -39,6 +39,10 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Member(member) => Shown::Result(groups::member(member)),
         Answer::Vault(vault) => Shown::Result(vaults::vault(vault)),
         Answer::VaultMember(member) => Shown::Result(vaults::member(member)),
+        Answer::VaultChange(change) => Shown::Result(vault_files::change(change)),
+        Answer::VaultGot(got) => Shown::Result(vault_files::got(got)),
+        Answer::VaultEntry(entry) => Shown::Result(vault_files::entry(entry)),
+        Answer::VaultVersion(version) => Shown::Result(vault_files::version(version)),
         Answer::Picture(saved) => Shown::Result(groups::picture(saved)),
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::SealedFile(file) => Shown::Result(sealed::file(file)),

@@ -7,7 +7,7 @@ use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{
     ask, doctor, evidence, guardians, insight, link, qr, question, recovery, sas, sealed, serve,
-    signal, text, tour,
+    signal, text, tour, vault_files,
 };
 use clap::CommandFactory as _;
 use client::Client;
@@ -109,6 +109,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
         Job::Seal(profile, wish) => sealed::seal(&profile, wish, screen).await,
         Job::Open(profile, wish) => sealed::open(&profile, wish, screen).await,
         Job::InspectFile(profile, wish) => sealed::inspect(&profile, wish, screen).await,
+        Job::VaultFiles(profile, wish) => vault_files::see_to(&profile, wish, screen).await,
         Job::Keygen(out) => sealed::keygen(out.as_deref(), screen),
         Job::VerifyEvidence(file) => evidence::verify(&file, screen),
         Job::NewSheet(profile, wish) => {

@@ -29,7 +29,7 @@ async fn perhaps_with_client(
 }
 
 /// Waits for a piece of work, shows how far it is, and ends it when a person wants that.
-async fn watched<T>(
+pub(crate) async fn watched<T>(
     work: &Work,
     what: (&str, &str),
     screen: &mut Screen,

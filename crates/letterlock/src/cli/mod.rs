@@ -22,6 +22,7 @@ pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod tour;
 pub(crate) mod vault;
+pub(crate) mod vault_files;
 pub(crate) mod verify_evidence;
 
 use crate::{failure, os};
@@ -147,6 +148,8 @@ pub(crate) enum Job {
     Open(Profile, seal::Open),
     /// Look into a sealed file.
     InspectFile(Profile, seal::Inspect),
+    /// Read or change the files of a vault.
+    VaultFiles(Profile, vault_files::Files),
     /// Make an identity, and write it to a file or to standard output.
     Keygen(Option<PathBuf>),
     /// List algorithms and keys, and write a bill of materials.

@@ -1,5 +1,6 @@
-//! `letterlock vault create|share|unshare|members|leave|rename|list`
+//! `letterlock vault create|share|unshare|members|leave|rename`, and what is in a vault
 
+use super::vault_files::FilesCommand;
 use super::{Job, Profile};
 use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
@@ -14,7 +15,11 @@ use client::view::{Failure, VaultRole};
 Examples:
   letterlock vault create plans
   letterlock vault share plans bob carol --role writer
-  letterlock vault members plans")]
+  letterlock vault members plans
+  letterlock vault put plans report.pdf sketches/
+  letterlock vault list plans sketches
+  letterlock vault get plans report.pdf --out received
+  letterlock vault restore plans report.pdf --version 3")]
 pub(crate) struct VaultArgs {
     #[command(subcommand)]
     command: VaultCommand,
@@ -63,8 +68,8 @@ enum VaultCommand {
         /// The new name
         name: String,
     },
-    /// List vaults
-    List,
+    #[command(flatten)]
+    Files(FilesCommand),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -94,7 +99,7 @@ impl VaultArgs {
             VaultCommand::Members { vault } => Request::VaultMembers { vault },
             VaultCommand::Leave { vault } => Request::VaultLeave { vault },
             VaultCommand::Rename { vault, name } => Request::VaultRename { vault, name },
-            VaultCommand::List => Request::VaultList,
+            VaultCommand::Files(command) => return command.into_job(profile),
         };
         Ok(Job::Ask(profile, request))
     }

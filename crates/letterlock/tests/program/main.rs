@@ -33,5 +33,6 @@ mod suites;
 mod support;
 mod tls;
 mod tour;
+mod vault_files;
 mod vaults;
 mod verify;

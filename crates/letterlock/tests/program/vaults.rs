@@ -3,13 +3,13 @@
 use crate::support::{Person, Town};
 use serde_json::Value;
 
-fn vault(person: &Person) -> Option<Value> {
+pub(crate) fn vault(person: &Person) -> Option<Value> {
     let mut listed = person.json(&["vault", "list"]).into_iter();
     listed.find(|vault| vault["state"] == "in")
 }
 
 /// Lets both talk until something holds.
-fn until(people: &[&Person], what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(people: &[&Person], what: &str, holds: impl Fn() -> bool) {
     for _ in 0..30 {
         if holds() {
             return;

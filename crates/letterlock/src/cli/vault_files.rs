@@ -1,0 +1,187 @@
+//! `letterlock vault put|get|list|history|restore|remove|move|mkdir`
+
+use super::{Job, Profile, absolute};
+use clap::{Args, Subcommand};
+use client::api::Request;
+use client::vault::Edit;
+use client::view::Failure;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FilesCommand {
+    /// Put files and folders into a vault, as its next version
+    ///
+    /// What a folder of the vault has already stays, unless something of the same name comes. Where somebody else wrote the
+    /// same file meanwhile, both stay: yours beside theirs, with your name and the time in its name.
+    Put {
+        /// The vault
+        vault: String,
+        /// Files and folders on disk
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The folder in the vault; it is made if need be
+        #[arg(long, value_name = "FOLDER", default_value = "")]
+        to: String,
+    },
+    /// Get a file or folder out of a vault, all of it or nothing
+    Get {
+        /// The vault
+        vault: String,
+        /// What, in the vault; all of it without
+        #[arg(default_value = "", hide_default_value = true)]
+        path: String,
+        /// The folder on disk that it is put into
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+        /// As it was in an older version
+        #[arg(long, value_name = "NUMBER")]
+        version: Option<u64>,
+        /// Replace what is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// List vaults, or what a vault holds
+    List(ListArgs),
+    /// List the versions in which something changed, the newest first
+    History {
+        /// The vault
+        vault: String,
+        /// What, in the vault; all of it without
+        #[arg(default_value = "", hide_default_value = true)]
+        path: String,
+        /// At most so many
+        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        limit: u32,
+    },
+    /// Bring back what an older version had, as the next version
+    Restore {
+        /// The vault
+        vault: String,
+        /// What, in the vault; all of it without
+        #[arg(default_value = "", hide_default_value = true)]
+        path: String,
+        /// The version: letterlock vault history shows them
+        #[arg(long, value_name = "NUMBER")]
+        version: u64,
+    },
+    /// Take files and folders out of a vault; older versions keep them
+    Remove {
+        /// The vault
+        vault: String,
+        /// What, in the vault
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<String>,
+    },
+    /// Move or rename something in a vault
+    Move {
+        /// The vault
+        vault: String,
+        /// What, in the vault
+        from: String,
+        /// Its new path, where nothing is
+        to: String,
+    },
+    /// Make a folder in a vault, and those above it
+    Mkdir {
+        /// The vault
+        vault: String,
+        /// The folder
+        path: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// The vault; without it, vaults are listed
+    vault: Option<String>,
+    /// A folder in it
+    #[arg(default_value = "", hide_default_value = true)]
+    path: String,
+    /// As it was in an older version
+    #[arg(long, value_name = "NUMBER", requires = "vault")]
+    version: Option<u64>,
+    /// Also what is in folders
+    #[arg(long, requires = "vault")]
+    all: bool,
+}
+
+/// What is to be done with the files of a vault.
+#[derive(Debug)]
+pub(crate) enum Files {
+    /// Change them.
+    Edit { vault: String, edit: Edit },
+    /// Write some to disk.
+    Get {
+        vault: String,
+        path: String,
+        out: PathBuf,
+        version: Option<u64>,
+        force: bool,
+    },
+    /// List them.
+    List {
+        vault: String,
+        path: String,
+        version: Option<u64>,
+        all: bool,
+    },
+    /// List versions.
+    History {
+        vault: String,
+        path: String,
+        limit: u32,
+    },
+}
+
+impl FilesCommand {
+    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
+        let edit = |vault, edit| Files::Edit { vault, edit };
+        let files = match self {
+            Self::Put { vault, paths, to } => {
+                let paths = paths.into_iter().map(absolute);
+                let paths = paths.collect::<Result<_, _>>()?;
+                edit(vault, Edit::Put { paths, to })
+            }
+            Self::Get {
+                vault,
+                path,
+                out,
+                version,
+                force,
+            } => Files::Get {
+                vault,
+                path,
+                out: absolute(out)?,
+                version,
+                force,
+            },
+            Self::List(args) => {
+                let ListArgs {
+                    vault,
+                    path,
+                    version,
+                    all,
+                } = args;
+                let Some(vault) = vault else {
+                    return Ok(Job::Ask(profile, Request::VaultList));
+                };
+                Files::List {
+                    vault,
+                    path,
+                    version,
+                    all,
+                }
+            }
+            Self::History { vault, path, limit } => Files::History { vault, path, limit },
+            Self::Restore {
+                vault,
+                path,
+                version,
+            } => edit(vault, Edit::Restore { path, version }),
+            Self::Remove { vault, paths } => edit(vault, Edit::Remove { paths }),
+            Self::Move { vault, from, to } => edit(vault, Edit::Move { from, to }),
+            Self::Mkdir { vault, path } => edit(vault, Edit::MakeDirectory { path }),
+        };
+        Ok(Job::VaultFiles(profile, files))
+    }
+}

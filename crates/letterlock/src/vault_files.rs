@@ -1,0 +1,143 @@
+//! Files of vaults: put, fetched, listed, and as people read them.
+
+use crate::cli::Profile;
+use crate::cli::vault_files::Files;
+use crate::failure::Stop;
+use crate::screen::Screen;
+use crate::sealed::watched;
+use crate::{ask, os, text, time};
+use client::api::Answer;
+use client::sealed::{Stopped, Work};
+use client::vault::{self, Desk, Get};
+use client::view::{VaultChange, VaultEntry, VaultEntryKind, VaultGot, VaultVersion};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Does what is wished.
+pub(crate) async fn see_to(
+    profile: &Profile,
+    wish: Files,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    ask::with_client(profile, false, async |client| {
+        let work = Arc::new(Work::default());
+        match wish {
+            Files::Edit { vault, edit } => {
+                let desk = Desk {
+                    home: profile.home.clone(),
+                    vault,
+                    time: time::local(os::now()).replace(':', "-"),
+                };
+                let running = vault::edit(client, desk, edit, Arc::clone(&work));
+                let running = async { running.await.map_err(Stopped::from) };
+                let done = watched(&work, ("put", "vault"), screen, running).await?;
+                left_out(&done.left_out, "is no file, folder or link", screen);
+                screen.show(&Answer::VaultChange(done))
+            }
+            Files::Get {
+                vault,
+                path,
+                out,
+                version,
+                force,
+            } => {
+                let wish = Get {
+                    vault,
+                    path,
+                    version,
+                    into: out,
+                    replace: force,
+                };
+                let running = vault::get(client, wish, Arc::clone(&work));
+                let running = async { running.await.map_err(Stopped::from) };
+                let got = watched(&work, ("get", "vault"), screen, running).await?;
+                left_out(&got.left_out, "leads out of what was fetched", screen);
+                screen.show(&Answer::VaultGot(got))
+            }
+            Files::List {
+                vault,
+                path,
+                version,
+                all,
+            } => {
+                for entry in vault::list(client, vault, path, version, all).await? {
+                    screen.show(&Answer::VaultEntry(entry))?;
+                }
+                Ok(())
+            }
+            Files::History { vault, path, limit } => {
+                for version in vault::history(client, vault, path, limit).await? {
+                    screen.show(&Answer::VaultVersion(version))?;
+                }
+                Ok(())
+            }
+        }
+    })
+    .await
+}
+
+fn left_out(paths: &[String], why: &str, screen: &mut Screen) {
+    for path in paths {
+        screen.talk(&format!("left out: {} {why}", text::line(path)));
+    }
+}
+
+fn size(files: u64, bytes: u64) -> String {
+    match files {
+        1 => format!("1 file, {}", text::bytes(bytes)),
+        more => format!("{more} files, {}", text::bytes(bytes)),
+    }
+}
+
+/// What came of a change.
+pub(crate) fn change(change: &VaultChange) -> String {
+    let name = text::line(&change.vault);
+    if !change.changed {
+        return format!("{name} has it already, in version {}\n", change.version);
+    }
+    let mut shown = format!("{name} is at version {}", change.version);
+    if change.files > 0 {
+        let _ = write!(shown, ": {}", size(change.files, change.bytes));
+    }
+    shown.push('\n');
+    for conflict in &change.conflicts {
+        let (path, copy) = (text::line(&conflict.path), text::line(&conflict.copy));
+        let _ = writeln!(shown, "somebody else wrote {path} too; yours is {copy}");
+    }
+    shown
+}
+
+/// What was fetched.
+pub(crate) fn got(got: &VaultGot) -> String {
+    let path = text::line(&got.path);
+    let size = size(got.files, got.bytes);
+    format!("{path}: {size}, of version {}\n", got.version)
+}
+
+/// A line about something in a vault.
+pub(crate) fn entry(entry: &VaultEntry) -> String {
+    let at = u64::try_from(entry.modified).map_or_else(|_| "?".to_owned(), time::local);
+    let size = entry.size.map(text::bytes).unwrap_or_default();
+    let path = text::line(&entry.path);
+    let path = match (entry.kind, &entry.target) {
+        (VaultEntryKind::Directory, _) => format!("{path}/"),
+        (_, Some(target)) => format!("{path} -> {}", text::line(target)),
+        _ => path,
+    };
+    format!("{size:>10}  {at:<16}  {path}\n")
+}
+
+/// A line about a version.
+pub(crate) fn version(version: &VaultVersion) -> String {
+    let at = time::local(version.time);
+    let author = text::line(&version.author);
+    let what = match &version.entry {
+        None => "removed".to_owned(),
+        Some(VaultEntry {
+            size: Some(size), ..
+        }) => text::bytes(*size),
+        Some(_) if version.changes == 1 => "1 change".to_owned(),
+        Some(_) => format!("{} changes", version.changes),
+    };
+    format!("{:>6}  {at:<16}  {author:<20}  {what}\n", version.version)
+}

@@ -1,0 +1,213 @@
+//! Files of vaults: real processes, a real relay.
+
+use crate::sealed::{empty, text};
+use crate::support::{Person, Town, occurs};
+use crate::vaults::{until, vault};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Two people in a vault: alice owns it, bob has a role.
+fn shared(town: &Town, role: &str) -> (Person, Person) {
+    let (alice, bob) = town.pair("alice", "bob");
+    alice.ok(&["vault", "create", "plans"]);
+    alice.ok(&["vault", "share", "plans", "bob", "--role", role]);
+    until(&[&alice, &bob], "the key", || {
+        vault(&bob).is_some_and(|vault| vault["generation"] == 1)
+    });
+    (alice, bob)
+}
+
+fn paths(person: &Person, words: &[&str]) -> Vec<String> {
+    let listed = person.json(&[&["vault", "list", "plans", "--all"], words].concat());
+    let path = |entry: &Value| entry["path"].as_str().unwrap().to_owned();
+    listed.iter().map(path).collect()
+}
+
+/// Bytes without order.
+fn content(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.push((state >> 32) as u8);
+    }
+    bytes
+}
+
+fn get(person: &Person, path: &str, out: &Path, words: &[&str]) -> Vec<u8> {
+    let name = path.rsplit('/').next().unwrap();
+    let get = ["vault", "get", "plans", path, "--out", text(out), "--force"];
+    person.ok(&[&get, words].concat());
+    fs::read(out.join(name)).unwrap()
+}
+
+#[test]
+fn a_folder_lives_in_a_vault_of_two() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "writer");
+    assert!(paths(&bob, &[]).is_empty());
+    let plans = town.path("plans");
+    fs::create_dir_all(plans.join("old")).unwrap();
+    let long = content(1, 3_000_000);
+    fs::write(plans.join("bridge"), &long).unwrap();
+    fs::write(plans.join("old/note"), b"first draft").unwrap();
+    let put = alice.json(&["vault", "put", "plans", text(&plans)]);
+    assert_eq!(
+        (&put[0]["files"], &put[0]["changed"]),
+        (&2.into(), &true.into())
+    );
+    let first = put[0]["version"].as_u64().unwrap();
+    let all = ["plans", "plans/bridge", "plans/old", "plans/old/note"];
+    assert_eq!(paths(&bob, &[]), all);
+    let out = empty(&town, "out");
+    assert_eq!(get(&bob, "plans/bridge", &out, &[]), long);
+    bob.fails(
+        2,
+        &["vault", "get", "plans", "plans/bridge", "--out", text(&out)],
+    );
+    // The other one writes a version, and then everything is as it was once more.
+    let note = town.path("note");
+    fs::write(&note, b"second draft").unwrap();
+    let second = bob.json(&["vault", "put", "plans", text(&note), "--to", "plans/old"]);
+    assert_eq!(second[0]["version"], first + 1);
+    assert_eq!(get(&alice, "plans/old/note", &out, &[]), b"second draft");
+    let again = bob.json(&["vault", "put", "plans", text(&note), "--to", "plans/old"]);
+    assert_eq!(
+        (&again[0]["changed"], &again[0]["version"]),
+        (&false.into(), &(first + 1).into())
+    );
+    bob.ok(&["vault", "move", "plans", "plans/bridge", "plans/old/tunnel"]);
+    alice.ok(&["vault", "remove", "plans", "plans/old"]);
+    assert_eq!(paths(&bob, &[]), ["plans"]);
+    let history = alice.json(&["vault", "history", "plans", "plans/old/note"]);
+    let authors: Vec<&str> = history
+        .iter()
+        .map(|one| one["author"].as_str().unwrap())
+        .collect();
+    assert_eq!(authors, ["me", "bob", "me"]);
+    assert!(history[0]["entry"].is_null());
+    let older = first.to_string();
+    assert_eq!(
+        get(&bob, "plans/old/note", &out, &["--version", &older]),
+        b"first draft"
+    );
+    assert_eq!(paths(&bob, &["--version", &older]), all);
+    bob.ok(&[
+        "vault",
+        "restore",
+        "plans",
+        "plans/old/note",
+        "--version",
+        &older,
+    ]);
+    assert_eq!(get(&alice, "plans/old/note", &out, &[]), b"first draft");
+    alice.ok(&["vault", "restore", "plans", "--version", &older]);
+    assert_eq!(paths(&bob, &[]), all);
+    assert_eq!(get(&bob, "plans/bridge", &out, &[]), long);
+    bob.fails(
+        5,
+        &["vault", "get", "plans", "nothing", "--out", text(&out)],
+    );
+    bob.fails(5, &["vault", "restore", "plans", "--version", "999"]);
+    bob.fails(2, &["vault", "put", "plans", text(&note), "--to", "../x"]);
+    // The relay has neither names nor contents.
+    assert!(!occurs(&town.relay_data(), b"first draft"));
+    assert!(!occurs(&town.relay_data(), b"bridge"));
+}
+
+#[test]
+fn a_reader_reads_and_whoever_is_out_reads_nothing_new() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "reader");
+    let note = town.path("note");
+    fs::write(&note, b"before").unwrap();
+    alice.ok(&["vault", "put", "plans", text(&note)]);
+    let out = empty(&town, "out");
+    assert_eq!(get(&bob, "note", &out, &[]), b"before");
+    bob.fails(3, &["vault", "put", "plans", text(&note)]);
+    bob.fails(3, &["vault", "remove", "plans", "note"]);
+    alice.ok(&["vault", "unshare", "plans", "bob"]);
+    until(&[&alice], "the new key", || {
+        vault(&alice).is_some_and(|vault| vault["generation"] == 2)
+    });
+    fs::write(&note, b"afterwards").unwrap();
+    alice.ok(&["vault", "put", "plans", text(&note)]);
+    assert_eq!(get(&alice, "note", &out, &[]), b"afterwards");
+    // Older versions are of the older generation, and open still.
+    let history = alice.json(&["vault", "history", "plans", "note"]);
+    let older = history.last().unwrap()["version"].to_string();
+    assert_eq!(get(&alice, "note", &out, &["--version", &older]), b"before");
+    until(&[&bob], "the removal", || {
+        bob.json(&["vault", "list"]).is_empty()
+    });
+    let ran = bob.run(&[
+        "vault",
+        "get",
+        "plans",
+        "note",
+        "--out",
+        text(&out),
+        "--force",
+    ]);
+    assert!(ran.code != Some(0), "{}", ran.stdout);
+    assert_eq!(fs::read(out.join("note")).unwrap(), b"before");
+}
+
+/// Whoever comes second merges: what both wrote is there, and nothing is lost.
+#[test]
+fn two_writers_at_once_lose_nothing() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "writer");
+    let (of_alice, of_bob) = (empty(&town, "a"), empty(&town, "b"));
+    let mut written = BTreeSet::new();
+    let mut conflicts = 0;
+    for round in 0..30 {
+        for (folder, who) in [(&of_alice, "alice"), (&of_bob, "bob")] {
+            let text = format!("{who} in round {round}");
+            fs::write(folder.join("both"), &text).unwrap();
+            fs::write(folder.join(format!("{who} {round}")), &text).unwrap();
+            written.insert(text);
+        }
+        let put = |person: &Person, folder: &Path| {
+            let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+            let who = if folder == of_alice { "alice" } else { "bob" };
+            let (both, own) = (file("both"), file(&format!("{who} {round}")));
+            person.start(&["vault", "put", "plans", &both, &own, "--json"])
+        };
+        let (one, other) = (put(&alice, &of_alice), put(&bob, &of_bob));
+        for ran in [one.wait(), other.wait()] {
+            assert_eq!(ran.code, Some(0), "{} {}", ran.stdout, ran.stderr);
+            let done = &ran.objects()[0];
+            conflicts += done["conflicts"].as_array().unwrap().len();
+        }
+        if conflicts > 1 {
+            break;
+        }
+    }
+    assert!(
+        conflicts > 0,
+        "nobody was faster than the other in 30 rounds"
+    );
+    // All that was written is in the newest version or in an older one.
+    let out = town.path("out");
+    for version in alice.json(&["vault", "history", "plans", "--limit", "1000"]) {
+        let number = version["version"].to_string();
+        let get = ["vault", "get", "plans", "--out", text(&out), "--force"];
+        alice.ok(&[&get[..], &["--version", &number]].concat());
+        for file in fs::read_dir(out.join("plans")).unwrap() {
+            let file = file.unwrap();
+            let name = file.file_name().into_string().unwrap();
+            if name.contains("(conflict, ") {
+                assert!(name.starts_with("both (conflict, "), "{name}");
+            }
+            written.remove(&fs::read_to_string(file.path()).unwrap());
+        }
+    }
+    assert!(written.is_empty(), "{written:?}");
+    let names = |person: &Person| paths(person, &[]);
+    assert_eq!(names(&alice), names(&bob));
+}
