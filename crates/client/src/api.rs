@@ -579,6 +579,8 @@ pub enum Answer {
     VaultNewer(view::VaultNewer),
     /// What came of a change of a vault.
     VaultChange(view::VaultChange),
+    /// A folder that was brought in step with a vault.
+    VaultSynced(view::VaultSynced),
     /// What was fetched from a vault.
     VaultGot(view::VaultGot),
     /// Something in a vault.

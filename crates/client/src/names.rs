@@ -84,7 +84,8 @@ pub(crate) fn find_named(
     let by_id =
         |id: &GroupId, _: &str| typed.len() >= ID_PREFIX && id.to_string().starts_with(&typed);
     let by_any_case = |_: &GroupId, name: &str| name.to_lowercase() == who.to_lowercase();
-    let ways: [&dyn Fn(&GroupId, &str) -> bool; 3] = [&by_name, &by_id, &by_any_case];
+    type Way<'a> = &'a dyn Fn(&GroupId, &str) -> bool;
+    let ways: [Way<'_>; 3] = [&by_name, &by_id, &by_any_case];
     let meant = ways.iter().map(|way| {
         let found = named
             .iter()

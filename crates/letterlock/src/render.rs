@@ -40,6 +40,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Vault(vault) => Shown::Result(vaults::vault(vault)),
         Answer::VaultMember(member) => Shown::Result(vaults::member(member)),
         Answer::VaultChange(change) => Shown::Result(vault_files::change(change)),
+        Answer::VaultSynced(synced) => Shown::Result(vault_files::synced(synced)),
         Answer::VaultGot(got) => Shown::Result(vault_files::got(got)),
         Answer::VaultEntry(entry) => Shown::Result(vault_files::entry(entry)),
         Answer::VaultVersion(version) => Shown::Result(vault_files::version(version)),

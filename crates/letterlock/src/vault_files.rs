@@ -5,11 +5,15 @@ use crate::cli::vault_files::Files;
 use crate::failure::Stop;
 use crate::screen::Screen;
 use crate::sealed::watched;
-use crate::{ask, os, text, time};
+use crate::{ask, os, signal, text, time};
+use client::Client;
 use client::api::Answer;
 use client::sealed::{Stopped, Work};
-use client::vault::{self, Desk, Get};
-use client::view::{VaultChange, VaultEntry, VaultEntryKind, VaultGot, VaultVersion};
+use client::vault::{self, Desk, Get, Sync, Watch};
+use client::view::{
+    FailureKind, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot, VaultSynced,
+    VaultVersion,
+};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -54,6 +58,25 @@ pub(crate) async fn see_to(
                 left_out(&got.left_out, "leads out of what was fetched", screen);
                 screen.show(&Answer::VaultGot(got))
             }
+            Files::Sync {
+                vault,
+                folder,
+                watch,
+            } => {
+                let wish = Sync {
+                    home: profile.home.clone(),
+                    vault,
+                    folder,
+                    time: String::new(),
+                };
+                match watch {
+                    false => {
+                        let (done, _) = in_step(client, &wish, &work, screen).await?;
+                        screen.show(&Answer::VaultSynced(done))
+                    }
+                    true => keep_in_step(client, &wish, &work, screen).await,
+                }
+            }
             Files::List {
                 vault,
                 path,
@@ -74,6 +97,66 @@ pub(crate) async fn see_to(
         }
     })
     .await
+}
+
+async fn in_step(
+    client: &Client,
+    wish: &Sync,
+    work: &Arc<Work>,
+    screen: &mut Screen,
+) -> Result<(VaultSynced, bool), Stop> {
+    let wish = Sync {
+        time: time::local(os::now()).replace(':', "-"),
+        ..wish.clone()
+    };
+    let running = vault::sync(client, wish, Arc::clone(work));
+    let running = async { running.await.map_err(Stopped::from) };
+    let done = watched(work, ("sync", "vault"), screen, running).await?;
+    left_out(&done.left_out, "is no file, folder or link", screen);
+    if done.kept {
+        let name = text::line(&done.vault);
+        screen.talk(&format!(
+            "you may only read in {name}: what you changed in the folder stays there alone"
+        ));
+    }
+    let moved = done.put > 0 || done.written > 0 || done.removed > 0;
+    Ok((done, moved))
+}
+
+/// Brings a folder in step whenever something changes, until whoever began it ends it.
+async fn keep_in_step(
+    client: &Client,
+    wish: &Sync,
+    work: &Arc<Work>,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    let mut watch = Watch::new(client, &wish.vault, &wish.folder)?;
+    let (mut first, mut away) = (true, false);
+    loop {
+        let version = match in_step(client, wish, work, screen).await {
+            Ok((done, moved)) => {
+                let version = done.version;
+                if first || moved || away {
+                    screen.show(&Answer::VaultSynced(done))?;
+                }
+                (first, away) = (false, false);
+                version
+            }
+            // Without a relay the folder waits.
+            Err(Stop::Failed(failure)) if failure.kind == FailureKind::Unreachable => {
+                if !away {
+                    screen.talk("the relay does not answer: waiting for it");
+                }
+                away = true;
+                u64::MAX
+            }
+            Err(stop) => return Err(stop),
+        };
+        tokio::select! {
+            changed = watch.changed(version) => changed?,
+            () = signal::stop_asked() => return Ok(()),
+        }
+    }
 }
 
 fn left_out(paths: &[String], why: &str, screen: &mut Screen) {
@@ -100,11 +183,33 @@ pub(crate) fn change(change: &VaultChange) -> String {
         let _ = write!(shown, ": {}", size(change.files, change.bytes));
     }
     shown.push('\n');
-    for conflict in &change.conflicts {
+    conflicts(&mut shown, &change.conflicts);
+    shown
+}
+
+/// What came of a sync.
+pub(crate) fn synced(synced: &VaultSynced) -> String {
+    let name = text::line(&synced.vault);
+    let mut shown = format!("in step with {name}, version {}", synced.version);
+    if synced.put > 0 {
+        let _ = write!(shown, "; put {}", size(synced.put, synced.bytes));
+    }
+    if synced.written > 0 {
+        let _ = write!(shown, "; {} written here", synced.written);
+    }
+    if synced.removed > 0 {
+        let _ = write!(shown, "; {} removed here", synced.removed);
+    }
+    shown.push('\n');
+    conflicts(&mut shown, &synced.conflicts);
+    shown
+}
+
+fn conflicts(shown: &mut String, conflicts: &[VaultConflict]) {
+    for conflict in conflicts {
         let (path, copy) = (text::line(&conflict.path), text::line(&conflict.copy));
         let _ = writeln!(shown, "somebody else wrote {path} too; yours is {copy}");
     }
-    shown
 }
 
 /// What was fetched.

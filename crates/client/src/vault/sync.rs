@@ -45,7 +45,7 @@ struct Looked {
 /// Nothing is lost then, on either side: the next time goes on.
 pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultSynced, Failure> {
     with_profile(client, move |profile| {
-        let folder = Folder::open(&wish.folder).map_err(vault_failure)?;
+        let folder = Folder::create(&wish.folder).map_err(vault_failure)?;
         let Some(_alone) = folder.lock().map_err(vault_failure)? else {
             let message = "this folder is being brought in step by another process";
             let hint = "end that one, or wait until it is done";

@@ -65,6 +65,7 @@ impl Watch {
                 vault: vault.to_owned(),
             }),
         };
+        Folder::create(folder).map_err(vault_failure)?;
         watch.directories()?;
         Ok(watch)
     }

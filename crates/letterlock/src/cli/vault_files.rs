@@ -1,4 +1,4 @@
-//! `letterlock vault put|get|list|history|restore|remove|move|mkdir`
+//! `letterlock vault put|get|list|history|restore|remove|move|mkdir|sync`
 
 use super::{Job, Profile, absolute};
 use clap::{Args, Subcommand};
@@ -39,6 +39,20 @@ pub(super) enum FilesCommand {
         /// Replace what is there
         #[arg(long)]
         force: bool,
+    },
+    /// Bring a folder on disk in step with a vault, both ways
+    ///
+    /// What was changed on one side is changed on the other. Where both changed a file, both stay: yours beside theirs, with
+    /// your name and the time in its name. Links are kept as links. It can be ended at any time, and goes on the next time.
+    /// .letterlock-sync in the folder is not put into the vault: it says what was in step.
+    Sync {
+        /// The vault
+        vault: String,
+        /// The folder on disk; it is made if need be
+        folder: PathBuf,
+        /// Stay, and do so again whenever something changes, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
     },
     /// List vaults, or what a vault holds
     List(ListArgs),
@@ -118,6 +132,12 @@ pub(crate) enum Files {
         version: Option<u64>,
         force: bool,
     },
+    /// Bring a folder in step.
+    Sync {
+        vault: String,
+        folder: PathBuf,
+        watch: bool,
+    },
     /// List them.
     List {
         vault: String,
@@ -154,6 +174,15 @@ impl FilesCommand {
                 out: absolute(out)?,
                 version,
                 force,
+            },
+            Self::Sync {
+                vault,
+                folder,
+                watch,
+            } => Files::Sync {
+                vault,
+                folder: absolute(folder)?,
+                watch,
             },
             Self::List(args) => {
                 let ListArgs {

@@ -33,6 +33,15 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Takes a folder, and makes it if need be.
+    ///
+    /// # Errors
+    /// [`VaultError::Disk`].
+    pub fn create(path: &Path) -> Result<Self, VaultError> {
+        state::make(path)?;
+        Self::open(path)
+    }
+
     /// Takes a folder that is there.
     ///
     /// # Errors

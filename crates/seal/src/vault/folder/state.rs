@@ -12,7 +12,7 @@ use keys::codec::{DecodeError, Reader, Writer};
 use keys::vault_root::ObjectRef;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const FORM: &[u8; 8] = b"LLSYNC\n\x01";
@@ -50,6 +50,10 @@ impl InStep {
         input.finish()?;
         Ok(Self { vault, base, since })
     }
+}
+
+pub(super) fn make(path: &Path) -> Result<(), VaultError> {
+    fs::create_dir_all(path).map_err(|error| disk(path, error))
 }
 
 impl Folder {
