@@ -34,5 +34,6 @@ mod support;
 mod tls;
 mod tour;
 mod vault_files;
+mod vault_sync;
 mod vaults;
 mod verify;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Two people in a vault: alice owns it, bob has a role.
-fn shared(town: &Town, role: &str) -> (Person, Person) {
+pub(crate) fn shared(town: &Town, role: &str) -> (Person, Person) {
     let (alice, bob) = town.pair("alice", "bob");
     alice.ok(&["vault", "create", "plans"]);
     alice.ok(&["vault", "share", "plans", "bob", "--role", role]);
