@@ -6,14 +6,17 @@ use crate::contacts;
 use crate::content::{Body, Content, Copy, LetterBody};
 use crate::envelope::{self, Inner, Introduction, MessageKind, SealedContent};
 use crate::error::EngineError;
-use crate::group::back;
+use crate::group::{back, letters as group_letters, state};
+use crate::letters;
 use crate::peers::{self, Peer};
-use crate::records::{OwnQueue, Record as _, RouteRecord};
+use crate::records::{Direction, OwnQueue, Record as _, RouteRecord};
 use crate::retired;
 use crate::sessions::{self, Decrypted, Sealed};
 use crate::signed::{self, Parties};
+use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
+use crate::vault;
 use keys::account_log::{DeviceSecrets, Pin};
 use keys::hpke::EnvelopePublic;
 use keys::{AccountId, DeviceId, GroupId, LetterId, QueueId, Secret, Timestamp};
@@ -209,6 +212,48 @@ pub fn way_in(
     let mut tx = Transaction::new(snapshot, now, rng);
     back::way_in(&mut tx, of, into)
 }
+
+/// What a member whose program lies says in the group of a vault.
+pub enum VaultSays {
+    /// A word (docs/spec/vault.md, section 1).
+    Word(Vec<u8>),
+    /// A letter, although nobody writes any there.
+    Letter(String),
+}
+
+/// Lets a member say something in the group of a vault, whatever its role; it leaves with the next tick.
+///
+/// # Errors
+/// The profile is damaged, or has no such vault.
+pub fn say_in_vault(
+    snapshot: &dyn Snapshot,
+    vault: &GroupId,
+    says: &VaultSays,
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Step, EngineError> {
+    let mut tx = Transaction::new(snapshot, now, rng);
+    let mut record = state::load(&tx, vault)?.ok_or(EngineError::UnknownGroup)?;
+    record.look = Some(now);
+    state::store(&mut tx, &record);
+    let (kind, bytes) = match says {
+        VaultSays::Word(word) => (vault::word::ERRAND, word.as_slice()),
+        VaultSays::Letter(text) => (LETTER, text.as_bytes()),
+    };
+    group_letters::say(&mut tx, &record, kind, bytes)?;
+    if kind == LETTER {
+        let (_, id) = group_letters::last(&tx, vault)?.ok_or(EngineError::UnknownLetter)?;
+        let mut letter = letters::load(&tx, &id)?.ok_or(EngineError::UnknownLetter)?;
+        letter.direction = Direction::Sent;
+        letter.text = String::from_utf8_lossy(bytes).into_owned();
+        letter.errand.clear();
+        letters::store(&mut tx, &letter);
+    }
+    Ok(tx.into_step())
+}
+
+/// No errand begins so.
+const LETTER: u8 = 0xFF;
 
 /// Makes a word with keys that somebody has, and seals it for a front door.
 ///

@@ -26,6 +26,7 @@ mod person;
 mod relay_model;
 mod relay_store;
 mod store;
+mod vaults;
 mod world;
 
 pub use chance::Chance;

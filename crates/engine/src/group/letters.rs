@@ -145,6 +145,17 @@ pub(super) fn first(
     Ok(row.and_then(|(place, letter)| Some((place, LetterId::from_slice(&letter)?))))
 }
 
+/// The letter that waits for the shortest time, and where.
+#[cfg(feature = "trial")]
+pub(crate) fn last(
+    tx: &Transaction<'_>,
+    id: &GroupId,
+) -> Result<Option<(Vec<u8>, LetterId)>, EngineError> {
+    let rows = tx.scan(Table::Waiting, &prefix(id), None, usize::MAX)?;
+    let row = rows.into_iter().next_back();
+    Ok(row.and_then(|(place, letter)| Some((place, LetterId::from_slice(&letter)?))))
+}
+
 /// All letters that wait; they wait no longer.
 pub(super) fn take(tx: &mut Transaction<'_>, id: &GroupId) -> Result<Vec<LetterId>, EngineError> {
     let mut letters = Vec::new();

@@ -81,7 +81,7 @@ pub(crate) fn load(tx: &Transaction<'_>, id: &GroupId) -> Result<Option<GroupRec
     }
 }
 
-pub(super) fn store(tx: &mut Transaction<'_>, record: &GroupRecord) {
+pub(crate) fn store(tx: &mut Transaction<'_>, record: &GroupRecord) {
     tx.put(Table::Group, record.id.as_bytes().to_vec(), record.encode());
 }
 
