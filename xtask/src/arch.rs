@@ -79,6 +79,7 @@ const RULES: &[Rule] = &[
             "sha1",
             "sha2",
             "sha3",
+            "spake2",
             "x-wing",
             "x25519-*",
         ],

@@ -203,6 +203,24 @@ labels! {
     SAS_CODE = "letterlock/v1/sas/code";
     /// Hash of a root key in a verification code.
     VERIFY_ROOT = "letterlock/v1/verify/root";
+    /// Queue of whoever gives by code.
+    GIVE_QUEUE = "letterlock/v1/give/queue";
+    /// Send token of that queue.
+    GIVE_SEND = "letterlock/v1/give/send";
+    /// Password of the SPAKE2 exchange of a code.
+    GIVE_PASSWORD = "letterlock/v1/give/password";
+    /// Whoever takes, in that exchange.
+    GIVE_TAKER = "letterlock/v1/give/taker";
+    /// Whoever gives, in that exchange.
+    GIVE_GIVER = "letterlock/v1/give/giver";
+    /// All that both said before they confirm.
+    GIVE_TRANSCRIPT = "letterlock/v1/give/transcript";
+    /// Keys of a transfer by code.
+    GIVE_KEYS = "letterlock/v1/give/keys";
+    /// What both tell each other under these keys.
+    GIVE_WORD = "letterlock/v1/give/word";
+    /// Name of the state of a transfer that was begun.
+    GIVE_STATE = "letterlock/v1/give/state";
     /// File key of an age file, to a key of X-Wing.
     AGE_HYBRID = "age-encryption.org/mlkem768x25519";
     /// File key of an age file, to an X25519 key.

@@ -75,8 +75,27 @@ fn check(entropy: &Secret<16>) -> u8 {
 }
 
 fn push_word(text: &mut String, bits: u128) {
-    let number = usize::try_from(bits & 0x7ff).unwrap_or_default();
-    text.push_str(LIST.lines().nth(number).unwrap_or_default());
+    let number = u16::try_from(bits & 0x7ff).unwrap_or_default();
+    text.push_str(word(number));
+}
+
+/// The word that has this number, below 2048.
+pub(crate) fn word(number: u16) -> &'static str {
+    LIST.lines().nth(number.into()).unwrap_or_default()
+}
+
+/// The number of the word that is this one, or the only one that begins so, in either case.
+pub(crate) fn begins(start: &str) -> Option<u16> {
+    let start = start.to_ascii_lowercase();
+    let words = (0..).zip(LIST.lines());
+    if let Some((number, _)) = words.clone().find(|(_, word)| *word == start) {
+        return Some(number);
+    }
+    let mut begin = words.filter(|(_, word)| !start.is_empty() && word.starts_with(&start));
+    match (begin.next(), begin.next()) {
+        (Some((number, _)), None) => Some(number),
+        _ => None,
+    }
 }
 
 fn number(word: &str) -> Option<u128> {
