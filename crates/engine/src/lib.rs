@@ -25,6 +25,7 @@ mod errands;
 mod error;
 mod event;
 mod evidence;
+pub mod give;
 mod group;
 mod guardians;
 mod held;

@@ -5,6 +5,7 @@ use crate::backup;
 use crate::content::Content;
 use crate::envelope;
 use crate::errands;
+use crate::give;
 use crate::group::{history, pictures, word};
 use crate::guardians;
 use crate::invite::Invite;
@@ -70,6 +71,8 @@ pub fn read(bytes: &[u8]) -> bool {
         33 => signed::is_word(bytes),
         34 => vault::word::decodes(bytes),
         35 => record::<VaultRecord>(bytes),
+        36 => give::is_message(bytes),
+        37 => give::is_word(bytes),
         _ => false,
     }
 }
@@ -178,7 +181,15 @@ mod tests {
         let key = Secret::from_fn(|_| {});
         let body = envelope::seal_group(&mut rng, &key, place, b"a message").unwrap();
         let with = |form: u8, bytes: &[u8]| [&[form], bytes].concat();
-        vec![
+        let (messages, words) = give::tests::samples();
+        let messages = messages
+            .iter()
+            .map(|(name, it)| (*name, with(36, &it.encode())));
+        let words = words
+            .iter()
+            .map(|(name, it)| (*name, with(37, &it.encode())));
+        let given: Vec<_> = messages.chain(words).collect();
+        let others = vec![
             ("content_letter", with(0, &content.encode())),
             ("content_copy", with(0, &copy.encode())),
             (
@@ -251,7 +262,8 @@ mod tests {
             ),
             ("link_welcome", with(6, &welcome.encode())),
             ("link_answer", with(6, &answer.encode())),
-        ]
+        ];
+        [others, given].concat()
     }
 
     #[test]
@@ -288,7 +300,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..=35 {
+            for form in 0..=37 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }
