@@ -609,6 +609,12 @@ pub enum Answer {
     SealedEntry(view::SealedEntry),
     /// An identity was made.
     NewIdentity(view::NewIdentity),
+    /// The code of what is given.
+    GiveCode(view::GiveCode),
+    /// What was given is with whoever took it.
+    Given(view::Given),
+    /// What was given was written.
+    Taken(view::Taken),
     /// Whose inventory follows.
     Inventory(inventory::Inventory),
     /// An algorithm in use.

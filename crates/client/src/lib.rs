@@ -9,6 +9,7 @@
 //! | `driver/` | the loop around the engine |
 //! | `sealed.rs` | sealed files |
 //! | `vault.rs` | files of vaults |
+//! | `give.rs` | transfers by code |
 //! | `net.rs`, `tls.rs`, `relay_url.rs` | one connection to one relay |
 //! | `blobs/` | enclosures on their way |
 //! | `store/` | the profile: SQLCipher and its key |
@@ -20,6 +21,7 @@ mod blobs;
 mod client;
 mod driver;
 mod failure;
+pub mod give;
 pub mod insight;
 pub mod inventory;
 mod limits;

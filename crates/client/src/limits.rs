@@ -70,3 +70,27 @@ pub(crate) const VAULT_LOOKS: usize = 8;
 pub(crate) const VAULT_LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// A pause that says that a file is written.
 pub(crate) const VAULT_QUIET: Duration = Duration::from_millis(300);
+/// Bytes of what is given that travel together.
+pub(crate) const PARCEL_PIECE: usize = 4 * 1024 * 1024;
+/// Pieces of it between the sealing and the network.
+pub(crate) const PARCEL_PIECES: usize = 2;
+/// Attempts to move a piece of it, or to fetch more of it, before a person is told.
+pub(crate) const PARCEL_ATTEMPTS: u32 = 10;
+/// Numbers that are tried before a giver is told that all are taken.
+pub(crate) const GIVE_NAMEPLATES: u32 = 24;
+/// Numbers of four digits that are tried before those of five.
+pub(crate) const GIVE_SHORT_NAMEPLATES: u32 = 4;
+/// Takers that a giver has answered and that have not confirmed yet; the oldest makes room.
+pub(crate) const GIVE_EXCHANGES: usize = 8;
+/// Silence of the giver after which a taker gives up.
+pub(crate) const GIVE_PATIENCE: Duration = Duration::from_secs(20);
+/// How often a giver says that its upload is not at its end.
+pub(crate) const GIVE_WAIT: Duration = Duration::from_secs(5);
+/// Time that a taker who confirmed has at least, whatever the code's expiry says.
+pub(crate) const GIVE_TAKING: Duration = Duration::from_secs(3600);
+/// Time for what is to be removed at the relay when a transfer ends.
+pub(crate) const GIVE_CLEAN: Duration = Duration::from_secs(10);
+/// Age in seconds after which nothing is kept of a transfer that stopped.
+pub(crate) const GIVE_KEPT_SECONDS: u64 = 2 * 24 * 3600;
+/// Longest file of what is kept of one, in bytes.
+pub(crate) const GIVE_STATE_BYTES: u64 = 16 * 1024;

@@ -162,6 +162,13 @@ pub(crate) fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);
 }
 
+/// The files of a directory; none where it cannot be read.
+pub(crate) fn files_of(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    files.map(|entry| entry.path()).collect()
+}
+
 /// Takes a lock that the system gives back when this process ends, however it ends; nothing if it is taken.
 pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)?;

@@ -18,13 +18,13 @@ pub use self::age::{identities, new_identity};
 pub(crate) use self::begun::Header;
 use self::begun::{Openers, Verified, begin, unlocked};
 pub(crate) use self::failure::header_failure;
-use self::failure::{
-    exists, not_for_us, open_failure, seal_failure, tree_failure, usage, write_failure,
-};
+use self::failure::{exists, not_for_us, open_failure, usage};
+pub(crate) use self::failure::{seal_failure, tree_failure, write_failure};
 use self::recipients::{AccountKey, Recipients};
 use self::signer::{accept, signer};
+use self::work::Reading;
+pub(crate) use self::work::Stoppable;
 pub use self::work::Work;
-use self::work::{Reading, Stoppable};
 use crate::Client;
 use crate::api::{Answer, Request};
 use crate::failure::{failure, internal};

@@ -12,8 +12,8 @@ pub use recovery::{
     RecoveryRequest, Restored, Share, Sheet,
 };
 pub use sealed::{
-    FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, NewIdentity, SealedEntry,
-    SealedFile,
+    FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, GiveCode, Given, NewIdentity,
+    SealedEntry, SealedFile, Taken,
 };
 pub use vault::{
     Vault, VaultAccess, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,

@@ -331,11 +331,10 @@ pub(crate) mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;
 
+    type Named<T> = Vec<(&'static str, T)>;
+
     /// A sample of each message and of each word, and what it is called.
-    pub(crate) fn samples() -> (
-        Vec<(&'static str, GiveMessage)>,
-        Vec<(&'static str, GiveWord)>,
-    ) {
+    pub(crate) fn samples() -> (Named<GiveMessage>, Named<GiveWord>) {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let queue = QueueId::from_bytes([1; 16]);
         let share = TakerShare {

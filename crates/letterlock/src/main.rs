@@ -7,6 +7,7 @@ mod doctor;
 mod duration;
 mod evidence;
 mod failure;
+mod give;
 mod groups;
 mod guardians;
 mod insight;

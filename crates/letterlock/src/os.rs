@@ -33,6 +33,15 @@ pub(crate) fn data_home() -> Option<PathBuf> {
         .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")))
 }
 
+/// The folder for what is kept from one start to the next, by the same specification: `XDG_STATE_HOME` where it is
+/// absolute, else `~/.local/state`.
+pub(crate) fn state_home() -> Option<PathBuf> {
+    variable("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
+}
+
 /// Reads a passphrase from the first line of a file.
 pub(crate) fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());

@@ -1,6 +1,8 @@
 //! Answers as people and as programs read them: pure functions to text.
 
-use crate::{groups, guardians, insight, recovery, sas, sealed, text, time, vault_files, vaults};
+use crate::{
+    give, groups, guardians, insight, recovery, sas, sealed, text, time, vault_files, vaults,
+};
 use client::api::Answer;
 use client::view;
 use serde::Serialize;
@@ -48,6 +50,9 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Deleted(deleted) => Shown::Result(format!("deleted {}\n", text::line(&deleted.id))),
         Answer::SealedFile(file) => Shown::Result(sealed::file(file)),
         Answer::SealedEntry(entry) => Shown::Result(sealed::entry(entry)),
+        Answer::GiveCode(code) => Shown::Result(give::code(code)),
+        Answer::Given(_) => Shown::Nothing,
+        Answer::Taken(taken) => Shown::Result(give::taken(taken)),
         Answer::NewIdentity(identity) => Shown::Result(match &identity.text {
             Some(text) => text.as_str().to_owned(),
             None => format!("{}\n", identity.recipient),

@@ -7,11 +7,13 @@
 mod download;
 pub(crate) mod http;
 mod name;
+mod parcel;
 mod part;
 pub(crate) mod put;
 mod upload;
 
 pub(crate) use download::{DownloadJob, download};
+pub(crate) use parcel::{Parcel, ParcelProblem};
 pub(crate) use part::{PartJob, move_part};
 pub(crate) use upload::{UploadJob, upload};
 

@@ -174,7 +174,7 @@ async fn fetch(job: &PartJob, size: usize) -> Result<Vec<u8>, HttpProblem> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(
         clippy::unwrap_used,
         clippy::panic,
@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// A relay that gives these answers, one after the other, and tells what it was asked.
-    async fn relay(
+    pub(in crate::blobs) async fn relay(
         answers: Vec<&'static [u8]>,
     ) -> (String, mpsc::UnboundedReceiver<(String, Vec<u8>)>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

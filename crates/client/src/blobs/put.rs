@@ -90,6 +90,16 @@ pub(crate) async fn put(
         left: total.saturating_sub(offset),
         sent: Arc::clone(sent),
     });
+    put_body(relay, target, offset, body).await
+}
+
+/// Sends one body to an offset.
+pub(super) async fn put_body(
+    relay: &mut Blobs<Outgoing>,
+    target: Target<'_>,
+    offset: u64,
+    body: Outgoing,
+) -> Result<(), HttpProblem> {
     let path = format!("{}?offset={offset}", http::path(target.blob));
     let hash = keys::sha256(&[target.read_token.expose_secret()]);
     let headers = [(
@@ -144,9 +154,10 @@ impl Body for Pieces {
     }
 }
 
-/// The body of a request: pieces of a file, or nothing.
+/// The body of a request: pieces of a file, bytes that are there, or nothing.
 pub(crate) enum Outgoing {
     Pieces(Pieces),
+    Whole(Bytes),
     Nothing,
 }
 
@@ -160,17 +171,25 @@ impl Body for Outgoing {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut *self {
             Self::Pieces(pieces) => Pin::new(pieces).poll_frame(cx),
-            Self::Nothing => Poll::Ready(None),
+            Self::Whole(bytes) if !bytes.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+            Self::Whole(_) | Self::Nothing => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Nothing)
+        match self {
+            Self::Pieces(_) => false,
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Nothing => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Pieces(pieces) => pieces.size_hint(),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Nothing => SizeHint::with_exact(0),
         }
     }

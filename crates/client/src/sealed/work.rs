@@ -45,7 +45,7 @@ impl Work {
 }
 
 /// A sink that can be told to end.
-pub(super) struct Stoppable<'a>(pub(super) &'a dyn Sink, pub(super) &'a Work);
+pub(crate) struct Stoppable<'a>(pub(crate) &'a dyn Sink, pub(crate) &'a Work);
 
 impl Sink for Stoppable<'_> {
     fn put(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {

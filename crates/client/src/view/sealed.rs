@@ -117,3 +117,32 @@ pub struct NewIdentity {
     /// What such a file holds, where none was written.
     pub text: Option<HiddenText>,
 }
+
+/// The code of what is given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GiveCode {
+    /// What whoever takes types, for example `4821-guitar-banana-mouse`.
+    pub code: HiddenText,
+    /// The relay's URL with its pin.
+    pub relay: String,
+    /// Unix seconds until which it counts.
+    pub expires: u64,
+    /// What was left out: pipes, sockets and devices.
+    pub left_out: Vec<String>,
+}
+
+/// What was given is with whoever took it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Given {
+    /// Bytes of all files.
+    pub size: u64,
+}
+
+/// What was taken.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Taken {
+    /// What was written, in this order.
+    pub written: Vec<String>,
+    /// Links that lead out of what was given.
+    pub left_out: Vec<String>,
+}

@@ -8,6 +8,7 @@ pub(crate) mod delete;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod edit;
+pub(crate) mod give;
 pub(crate) mod group;
 pub(crate) mod inventory;
 pub(crate) mod invite;
@@ -99,6 +100,8 @@ enum Command {
     Seal(seal::SealArgs),
     Open(seal::OpenArgs),
     Inspect(seal::InspectArgs),
+    Give(give::GiveArgs),
+    Take(give::TakeArgs),
     Keygen(keygen::KeygenArgs),
     Vault(vault::VaultArgs),
     Custody(custody::CustodyArgs),
@@ -150,6 +153,10 @@ pub(crate) enum Job {
     InspectFile(Profile, seal::Inspect),
     /// Read or change the files of a vault.
     VaultFiles(Profile, vault_files::Files),
+    /// Give files to whoever knows a code.
+    Give(Profile, give::Give),
+    /// Take what is given under a code.
+    Take(Profile, give::Take),
     /// Make an identity, and write it to a file or to standard output.
     Keygen(Option<PathBuf>),
     /// List algorithms and keys, and write a bill of materials.
@@ -180,6 +187,8 @@ impl LowArgs {
             Command::Seal(args) => args.into_job(self.globals.profile()?),
             Command::Open(args) => args.into_job(self.globals.profile()?),
             Command::Inspect(args) => args.into_job(self.globals.profile()?),
+            Command::Give(args) => args.into_job(self.globals.profile()?),
+            Command::Take(args) => args.into_job(self.globals.profile()?),
             Command::Keygen(args) => args.into_job(),
             Command::Custody(args) => Ok(args.into_job(self.globals.profile()?)),
             Command::VerifyEvidence(args) => Ok(args.into_job()),

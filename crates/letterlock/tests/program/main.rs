@@ -18,6 +18,7 @@ mod damage;
 mod devices;
 mod enclosures;
 mod full_disk;
+mod give;
 mod groups;
 mod guardians;
 mod help;

@@ -2,10 +2,12 @@
 
 mod clock;
 pub(crate) mod process;
+mod proxy;
 mod small_disk;
 mod terminal;
 
 pub(crate) use process::{Process, Ran, letterlock};
+pub(crate) use proxy::{AtLimit, Proxy};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use terminal::Terminal;
 

@@ -1,0 +1,27 @@
+//! Transfers by code: `give` and `take` for faces (docs/spec/give.md). Neither needs a profile.
+//!
+//! ```text
+//!   give: queue by its number ─► code ─► waits ─► answers ─► confirmed ─► offer ─► done
+//!            └─► seals and uploads meanwhile ──────────────────────────────┘
+//!   take: own queue ─► hello ─► confirms ─► waits ─► fetches ─► opens ─► done
+//! ```
+//!
+//! | module | has |
+//! |---|---|
+//! | `exchange` | both sides as what they hear and say, without a network |
+//! | `line` | a queue at a relay, without an account |
+//! | `giver`, `taker` | each side from its beginning to its end |
+//! | `upload` | what is given, sealed on its way to the relay |
+//! | `state` | what is kept, so that a transfer that was killed goes on |
+//! | `failure` | what people are told when it does not |
+
+mod exchange;
+mod failure;
+mod giver;
+mod line;
+mod state;
+mod taker;
+mod upload;
+
+pub use giver::{Give, give};
+pub use taker::{Take, take};

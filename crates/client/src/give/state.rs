@@ -1,0 +1,306 @@
+//! What is kept of a transfer, so that one that was killed goes on, or is cleaned up: private files in the folder of
+//! the user's state.
+//!
+//! | file | of | until |
+//! |---|---|---|
+//! | `take/HASH` | a taker: its queue, its keys, how far it is | it has everything, or stops |
+//! | `give/QUEUE` | a giver: what removes its queue and its blob | it ends; the next giver removes what is left |
+//!
+//! HASH is of the code and the relay. A file belongs to the process that has locked `FILE.lock`.
+
+use super::line::OwnQueue;
+use crate::blobs::Parcel;
+use crate::failure::failure;
+use crate::limits;
+use crate::os;
+use crate::relay_url::RelayUrl;
+use crate::view::{Failure, FailureKind};
+use data_encoding::HEXLOWER;
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::{BlobId, QueueId, Secret, SecretBytes};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+const VERSION: u8 = 1;
+const PATH_BYTES: usize = 4096;
+const TAKE: &str = "take";
+const GIVE: &str = "give";
+const LOCK: &str = "lock";
+
+/// A file that this process has to itself.
+pub(super) struct Kept {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Kept {
+    /// Takes a file; nothing where another process has it.
+    fn hold(path: PathBuf) -> Result<Option<Self>, Failure> {
+        let failed = |error: io::Error| unkept(&path, &error);
+        if let Some(directory) = path.parent() {
+            os::create_home(directory).map_err(failed)?;
+        }
+        let lock = os::try_lock(&path.with_extension(LOCK)).map_err(failed)?;
+        Ok(lock.map(|lock| Self { path, _lock: lock }))
+    }
+
+    fn read(&self) -> Result<Option<SecretBytes>, Failure> {
+        let read = os::read(&self.path, limits::GIVE_STATE_BYTES);
+        let read = read.map_err(|error| unkept(&self.path, &error))?;
+        Ok(read.map(SecretBytes::new))
+    }
+
+    fn write(&self, bytes: &SecretBytes) -> Result<(), Failure> {
+        let written = os::write_private(&self.path, bytes.expose_secret());
+        written.map_err(|error| unkept(&self.path, &error))
+    }
+
+    /// Nothing is left to go on with.
+    pub(super) fn forget(self) {
+        os::remove(&self.path);
+        os::remove(&self.path.with_extension(LOCK));
+    }
+}
+
+fn unkept(path: &Path, error: &io::Error) -> Failure {
+    let message = format!("{}: {}", path.display(), error.kind());
+    let hint = "check the folder's rights and the disk's room; XDG_STATE_HOME names another one";
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
+fn secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {
+    Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)
+}
+
+fn write_queue(out: &mut Writer, queue: &OwnQueue) {
+    out.array(queue.id.as_bytes());
+    out.array(queue.receive_key.expose_secret());
+    out.array(queue.token.expose_secret());
+}
+
+fn read_queue(input: &mut Reader<'_>) -> Result<OwnQueue, DecodeError> {
+    Ok(OwnQueue {
+        id: QueueId::from_bytes(input.array()?),
+        receive_key: secret(input)?,
+        token: secret(input)?,
+    })
+}
+
+/// How far a taker is.
+pub(super) struct Begun {
+    /// Its queue.
+    pub(super) own: OwnQueue,
+    /// What it computed of the answer, once its confirmation may have left.
+    pub(super) unconfirmed: Option<SecretBytes>,
+    /// The giver's confirmation.
+    pub(super) giver_tag: Option<[u8; 32]>,
+    /// The offer.
+    pub(super) offer: Option<SecretBytes>,
+    /// Where the sealed bytes go.
+    pub(super) spool: Option<PathBuf>,
+    /// Whether all of it was written.
+    pub(super) written: bool,
+}
+
+impl Begun {
+    /// At the beginning.
+    pub(super) fn new(own: OwnQueue) -> Self {
+        Self {
+            own,
+            unconfirmed: None,
+            giver_tag: None,
+            offer: None,
+            spool: None,
+            written: false,
+        }
+    }
+
+    fn encode(&self) -> SecretBytes {
+        let exposed = |bytes: &Option<SecretBytes>| {
+            bytes
+                .as_ref()
+                .map(SecretBytes::expose_secret)
+                .map_or_else(Vec::new, <[u8]>::to_vec)
+        };
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        write_queue(&mut out, &self.own);
+        out.bytes(&zeroize::Zeroizing::new(exposed(&self.unconfirmed)));
+        out.bytes(self.giver_tag.as_ref().map_or(&[], |tag| &tag[..]));
+        out.bytes(&zeroize::Zeroizing::new(exposed(&self.offer)));
+        let spool = self.spool.as_deref().map(Path::as_os_str);
+        out.bytes(spool.map_or(&[], OsStr::as_bytes));
+        out.u8(self.written.into());
+        SecretBytes::new(out.finish())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != VERSION {
+            return Err(DecodeError::Invalid);
+        }
+        let own = read_queue(&mut input)?;
+        let filled = |bytes: &[u8]| (!bytes.is_empty()).then(|| SecretBytes::from(bytes));
+        let unconfirmed = filled(input.bytes(128)?);
+        let giver_tag = match input.bytes(32)? {
+            [] => None,
+            tag => Some(tag.try_into().map_err(|_| DecodeError::Invalid)?),
+        };
+        let offer = filled(input.bytes(256)?);
+        let spool = match input.bytes(PATH_BYTES)? {
+            [] => None,
+            path => Some(PathBuf::from(OsStr::from_bytes(path))),
+        };
+        let written = match input.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(DecodeError::Invalid),
+        };
+        input.finish()?;
+        Ok(Self {
+            own,
+            unconfirmed,
+            giver_tag,
+            offer,
+            spool,
+            written,
+        })
+    }
+}
+
+/// The place of one taker's state.
+pub(super) struct TakeState(Kept);
+
+impl TakeState {
+    /// Takes the state of a code, and removes what is left of others that stopped long ago; their queues are the third.
+    pub(super) fn open(
+        state: &Path,
+        name: &[u8; 32],
+    ) -> Result<(Self, Option<Begun>, Vec<OwnQueue>), Failure> {
+        let directory = state.join(TAKE);
+        let Some(kept) = Kept::hold(directory.join(HEXLOWER.encode(name)))? else {
+            let message = "another process of this user takes with this code";
+            let hint = "wait until it ends";
+            return Err(failure(FailureKind::Failed, message, Some(hint)));
+        };
+        let left = sweep_taken(&directory);
+        let begun = kept.read()?;
+        // What cannot be read is of another version, or damaged: it is begun anew.
+        let begun = begun.and_then(|bytes| Begun::decode(bytes.expose_secret()).ok());
+        Ok((Self(kept), begun, left))
+    }
+
+    /// Stores how far it is.
+    pub(super) fn save(&self, begun: &Begun) -> Result<(), Failure> {
+        self.0.write(&begun.encode())
+    }
+
+    /// Nothing is left to go on with.
+    pub(super) fn forget(self, begun: Option<&Begun>) {
+        if let Some(spool) = begun.and_then(|begun| begun.spool.as_deref()) {
+            os::remove(spool);
+        }
+        self.0.forget();
+    }
+}
+
+fn is_old(path: &Path) -> bool {
+    let now = os::now().as_secs();
+    let age = os::modified(path).map(|at| now.saturating_sub(at.as_secs()));
+    age.is_some_and(|age| age > limits::GIVE_KEPT_SECONDS)
+}
+
+/// Removes what was kept of transfers that nobody went on with.
+fn sweep_taken(directory: &Path) -> Vec<OwnQueue> {
+    let mut left = Vec::new();
+    for path in os::files_of(directory) {
+        if !is_old(&path) {
+            continue;
+        }
+        if path.extension().is_some() {
+            os::remove(&path);
+        } else if let Ok(Some(kept)) = Kept::hold(path) {
+            let begun = kept.read().ok().flatten();
+            let begun = begun.and_then(|bytes| Begun::decode(bytes.expose_secret()).ok());
+            TakeState(kept).forget(begun.as_ref());
+            left.extend(begun.map(|begun| begun.own));
+        }
+    }
+    left
+}
+
+/// What a giver has at the relay.
+pub(super) struct Given {
+    pub(super) queue: OwnQueue,
+    pub(super) parcel: Parcel,
+    pub(super) write_token: Secret<32>,
+}
+
+impl Given {
+    fn encode(&self) -> SecretBytes {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        write_queue(&mut out, &self.queue);
+        out.bytes(self.parcel.url.canonical().as_bytes());
+        out.array(self.parcel.blob.as_bytes());
+        out.array(self.parcel.read_token.expose_secret());
+        out.array(self.write_token.expose_secret());
+        SecretBytes::new(out.finish())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        if input.u8()? != VERSION {
+            return Err(DecodeError::Invalid);
+        }
+        let queue = read_queue(&mut input)?;
+        let url = input.bytes(engine::limits::RELAY_URL_BYTES)?;
+        let url = std::str::from_utf8(url).map_err(|_| DecodeError::Invalid)?;
+        let given = Self {
+            queue,
+            parcel: Parcel {
+                url: RelayUrl::parse(url).map_err(|_| DecodeError::Invalid)?,
+                blob: BlobId::from_bytes(input.array()?),
+                read_token: secret(&mut input)?,
+            },
+            write_token: secret(&mut input)?,
+        };
+        input.finish()?;
+        Ok(given)
+    }
+}
+
+/// Notes what a giver makes at the relay, before it is made; nothing where another process gives under this number.
+pub(super) fn note(state: &Path, given: &Given) -> Result<Option<Kept>, Failure> {
+    let path = state.join(GIVE).join(given.queue.id.to_string());
+    let kept = Kept::hold(path)?;
+    if let Some(kept) = &kept {
+        kept.write(&given.encode())?;
+    }
+    Ok(kept)
+}
+
+/// What givers left at a relay that did not come to their end.
+pub(super) fn left(state: &Path, url: &RelayUrl) -> Vec<(Kept, Given)> {
+    let mut left = Vec::new();
+    for path in os::files_of(&state.join(GIVE)) {
+        if path.extension().is_some() {
+            continue;
+        }
+        let Ok(Some(kept)) = Kept::hold(path) else {
+            continue;
+        };
+        let given = kept.read().ok().flatten();
+        let given = given.and_then(|bytes| Given::decode(bytes.expose_secret()).ok());
+        match given {
+            Some(given) if given.parcel.url == *url => left.push((kept, given)),
+            // Of another relay: when something is given there, or never.
+            Some(_) if !is_old(&kept.path) => {}
+            _ => kept.forget(),
+        }
+    }
+    left
+}

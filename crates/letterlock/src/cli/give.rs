@@ -1,0 +1,111 @@
+//! `letterlock give`, `letterlock take`
+
+use super::{Job, Profile, absolute};
+use crate::{duration, failure};
+use clap::Args;
+use client::view::Failure;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest time for which a code counts.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Give files and folders to whoever knows a code
+///
+/// Prints a code of a number and three words. Whoever types it at the same relay gets everything, with names and times,
+/// and needs no account. The code counts for one taker, and one wrong guess uses it up. This command runs until all was
+/// taken; then nothing is left at the relay, which never could read it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock give photos/ --relay 'https://relay.example#sha256=...'
+  letterlock give report.pdf notes.txt --expires 15m")]
+pub(crate) struct GiveArgs {
+    /// Files and folders
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    relay: RelayArg,
+    /// How long the code counts, at most 24h
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration::parse)]
+    expires: Duration,
+}
+
+/// Take what somebody gives under a code
+///
+/// What was given appears only when all of it came and was verified, and replaces nothing unless --force is given. If it
+/// stops on the way, the same command goes on where it stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock take 4821-guitar-banana-mouse --relay 'https://relay.example#sha256=...'
+  letterlock take 4821 guitar banana mouse --out received")]
+pub(crate) struct TakeArgs {
+    /// The code; in any case, with spaces or hyphens
+    #[arg(value_name = "CODE", required = true)]
+    code: Vec<String>,
+    #[command(flatten)]
+    relay: RelayArg,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+struct RelayArg {
+    /// The relay, with its pin: both sides name the same [default: that of this home's account]
+    #[arg(long, value_name = "URL")]
+    relay: Option<String>,
+}
+
+/// What is to be given.
+#[derive(Debug)]
+pub(crate) struct Give {
+    pub(crate) paths: Vec<PathBuf>,
+    /// Nothing: the relay of the account.
+    pub(crate) relay: Option<String>,
+    pub(crate) expires: Duration,
+}
+
+/// What is to be taken.
+#[derive(Debug)]
+pub(crate) struct Take {
+    pub(crate) code: String,
+    /// Nothing: the relay of the account.
+    pub(crate) relay: Option<String>,
+    pub(crate) into: PathBuf,
+    pub(crate) replace: bool,
+}
+
+impl GiveArgs {
+    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
+        if self.expires > LONGEST {
+            return Err(failure::usage(
+                "a code counts for 24 hours at most",
+                "write a shorter time, for example --expires 24h",
+            ));
+        }
+        let paths = self.paths.into_iter().map(absolute);
+        let give = Give {
+            paths: paths.collect::<Result<_, _>>()?,
+            relay: self.relay.relay,
+            expires: self.expires,
+        };
+        Ok(Job::Give(profile, give))
+    }
+}
+
+impl TakeArgs {
+    pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
+        let take = Take {
+            code: self.code.join(" "),
+            relay: self.relay.relay,
+            into: absolute(self.out)?,
+            replace: self.force,
+        };
+        Ok(Job::Take(profile, take))
+    }
+}

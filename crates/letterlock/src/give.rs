@@ -1,0 +1,197 @@
+//! Transfers by code: what a person sees of them.
+
+use crate::cli::Profile;
+use crate::cli::give::{Give, Take};
+use crate::failure::{self, Stop};
+use crate::screen::Screen;
+use crate::{ask, os, signal, text, time};
+use client::api::{Answer, Request};
+use client::give;
+use client::sealed::Work;
+use client::view::{Failure, FailureKind, GiveCode, Progress, Taken};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+
+/// How often progress is shown.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The relay that was named, or that of the account of this home.
+async fn relay_of(profile: &Profile, named: Option<String>) -> Result<String, Stop> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    if !client::is_profile(&profile.home) {
+        return Err(Stop::Failed(failure::usage(
+            "no relay was named, and this home has no account",
+            "add --relay URL: both sides name the same relay; `letterlock relay serve` runs one",
+        )));
+    }
+    let mut relay = None;
+    ask::with_client(profile, false, async |client| {
+        ask::hear(client, Request::AccountShow, |answer| {
+            if let Answer::Account(account) = answer {
+                relay = Some(account.relay);
+            }
+            Ok(())
+        })
+        .await
+    })
+    .await?;
+    relay.ok_or_else(|| {
+        Stop::Failed(failure::new(
+            FailureKind::NotFound,
+            "this home has no account",
+            "add --relay URL",
+        ))
+    })
+}
+
+fn state() -> Result<PathBuf, Failure> {
+    let state = os::state_home().map(|folder| folder.join("letterlock"));
+    state.ok_or_else(|| {
+        failure::usage(
+            "this user has no home folder",
+            "name a folder for what is kept meanwhile: XDG_STATE_HOME=DIR",
+        )
+    })
+}
+
+/// Waits for a transfer, and shows how far it is and what it tells. `leave` ends it where nobody reads that.
+async fn watched<T>(
+    work: &Work,
+    what: (&str, &str),
+    mut told: mpsc::UnboundedReceiver<Answer>,
+    leave: &Notify,
+    screen: &mut Screen,
+    running: impl Future<Output = Result<Option<T>, Failure>>,
+) -> Result<T, Stop> {
+    let mut running = std::pin::pin!(running);
+    let mut ticks = tokio::time::interval(TICK);
+    let mut unread = None;
+    let done = loop {
+        tokio::select! {
+            done = &mut running => break done,
+            Some(answer) = told.recv() => {
+                if let Err(stop) = screen.show(&answer) {
+                    unread = Some(stop);
+                    leave.notify_one();
+                }
+                if let Answer::GiveCode(code) = &answer {
+                    screen.talk(&how_to_take(code));
+                }
+            }
+            _ = ticks.tick() => {
+                let (done, total) = work.progress();
+                if total > 0 {
+                    screen.show(&Answer::Progress(Progress {
+                        what: what.0.to_owned(),
+                        name: what.1.to_owned(),
+                        done: done.min(total),
+                        total,
+                    }))?;
+                }
+            }
+        }
+    };
+    screen.clear_bars();
+    match (done, unread) {
+        (_, Some(stop)) => Err(stop),
+        (Ok(Some(done)), None) => Ok(done),
+        (Ok(None), None) => Err(Stop::Interrupted),
+        (Err(failure), None) => Err(failure.into()),
+    }
+}
+
+/// A person's wish to stop, or that of whoever watches.
+async fn stopped(leave: &Notify) {
+    tokio::select! {
+        () = signal::stop_asked() => {}
+        () = leave.notified() => {}
+    }
+}
+
+fn how_to_take(code: &GiveCode) -> String {
+    let mut lines = String::new();
+    for path in &code.left_out {
+        let _ = writeln!(
+            lines,
+            "left out: {} is no file, folder or link",
+            text::line(path)
+        );
+    }
+    let _ = write!(
+        lines,
+        "on the other machine, until {}:\n  letterlock take {} --relay '{}'\nwaiting; this must run until it was taken",
+        time::local(code.expires),
+        code.code.as_str(),
+        text::line(&code.relay)
+    );
+    lines
+}
+
+/// Gives.
+pub(crate) async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> Result<(), Stop> {
+    let relay = relay_of(profile, wish.relay).await?;
+    let name = match wish.paths.as_slice() {
+        [path] => path.file_name().map_or_else(
+            || path.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        ),
+        paths => format!("{} paths", paths.len()),
+    };
+    let (tell, told) = mpsc::unbounded_channel();
+    let work = Arc::new(Work::default());
+    let wish = give::Give {
+        paths: wish.paths,
+        relay,
+        expires: wish.expires,
+        state: state()?,
+    };
+    let leave = Notify::new();
+    let running = give::give(wish, Arc::clone(&work), tell, stopped(&leave));
+    let given = watched(&work, ("give", &name), told, &leave, screen, running).await?;
+    screen.talk("it was taken, and is not at the relay any more");
+    screen.show(&Answer::Given(given))
+}
+
+/// Takes.
+pub(crate) async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> Result<(), Stop> {
+    let relay = relay_of(profile, wish.relay).await?;
+    let (tell, told) = mpsc::unbounded_channel();
+    drop(tell);
+    let work = Arc::new(Work::default());
+    let wish = give::Take {
+        code: wish.code.into(),
+        relay,
+        into: wish.into,
+        replace: wish.replace,
+        state: state()?,
+    };
+    let leave = Notify::new();
+    let running = give::take(wish, Arc::clone(&work), stopped(&leave));
+    let taken = watched(&work, ("take", "files"), told, &leave, screen, running).await?;
+    for path in &taken.left_out {
+        screen.talk(&format!(
+            "left out: the link {} leads out of what was given",
+            text::line(path)
+        ));
+    }
+    screen.show(&Answer::Taken(taken))
+}
+
+/// The code, for people.
+pub(crate) fn code(code: &GiveCode) -> String {
+    format!("{}\n", text::line(code.code.as_str()))
+}
+
+/// What was taken, for people.
+pub(crate) fn taken(taken: &Taken) -> String {
+    let mut shown = String::new();
+    for path in &taken.written {
+        let _ = writeln!(shown, "{}", text::line(path));
+    }
+    shown
+}
