@@ -279,6 +279,20 @@ mod tests {
         }
     }
 
+    /// The target of transfers has the same samples, without the byte that chooses.
+    #[test]
+    fn seeds_of_transfers_are_the_forms_of_today() {
+        let folder = folder().with_file_name("give_exchange");
+        for (name, bytes) in samples() {
+            if let Some(name) = name.strip_prefix("give_") {
+                let stored = std::fs::read(folder.join(name)).unwrap_or_default();
+                assert!(stored == bytes[1..], "{name}");
+            }
+        }
+        let code = std::fs::read_to_string(folder.join("code")).unwrap();
+        assert!(keys::give::GiveCode::from_text(&code).is_ok());
+    }
+
     #[test]
     fn cut_and_changed_bytes_never_panic() {
         let mut rng = ChaCha20Rng::seed_from_u64(2);

@@ -242,6 +242,26 @@ mod tests {
         }
     }
 
+    /// The values of docs/spec/give.md, section 6.
+    #[test]
+    fn values_are_those_of_the_specification() {
+        let page = include_str!("../../../docs/spec/give.md");
+        let relay = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let code = GiveCode::from_text("4821-guitar-banana-mouse").unwrap();
+        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        let plate = code.nameplate();
+        for (name, value) in [
+            ("queue id", hex(plate.queue_id(&relay).as_bytes())),
+            ("send token", hex(plate.send_token(&relay).expose_secret())),
+            ("words", hex(code.words.expose_secret())),
+            ("password", hex(code.password().expose_secret())),
+            ("name of the state", hex(&code.state_name(&relay))),
+        ] {
+            let row = format!("| {name} | `{value}` |");
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+
     #[test]
     fn another_relay_has_other_queues() {
         let plate = Nameplate(4821);
