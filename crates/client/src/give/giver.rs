@@ -11,7 +11,7 @@ use crate::limits;
 use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::sealed::{Work, tree_failure};
-use crate::view::{self, Failure};
+use crate::view::{self, Failure, FailureKind};
 use engine::give::{GiveMessage, GiveWord, Offer};
 use keys::give::{GiveCode, Nameplate};
 use keys::{BlobId, Secret};
@@ -43,6 +43,8 @@ struct Waiting {
     giving: Giving,
     uploading: Uploading,
     offer: Option<Offer>,
+    /// Whether whoever confirmed was told the offer.
+    told: bool,
     deadline: Instant,
     work: Arc<Work>,
 }
@@ -91,6 +93,7 @@ pub async fn give(
         giving: Giving::new(code, given.queue.id),
         uploading: tokio::spawn(uploading),
         offer: None,
+        told: false,
         deadline: after(wish.expires),
         work: Arc::clone(&work),
     };
@@ -192,7 +195,7 @@ impl Waiting {
                     self.offer = Some(offer?);
                     self.tell().await?;
                 }
-                _ = tick.tick(), if self.offer.is_none() => self.tell().await?,
+                _ = tick.tick(), if !self.told => self.tell().await?,
                 () = tokio::time::sleep(left) => return Err(match self.giving.taken() {
                     Some(_) => failure::unfinished(),
                     None => failure::expired(),
@@ -229,12 +232,19 @@ impl Waiting {
     }
 
     async fn say(&mut self, to: &TheirQueue, message: &GiveMessage) -> Result<(), Failure> {
-        let body = message
-            .to_body()
-            .map_err(|_| internal("a message is too long"))?;
-        // Whose queue is gone hears nothing, and that is its affair.
-        let _ = self.line.send(to, body).await?;
-        Ok(())
+        let body = message.to_body();
+        let body = body.map_err(|_| internal("a message is too long"))?;
+        self.send(to, body).await.map(drop)
+    }
+
+    /// Writes to a taker's queue; whether it is there. Whose queue is gone hears nothing, and that is its affair; a
+    /// relay that is away for a while may come back, and a taker asks again.
+    async fn send(&mut self, to: &TheirQueue, body: Vec<u8>) -> Result<bool, Failure> {
+        match self.line.send(to, body).await {
+            Ok(sent) => Ok(sent.is_ok()),
+            Err(failure) if failure.kind == FailureKind::Unreachable => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Tells whoever confirmed where it is, or how far the upload is.
@@ -259,7 +269,8 @@ impl Waiting {
             }
         };
         let to = taken.taker.copy();
-        let _ = self.line.send(&to, body).await?;
+        let offered = self.offer.is_some();
+        self.told = self.send(&to, body).await? && offered;
         Ok(())
     }
 

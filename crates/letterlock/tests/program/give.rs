@@ -528,6 +528,22 @@ fn what_was_offered_comes_although_the_giver_is_gone() {
 }
 
 #[test]
+fn a_relay_that_was_killed_is_waited_for() {
+    let mut town = Town::new();
+    let url = town.url().to_owned();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), b"x").unwrap();
+    let (giving, code) = alice.give(&["f"], &url);
+    blobs(&town, 1);
+    town.kill_relay();
+    town.start_relay();
+    ok(&bob.run(&["take", &code], &url));
+    ok(&giving.wait());
+    assert_eq!(std::fs::read(bob.path("f")).unwrap(), b"x");
+    assert_eq!(at_the_relay(&mut town), [0, 0]);
+}
+
+#[test]
 fn a_taker_that_stops_tells_the_giver() {
     let mut town = Town::new();
     let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
