@@ -611,6 +611,8 @@ pub enum Answer {
     NewIdentity(view::NewIdentity),
     /// The code of what is given.
     GiveCode(view::GiveCode),
+    /// The link to what is given.
+    GiveLink(view::GiveLink),
     /// What was given is with whoever took it.
     Given(view::Given),
     /// What was given was written.

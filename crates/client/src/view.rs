@@ -12,8 +12,8 @@ pub use recovery::{
     RecoveryRequest, Restored, Share, Sheet,
 };
 pub use sealed::{
-    FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, GiveCode, Given, NewIdentity,
-    SealedEntry, SealedFile, Taken,
+    FileAuthor, FileKey, FileRecipient, FileSignature, FileSigner, GiveCode, GiveLink, Given,
+    NewIdentity, SealedEntry, SealedFile, Taken,
 };
 pub use vault::{
     Vault, VaultAccess, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,

@@ -8,6 +8,9 @@ use crate::{QueueId, words};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+/// Longest relay URL that a link holds, in bytes.
+pub const RELAY_MAX: usize = 256;
+
 /// Number of words; each has eleven bits.
 const WORDS: usize = 3;
 /// Longest text that is looked at, in bytes.
@@ -242,7 +245,7 @@ mod tests {
         }
     }
 
-    /// The values of docs/spec/give.md, section 6.
+    /// The values of docs/spec/give.md, section 7.
     #[test]
     fn values_are_those_of_the_specification() {
         let page = include_str!("../../../docs/spec/give.md");

@@ -221,6 +221,24 @@ labels! {
     GIVE_WORD = "letterlock/v1/give/word";
     /// Name of the state of a transfer that was begun.
     GIVE_STATE = "letterlock/v1/give/state";
+    /// Id of what a link leads to.
+    GIVE_LINK_BLOB = "letterlock/v1/give/link/blob";
+    /// Read token of it.
+    GIVE_LINK_READ = "letterlock/v1/give/link/read";
+    /// Seed of the key that it is sealed to.
+    GIVE_LINK_RECIPIENT = "letterlock/v1/give/link/recipient";
+    /// Queue of whoever gives by link.
+    GIVE_LINK_QUEUE = "letterlock/v1/give/link/queue";
+    /// Send token of that queue, of a link.
+    GIVE_LINK_SEND = "letterlock/v1/give/link/send";
+    /// Key of what whoever takes by link says.
+    GIVE_LINK_TAKER = "letterlock/v1/give/link/taker";
+    /// Key of what whoever gives by link says.
+    GIVE_LINK_GIVER = "letterlock/v1/give/link/giver";
+    /// Name of the state of a transfer by link.
+    GIVE_LINK_STATE = "letterlock/v1/give/link/state";
+    /// Checksum of a link to what is given.
+    GIVE_LINK_CHECK = "letterlock/v1/give/link/check";
     /// File key of an age file, to a key of X-Wing.
     AGE_HYBRID = "age-encryption.org/mlkem768x25519";
     /// File key of an age file, to an X25519 key.

@@ -12,6 +12,7 @@ pub mod ed25519;
 mod emoji;
 mod envelope;
 pub mod give;
+pub mod give_link;
 pub mod hpke;
 mod id;
 mod kdf;

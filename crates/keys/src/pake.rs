@@ -214,6 +214,11 @@ impl Unconfirmed {
 }
 
 impl TransferKeys {
+    /// Takes keys that follow from a secret that both sides have.
+    pub(crate) fn new(seal: Secret<32>, open: Secret<32>) -> Self {
+        Self { seal, open }
+    }
+
     /// Seals a word for the queue of the other side: `nonce 12 ‖ AES-256-GCM`.
     pub fn seal(&self, queue: &QueueId, word: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];

@@ -8,7 +8,7 @@ use crate::{ask, os, signal, text, time};
 use client::api::{Answer, Request};
 use client::give;
 use client::sealed::Work;
-use client::view::{Failure, FailureKind, GiveCode, Progress, Taken};
+use client::view::{Failure, FailureKind, GiveCode, GiveLink, Progress, Taken};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,8 +79,8 @@ async fn watched<T>(
                     unread = Some(stop);
                     leave.notify_one();
                 }
-                if let Answer::GiveCode(code) = &answer {
-                    screen.talk(&how_to_take(code));
+                if let Some(advice) = advice(&answer) {
+                    screen.talk(&advice);
                 }
             }
             _ = ticks.tick() => {
@@ -113,23 +113,38 @@ async fn stopped(leave: &Notify) {
     }
 }
 
-fn how_to_take(code: &GiveCode) -> String {
+/// What a person does with what was told.
+fn advice(answer: &Answer) -> Option<String> {
+    let (left_out, expires, word, relay) = match answer {
+        Answer::GiveCode(told) => {
+            let relay = format!(" --relay '{}'", text::line(&told.relay));
+            (
+                &told.left_out,
+                told.expires,
+                text::line(told.code.as_str()),
+                relay,
+            )
+        }
+        Answer::GiveLink(told) => {
+            let link = format!("'{}'", text::line(told.link.as_str()));
+            (&told.left_out, told.expires, link, String::new())
+        }
+        _ => return None,
+    };
     let mut lines = String::new();
-    for path in &code.left_out {
+    for path in left_out {
         let _ = writeln!(
             lines,
             "left out: {} is no file, folder or link",
             text::line(path)
         );
     }
+    let until = time::local(expires);
     let _ = write!(
         lines,
-        "on the other machine, until {}:\n  letterlock take {} --relay '{}'\nwaiting; this must run until it was taken",
-        time::local(code.expires),
-        code.code.as_str(),
-        text::line(&code.relay)
+        "on the other machine, until {until}:\n  letterlock take {word}{relay}\nwaiting; this must run until it was taken"
     );
-    lines
+    Some(lines)
 }
 
 /// Gives.
@@ -144,6 +159,7 @@ pub(crate) async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> 
     };
     let (tell, told) = mpsc::unbounded_channel();
     let work = Arc::new(Work::default());
+    let by_link = wish.link;
     let wish = give::Give {
         paths: wish.paths,
         relay,
@@ -151,7 +167,13 @@ pub(crate) async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> 
         state: state()?,
     };
     let leave = Notify::new();
-    let running = give::give(wish, Arc::clone(&work), tell, stopped(&leave));
+    let works = Arc::clone(&work);
+    let running = async {
+        match by_link {
+            true => give::give_link(wish, works, tell, stopped(&leave)).await,
+            false => give::give(wish, works, tell, stopped(&leave)).await,
+        }
+    };
     let given = watched(&work, ("give", &name), told, &leave, screen, running).await?;
     screen.talk("it was taken, and is not at the relay any more");
     screen.show(&Answer::Given(given))
@@ -159,19 +181,37 @@ pub(crate) async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> 
 
 /// Takes.
 pub(crate) async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> Result<(), Stop> {
-    let relay = relay_of(profile, wish.relay).await?;
+    let by_link = give::is_link(&wish.code);
+    let relay = match (by_link, wish.relay) {
+        (true, None) => String::new(),
+        (true, Some(_)) => {
+            return Err(Stop::Failed(failure::usage(
+                "a link names its relay itself",
+                "leave --relay out",
+            )));
+        }
+        (false, named) => relay_of(profile, named).await?,
+    };
     let (tell, told) = mpsc::unbounded_channel();
     drop(tell);
     let work = Arc::new(Work::default());
     let wish = give::Take {
         code: wish.code.into(),
         relay,
-        into: wish.into,
-        replace: wish.replace,
+        place: give::Place {
+            into: wish.into,
+            replace: wish.replace,
+        },
         state: state()?,
     };
     let leave = Notify::new();
-    let running = give::take(wish, Arc::clone(&work), stopped(&leave));
+    let works = Arc::clone(&work);
+    let running = async {
+        match by_link {
+            true => give::take_link(wish, works, stopped(&leave)).await,
+            false => give::take(wish, works, stopped(&leave)).await,
+        }
+    };
     let taken = watched(&work, ("take", "files"), told, &leave, screen, running).await?;
     for path in &taken.left_out {
         screen.talk(&format!(
@@ -185,6 +225,11 @@ pub(crate) async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> 
 /// The code, for people.
 pub(crate) fn code(code: &GiveCode) -> String {
     format!("{}\n", text::line(code.code.as_str()))
+}
+
+/// The link, for people.
+pub(crate) fn link(link: &GiveLink) -> String {
+    format!("{}\n", text::line(link.link.as_str()))
 }
 
 /// What was taken, for people.

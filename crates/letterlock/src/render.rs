@@ -51,6 +51,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::SealedFile(file) => Shown::Result(sealed::file(file)),
         Answer::SealedEntry(entry) => Shown::Result(sealed::entry(entry)),
         Answer::GiveCode(code) => Shown::Result(give::code(code)),
+        Answer::GiveLink(link) => Shown::Result(give::link(link)),
         Answer::Given(_) => Shown::Nothing,
         Answer::Taken(taken) => Shown::Result(give::taken(taken)),
         Answer::NewIdentity(identity) => Shown::Result(match &identity.text {

@@ -60,10 +60,7 @@ pub async fn give(
     stop: impl Future<Output = ()>,
 ) -> Result<Option<view::Given>, Failure> {
     let url = RelayUrl::parse(&wish.relay)?;
-    let paths = wish.paths;
-    let tree = tokio::task::spawn_blocking(move || Tree::of(&paths)).await;
-    let tree = tree.map_err(|_| internal("a thread ended early"))?;
-    let tree = Arc::new(tree.map_err(|error| tree_failure(&error))?);
+    let tree = tree_of(wish.paths).await?;
     let size = tree.length();
     work.begin(size);
     let mut line = Line::open(&url).await?;
@@ -73,11 +70,7 @@ pub async fn give(
         code: code.to_text().to_string().into(),
         relay: url.canonical(),
         expires: os::now().as_secs().saturating_add(wish.expires.as_secs()),
-        left_out: tree
-            .left_out()
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect(),
+        left_out: left_out(&tree),
     };
     let _ = tell.send(Answer::GiveCode(shown));
     let parcel = Arc::new(given.parcel);
@@ -86,6 +79,7 @@ pub async fn give(
         Arc::clone(&parcel),
         Arc::clone(&write_token),
         tree,
+        Secret::random(&mut os::entropy()),
         Arc::clone(&work),
     );
     let mut waiting = Waiting {
@@ -106,26 +100,42 @@ pub async fn give(
         waiting.say_stop().await;
     }
     waiting.uploading.abort();
-    // The queue first: who comes now is told that nobody gives here.
-    waiting.line.close().await;
-    let removed = timeout(limits::GIVE_CLEAN, parcel.remove(&write_token)).await;
+    clean(waiting.line, &parcel, &write_token, kept).await;
+    ended
+        .transpose()
+        .map(|ended| ended.map(|()| view::Given { size }))
+}
+
+/// What is to be given, looked at.
+pub(super) async fn tree_of(paths: Vec<PathBuf>) -> Result<Arc<Tree>, Failure> {
+    let tree = tokio::task::spawn_blocking(move || Tree::of(&paths)).await;
+    let tree = tree.map_err(|_| internal("a thread ended early"))?;
+    tree.map(Arc::new).map_err(|error| tree_failure(&error))
+}
+
+/// What of it is not given.
+pub(super) fn left_out(tree: &Tree) -> Vec<String> {
+    let paths = tree.left_out().iter();
+    paths.map(|path| path.display().to_string()).collect()
+}
+
+/// Leaves nothing at the relay. The queue goes first: who comes now is told that nobody gives here.
+pub(super) async fn clean(line: Line, parcel: &Parcel, write_token: &Secret<32>, kept: Kept) {
+    line.close().await;
+    let removed = timeout(limits::GIVE_CLEAN, parcel.remove(write_token)).await;
     if matches!(removed, Ok(Ok(()))) {
         kept.forget();
     }
-    match ended {
-        Some(Ok(())) => Ok(Some(view::Given { size })),
-        Some(Err(failure)) => Err(failure),
-        None => Ok(None),
-    }
 }
 
-fn after(span: Duration) -> Instant {
+/// The instant so much later.
+pub(super) fn after(span: Duration) -> Instant {
     let now = os::instant();
     now.checked_add(span).unwrap_or(now)
 }
 
 /// Removes what givers of this user left that were killed.
-async fn sweep(line: &mut Line, state: &Path, url: &RelayUrl) {
+pub(super) async fn sweep(line: &mut Line, state: &Path, url: &RelayUrl) {
     for (kept, given) in state::left(state, url) {
         let removed = async {
             line.delete(&given.queue).await.is_ok()

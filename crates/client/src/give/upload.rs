@@ -22,14 +22,14 @@ use tokio::sync::mpsc;
 /// More than the header of a file with one recipient has.
 const HEAD: usize = 4096;
 
-/// Seals a tree and uploads it meanwhile; what whoever takes it needs.
+/// Seals a tree to the key of a seed and uploads it meanwhile; what whoever takes it needs.
 pub(super) async fn upload(
     parcel: Arc<Parcel>,
     write_token: Arc<Secret<32>>,
     tree: Arc<Tree>,
+    recipient: Secret<32>,
     work: Arc<Work>,
 ) -> Result<Offer, Failure> {
-    let recipient = Secret::random(&mut os::entropy());
     let seed = SecretBytes::from(&recipient.expose_secret()[..]);
     let key = EnvelopeSecret::from_seed(Suite::Hybrid, seed);
     let public = key

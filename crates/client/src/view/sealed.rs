@@ -131,6 +131,19 @@ pub struct GiveCode {
     pub left_out: Vec<String>,
 }
 
+/// The link to what is given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GiveLink {
+    /// What whoever takes types. Whoever has it has what is given.
+    pub link: HiddenText,
+    /// The relay's URL with its pin.
+    pub relay: String,
+    /// Unix seconds until which it counts.
+    pub expires: u64,
+    /// What was left out: pipes, sockets and devices.
+    pub left_out: Vec<String>,
+}
+
 /// What was given is with whoever took it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Given {

@@ -19,19 +19,23 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 #[command(after_help = "\
 Examples:
   letterlock give photos/ --relay 'https://relay.example#sha256=...'
-  letterlock give report.pdf notes.txt --expires 15m")]
+  letterlock give report.pdf notes.txt --expires 15m
+  letterlock give report.pdf --link")]
 pub(crate) struct GiveArgs {
     /// Files and folders
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     relay: RelayArg,
-    /// How long the code counts, at most 24h
+    /// Print a link instead, when all is at the relay: whoever has it gets everything, and nobody has to type
+    #[arg(long)]
+    link: bool,
+    /// How long the code counts, or the link, at most 24h
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration::parse)]
     expires: Duration,
 }
 
-/// Take what somebody gives under a code
+/// Take what somebody gives under a code, or by a link
 ///
 /// What was given appears only when all of it came and was verified, and replaces nothing unless --force is given. If it
 /// stops on the way, the same command goes on where it stopped.
@@ -39,9 +43,10 @@ pub(crate) struct GiveArgs {
 #[command(after_help = "\
 Examples:
   letterlock take 4821-guitar-banana-mouse --relay 'https://relay.example#sha256=...'
-  letterlock take 4821 guitar banana mouse --out received")]
+  letterlock take 4821 guitar banana mouse --out received
+  letterlock take 'http://127.0.0.1:7465/#...'")]
 pub(crate) struct TakeArgs {
-    /// The code; in any case, with spaces or hyphens
+    /// The code, in any case, with spaces or hyphens; or the link in quotes, which names its relay
     #[arg(value_name = "CODE", required = true)]
     code: Vec<String>,
     #[command(flatten)]
@@ -68,6 +73,8 @@ pub(crate) struct Give {
     /// Nothing: the relay of the account.
     pub(crate) relay: Option<String>,
     pub(crate) expires: Duration,
+    /// Whether it is given by a link.
+    pub(crate) link: bool,
 }
 
 /// What is to be taken.
@@ -93,6 +100,7 @@ impl GiveArgs {
             paths: paths.collect::<Result<_, _>>()?,
             relay: self.relay.relay,
             expires: self.expires,
+            link: self.link,
         };
         Ok(Job::Give(profile, give))
     }

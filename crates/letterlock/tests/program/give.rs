@@ -568,3 +568,73 @@ fn a_taker_that_stops_tells_the_giver() {
     assert_eq!([alice.notes(), bob.notes()], [0, 0]);
     assert_eq!(at_the_relay(&mut town), [0, 0]);
 }
+
+/// Takes by a link, which names its relay.
+fn take_link(side: &Side, link: &str) -> Ran {
+    let mut command = letterlock();
+    command
+        .args(["take", link, "--json"])
+        .env("XDG_STATE_HOME", side.path("state"))
+        .env("LETTERLOCK_HOME", side.path("home"))
+        .current_dir(&side.folder);
+    Process::spawn(&mut command).wait()
+}
+
+#[test]
+fn whoever_has_the_link_gets_everything() {
+    let mut town = Town::new();
+    let url = town.url().to_owned();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    let content = noise(5_000_000);
+    std::fs::create_dir(alice.path("plans")).unwrap();
+    std::fs::write(alice.path("plans/f"), &content).unwrap();
+    let (giving, link) = alice.give(&["plans", "--link"], &url);
+    let (address, fragment) = link.split_once('#').unwrap();
+    assert_eq!(address, "http://127.0.0.1:7465/");
+    // A link that was cut or mistyped is noticed before anything is asked.
+    for wrong in [
+        format!("{address}#{}", &fragment[1..]),
+        format!("{address}#{}", &fragment[..fragment.len() - 4]),
+        format!("{address}#"),
+    ] {
+        let ran = take_link(&bob, &wrong);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+    }
+    let ran = bob.run(&["take", &link], &url);
+    assert_eq!(ran.code, Some(2), "a link names its relay: {ran:?}");
+    ok(&take_link(&bob, &link));
+    ok(&giving.wait());
+    assert!(std::fs::read(bob.path("plans/f")).unwrap() == content);
+    assert_eq!(bob.files(), ["plans"]);
+    assert_eq!([alice.notes(), bob.notes()], [0, 0]);
+    // Once it was taken there is nothing behind it.
+    let late = take_link(&Side::new(&town, "carol"), &link);
+    assert_eq!(late.code, Some(3), "{late:?}");
+    assert_eq!(at_the_relay(&mut town), [0, 0]);
+}
+
+#[test]
+fn what_a_link_leads_to_is_what_was_given() {
+    let mut town = Town::new();
+    let url = town.url().to_owned();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), b"mine").unwrap();
+    std::fs::write(alice.path("g"), b"evil").unwrap();
+    let (first, link) = alice.give(&["f", "--link"], &url);
+    let (second, _) = alice.give(&["g", "--link"], &url);
+    let files = blobs(&town, 2);
+    let contents: Vec<_> = files
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    std::fs::write(&files[0], &contents[1]).unwrap();
+    std::fs::write(&files[1], &contents[0]).unwrap();
+    let ran = take_link(&bob, &link);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(bob.files().is_empty());
+    second.interrupt();
+    assert_eq!(second.wait().code, Some(130));
+    first.interrupt();
+    assert_eq!(first.wait().code, Some(130));
+    assert_eq!(at_the_relay(&mut town), [0, 0]);
+}

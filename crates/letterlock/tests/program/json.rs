@@ -220,6 +220,7 @@ fn the_guide_lists_every_field() {
         "name symbol",
         "saved: letter name path size",
         "give_code: code expires left_out relay",
+        "give_link: expires left_out link relay",
         "given: size",
         "taken: left_out written",
         "evidence: account_id contact path seen_at shown_account_id",
