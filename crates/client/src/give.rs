@@ -14,6 +14,7 @@
 //! | `by_link` | both sides of a transfer to whoever has a link |
 //! | `fetch` | from an offer to files |
 //! | `upload` | what is given, sealed on its way to the relay |
+//! | `page` | the page that takes links, on loopback |
 //! | `state` | what is kept, so that a transfer that was killed goes on |
 //! | `failure` | what people are told when it does not |
 
@@ -23,6 +24,7 @@ mod failure;
 mod fetch;
 mod giver;
 mod line;
+mod page;
 mod state;
 mod taker;
 mod upload;
@@ -30,4 +32,5 @@ mod upload;
 pub use by_link::{give_link, is_link, take_link};
 pub use fetch::Place;
 pub use giver::{Give, give};
+pub use page::{Page, serve_page};
 pub use taker::{Take, take};

@@ -94,3 +94,5 @@ pub(crate) const GIVE_CLEAN: Duration = Duration::from_secs(10);
 pub(crate) const GIVE_KEPT_SECONDS: u64 = 2 * 24 * 3600;
 /// Longest file of what is kept of one, in bytes.
 pub(crate) const GIVE_STATE_BYTES: u64 = 16 * 1024;
+/// Connections to the page that takes links, at a time.
+pub(crate) const PAGE_CONNECTIONS: usize = 16;

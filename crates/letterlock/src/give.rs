@@ -1,7 +1,7 @@
 //! Transfers by code: what a person sees of them.
 
 use crate::cli::Profile;
-use crate::cli::give::{Give, Take};
+use crate::cli::give::{Give, Page, Take};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{ask, os, signal, text, time};
@@ -9,6 +9,7 @@ use client::api::{Answer, Request};
 use client::give;
 use client::sealed::Work;
 use client::view::{Failure, FailureKind, GiveCode, GiveLink, Progress, Taken};
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -220,6 +221,34 @@ pub(crate) async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> 
         ));
     }
     screen.show(&Answer::Taken(taken))
+}
+
+#[derive(Serialize)]
+#[serde(tag = "answer", rename = "listening")]
+struct Listening {
+    url: String,
+}
+
+/// Serves the page in which links open.
+pub(crate) async fn page(page: Page, screen: &mut Screen) -> Result<(), Stop> {
+    let into = page.into.display().to_string();
+    let page = give::Page {
+        port: page.port,
+        into: page.into,
+        replace: page.replace,
+        state: state()?,
+    };
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let mut serving = std::pin::pin!(give::serve_page(page, tell, signal::stop_asked()));
+    loop {
+        tokio::select! {
+            done = &mut serving => return Ok(done?),
+            Some(url) = told.recv() => {
+                screen.either(&format!("listening on {url}\n"), &Listening { url: url.clone() })?;
+                screen.talk(&format!("links of `letterlock give --link` open in a browser here, into {}", text::line(&into)));
+            }
+        }
+    }
 }
 
 /// The code, for people.

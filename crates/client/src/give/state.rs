@@ -304,3 +304,104 @@ pub(super) fn left(state: &Path, url: &RelayUrl) -> Vec<(Kept, Given)> {
     }
     left
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::disallowed_methods,
+        reason = "test code"
+    )]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn queue() -> OwnQueue {
+        OwnQueue {
+            id: QueueId::from_bytes([1; 16]),
+            receive_key: Secret::from_slice(&[2; 32]).unwrap(),
+            token: Secret::from_slice(&[3; 32]).unwrap(),
+        }
+    }
+
+    fn begun(folder: &Path) -> Begun {
+        Begun {
+            unconfirmed: Some(SecretBytes::new(vec![4; 128])),
+            giver_tag: Some([5; 32]),
+            offer: Some(SecretBytes::new(vec![6; 121])),
+            spool: Some(folder.join("spool")),
+            ..Begun::new(queue())
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_state_is_private_and_belongs_to_one_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("letterlock");
+        let (kept, before, _) = TakeState::open(&state, &[7; 32]).unwrap();
+        assert!(before.is_none());
+        let begun = begun(folder.path());
+        kept.save(&begun).unwrap();
+        let path = state.join(TAKE).join(HEXLOWER.encode(&[7; 32]));
+        assert_eq!((mode(&path), mode(&state.join(TAKE))), (0o600, 0o700));
+        assert!(TakeState::open(&state, &[7; 32]).is_err());
+        drop(kept);
+        std::fs::write(folder.path().join("spool"), b"sealed").unwrap();
+        let (kept, again, _) = TakeState::open(&state, &[7; 32]).unwrap();
+        let again = again.unwrap();
+        assert_eq!(
+            again.encode().expose_secret(),
+            begun.encode().expose_secret()
+        );
+        kept.forget(Some(&again));
+        assert_eq!(os::files_of(&state.join(TAKE)).len(), 0);
+        assert!(!folder.path().join("spool").exists());
+    }
+
+    #[test]
+    fn what_was_cut_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = begun(folder.path()).encode().into_zeroizing();
+        for end in 0..whole.len() {
+            assert!(Begun::decode(&whole[..end]).is_err(), "{end}");
+        }
+        for place in 0..whole.len() {
+            let mut changed = whole.to_vec();
+            changed[place] ^= 0x80;
+            let read = Begun::decode(&changed);
+            assert!(read.is_err() || read.unwrap().encode().expose_secret() == changed);
+        }
+    }
+
+    #[test]
+    fn what_a_giver_left_is_found_at_its_relay_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = |port| RelayUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+        let given = Given {
+            queue: queue(),
+            parcel: Parcel {
+                url: url(1),
+                blob: BlobId::from_bytes([8; 16]),
+                read_token: Secret::from_slice(&[9; 32]).unwrap(),
+            },
+            write_token: Secret::from_slice(&[10; 32]).unwrap(),
+        };
+        let whole = given.encode().into_zeroizing();
+        for end in 0..whole.len() {
+            assert!(Given::decode(&whole[..end]).is_err(), "{end}");
+        }
+        let kept = note(folder.path(), &given).unwrap().unwrap();
+        // As long as its giver runs it is nobody's.
+        assert!(left(folder.path(), &url(1)).is_empty());
+        assert!(note(folder.path(), &given).unwrap().is_none());
+        drop(kept);
+        assert!(left(folder.path(), &url(2)).is_empty());
+        let found = left(folder.path(), &url(1));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].1.encode().expose_secret(), &whole[..]);
+    }
+}

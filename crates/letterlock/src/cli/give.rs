@@ -44,10 +44,11 @@ pub(crate) struct GiveArgs {
 Examples:
   letterlock take 4821-guitar-banana-mouse --relay 'https://relay.example#sha256=...'
   letterlock take 4821 guitar banana mouse --out received
-  letterlock take 'http://127.0.0.1:7465/#...'")]
+  letterlock take 'http://127.0.0.1:7465/#...'
+  letterlock take --page --out received")]
 pub(crate) struct TakeArgs {
     /// The code, in any case, with spaces or hyphens; or the link in quotes, which names its relay
-    #[arg(value_name = "CODE", required = true)]
+    #[arg(value_name = "CODE", required_unless_present = "page")]
     code: Vec<String>,
     #[command(flatten)]
     relay: RelayArg,
@@ -57,6 +58,12 @@ pub(crate) struct TakeArgs {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
+    /// Serve a page on this machine in which links open, until interrupted
+    #[arg(long, conflicts_with_all = ["code", "relay"])]
+    page: bool,
+    /// The port of that page; links lead to 7465
+    #[arg(long, value_name = "PORT", default_value = "7465", requires = "page")]
+    port: u16,
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +94,14 @@ pub(crate) struct Take {
     pub(crate) replace: bool,
 }
 
+/// The page in which links open.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) port: u16,
+    pub(crate) into: PathBuf,
+    pub(crate) replace: bool,
+}
+
 impl GiveArgs {
     pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
         if self.expires > LONGEST {
@@ -108,6 +123,14 @@ impl GiveArgs {
 
 impl TakeArgs {
     pub(super) fn into_job(self, profile: Profile) -> Result<Job, Failure> {
+        if self.page {
+            let page = Page {
+                port: self.port,
+                into: absolute(self.out)?,
+                replace: self.force,
+            };
+            return Ok(Job::TakePage(page));
+        }
         let take = Take {
             code: self.code.join(" "),
             relay: self.relay.relay,

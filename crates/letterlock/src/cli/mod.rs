@@ -157,6 +157,8 @@ pub(crate) enum Job {
     Give(Profile, give::Give),
     /// Take what is given under a code.
     Take(Profile, give::Take),
+    /// Serve the page in which links open.
+    TakePage(give::Page),
     /// Make an identity, and write it to a file or to standard output.
     Keygen(Option<PathBuf>),
     /// List algorithms and keys, and write a bill of materials.

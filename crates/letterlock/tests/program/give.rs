@@ -2,6 +2,8 @@
 
 use crate::support::{AtLimit, Process, Proxy, Ran, Town, letterlock, occurs};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -637,4 +639,128 @@ fn what_a_link_leads_to_is_what_was_given() {
     first.interrupt();
     assert_eq!(first.wait().code, Some(130));
     assert_eq!(at_the_relay(&mut town), [0, 0]);
+}
+
+/// One request to a page; status and body.
+fn request(url: &str, line: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let authority = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(authority).unwrap();
+    let mut text = format!(
+        "{line} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        text.push_str(&format!("host: {authority}\r\n"));
+    }
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream
+        .write_all(format!("{text}\r\n{body}").as_bytes())
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, format!("{head}\n\n{body}"))
+}
+
+/// A page of a side; the process, its address, and the token that stands in it.
+fn page(side: &Side) -> (Process, String, String) {
+    let mut command = letterlock();
+    command
+        .args(["take", "--page", "--port", "0", "--out", "in"])
+        .env("XDG_STATE_HOME", side.path("state"))
+        .env("LETTERLOCK_HOME", side.path("home"))
+        .current_dir(&side.folder);
+    let mut serving = Process::spawn(&mut command);
+    let line = serving.next_line().unwrap();
+    let url = line.strip_prefix("listening on ").unwrap().to_owned();
+    let (status, html) = request(&url, "GET /", &[], "");
+    assert_eq!(status, 200, "{html}");
+    assert!(html.contains("content-security-policy: default-src 'none'; script-src 'nonce-"));
+    assert!(html.contains("cache-control: no-store"));
+    let (_, rest) = html.split_once("const token = \"").unwrap();
+    let token = rest.split('"').next().unwrap().to_owned();
+    (serving, url, token)
+}
+
+#[test]
+fn a_link_opens_in_a_page_of_the_own_machine() {
+    let mut town = Town::new();
+    let relay = town.url().to_owned();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), noise(1_000_000)).unwrap();
+    let (giving, link) = alice.give(&["f", "--link"], &relay);
+    let fragment = link.split_once('#').unwrap().1;
+    let (serving, url, token) = page(&bob);
+    let shown = [("x-letterlock", token.as_str())];
+    let (_, told) = request(&url, "POST /take", &shown, "nonsense");
+    assert!(told.contains("\"kind\":\"usage\""), "{told}");
+    let (status, told) = request(&url, "POST /take", &shown, fragment);
+    let body: Value = serde_json::from_str(told.split("\n\n").nth(1).unwrap()).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(
+        body["written"],
+        serde_json::json!([bob.path("in/f").to_str().unwrap()])
+    );
+    assert!(std::fs::read(bob.path("in/f")).unwrap() == noise(1_000_000));
+    let (_, told) = request(&url, "GET /progress", &shown, "");
+    assert!(told.contains("\"total\":"), "{told}");
+    ok(&giving.wait());
+    serving.interrupt();
+    ok(&serving.wait());
+    assert_eq!(bob.notes(), 0);
+    assert_eq!(at_the_relay(&mut town), [0, 0]);
+}
+
+#[test]
+fn another_page_takes_nothing() {
+    let town = Town::new();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), b"x").unwrap();
+    let (_giving, link) = alice.give(&["f", "--link"], town.url());
+    let fragment = link.split_once('#').unwrap().1;
+    let (_serving, url, token) = page(&bob);
+    let other = token.chars().rev().collect::<String>();
+    for headers in [
+        &[][..],
+        &[("x-letterlock", "")],
+        &[("x-letterlock", other.as_str())],
+    ] {
+        for line in ["POST /take", "GET /progress", "OPTIONS /take", "GET /other"] {
+            let (status, told) = request(&url, line, headers, fragment);
+            assert_eq!(status, 403, "{line}: {told}");
+            assert!(!told.contains("access-control"), "{told}");
+        }
+    }
+    let (status, _) = request(&url, "GET /other", &[("x-letterlock", &token)], "");
+    assert_eq!(status, 404);
+    assert!(bob.files().is_empty());
+}
+
+#[test]
+fn a_page_under_another_name_is_refused() {
+    let town = Town::new();
+    let bob = Side::new(&town, "bob");
+    let (_serving, url, token) = page(&bob);
+    let port = url
+        .trim_end_matches('/')
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    for name in [
+        "evil.example",
+        &format!("evil.example:{port}"),
+        &format!("localhost:{port}"),
+        "",
+    ] {
+        let headers = [("host", name), ("x-letterlock", token.as_str())];
+        for line in ["GET /", "POST /take"] {
+            let (status, told) = request(&url, line, &headers, "");
+            assert_eq!(status, 421, "{name}: {told}");
+            assert!(!told.contains(&token));
+        }
+    }
 }
