@@ -121,17 +121,23 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             })
             .await
         }
-        Job::Restore(profile, wish) => {
-            let sheet = recovery::sheet_of(&wish, screen).await?;
-            ask::with_client(&profile, true, async |client| {
-                recovery::restore(client, wish, sheet, screen).await
-            })
-            .await
-        }
+        Job::Restore(profile, wish) => restore(&profile, wish, screen).await,
         Job::Guardians(profile, wish) => guardians::see_to(&profile, wish, screen).await,
         Job::Doctor { fips } => doctor::show(fips, screen),
         Job::Completions(shell) => completions(shell, screen),
     }
+}
+
+async fn restore(
+    profile: &Profile,
+    wish: crate::cli::recovery::Restoration,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    let sheet = recovery::sheet_of(&wish, screen).await?;
+    ask::with_client(profile, true, async |client| {
+        recovery::restore(client, wish, sheet, screen).await
+    })
+    .await
 }
 
 async fn ask_profile(profile: &Profile, request: Request, screen: &mut Screen) -> Result<(), Stop> {
