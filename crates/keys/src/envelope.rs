@@ -5,6 +5,7 @@ use crate::secret::{Secret, SecretBytes};
 use crate::suite::Suite;
 use crate::xwing::{XWingPublic, XWingSecret};
 use rand_core::CryptoRng;
+use std::sync::OnceLock;
 
 /// An envelope key or what was encapsulated for it is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +23,16 @@ enum Public {
 }
 
 /// What opens. It is stored as its seed; `hybrid`: 32 bytes, `cnsa2`: d ‖ z, 64 bytes.
+///
+/// The key pair is derived when it is first used: whoever reads a stored key often needs no more than its seed.
 pub struct EnvelopeSecret {
+    suite: Suite,
     seed: SecretBytes,
+    pair: OnceLock<Pair>,
+}
+
+/// What follows from a seed.
+struct Pair {
     key: Private,
     public: EnvelopePublic,
 }
@@ -102,12 +111,60 @@ impl EnvelopeSecret {
         Self::from_seed(suite, SecretBytes::random(suite.envelope_seed_len(), rng))
     }
 
-    /// Derives the key pair.
+    /// Takes the seed of a key pair.
     ///
     /// # Errors
     /// [`MalformedEnvelope`]: the length is not that of the suite ([`Suite::envelope_seed_len`]).
     pub fn from_seed(suite: Suite, seed: SecretBytes) -> Result<Self, MalformedEnvelope> {
-        let bytes = seed.expose_secret();
+        if seed.expose_secret().len() != suite.envelope_seed_len() {
+            return Err(MalformedEnvelope);
+        }
+        Ok(Self {
+            suite,
+            seed,
+            pair: OnceLock::new(),
+        })
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "every seed of this length has a key pair"
+    )]
+    fn pair(&self) -> &Pair {
+        let derive = || Pair::derive(self.suite, self.seed.expose_secret());
+        self.pair.get_or_init(|| derive().expect("a seed"))
+    }
+
+    /// The seed, for storage.
+    #[must_use]
+    pub fn seed(&self) -> &SecretBytes {
+        &self.seed
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public(&self) -> &EnvelopePublic {
+        &self.pair().public
+    }
+
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Decapsulates; a wrong ML-KEM ciphertext gives another secret (implicit rejection).
+    pub(crate) fn decapsulate(&self, enc: &[u8]) -> Result<Secret<32>, MalformedEnvelope> {
+        let shared = match &self.pair().key {
+            Private::Hybrid(key) => key.decapsulate(enc).ok(),
+            Private::Cnsa2(key) => key.decapsulate(enc).ok(),
+        };
+        shared.ok_or(MalformedEnvelope)
+    }
+}
+
+impl Pair {
+    fn derive(suite: Suite, bytes: &[u8]) -> Result<Self, MalformedEnvelope> {
         let (key, public) = match suite {
             Suite::Hybrid => {
                 let bytes = Secret::from_slice(bytes).ok_or(MalformedEnvelope)?;
@@ -123,37 +180,9 @@ impl EnvelopeSecret {
             }
         };
         Ok(Self {
-            seed,
             key,
             public: EnvelopePublic(public),
         })
-    }
-
-    /// The seed, for storage.
-    #[must_use]
-    pub fn seed(&self) -> &SecretBytes {
-        &self.seed
-    }
-
-    /// The public key.
-    #[must_use]
-    pub fn public(&self) -> &EnvelopePublic {
-        &self.public
-    }
-
-    /// The suite.
-    #[must_use]
-    pub fn suite(&self) -> Suite {
-        self.public.suite()
-    }
-
-    /// Decapsulates; a wrong ML-KEM ciphertext gives another secret (implicit rejection).
-    pub(crate) fn decapsulate(&self, enc: &[u8]) -> Result<Secret<32>, MalformedEnvelope> {
-        let shared = match &self.key {
-            Private::Hybrid(key) => key.decapsulate(enc).ok(),
-            Private::Cnsa2(key) => key.decapsulate(enc).ok(),
-        };
-        shared.ok_or(MalformedEnvelope)
     }
 }
 

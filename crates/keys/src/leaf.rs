@@ -41,7 +41,7 @@ impl LeafKey {
         match (signing.suite(), group) {
             (own, group) if own == group => Some(Self {
                 secret: signing.leaf_secret(),
-                public: signing.verifying_key().leaf_key().to_vec(),
+                public: signing.leaf_key(),
                 voucher: None,
             }),
             (Suite::Cnsa2, Suite::Hybrid) => {

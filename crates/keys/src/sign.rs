@@ -10,7 +10,9 @@ use crate::secret::{Secret, SecretBytes};
 use crate::suite::Suite;
 use crate::xeddsa::BadSignature;
 use rand_core::CryptoRng;
+use std::sync::OnceLock;
 
+const ED25519_SEED: usize = 32;
 const ED25519_PUBLIC: usize = 32;
 const ED25519_SIGNATURE: usize = 64;
 
@@ -22,6 +24,8 @@ pub struct Malformed;
 /// A signing key of a suite, made of a seed. `hybrid`: Ed25519 seed 32 ‖ ML-DSA-65 seed 32; `cnsa2`: ML-DSA-87
 /// seed 32.
 ///
+/// The key pair is derived when it is first used: whoever reads a stored key often needs no more than its seed.
+///
 /// ```
 /// use letterlock_keys::{SecretBytes, SigningKey, Suite, label};
 /// let key = SigningKey::from_seed(Suite::Hybrid, SecretBytes::new(vec![7; 64]))?;
@@ -31,7 +35,13 @@ pub struct Malformed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SigningKey {
+    suite: Suite,
     seed: SecretBytes,
+    pair: OnceLock<Pair>,
+}
+
+/// What follows from a seed.
+struct Pair {
     schemes: Schemes,
     verifying: VerifyingKey,
 }
@@ -68,42 +78,34 @@ impl SigningKey {
         Self::from_seed(suite, SecretBytes::random(suite.signing_seed_len(), rng))
     }
 
-    /// Derives the key pair.
+    /// Takes the seed of a key pair.
     ///
     /// # Errors
     /// [`Malformed`]: the length is not that of the suite ([`Suite::signing_seed_len`]).
     pub fn from_seed(suite: Suite, seed: SecretBytes) -> Result<Self, Malformed> {
-        let bytes = seed.expose_secret();
-        if bytes.len() != suite.signing_seed_len() {
+        if seed.expose_secret().len() != suite.signing_seed_len() {
             return Err(Malformed);
         }
-        let ml_dsa = |set, seed| MlDsaKey::from_seed(set, seed).map_err(|_| Malformed);
-        let (schemes, public) = match suite {
-            Suite::Hybrid => {
-                let (classical, post_quantum) = bytes.split_at(32);
-                let ed25519 = Secret::from_slice(classical).ok_or(Malformed)?;
-                let ml_dsa = ml_dsa(MlDsa::D65, post_quantum)?;
-                let public = [&ed25519::public(&ed25519)[..], ml_dsa.public()].concat();
-                (Schemes::Hybrid { ed25519, ml_dsa }, public)
-            }
-            Suite::Cnsa2 => {
-                let ml_dsa = ml_dsa(MlDsa::D87, bytes)?;
-                let public = ml_dsa.public().to_vec();
-                (Schemes::Cnsa2(ml_dsa), public)
-            }
-        };
-        let verifying = VerifyingKey::from_bytes(suite, &public)?;
         Ok(Self {
+            suite,
             seed,
-            schemes,
-            verifying,
+            pair: OnceLock::new(),
         })
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "every seed of this length has a key pair"
+    )]
+    fn pair(&self) -> &Pair {
+        let derive = || Pair::derive(self.suite, self.seed.expose_secret());
+        self.pair.get_or_init(|| derive().expect("a seed"))
     }
 
     /// The suite.
     #[must_use]
     pub fn suite(&self) -> Suite {
-        self.verifying.suite
+        self.suite
     }
 
     /// The seed, for storage.
@@ -115,7 +117,7 @@ impl SigningKey {
     /// The public half.
     #[must_use]
     pub fn verifying_key(&self) -> &VerifyingKey {
-        &self.verifying
+        &self.pair().verifying
     }
 
     /// The seed of what signs leaves of MLS groups; [`VerifyingKey::leaf_key`] is its public key. `hybrid`: the
@@ -125,9 +127,19 @@ impl SigningKey {
     /// of which none begins so: a signature of one use never stands for one of the other.
     #[must_use]
     pub fn leaf_secret(&self) -> SecretBytes {
-        match &self.schemes {
-            Schemes::Hybrid { ed25519, .. } => SecretBytes::from(&ed25519.expose_secret()[..]),
-            Schemes::Cnsa2(_) => SecretBytes::from(self.seed.expose_secret()),
+        let seed = self.seed.expose_secret();
+        match self.suite {
+            Suite::Hybrid => SecretBytes::from(seed.get(..ED25519_SEED).unwrap_or_default()),
+            Suite::Cnsa2 => SecretBytes::from(seed),
+        }
+    }
+
+    /// The public key of [`SigningKey::leaf_secret`]. In `hybrid` it takes no key pair of ML-DSA.
+    pub(crate) fn leaf_key(&self) -> Vec<u8> {
+        let classical = Secret::from_slice(self.leaf_secret().expose_secret());
+        match (self.suite, self.pair.get(), classical) {
+            (Suite::Hybrid, None, Some(seed)) => ed25519::public(&seed).to_vec(),
+            _ => self.verifying_key().leaf_key().to_vec(),
         }
     }
 
@@ -137,7 +149,7 @@ impl SigningKey {
     /// [`Malformed`]: the library failed (no memory, no entropy).
     pub fn sign(&self, label: Label, message: &[u8]) -> Result<HybridSignature, Malformed> {
         let framed = frame(label, message);
-        let bytes = match &self.schemes {
+        let bytes = match &self.pair().schemes {
             Schemes::Hybrid { ed25519, ml_dsa } => {
                 let classical = ed25519::sign(ed25519, &framed);
                 let post_quantum = ml_dsa.sign(&framed).map_err(|_| Malformed)?;
@@ -146,6 +158,29 @@ impl SigningKey {
             Schemes::Cnsa2(ml_dsa) => ml_dsa.sign(&framed).map_err(|_| Malformed)?,
         };
         HybridSignature::from_bytes(self.suite(), &bytes)
+    }
+}
+
+impl Pair {
+    fn derive(suite: Suite, seed: &[u8]) -> Result<Self, Malformed> {
+        let ml_dsa = |set, seed| MlDsaKey::from_seed(set, seed).map_err(|_| Malformed);
+        let (schemes, public) = match suite {
+            Suite::Hybrid => {
+                let (classical, post_quantum) =
+                    seed.split_at_checked(ED25519_SEED).ok_or(Malformed)?;
+                let ed25519 = Secret::from_slice(classical).ok_or(Malformed)?;
+                let ml_dsa = ml_dsa(MlDsa::D65, post_quantum)?;
+                let public = [&ed25519::public(&ed25519)[..], ml_dsa.public()].concat();
+                (Schemes::Hybrid { ed25519, ml_dsa }, public)
+            }
+            Suite::Cnsa2 => {
+                let ml_dsa = ml_dsa(MlDsa::D87, seed)?;
+                let public = ml_dsa.public().to_vec();
+                (Schemes::Cnsa2(ml_dsa), public)
+            }
+        };
+        let verifying = VerifyingKey::from_bytes(suite, &public)?;
+        Ok(Self { schemes, verifying })
     }
 }
 
@@ -318,6 +353,16 @@ mod tests {
                 assert!(HybridSignature::from_bytes(suite, &bytes).is_err());
                 assert!(HybridSignature::from_bytes_of_any_suite(&bytes).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn the_key_of_leaves_is_the_same_before_and_after_the_pair_is_derived() {
+        for suite in Suite::ALL {
+            let key = key(suite);
+            let before = key.leaf_key();
+            assert_eq!(key.verifying_key().leaf_key(), before);
+            assert_eq!(key.leaf_key(), before);
         }
     }
 

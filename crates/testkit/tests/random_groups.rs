@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "a run that does not hold ends its test"
@@ -15,9 +16,10 @@
 
 use engine::records::{DataChange, Direction, GroupStanding};
 use engine::{CommandOutcome, Engine, EngineError, Event, HolderKind, Input, Item};
-use keys::{AccountId, DeviceId, GroupId, LetterId, Suite};
+use keys::{AccountId, DeviceId, GroupId, LetterId, Suite, Timestamp};
 use letterlock_testkit::{Chance, CrashPoint, Weather, World};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 fn number(name: &str, usual: usize) -> usize {
     let set = std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -34,11 +36,13 @@ struct Life {
     /// Letters that their writers' stores took, and who wrote them.
     written: Vec<(LetterId, String)>,
     count: usize,
+    begun: Timestamp,
 }
 
 impl Life {
     fn new(seed: u64, suites: &[Suite], people: usize, devices: usize) -> Self {
         let mut world = World::new(seed);
+        let begun = world.now();
         let mut homes: Vec<Vec<String>> = Vec::new();
         for person in 0..people {
             let name = format!("p{person}");
@@ -65,6 +69,7 @@ impl Life {
             group,
             written: Vec::new(),
             count: 0,
+            begun,
         }
     }
 
@@ -334,6 +339,32 @@ impl Life {
     }
 }
 
+/// How far a long run is; it is said where somebody chose how long.
+struct Report(Option<Instant>);
+
+impl Report {
+    fn begin() -> Self {
+        let chosen = std::env::var_os("LETTERLOCK_STEPS").is_some();
+        Self(chosen.then(Instant::now))
+    }
+
+    fn say(&self, what: &str, life: &Life) {
+        if let Some(begun) = self.0 {
+            let seconds = begun.elapsed().as_secs();
+            let epoch = life
+                .world
+                .group("p0", life.group)
+                .map(|record| record.epoch);
+            eprintln!(
+                "{seconds} s: {what}; {} letters, epoch {}, hour {}",
+                life.written.len(),
+                epoch.unwrap_or_default(),
+                life.world.now().since(life.begun) / 3600
+            );
+        }
+    }
+}
+
 /// Random lives of people of these suites, in turn.
 fn live(suites: &[Suite]) {
     let first = number("LETTERLOCK_SEED", 1);
@@ -342,12 +373,19 @@ fn live(suites: &[Suite]) {
     let steps = number("LETTERLOCK_STEPS", 60);
     for seed in (first..).take(number("LETTERLOCK_SEEDS", 3)) {
         println!("LETTERLOCK_SEED={seed} LETTERLOCK_SEEDS=1 LETTERLOCK_PEOPLE={people}");
+        let report = Report::begin();
         let mut life = Life::new(seed as u64, suites, people, devices);
-        for _ in 0..steps {
+        report.say("everybody is in", &life);
+        for step in 1..=steps {
             life.step();
+            if step % 200 == 0 {
+                report.say(&format!("{step} of {steps}"), &life);
+            }
         }
         life.rest();
+        report.say("at rest", &life);
         life.check();
+        report.say("checked", &life);
     }
 }
 
