@@ -17,18 +17,24 @@ use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::account_log::{self, DeviceSecrets, RootSecret, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, DeviceId};
+use std::rc::Rc;
 
-const PLACE: &[u8] = b"account";
+pub(crate) const PLACE: &[u8] = b"account";
 
 /// The own account, which must be there.
-pub(crate) fn own(tx: &Transaction<'_>) -> Result<OwnAccount, EngineError> {
+pub(crate) fn own(tx: &Transaction<'_>) -> Result<Rc<OwnAccount>, EngineError> {
     load(tx)?.ok_or(EngineError::NoAccount)
+}
+
+/// The own account, to be changed and stored.
+pub(crate) fn own_to_change(tx: &Transaction<'_>) -> Result<OwnAccount, EngineError> {
+    decoded(tx)?.ok_or(EngineError::NoAccount)
 }
 
 /// The relay that holds our queues: that of the account, or of the account that this home is about to join.
 pub(crate) fn home_relay(tx: &Transaction<'_>) -> Result<Option<String>, EngineError> {
     match load(tx)? {
-        Some(own) => Ok(Some(own.relay)),
+        Some(own) => Ok(Some(own.relay.clone())),
         None => match linking::relay(tx)? {
             Some(relay) => Ok(Some(relay)),
             None => match restore::relay(tx)? {
@@ -85,7 +91,7 @@ fn registration_id(tx: &mut Transaction<'_>) -> u32 {
 
 /// The root key leaves this device; the recovery bundle has it.
 pub(crate) fn drop_root(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let mut own = own(tx)?;
+    let mut own = own_to_change(tx)?;
     if own.root.take().is_some() {
         store(tx, &own);
     }
@@ -98,7 +104,7 @@ const LIBRARY: EngineError = EngineError::Internal {
 
 /// The account has ended: its root key goes, and keys that nobody has ever seen take the place of this device's.
 pub(crate) fn destroy_keys(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let mut own = own(tx)?;
+    let mut own = own_to_change(tx)?;
     own.root = None;
     own.secrets = own
         .secrets
@@ -110,14 +116,18 @@ pub(crate) fn destroy_keys(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
 
 /// Takes over a newer own log.
 pub(crate) fn adopt(tx: &mut Transaction<'_>, log: &VerifiedLog) -> Result<(), EngineError> {
-    let mut own = own(tx)?;
+    let mut own = own_to_change(tx)?;
     own.log = log.bytes().to_vec();
     own.pin = log.head();
     store(tx, &own);
     Ok(())
 }
 
-pub(crate) fn load(tx: &Transaction<'_>) -> Result<Option<OwnAccount>, EngineError> {
+pub(crate) fn load(tx: &Transaction<'_>) -> Result<Option<Rc<OwnAccount>>, EngineError> {
+    tx.own(|| decoded(tx))
+}
+
+fn decoded(tx: &Transaction<'_>) -> Result<Option<OwnAccount>, EngineError> {
     match tx.get(Table::Meta, PLACE)? {
         Some(bytes) => Ok(Some(OwnAccount::decode(&bytes)?)),
         None => Ok(None),
@@ -126,7 +136,7 @@ pub(crate) fn load(tx: &Transaction<'_>) -> Result<Option<OwnAccount>, EngineErr
 
 /// Whether there is an account.
 pub(crate) fn exists(tx: &Transaction<'_>) -> Result<bool, EngineError> {
-    Ok(tx.get(Table::Meta, PLACE)?.is_some())
+    Ok(load(tx)?.is_some())
 }
 
 /// Reads the own account from outside a step.
@@ -137,6 +147,12 @@ pub(crate) fn read(
         .get(Table::Meta, PLACE)?
         .map(|bytes| OwnAccount::decode(&bytes))
         .transpose()
+}
+
+/// The own log.
+pub(crate) fn log(tx: &Transaction<'_>) -> Result<VerifiedLog, EngineError> {
+    let own = own(tx)?;
+    log_of(&own)
 }
 
 /// The own log. It was verified before it was stored; the hash of its head finds a damaged disk.
@@ -175,7 +191,7 @@ pub(crate) fn create(
     if registration.relay.is_empty() || registration.relay.len() > limits::RELAY_URL_BYTES {
         return Err(EngineError::InvalidRelay);
     }
-    let account = match load(tx)? {
+    let account = match decoded(tx)? {
         Some(account) if account.registered => return Err(EngineError::AccountExists),
         Some(account) if log_of(&account)?.suite() != registration.suite => {
             return Err(EngineError::AccountExists);
@@ -237,7 +253,7 @@ pub(crate) fn register(
 
 /// The relay took the name.
 pub(crate) fn registered(tx: &mut Transaction<'_>, command: CommandId) -> Result<(), EngineError> {
-    let mut account = own(tx)?;
+    let mut account = own_to_change(tx)?;
     account.registered = true;
     account.registration_code = None;
     store(tx, &account);

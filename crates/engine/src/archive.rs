@@ -336,7 +336,7 @@ pub(crate) fn seal(
         key,
         size: u64::try_from(sealed.len()).unwrap_or(u64::MAX),
     };
-    let relay = account::own(tx)?.relay;
+    let relay = account::own(tx)?.relay.clone();
     let record = Part {
         blob,
         relay,

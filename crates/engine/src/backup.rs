@@ -720,7 +720,7 @@ pub(crate) fn head_version(
     backup.packed.clear();
     store(tx, &backup);
     if back {
-        let relay = account::own(tx)?.relay;
+        let relay = account::own(tx)?.relay.clone();
         tx.event(Event::RelayRolledBack { relay });
     }
     run(tx)

@@ -159,7 +159,7 @@ pub(crate) fn received(
                 envelope,
                 commitment,
             };
-            let suite = account::log_of(&account::own(tx)?)?.suite();
+            let suite = account::log(tx)?.suite();
             if newcomer.envelope.len() != suite.envelope_key_len() {
                 // Nothing was revealed yet: it commits itself to other keys, and the secret waits for that.
                 return say_to(tx, &newcomer, &offer.psk, &LinkMessage::Suite(suite));
@@ -233,7 +233,7 @@ fn say_to(
     };
     let body = message.seal(tx.rng, &envelope, psk, &newcomer.queue);
     let body = body.map_err(|_| EngineError::LinkStopped)?;
-    let relay = account::own(tx)?.relay;
+    let relay = account::own(tx)?.relay.clone();
     send(tx, relay, &newcomer.queue, &newcomer.token, body)
 }
 

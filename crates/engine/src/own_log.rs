@@ -140,7 +140,7 @@ pub(crate) fn rotate_device(
 
 /// A new root key.
 pub(crate) fn rotate_root(tx: &mut Transaction<'_>, command: CommandId) -> Result<(), EngineError> {
-    let suite = account::log_of(&account::own(tx)?)?.suite();
+    let suite = account::log(tx)?.suite();
     let new = RootSecret::generate(suite, tx.rng).map_err(|_| LIBRARY)?;
     let root = new.encode();
     wish(tx, command, &Wish::RotateRoot { root })
@@ -358,7 +358,7 @@ fn done(
         Wish::Add { .. } => return linking::added(tx, log),
         Wish::Revoke { .. } | Wish::Suspend { .. } | Wish::Resume { .. } | Wish::End => {}
         Wish::RotateDevice { secrets } => {
-            let mut own = account::own(tx)?;
+            let mut own = account::own_to_change(tx)?;
             retired::keep_own(tx, &own.secrets)?;
             own.secrets = DeviceSecrets::decode(secrets.expose_secret()).map_err(|_| {
                 StoreError::Damaged {
@@ -370,7 +370,7 @@ fn done(
             devices::have_new_keys(tx)?;
         }
         Wish::RotateRoot { root } => {
-            let mut own = account::own(tx)?;
+            let mut own = account::own_to_change(tx)?;
             let root = RootSecret::decode(root.expose_secret())
                 .map_err(|_| StoreError::Damaged { what: "root key" })?;
             own.root = Some(root);

@@ -29,7 +29,7 @@ pub(crate) fn load(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Peer>,
         return Ok(Some(Peer {
             id: own.id,
             log: account::log_of(&own)?,
-            relay: own.relay,
+            relay: own.relay.clone(),
             ticket: None,
             own: true,
             stopped: false,

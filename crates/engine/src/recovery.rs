@@ -64,7 +64,7 @@ pub(crate) fn set(
     method: Method,
     seed: &Secret<32>,
 ) -> Result<(), EngineError> {
-    let suite = account::log_of(&account::own(tx)?)?.suite();
+    let suite = account::log(tx)?.suite();
     let secrets =
         RecoverySecrets::derive(suite, method, seed).map_err(|_| EngineError::Internal {
             what: "cryptographic library",
@@ -78,7 +78,7 @@ pub(crate) fn unlock_root(
     command: CommandId,
     sheet: &SheetSecret,
 ) -> Result<(), EngineError> {
-    let mut own = account::own(tx)?;
+    let mut own = account::own_to_change(tx)?;
     let log = account::log_of(&own)?;
     let secrets = RecoverySecrets::derive(log.suite(), Method::Sheet, &sheet.seed())
         .map_err(|_| EngineError::RecoveryNotInForce)?;

@@ -139,7 +139,7 @@ pub(crate) fn offer(
         queue: queue.id,
         token: queue.token.duplicate(),
         key: queue.route_key.duplicate(),
-        relay: account::own(tx)?.relay,
+        relay: account::own(tx)?.relay.clone(),
     }))
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn begin(
 
 fn code(tx: &Transaction<'_>, contact: &AccountId) -> Result<VerificationCode, EngineError> {
     let contact = contacts::existing(tx, contact)?;
-    let ours = account::log_of(&account::own(tx)?)?;
+    let ours = account::log(tx)?;
     Ok(VerificationCode::new(&ours, &contacts::log_of(&contact)?))
 }
 
@@ -114,7 +114,7 @@ fn stop(
     let own = account::own(tx)?;
     let (account, log) = match error {
         VerificationError::TheirRoot => (contact.id, contact.log.clone()),
-        VerificationError::OurRoot => (own.id, own.log),
+        VerificationError::OurRoot => (own.id, own.log.clone()),
         _ => return Ok(()),
     };
     let shown = Shown::Code(scanned.trim().to_owned());

@@ -1,14 +1,18 @@
 //! Changes under way: what a step will write, seen through by the handlers that make it.
 
+use crate::account;
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
 use crate::input::CommandId;
 use crate::limits;
+use crate::records::OwnAccount;
 use crate::step::{Committed, Outgoing, Step};
 use crate::store::{Row, Snapshot, Table, Write};
 use keys::{LetterId, Timestamp};
 use rand_core::CryptoRng;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use zeroize::Zeroizing;
 
 type Value = Zeroizing<Vec<u8>>;
@@ -19,6 +23,8 @@ pub(crate) struct Transaction<'a> {
     overlay: BTreeMap<(Table, Vec<u8>), Option<Value>>,
     index: Vec<Write>,
     committed: Committed,
+    /// The own account as it stands in this step, once it was read: most of what a step does asks for it.
+    own: RefCell<Option<Rc<OwnAccount>>>,
     /// The time of this step.
     pub(crate) now: Timestamp,
     /// The randomness of this step.
@@ -36,6 +42,7 @@ impl<'a> Transaction<'a> {
             overlay: BTreeMap::new(),
             index: Vec::new(),
             committed: Committed::default(),
+            own: RefCell::default(),
             now,
             rng,
         }
@@ -43,6 +50,7 @@ impl<'a> Transaction<'a> {
 
     /// Forgets all changes: a failed command leaves no trace.
     pub(crate) fn discard(&mut self) {
+        self.own.take();
         self.overlay.clear();
         self.index.clear();
         self.committed = Committed::default();
@@ -67,11 +75,33 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// The own account as it stands, by `read` where it was not read since it was changed.
+    pub(crate) fn own(
+        &self,
+        read: impl FnOnce() -> Result<Option<OwnAccount>, EngineError>,
+    ) -> Result<Option<Rc<OwnAccount>>, EngineError> {
+        if let Some(own) = &*self.own.borrow() {
+            return Ok(Some(Rc::clone(own)));
+        }
+        let own = read()?.map(Rc::new);
+        self.own.replace(own.clone());
+        Ok(own)
+    }
+
+    /// Forgets what was read of a row that is about to change.
+    fn forget(&mut self, table: Table, key: &[u8]) {
+        if table == Table::Meta && key == account::PLACE {
+            self.own.take();
+        }
+    }
+
     pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, value: Value) {
+        self.forget(table, &key);
         self.overlay.insert((table, key), Some(value));
     }
 
     pub(crate) fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.forget(table, &key);
         self.overlay.insert((table, key), None);
     }
 

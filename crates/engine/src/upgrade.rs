@@ -37,7 +37,7 @@ pub(crate) fn done(
     command: CommandId,
     root: &SecretBytes,
 ) -> Result<(), EngineError> {
-    let mut own = account::own(tx)?;
+    let mut own = account::own_to_change(tx)?;
     let root = RootSecret::decode(root.expose_secret());
     own.root = Some(root.map_err(|_| StoreError::Damaged { what: "root key" })?);
     account::store(tx, &own);

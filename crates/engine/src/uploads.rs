@@ -19,7 +19,7 @@ pub(crate) fn begin(
     mut attachment: Attachment,
 ) -> Result<Enclosure, EngineError> {
     attachment.name = shorten(&attachment.name);
-    let relay = account::own(tx)?.relay;
+    let relay = account::own(tx)?.relay.clone();
     let enclosure = letters::fresh_enclosure(
         tx,
         attachment.name.clone(),

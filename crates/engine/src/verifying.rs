@@ -200,7 +200,7 @@ pub(crate) fn transcript(
     tx: &Transaction<'_>,
     contact: &Contact,
 ) -> Result<Transcript, EngineError> {
-    let ours = account::log_of(&account::own(tx)?)?;
+    let ours = account::log(tx)?;
     let theirs = contacts::log_of(contact)?;
     let same_account = EngineError::Internal {
         what: "comparison with oneself",

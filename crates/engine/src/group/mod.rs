@@ -70,7 +70,7 @@ pub(crate) fn create(
     let us = state::us(tx, suite)?;
     let mut group = Group::create(&us, directory, id, &data, tx.now, tx.rng)
         .map_err(|error| EngineError::Group { error })?;
-    let mut record = words::fresh(id, own.relay, suite, tx.now);
+    let mut record = words::fresh(id, own.relay.clone(), suite, tx.now);
     record.look = Some(tx.now);
     record.wishes.push((command, Wish::Add(members)));
     state::enter(tx, &mut record, &mut group)?;

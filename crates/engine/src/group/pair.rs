@@ -28,7 +28,7 @@ const PAIR: &[u8] = b"group-pair/";
 
 /// Whether letters between our account and another go in a pair.
 pub(crate) fn is_needed(tx: &Transaction<'_>, theirs: &VerifiedLog) -> Result<bool, EngineError> {
-    let ours = account::log_of(&account::own(tx)?)?;
+    let ours = account::log(tx)?;
     Ok(!ours.suite().has_identity_keys() || !theirs.suite().has_identity_keys())
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn ensure(
 
 /// The suite that all devices of both accounts speak.
 fn spoken(tx: &Transaction<'_>, contact: &Contact) -> Result<Suite, EngineError> {
-    let ours = account::log_of(&account::own(tx)?)?;
+    let ours = account::log(tx)?;
     let theirs = contacts::log_of(contact)?;
     let devices = ours.devices().iter().chain(theirs.devices());
     let lowest = devices.map(DeviceRecord::suite).min();
@@ -78,7 +78,7 @@ fn begin(tx: &mut Transaction<'_>, contact: &Contact) -> Result<GroupRecord, Eng
     let data = GroupData::of_pair(own.id, contact.id);
     let mut group = Group::create(&us, directory, &id, &data, tx.now, tx.rng)
         .map_err(|error| EngineError::Group { error })?;
-    let mut record = words::fresh(&id, own.relay, suite, tx.now);
+    let mut record = words::fresh(&id, own.relay.clone(), suite, tx.now);
     record.look = Some(tx.now);
     state::enter(tx, &mut record, &mut group)?;
     state::store(tx, &record);

@@ -58,11 +58,28 @@ pub(crate) fn log_of(
     }
 }
 
+/// The log of an account, as far as it is known here, and whether it was confirmed a short while ago.
+fn known(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+) -> Result<Option<(VerifiedLog, bool)>, EngineError> {
+    if let Some(peer) = peers::load(tx, account)? {
+        return Ok(Some((peer.log, logs::fresh(tx, account)?)));
+    }
+    let kept = kept(tx, account)?;
+    Ok(kept.map(|(at, log)| (log, is_young(tx, at))))
+}
+
+/// Whether what was confirmed at a time still counts.
+fn is_young(tx: &Transaction<'_>, at: Timestamp) -> bool {
+    at <= tx.now && tx.now.since(at) < FRESH_SECONDS
+}
+
 fn is_fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
     if account::own(tx)?.id == *account || contacts::load(tx, account)?.is_some() {
         return logs::fresh(tx, account);
     }
-    Ok(kept(tx, account)?.is_some_and(|(at, _)| at <= tx.now && tx.now.since(at) < FRESH_SECONDS))
+    Ok(kept(tx, account)?.is_some_and(|(at, _)| is_young(tx, at)))
 }
 
 /// Whether the logs of accounts were confirmed a short while ago; where not, the group waits for them.
@@ -91,9 +108,8 @@ pub(super) fn fill(
     let mut complete = true;
     for account in accounts {
         let stale = directory.contains(account);
-        let fresh = is_fresh(tx, account)?;
-        match log_of(tx, account)? {
-            Some(log) if fresh || !stale => {
+        match known(tx, account)? {
+            Some((log, fresh)) if fresh || !stale => {
                 directory.insert(*account, devices(&log), fresh);
             }
             _ => {

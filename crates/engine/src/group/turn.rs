@@ -606,7 +606,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
 /// The log of an account is here, or confirmed: what waited for it goes on.
 pub(crate) fn logs_came(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
     for id in super::inbox::waiting_for(tx, account)? {
-        words::join_again(tx, &id)?;
+        words::join_after(tx, &id, account)?;
         super::inbox::release(tx, &id)?;
         advance(tx, &id)?;
     }

@@ -36,6 +36,8 @@ use zeroize::Zeroizing;
 const TREE_INLINE: usize = 24 * 1024;
 /// Words that wait until their tree is at the relay, or here.
 const TREE: &[u8] = b"group-tree/";
+/// Accounts whose logs an invitation waits for: group 32; account 32 each.
+const MISSING: &[u8] = b"group-missing/";
 
 /// Tells one device something, as a letter that is never shown.
 pub(super) fn say(tx: &mut Transaction<'_>, to: &LeafName, word: &[u8]) -> Result<(), EngineError> {
@@ -181,7 +183,7 @@ pub(crate) fn heard(
             tree: Tree::Blob(part),
             ..
         } => {
-            let relay = account::own(tx)?.relay;
+            let relay = account::own(tx)?.relay.clone();
             archive::fetch(tx, part, &relay, PartPurpose::Group);
             let kept = Zeroizing::new([from.as_bytes(), word].concat());
             tx.put(Table::Meta, key(&[TREE, part.blob.as_bytes()]), kept);
@@ -318,8 +320,38 @@ impl<'a> Invitation<'a> {
     }
 }
 
+/// An invitation waits for the logs of these accounts.
+fn await_logs(tx: &mut Transaction<'_>, id: &GroupId, accounts: Vec<AccountId>) {
+    let mut missing = Zeroizing::new(Vec::new());
+    for account in accounts {
+        inbox::wait_for(tx, id, &account);
+        missing.extend_from_slice(account.as_bytes());
+    }
+    tx.put(Table::Meta, key(&[MISSING, id.as_bytes()]), missing);
+}
+
+/// A log came: joins by an invitation that waited for it, where it was the last one that was missing.
+pub(super) fn join_after(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    account: &AccountId,
+) -> Result<(), EngineError> {
+    let place = key(&[MISSING, id.as_bytes()]);
+    if let Some(missing) = tx.get(Table::Meta, &place)? {
+        let (missing, _) = missing.as_chunks::<{ AccountId::LEN }>();
+        let others = missing.iter().filter(|one| *one != account.as_bytes());
+        let others: Vec<u8> = others.flatten().copied().collect();
+        if !others.is_empty() {
+            tx.put(Table::Meta, place, Zeroizing::new(others));
+            return Ok(());
+        }
+    }
+    join_again(tx, id)
+}
+
 /// Joins by an invitation that is here, if the logs of all members are.
 pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
+    tx.delete(Table::Meta, key(&[MISSING, id.as_bytes()]));
     let Some(bytes) = state::take_part(tx, id, Part::Invitation)? else {
         return Ok(());
     };
@@ -347,9 +379,8 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     }
     let mut directory = Directory::new();
     if !people::fill(tx, &mut directory, &accounts)? {
-        for account in &accounts {
-            inbox::wait_for(tx, id, account);
-        }
+        let missing = accounts.iter().filter(|one| !directory.contains(one));
+        await_logs(tx, id, missing.copied().collect());
         state::put_part(tx, id, Part::Invitation, bytes.to_vec());
         return Ok(());
     }

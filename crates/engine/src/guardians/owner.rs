@@ -82,7 +82,7 @@ pub(crate) fn plan(
     if load_plan(tx)?.is_some() {
         return Err(EngineError::GuardiansUnderWay);
     }
-    let suite = account::log_of(&account::own(tx)?)?.suite();
+    let suite = account::log(tx)?.suite();
     let seed = Secret::random(tx.rng);
     let secrets = RecoverySecrets::derive(suite, Method::Guardians, &seed).map_err(|_| LIBRARY)?;
     let set = set_of(&secrets.head_id());
