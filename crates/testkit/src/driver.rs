@@ -99,7 +99,7 @@ impl World {
         let input = match part.way {
             Way::Store { .. } if self.holds_parts => return,
             Way::Store { sealed, .. } => {
-                self.tapped.extend_from_slice(&sealed);
+                self.tap(&sealed);
                 self.parts.insert(blob, sealed);
                 Input::PartStored { blob }
             }
@@ -120,7 +120,7 @@ impl World {
             request,
         }
         .encode();
-        self.tapped.extend_from_slice(&frame);
+        self.tap(&frame);
         let arrival = Arrival::AtRelay(frame);
         self.network
             .send(line, Lane::Requests, arrival, self.now_ms, &mut self.chance);
@@ -328,7 +328,7 @@ impl World {
                 Lane::Pushes
             };
             let bytes = frame.encode();
-            self.tapped.extend_from_slice(&bytes);
+            self.tap(&bytes);
             self.network.send(
                 line,
                 lane,

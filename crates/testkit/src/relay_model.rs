@@ -27,6 +27,7 @@ pub struct RelayModel {
     twist: Option<Twist>,
     distort: Option<Distort>,
     heard: Vec<Request>,
+    listens: bool,
 }
 
 struct Subscription {
@@ -44,6 +45,7 @@ impl RelayModel {
             twist: None,
             distort: None,
             heard: Vec::new(),
+            listens: true,
         }
     }
 
@@ -85,6 +87,11 @@ impl RelayModel {
         self.distort = None;
     }
 
+    pub(crate) fn stop_listening(&mut self) {
+        self.listens = false;
+        self.heard = Vec::new();
+    }
+
     pub(crate) fn restore(&mut self, store: RelayStore) {
         self.store = store;
         self.lines.clear();
@@ -120,7 +127,9 @@ impl RelayModel {
             Some(twist) => twist(&request, reply),
             None => reply,
         };
-        self.heard.push(request);
+        if self.listens {
+            self.heard.push(request);
+        }
         let mut out = vec![(line, RelayFrame { request_id, reply })];
         self.push(&mut out);
         out

@@ -3,6 +3,7 @@
 use engine::{Row, Snapshot, Store, StoreError, Table, Write};
 use keys::LetterId;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use zeroize::Zeroizing;
 
 /// An ordered store whose changes are all made or none. A clone is a copy of the disk, to go back to.
@@ -34,20 +35,15 @@ impl MemoryStore {
 
     /// The values of a table.
     pub fn values(&self, table: Table) -> impl Iterator<Item = &[u8]> {
-        let rows = self
-            .rows
-            .iter()
-            .filter(move |((other, _), _)| *other == table);
-        rows.map(|(_, value)| value.as_slice())
+        let rows = self.rows.range((table, Vec::new())..);
+        rows.take_while(move |((other, _), _)| *other == table)
+            .map(|(_, value)| value.as_slice())
     }
 
     /// The number of rows of a table.
     #[must_use]
     pub fn count(&self, table: Table) -> usize {
-        self.rows
-            .keys()
-            .filter(|(other, _)| *other == table)
-            .count()
+        self.values(table).count()
     }
 }
 
@@ -63,10 +59,13 @@ impl Snapshot for MemoryStore {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let rows = self.rows.range((table, prefix.to_vec())..);
+        let first = match after {
+            Some(after) if after >= prefix => Bound::Excluded((table, after.to_vec())),
+            _ => Bound::Included((table, prefix.to_vec())),
+        };
+        let rows = self.rows.range((first, Bound::Unbounded));
         let rows = rows
             .take_while(|((other, key), _)| *other == table && key.starts_with(prefix))
-            .filter(|((_, key), _)| after.is_none_or(|after| key.as_slice() > after))
             .take(limit);
         Ok(rows
             .map(|((_, key), value)| (key.clone(), value.clone()))
@@ -123,6 +122,19 @@ mod tests {
         let rows = store.scan(Table::Letter, b"b", Some(b"b1"), 5).unwrap();
         let found: Vec<&[u8]> = rows.iter().map(|(key, _)| key.as_slice()).collect();
         assert_eq!(found, [b"b2", b"b3"]);
+        assert_eq!(
+            store
+                .scan(Table::Letter, b"b", Some(b"a"), 5)
+                .unwrap()
+                .len(),
+            3
+        );
+        assert!(
+            store
+                .scan(Table::Letter, b"b", Some(b"c"), 5)
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(store.scan(Table::Letter, b"", None, 2).unwrap().len(), 2);
         assert!(store.scan(Table::Contact, b"", None, 2).unwrap().is_empty());
     }

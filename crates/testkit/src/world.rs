@@ -34,6 +34,8 @@ pub struct World {
     pub(crate) lines: BTreeMap<LineId, (String, String)>,
     pub(crate) numbers: u64,
     pub(crate) tapped: Vec<u8>,
+    /// Whether what goes over the network is kept.
+    pub(crate) listens: bool,
     /// Parts of archives, as their relay holds them.
     pub(crate) parts: BTreeMap<BlobId, Vec<u8>>,
     /// Whether uploads of parts get nowhere.
@@ -56,6 +58,7 @@ impl World {
             lines: BTreeMap::new(),
             numbers: 0,
             tapped: Vec::new(),
+            listens: true,
             parts: BTreeMap::new(),
             holds_parts: false,
         }
@@ -81,6 +84,21 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         Timestamp::from_secs(self.now_ms.checked_div(1000).unwrap_or(0))
+    }
+
+    /// From now on nothing is kept of what goes over the network: a long life would fill the memory with it.
+    pub fn stop_listening(&mut self) {
+        self.listens = false;
+        self.tapped = Vec::new();
+        for relay in self.relays.values_mut() {
+            relay.stop_listening();
+        }
+    }
+
+    pub(crate) fn tap(&mut self, bytes: &[u8]) {
+        if self.listens {
+            self.tapped.extend_from_slice(bytes);
+        }
     }
 
     /// Everything that ever went over the network, as one run of bytes.

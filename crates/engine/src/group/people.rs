@@ -3,7 +3,7 @@
 use crate::account;
 use crate::contacts;
 use crate::content::Head;
-use crate::error::EngineError;
+use crate::error::{EngineError, StoreError};
 use crate::limits;
 use crate::logs;
 use crate::outbox;
@@ -25,26 +25,46 @@ const FRESH_SECONDS: u64 = 60;
 
 /// What is kept of a member who is no contact: `BE8(confirmed) ‖ BE8(sequence) ‖ hash 64 ‖ log`. The log was verified
 /// before it was stored; the hash of its head finds a damaged disk.
-fn kept(
-    tx: &Transaction<'_>,
-    account: &AccountId,
-) -> Result<Option<(Timestamp, VerifiedLog)>, EngineError> {
-    let Some(bytes) = tx.get(Table::MemberLog, account.as_bytes())? else {
-        return Ok(None);
-    };
-    let damaged = || crate::error::StoreError::Damaged {
-        what: "log of a member",
-    };
-    let (at, rest) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
-    let (sequence, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
-    let (hash, log) = rest.split_first_chunk::<64>().ok_or_else(damaged)?;
-    let pin = Pin {
-        sequence: u64::from_be_bytes(*sequence),
-        hash: *hash,
-    };
-    let log = UnverifiedLog::decode(log).and_then(|log| log.trusted(account, &pin));
-    let log = log.map_err(|_| damaged())?;
-    Ok(Some((Timestamp::from_secs(u64::from_be_bytes(*at)), log)))
+struct Kept {
+    confirmed: Timestamp,
+    head: Pin,
+    /// The row, and where the log begins in it.
+    row: Zeroizing<Vec<u8>>,
+    log: usize,
+}
+
+const DAMAGED: StoreError = StoreError::Damaged {
+    what: "log of a member",
+};
+
+impl Kept {
+    fn load(tx: &Transaction<'_>, account: &AccountId) -> Result<Option<Self>, EngineError> {
+        let Some(row) = tx.get(Table::MemberLog, account.as_bytes())? else {
+            return Ok(None);
+        };
+        let (at, rest) = row.split_first_chunk::<8>().ok_or(DAMAGED)?;
+        let (sequence, rest) = rest.split_first_chunk::<8>().ok_or(DAMAGED)?;
+        let (hash, log) = rest.split_first_chunk::<64>().ok_or(DAMAGED)?;
+        Ok(Some(Self {
+            confirmed: Timestamp::from_secs(u64::from_be_bytes(*at)),
+            head: Pin {
+                sequence: u64::from_be_bytes(*sequence),
+                hash: *hash,
+            },
+            log: row.len().saturating_sub(log.len()),
+            row,
+        }))
+    }
+
+    fn log(&self, account: &AccountId) -> Result<VerifiedLog, EngineError> {
+        let log = UnverifiedLog::decode(self.row.get(self.log..).unwrap_or_default());
+        let log = log.and_then(|log| log.trusted(account, &self.head));
+        log.map_err(|_| DAMAGED.into())
+    }
+
+    fn is_fresh(&self, tx: &Transaction<'_>) -> bool {
+        self.confirmed <= tx.now && tx.now.since(self.confirmed) < FRESH_SECONDS
+    }
 }
 
 /// The log of an account, as far as it is known here.
@@ -54,7 +74,9 @@ pub(crate) fn log_of(
 ) -> Result<Option<VerifiedLog>, EngineError> {
     match peers::load(tx, account)? {
         Some(peer) => Ok(Some(peer.log)),
-        None => Ok(kept(tx, account)?.map(|(_, log)| log)),
+        None => Kept::load(tx, account)?
+            .map(|kept| kept.log(account))
+            .transpose(),
     }
 }
 
@@ -66,20 +88,17 @@ fn known(
     if let Some(peer) = peers::load(tx, account)? {
         return Ok(Some((peer.log, logs::fresh(tx, account)?)));
     }
-    let kept = kept(tx, account)?;
-    Ok(kept.map(|(at, log)| (log, is_young(tx, at))))
-}
-
-/// Whether what was confirmed at a time still counts.
-fn is_young(tx: &Transaction<'_>, at: Timestamp) -> bool {
-    at <= tx.now && tx.now.since(at) < FRESH_SECONDS
+    match Kept::load(tx, account)? {
+        Some(kept) => Ok(Some((kept.log(account)?, kept.is_fresh(tx)))),
+        None => Ok(None),
+    }
 }
 
 fn is_fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
     if account::own(tx)?.id == *account || contacts::load(tx, account)?.is_some() {
         return logs::fresh(tx, account);
     }
-    Ok(kept(tx, account)?.is_some_and(|(at, _)| is_young(tx, at)))
+    Ok(Kept::load(tx, account)?.is_some_and(|kept| kept.is_fresh(tx)))
 }
 
 /// Whether the logs of accounts were confirmed a short while ago; where not, the group waits for them.
@@ -210,7 +229,8 @@ pub(crate) fn fetched(
         return Ok(());
     };
     tx.delete(Table::Meta, key(&[ASKED, account.as_bytes()]));
-    let known = kept(tx, account)?.map(|(_, log)| log);
+    let known = Kept::load(tx, account)?;
+    let known = known.map(|kept| kept.log(account)).transpose()?;
     let log = UnverifiedLog::decode(log).and_then(|log| match &known {
         // SECURITY: a log goes on, or it is not taken; `a_member_has_one_history` notices.
         Some(known) => log.verify_after(known),
@@ -240,8 +260,8 @@ pub(super) fn told(
     if let Some(peer) = peers::load(tx, account)? {
         return logs::told(tx, &peer, head).map(drop);
     }
-    match kept(tx, account)? {
-        Some((_, log)) if log.head().sequence >= head.sequence => Ok(()),
+    match Kept::load(tx, account)? {
+        Some(kept) if kept.head.sequence >= head.sequence => Ok(()),
         _ => ask(tx, account),
     }
 }

@@ -15,6 +15,7 @@ mod curve;
 mod error;
 mod hpke;
 mod kem;
+mod last_hash;
 mod last_key;
 mod signature;
 mod suite;
@@ -24,6 +25,7 @@ mod tests;
 use self::aead::Aead;
 use self::hpke::{Hpke, LastInfo};
 use self::kem::Kem;
+use self::last_hash::LastHash;
 use self::last_key::LastKey;
 use self::signature::{Scheme, Signer};
 use keys::Secret;
@@ -85,6 +87,7 @@ struct Shared {
     signer: Signer,
     last_key: LastKey,
     last_info: LastInfo,
+    last_hash: LastHash,
 }
 
 /// Which suites a provider speaks.
@@ -133,6 +136,7 @@ impl Provider {
                 signer: Signer::default(),
                 last_key: LastKey::default(),
                 last_info: LastInfo::default(),
+                last_hash: LastHash::default(),
             }),
             suites,
         }

@@ -77,7 +77,7 @@ impl CipherSuiteProvider for SuiteProvider {
     }
 
     fn hash(&self, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        Ok(self.parts.hash.hash(&[data]))
+        Ok(self.shared.last_hash.hash(self.parts.hash, data))
     }
 
     fn mac(&self, key: &[u8], data: &[u8]) -> Result<Vec<u8>, CryptoError> {
