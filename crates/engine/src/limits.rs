@@ -126,6 +126,9 @@ pub const ASK_AGAIN_SECONDS: u64 = 60;
 pub const REPAIR_SECONDS: u64 = 3600;
 /// Seconds after which a device gives itself new keys in a group: a week.
 pub const GROUP_RENEW_SECONDS: u64 = 7 * 24 * 3600;
+/// Within so many seconds a device tries again to give itself new keys, after another one's commit came first. All that
+/// joined together are due together.
+pub const GROUP_RENEW_AGAIN_SECONDS: u64 = 60;
 /// Within so many seconds somebody removes a device that is gone, or takes up a wish to leave.
 pub const GROUP_LOOK_SECONDS: u64 = 10;
 /// Seconds after which a device that may write makes a new generation of a vault, at the earliest, where another one made

@@ -319,7 +319,5 @@ pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 }
 
 fn is_due(tx: &Transaction<'_>, record: &GroupRecord) -> bool {
-    let look = record.look.is_some_and(|at| at <= tx.now);
-    let renew = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
-    record.flight.is_none() && (look || renew || !record.wishes.is_empty())
+    record.flight.is_none() && (turn::is_time(tx, record) || !record.wishes.is_empty())
 }

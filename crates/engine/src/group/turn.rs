@@ -390,7 +390,12 @@ pub(super) fn land_again(
     match flight.kind {
         FlightKind::Commit => {
             state::drop_next(tx, &record.id);
-            record.look = Some(tx.now);
+            // New keys can wait: if all that are due tried again at once, each commit would cost as many as there are.
+            let renews = record.wishes.is_empty() && is_old(tx, record);
+            record.look = Some(match renews {
+                true => later(tx, limits::GROUP_RENEW_AGAIN_SECONDS),
+                false => tx.now,
+            });
         }
         FlightKind::Letter(letter) => super::letters::wait_first(tx, &record.id, &letter)?,
         FlightKind::Leave => {}
@@ -637,6 +642,17 @@ pub(crate) fn account_changed(
         advance(tx, &id)?;
     }
     Ok(())
+}
+
+/// Whether this device has had its keys in a group for so long that it gives itself new ones.
+fn is_old(tx: &Transaction<'_>, record: &GroupRecord) -> bool {
+    tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS
+}
+
+/// Whether time alone leads to a step: a look at the leaves, or new keys, which wait for a look that is planned.
+pub(super) fn is_time(tx: &Transaction<'_>, record: &GroupRecord) -> bool {
+    let look = record.look.map(|at| at <= tx.now);
+    look.unwrap_or_else(|| is_old(tx, record))
 }
 
 /// Some time within so many seconds.

@@ -1,9 +1,9 @@
 //! What the next commit of a group is to do: what people wish, what logs say, what is due.
 
 use super::super::{pair, people, state};
+use super::{is_old, is_time};
 use crate::account;
 use crate::error::EngineError;
-use crate::limits;
 use crate::records::{DataChange, GroupMember, GroupRecord, Wish};
 use crate::transaction::Transaction;
 use ::groups::{GroupData, LeafName, Role};
@@ -91,7 +91,7 @@ pub(super) fn plan(
         .iter()
         .find(|member| member.account == us.name.account && member.device == us.name.device);
     let other_key = own_leaf.is_some_and(|leaf| leaf.key != keys::sha256(&[us.leaf.public()]));
-    let old = tx.now.since(record.renewed) >= limits::GROUP_RENEW_SECONDS;
+    let old = is_old(tx, record) && is_time(tx, record);
     plan.renew = record.proposed || other_key || old || record.set_back.is_some();
     plan.remove.sort_unstable();
     plan.remove.dedup();
