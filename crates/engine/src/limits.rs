@@ -148,6 +148,8 @@ pub const GROUP_ASK_AGAIN_SECONDS: u64 = 60;
 pub const GROUP_ASKED: usize = 16;
 /// Bodies of groups that are held in all.
 pub const GROUP_HELD_BODIES: usize = 4_096;
+/// Invitations into one group that wait, each for a stay of its own.
+pub const GROUP_INVITATIONS: usize = 8;
 /// Longest word about a group between two devices, in bytes.
 pub const GROUP_WORD_BYTES: usize = 56 * 1024;
 /// Longest picture of a group in bytes.

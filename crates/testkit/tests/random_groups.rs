@@ -258,17 +258,23 @@ impl Life {
         let epoch = self.world.group("p0", self.group).unwrap().epoch;
         let devices = self.world.group_devices("p0", self.group);
         assert_eq!(devices.len(), inside.len(), "leaves and homes that are in");
-        for home in self.all_homes() {
-            for event in &self.world.person(&home).events {
-                let bad = matches!(
+        let told = self.all_homes().into_iter().flat_map(|home| {
+            let events = self.world.person(&home).events.iter();
+            let bad = events.filter(|event| {
+                matches!(
                     event,
                     Event::Undecryptable { .. }
                         | Event::GroupLost { .. }
                         | Event::GroupForked { .. }
                         | Event::GroupRefused { .. }
-                );
-                assert!(!bad, "{home} was told {event:?}");
-            }
+                )
+            });
+            let bad: Vec<String> = bad.map(|event| format!("{home}: {event:?}")).collect();
+            bad
+        });
+        let told: Vec<String> = told.collect();
+        assert!(told.is_empty(), "told: {told:#?}");
+        for home in self.all_homes() {
             let record = self.world.group(&home, self.group);
             if inside.contains(&home) {
                 assert_eq!(record.unwrap().epoch, epoch, "{home} is in another epoch");

@@ -9,6 +9,7 @@ use super::turn;
 use super::word::Tree;
 use super::word::Word;
 use super::words::{accounts_of, fresh, say, say_with_tree};
+use crate::account;
 use crate::contacts;
 use crate::error::EngineError;
 use crate::event::Event;
@@ -18,6 +19,51 @@ use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupError, LeafName};
 use keys::{AccountId, GroupId, Secret};
 use zeroize::Zeroizing;
+
+/// A second goes by in which nothing came of what the relay has. After so many of them the relay is asked something: where
+/// it does not answer, there is no connection, and seconds say nothing.
+pub(super) fn tick(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(), EngineError> {
+    let Some(behind) = &mut record.behind else {
+        return Ok(());
+    };
+    if !is_up(behind.ticks) {
+        behind.ticks = behind.ticks.saturating_add(1);
+    }
+    let up = is_up(behind.ticks);
+    state::store(tx, &record);
+    if up {
+        let own = account::own(tx)?.id;
+        super::inbox::wait_for(tx, &record.id, &own);
+        people::ask(tx, &own)?;
+    }
+    Ok(())
+}
+
+fn is_up(ticks: u64) -> bool {
+    ticks > 0 && ticks.checked_rem(limits::GROUP_BEHIND_TICKS) == Some(0)
+}
+
+/// The relay answered, and has sent what it has: members are asked first, and then this device gives up following.
+pub(super) fn relay_answered(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
+    let Some(mut record) = state::load(tx, id)? else {
+        return Ok(());
+    };
+    let Some(behind) = &mut record.behind else {
+        return Ok(());
+    };
+    if record.standing != GroupStanding::In || !is_up(behind.ticks) {
+        return Ok(());
+    }
+    // SECURITY: a device without a connection is not led to believe that it lost its group;
+    // `who_has_no_connection_has_lost_no_group` notices.
+    if behind.ticks > limits::GROUP_BEHIND_TICKS {
+        return lost(tx, record);
+    }
+    behind.ticks = behind.ticks.saturating_add(1);
+    ask_back(tx, &mut record)?;
+    state::store(tx, &record);
+    Ok(())
+}
 
 /// This device cannot follow the group: it asks to be let back in.
 pub(super) fn lost(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(), EngineError> {

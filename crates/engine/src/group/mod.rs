@@ -6,6 +6,7 @@
 //! | `inbox` | what members send, each in its turn |
 //! | `letters` | letters of groups |
 //! | `words`, `word` | what devices say of it one to one, invitations first |
+//! | `invitations` | the ways in that others offered |
 //! | `back` | the way back of who cannot follow |
 //! | `parcels` | messages that are longer than a body |
 //! | `packages` | key packages, ours and those of devices that are to be added |
@@ -19,6 +20,7 @@
 pub(crate) mod back;
 pub(crate) mod history;
 pub(crate) mod inbox;
+pub(crate) mod invitations;
 pub(crate) mod letters;
 pub(crate) mod packages;
 pub(crate) mod pair;
@@ -258,18 +260,8 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         };
         match record.standing {
             GroupStanding::In => {
-                if let Some(behind) = &mut record.behind {
-                    behind.ticks = behind.ticks.saturating_add(1);
-                    let stuck = behind.ticks.checked_rem(limits::GROUP_BEHIND_TICKS) == Some(0);
-                    let lost = behind.ticks > limits::GROUP_BEHIND_TICKS;
-                    if stuck && lost {
-                        back::lost(tx, record)?;
-                        continue;
-                    }
-                    if stuck {
-                        back::ask_back(tx, &mut record)?;
-                    }
-                    state::store(tx, &record);
+                if record.behind.is_some() {
+                    back::tick(tx, record)?;
                 } else if is_due(tx, &record) {
                     turn::advance(tx, &id)?;
                 }

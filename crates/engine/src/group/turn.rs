@@ -604,14 +604,15 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     }
     pair::tell(tx, &record, |group| Event::GroupLeft { group });
     // An invitation back may have come first.
-    words::join_again(tx, &id)?;
+    super::invitations::join_again(tx, &id)?;
     super::inbox::release(tx, &id)
 }
 
 /// The log of an account is here, or confirmed: what waited for it goes on.
 pub(crate) fn logs_came(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
     for id in super::inbox::waiting_for(tx, account)? {
-        words::join_after(tx, &id, account)?;
+        back::relay_answered(tx, &id)?;
+        super::invitations::join_after(tx, &id, account)?;
         super::inbox::release(tx, &id)?;
         advance(tx, &id)?;
     }

@@ -5,21 +5,16 @@
 use super::back::{self, Asked, Told};
 use super::history;
 use super::inbox;
-use super::packages;
-use super::pair;
+use super::invitations;
 use super::parcels;
-use super::people;
 use super::pictures;
-use super::state::{self, Part};
 use super::turn;
 use super::word::{ERRAND, Tree, Word};
 use crate::account;
 use crate::archive::{self, PartRef};
 use crate::contacts;
 use crate::error::EngineError;
-use crate::event::Event;
 use crate::letters;
-use crate::limits;
 use crate::records::{
     Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState, Marks,
     PartPurpose, key,
@@ -27,7 +22,7 @@ use crate::records::{
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
-use ::groups::{Directory, Group, GroupData, LeafName, names_of, packages_of, suite_of_welcome};
+use ::groups::{GroupData, LeafName, names_of};
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret, Suite};
 use zeroize::Zeroizing;
@@ -36,8 +31,6 @@ use zeroize::Zeroizing;
 const TREE_INLINE: usize = 24 * 1024;
 /// Words that wait until their tree is at the relay, or here.
 const TREE: &[u8] = b"group-tree/";
-/// Accounts whose logs an invitation waits for: group 32; account 32 each.
-const MISSING: &[u8] = b"group-missing/";
 
 /// Tells one device something, as a letter that is never shown.
 pub(super) fn say(tx: &mut Transaction<'_>, to: &LeafName, word: &[u8]) -> Result<(), EngineError> {
@@ -229,8 +222,8 @@ fn heard_whole(tx: &mut Transaction<'_>, from: &AccountId, word: Word) -> Result
             out.bytes(relay.as_bytes());
             out.bytes(&welcome);
             out.bytes(&tree);
-            state::put_part(tx, &group, Part::Invitation, out.finish());
-            join_again(tx, &group)?;
+            invitations::keep(tx, &group, out.finish())?;
+            invitations::join_again(tx, &group)?;
             inbox::release(tx, &group)?;
             turn::advance(tx, &group)
         }
@@ -296,180 +289,6 @@ pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(),
         tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
     }
     Ok(())
-}
-
-/// An invitation that is here.
-struct Invitation<'a> {
-    host: AccountId,
-    relay: String,
-    welcome: &'a [u8],
-    tree: &'a [u8],
-}
-
-impl<'a> Invitation<'a> {
-    fn decode(kept: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut input = Reader::new(kept);
-        let host = AccountId::from_bytes(input.array()?);
-        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
-        Ok(Self {
-            host,
-            relay: relay.map_err(|_| DecodeError::Invalid)?,
-            welcome: input.bytes(limits::GROUP_WORD_BYTES)?,
-            tree: input.bytes(usize::MAX >> 1)?,
-        })
-    }
-}
-
-/// An invitation waits for the logs of these accounts.
-fn await_logs(tx: &mut Transaction<'_>, id: &GroupId, accounts: Vec<AccountId>) {
-    let mut missing = Zeroizing::new(Vec::new());
-    for account in accounts {
-        inbox::wait_for(tx, id, &account);
-        missing.extend_from_slice(account.as_bytes());
-    }
-    tx.put(Table::Meta, key(&[MISSING, id.as_bytes()]), missing);
-}
-
-/// A log came: joins by an invitation that waited for it, where it was the last one that was missing.
-pub(super) fn join_after(
-    tx: &mut Transaction<'_>,
-    id: &GroupId,
-    account: &AccountId,
-) -> Result<(), EngineError> {
-    let place = key(&[MISSING, id.as_bytes()]);
-    if let Some(missing) = tx.get(Table::Meta, &place)? {
-        let (missing, _) = missing.as_chunks::<{ AccountId::LEN }>();
-        let others = missing.iter().filter(|one| *one != account.as_bytes());
-        let others: Vec<u8> = others.flatten().copied().collect();
-        if !others.is_empty() {
-            tx.put(Table::Meta, place, Zeroizing::new(others));
-            return Ok(());
-        }
-    }
-    join_again(tx, id)
-}
-
-/// Joins by an invitation that is here, if the logs of all members are.
-pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
-    tx.delete(Table::Meta, key(&[MISSING, id.as_bytes()]));
-    let Some(bytes) = state::take_part(tx, id, Part::Invitation)? else {
-        return Ok(());
-    };
-    let Ok(invitation) = Invitation::decode(&bytes) else {
-        return Ok(());
-    };
-    let Invitation { welcome, tree, .. } = invitation;
-    let before = state::load(tx, id)?;
-    let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
-        return Ok(()); // It was heard before.
-    };
-    let is_in = |record: &GroupRecord| {
-        matches!(record.standing, GroupStanding::In | GroupStanding::Leaving)
-    };
-    if before.as_ref().is_some_and(is_in) {
-        // It came before the commit that removes this device did.
-        state::put_part(tx, id, Part::Invitation, bytes.to_vec());
-        return Ok(());
-    }
-    let Some(accounts) = accounts_of(tree) else {
-        return Ok(());
-    };
-    if !pair::may_name(tx, &invitation.host, &accounts)? {
-        return Ok(());
-    }
-    let mut directory = Directory::new();
-    if !people::fill(tx, &mut directory, &accounts)? {
-        let missing = accounts.iter().filter(|one| !directory.contains(one));
-        await_logs(tx, id, missing.copied().collect());
-        state::put_part(tx, id, Part::Invitation, bytes.to_vec());
-        return Ok(());
-    }
-    let own = account::own(tx)?;
-    // SECURITY: all members are at one relay, and nobody makes us call another one; `a_group_is_at_our_relay` notices.
-    if invitation.relay != own.relay {
-        return Ok(());
-    }
-    let ours = own.secrets.suite();
-    let spoken = suite_of_welcome(welcome)
-        .ok()
-        .filter(|suite| *suite <= ours);
-    let Some(suite) = spoken else {
-        let error = ::groups::GroupError::WrongSuite;
-        tx.event(Event::GroupRefused { group: *id, error });
-        return Ok(());
-    };
-    let us = state::us(tx, suite)?;
-    let mut group = match Group::join(&us, directory, (welcome, tree), &package, tx.rng) {
-        Ok(group) => group,
-        Err(::groups::GroupError::LogsNeeded(accounts)) => {
-            for account in &accounts {
-                people::ask(tx, account)?;
-                inbox::wait_for(tx, id, account);
-            }
-            state::put_part(tx, id, Part::Invitation, bytes.to_vec());
-            return Ok(());
-        }
-        Err(error) if people::ask_once_more(tx, id, welcome, &error)? => {
-            state::put_part(tx, id, Part::Invitation, bytes.to_vec());
-            return Ok(());
-        }
-        Err(error) => {
-            tx.event(Event::GroupRefused { group: *id, error });
-            return Ok(());
-        }
-    };
-    if !leads_here(tx, id, before, &invitation, &group)? {
-        return Ok(());
-    }
-    packages::used(tx, &package_id, suite)?;
-    joined(tx, id, &invitation, suite, &mut group)
-}
-
-/// Whether a group that an invitation leads to is the one that it names, newer than what is known of it, and may be
-/// invited into.
-fn leads_here(
-    tx: &Transaction<'_>,
-    id: &GroupId,
-    before: Option<GroupRecord>,
-    invitation: &Invitation<'_>,
-    group: &Group,
-) -> Result<bool, EngineError> {
-    // SECURITY: an old invitation into a group that this device has left leads nowhere;
-    // `a_replayed_invitation_does_nothing` notices.
-    let old = before.as_ref();
-    let old = old.is_some_and(|record| group.epoch() <= record.epoch);
-    if old || group.id() != Ok(*id) {
-        return Ok(false);
-    }
-    let data = group.data().map_err(|_| EngineError::Internal {
-        what: "state of a group",
-    })?;
-    // SECURITY: one conversation does not become another; `a_group_takes_no_persons_place` notices.
-    let other = before.is_some_and(|record| record.data.pair != data.pair);
-    let persons = data.pair.is_none() && state::is_of_person(tx, &state::conversation(id))?;
-    Ok(!other && !persons && pair::may_invite(tx, &invitation.host, &data)?)
-}
-
-/// This device is a member now.
-fn joined(
-    tx: &mut Transaction<'_>,
-    id: &GroupId,
-    invitation: &Invitation<'_>,
-    suite: Suite,
-    group: &mut Group,
-) -> Result<(), EngineError> {
-    let mut record = fresh(id, invitation.relay.clone(), suite, tx.now);
-    // Those who came while we were not there are noticed, and devices of ours that are missing.
-    record.look = Some(tx.now);
-    state::enter(tx, &mut record, group)?;
-    state::store(tx, &record);
-    pair::note(tx, &record)?;
-    pair::tell(tx, &record, |group| Event::GroupJoined { group });
-    crate::vault::came_in(tx, &record)?;
-    match record.data.pair {
-        Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
-        None => history::joined(tx, id, &invitation.host),
-    }
 }
 
 /// The accounts of a tree; nothing where it does not parse.

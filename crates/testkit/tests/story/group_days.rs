@@ -151,6 +151,74 @@ fn a_bad_network_loses_nothing_and_changes_no_order() {
 }
 
 #[test]
+fn who_has_no_connection_has_lost_no_group() {
+    let mut world = friends(225, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.set_online("carol", false);
+    rename(&mut world, "alice", group, "day shift");
+    world.write_to_group("bob", group, "where is carol?");
+    world.settle();
+    // The relay tells her that the group went on, and the connection breaks before that comes.
+    world.relay().distort(|_| Vec::new());
+    world.set_online("carol", true);
+    world.run(2);
+    let draft = engine::Draft {
+        text: "here".to_owned(),
+        ..engine::Draft::default()
+    };
+    let to = keys::AccountId::from_bytes(*group.as_bytes());
+    let letter = keys::LetterId::random(world.chance().rng());
+    world.begin("carol", |command| Input::SendLetter {
+        command,
+        letter,
+        to,
+        draft,
+    });
+    world.run(5);
+    world.set_online("carol", false);
+    world.relay().repent();
+    world.run(300);
+    assert!(!world.was_told("carol", |event| matches!(event, Event::GroupLost { .. })));
+    world.set_online("carol", true);
+    world.settle();
+    assert_eq!(world.group_texts("carol", group), ["where is carol?"]);
+    assert_eq!(
+        world.group_texts("alice", group),
+        ["where is carol?", "here"]
+    );
+    assert_eq!(world.group("carol", group).unwrap().data.name, "day shift");
+    assert!(!world.was_told("carol", |event| matches!(event, Event::GroupLost { .. })));
+}
+
+#[test]
+fn who_was_away_reads_the_letters_of_every_stay() {
+    let mut world = friends(226, &["alice", "bob", "carol"]);
+    let tablet = "carol tablet";
+    world.link("carol", tablet);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.stop("carol");
+    let mut written = Vec::new();
+    for stay in ["first", "second", "third"] {
+        world.write_to_group("bob", group, stay);
+        written.push(stay);
+        world.settle();
+        world.remove_from_group("alice", group, &["carol"]).unwrap();
+        world.write_to_group("bob", group, "without her");
+        world.settle();
+        world.add_to_group("alice", group, &["carol"]).unwrap();
+        world.settle();
+    }
+    world.write_to_group("bob", group, "fourth");
+    written.push("fourth");
+    world.settle();
+    assert_eq!(world.group_texts(tablet, group), written);
+    world.start("carol");
+    world.settle();
+    assert_eq!(world.group_texts("carol", group), written);
+    assert!(world.is_in_group("carol", group));
+}
+
+#[test]
 fn a_device_with_new_keys_stays_in_its_groups() {
     let mut world = friends(230, &["alice", "bob"]);
     let tablet = world.link("bob", "bob tablet");

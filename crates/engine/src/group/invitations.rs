@@ -1,0 +1,257 @@
+//! Invitations that are here: each leads into a group for one stay, and is taken up in its turn.
+//!
+//! A device that was away finds those of several stays at once, before the commits that end the earlier ones.
+
+use super::history;
+use super::inbox;
+use super::packages;
+use super::pair;
+use super::people;
+use super::state::{self, Part};
+use super::words::{accounts_of, fresh};
+use crate::account;
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::limits;
+use crate::records::{GroupRecord, GroupStanding, key};
+use crate::store::{Row, Table};
+use crate::transaction::Transaction;
+use ::groups::{Directory, Group, GroupError, packages_of, suite_of_welcome};
+use keys::codec::{DecodeError, Reader};
+use keys::{AccountId, GroupId, Suite};
+use zeroize::Zeroizing;
+
+/// Accounts whose logs an invitation waits for: its place; account 32 each.
+const MISSING: &[u8] = b"group-missing/";
+
+/// An invitation that is here.
+struct Invitation<'a> {
+    host: AccountId,
+    relay: String,
+    welcome: &'a [u8],
+    tree: &'a [u8],
+}
+
+impl<'a> Invitation<'a> {
+    fn decode(kept: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(kept);
+        let host = AccountId::from_bytes(input.array()?);
+        let relay = String::from_utf8(input.bytes(limits::RELAY_URL_BYTES)?.to_vec());
+        Ok(Self {
+            host,
+            relay: relay.map_err(|_| DecodeError::Invalid)?,
+            welcome: input.bytes(limits::GROUP_WORD_BYTES)?,
+            tree: input.bytes(usize::MAX >> 1)?,
+        })
+    }
+}
+
+/// Keeps an invitation, behind those that came before. Of too many the oldest goes.
+pub(super) fn keep(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    invitation: Vec<u8>,
+) -> Result<(), EngineError> {
+    let kept = all(tx, id)?;
+    if kept.len() >= limits::GROUP_INVITATIONS
+        && let Some((oldest, _)) = kept.first()
+    {
+        forget(tx, oldest);
+    }
+    let number = tx.next_number("group-invitation")?.to_be_bytes();
+    let place = key(&[&state::place(id, Part::Invitation), &number]);
+    tx.put(Table::GroupPart, place, Zeroizing::new(invitation));
+    Ok(())
+}
+
+/// What is kept, oldest first.
+fn all(tx: &Transaction<'_>, id: &GroupId) -> Result<Vec<Row>, EngineError> {
+    let prefix = state::place(id, Part::Invitation);
+    Ok(tx.scan(Table::GroupPart, &prefix, None, limits::GROUP_INVITATIONS)?)
+}
+
+fn forget(tx: &mut Transaction<'_>, place: &[u8]) {
+    tx.delete(Table::GroupPart, place.to_vec());
+    tx.delete(Table::Meta, key(&[MISSING, place]));
+}
+
+/// An invitation waits for the logs of these accounts.
+fn await_logs(tx: &mut Transaction<'_>, id: &GroupId, place: &[u8], accounts: &[AccountId]) {
+    let mut missing = Zeroizing::new(Vec::new());
+    for account in accounts {
+        inbox::wait_for(tx, id, account);
+        missing.extend_from_slice(account.as_bytes());
+    }
+    tx.put(Table::Meta, key(&[MISSING, place]), missing);
+}
+
+/// A log came: joins by an invitation that waited for it, where it was the last one that was missing.
+pub(super) fn join_after(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    account: &AccountId,
+) -> Result<(), EngineError> {
+    let prefix = key(&[MISSING, &state::place(id, Part::Invitation)]);
+    let rows = tx.scan(Table::Meta, &prefix, None, limits::GROUP_INVITATIONS)?;
+    let mut complete = rows.is_empty();
+    for (place, missing) in rows {
+        let (missing, _) = missing.as_chunks::<{ AccountId::LEN }>();
+        let others = missing.iter().filter(|one| *one != account.as_bytes());
+        let others: Vec<u8> = others.flatten().copied().collect();
+        complete |= others.is_empty();
+        tx.put(Table::Meta, place, Zeroizing::new(others));
+    }
+    match complete {
+        true => join_again(tx, id),
+        false => Ok(()),
+    }
+}
+
+/// Joins by an invitation that is here, if the logs of all members are.
+pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
+    for (place, bytes) in all(tx, id)? {
+        match join(tx, id, &place, &bytes)? {
+            Tried::Over => forget(tx, &place),
+            // One that cannot be taken up must not stop what is behind it.
+            Tried::Waits => {}
+            Tried::Joined => {
+                for (earlier, _) in all(tx, id)?.into_iter().filter(|(one, _)| *one <= place) {
+                    forget(tx, &earlier);
+                }
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What became of an invitation.
+enum Tried {
+    Joined,
+    /// For a log, or for the commit that ends the stay before.
+    Waits,
+    /// It leads nowhere.
+    Over,
+}
+
+fn join(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    place: &[u8],
+    kept: &[u8],
+) -> Result<Tried, EngineError> {
+    let Ok(invitation) = Invitation::decode(kept) else {
+        return Ok(Tried::Over);
+    };
+    let Invitation { welcome, tree, .. } = invitation;
+    let before = state::load(tx, id)?;
+    let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
+        return Ok(Tried::Over); // It was heard before.
+    };
+    let is_in = |record: &GroupRecord| {
+        matches!(record.standing, GroupStanding::In | GroupStanding::Leaving)
+    };
+    if before.as_ref().is_some_and(is_in) {
+        // It came before the commit that removes this device did.
+        return Ok(Tried::Waits);
+    }
+    let Some(accounts) = accounts_of(tree) else {
+        return Ok(Tried::Over);
+    };
+    if !pair::may_name(tx, &invitation.host, &accounts)? {
+        return Ok(Tried::Over);
+    }
+    let mut directory = Directory::new();
+    if !people::fill(tx, &mut directory, &accounts)? {
+        let missing = accounts.into_iter().filter(|one| !directory.contains(one));
+        let missing: Vec<AccountId> = missing.collect();
+        await_logs(tx, id, place, &missing);
+        return Ok(Tried::Waits);
+    }
+    let own = account::own(tx)?;
+    // SECURITY: all members are at one relay, and nobody makes us call another one; `a_group_is_at_our_relay` notices.
+    if invitation.relay != own.relay {
+        return Ok(Tried::Over);
+    }
+    let ours = own.secrets.suite();
+    let spoken = suite_of_welcome(welcome)
+        .ok()
+        .filter(|suite| *suite <= ours);
+    let Some(suite) = spoken else {
+        let error = GroupError::WrongSuite;
+        tx.event(Event::GroupRefused { group: *id, error });
+        return Ok(Tried::Over);
+    };
+    let us = state::us(tx, suite)?;
+    let mut group = match Group::join(&us, directory, (welcome, tree), &package, tx.rng) {
+        Ok(group) => group,
+        Err(GroupError::LogsNeeded(accounts)) => {
+            tx.delete(Table::Meta, key(&[MISSING, place]));
+            for account in &accounts {
+                people::ask(tx, account)?;
+                inbox::wait_for(tx, id, account);
+            }
+            return Ok(Tried::Waits);
+        }
+        Err(error) if people::ask_once_more(tx, id, welcome, &error)? => {
+            return Ok(Tried::Waits);
+        }
+        Err(error) => {
+            tx.event(Event::GroupRefused { group: *id, error });
+            return Ok(Tried::Over);
+        }
+    };
+    if !leads_here(tx, id, before, &invitation, &group)? {
+        return Ok(Tried::Over);
+    }
+    packages::used(tx, &package_id, suite)?;
+    joined(tx, id, &invitation, suite, &mut group)?;
+    Ok(Tried::Joined)
+}
+
+/// Whether a group that an invitation leads to is the one that it names, newer than what is known of it, and may be
+/// invited into.
+fn leads_here(
+    tx: &Transaction<'_>,
+    id: &GroupId,
+    before: Option<GroupRecord>,
+    invitation: &Invitation<'_>,
+    group: &Group,
+) -> Result<bool, EngineError> {
+    // SECURITY: an old invitation into a group that this device has left leads nowhere;
+    // `a_replayed_invitation_does_nothing` notices.
+    let old = before.as_ref();
+    let old = old.is_some_and(|record| group.epoch() <= record.epoch);
+    if old || group.id() != Ok(*id) {
+        return Ok(false);
+    }
+    let data = group.data().map_err(|_| EngineError::Internal {
+        what: "state of a group",
+    })?;
+    // SECURITY: one conversation does not become another; `a_group_takes_no_persons_place` notices.
+    let other = before.is_some_and(|record| record.data.pair != data.pair);
+    let persons = data.pair.is_none() && state::is_of_person(tx, &state::conversation(id))?;
+    Ok(!other && !persons && pair::may_invite(tx, &invitation.host, &data)?)
+}
+
+/// This device is a member now.
+fn joined(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    invitation: &Invitation<'_>,
+    suite: Suite,
+    group: &mut Group,
+) -> Result<(), EngineError> {
+    let mut record = fresh(id, invitation.relay.clone(), suite, tx.now);
+    // Those who came while we were not there are noticed, and devices of ours that are missing.
+    record.look = Some(tx.now);
+    state::enter(tx, &mut record, group)?;
+    state::store(tx, &record);
+    pair::note(tx, &record)?;
+    pair::tell(tx, &record, |group| Event::GroupJoined { group });
+    crate::vault::came_in(tx, &record)?;
+    match record.data.pair {
+        Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
+        None => history::joined(tx, id, &invitation.host),
+    }
+}
