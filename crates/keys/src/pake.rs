@@ -64,6 +64,24 @@ pub struct GiverShare {
 }
 
 /// The side that takes, before the giver's answer.
+///
+/// ```
+/// # use rand_core::SeedableRng as _;
+/// use letterlock_keys::QueueId;
+/// use letterlock_keys::give::GiveCode;
+/// use letterlock_keys::pake::{Giver, Taker};
+/// # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+/// let code = GiveCode::from_text("4821-guitar-banana-mouse").unwrap();
+/// let queue = QueueId::from_bytes([1; 16]);
+/// let (taker, hello) = Taker::begin(&code, &queue, &mut rng).unwrap();
+/// let (giver, answer) = Giver::answer(&code, &queue, &hello, &mut rng).unwrap();
+/// let said = [&b"hello"[..], b"answer"];
+/// let (taker, giver) = (taker.finish(&answer, &said).unwrap(), giver.finish(&said));
+/// let (to_giver, to_taker) = (taker.confirmation(), giver.confirmation());
+/// let (giver, taker) = (giver.confirm(&to_giver).unwrap(), taker.confirm(&to_taker).unwrap());
+/// let sealed = giver.seal(&queue, b"a word", &mut rng);
+/// assert_eq!(*taker.open(&queue, &sealed).unwrap(), b"a word");
+/// ```
 pub struct Taker {
     pake: Spake2<Ed25519Group>,
     kem: Secret<64>,

@@ -11,7 +11,7 @@ use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::sealed::Work;
 use crate::view::{self, Failure, HiddenText};
-use engine::give::{GiveMessage, GiveWord};
+use engine::give::{GiveMessage, GiveWord, NotUnderstood};
 use keys::give::GiveCode;
 use keys::pake::{TransferKeys, Unconfirmed};
 use keys::{QueueId, Secret, SecretBytes};
@@ -214,10 +214,11 @@ impl Taking {
     async fn wait(&mut self, keys: &TransferKeys) -> Result<(), End> {
         loop {
             let (seq, message) = self.hear().await?;
-            let GiveMessage::Word(sealed) = message else {
-                continue;
+            let word = match &message {
+                GiveMessage::Word(sealed) => GiveWord::open(keys, &self.at.begun.own.id, sealed),
+                _ => Err(NotUnderstood),
             };
-            match GiveWord::open(keys, &self.at.begun.own.id, &sealed) {
+            match word {
                 Ok(word @ GiveWord::Offer(_)) => {
                     let word = SecretBytes::new(word.encode().to_vec());
                     self.at.begun.offer = Some(word);
@@ -226,8 +227,14 @@ impl Taking {
                     return Ok(());
                 }
                 Ok(GiveWord::Stop) => return Err(End::Over(failure::ended())),
+                Ok(GiveWord::Wait { done, total }) => {
+                    self.at.work.begin(total);
+                    self.at.work.add(done);
+                }
                 _ => {}
             }
+            // The relay pushes no more while too much is not acknowledged.
+            self.line.acknowledge(seq);
         }
     }
 
@@ -243,6 +250,7 @@ impl Taking {
             if let Ok(message) = GiveMessage::of_body(&body) {
                 return Ok((seq, message));
             }
+            self.line.acknowledge(seq);
         }
     }
 
