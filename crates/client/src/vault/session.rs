@@ -276,9 +276,7 @@ impl Session {
             .reader(packs)
             .root(&root.body.previous_root)
             .map_err(vault_failure)?;
-        let follows = older.body.counter.checked_add(1) == Some(root.body.counter);
-        // SECURITY: a version that counts says which one is before it; `a_version_of_old_is_the_one_that_was` notices.
-        match older.hash() == root.body.previous && follows {
+        match is_before(&older, root) {
             true => Ok(older),
             false => {
                 let message = "an older version is not the one that the newer one follows";
@@ -343,6 +341,13 @@ impl Session {
     }
 }
 
+/// Whether a root is the one that another one follows.
+fn is_before(older: &VaultRoot, newer: &VaultRoot) -> bool {
+    let counted = older.body.counter.checked_add(1) == Some(newer.body.counter);
+    // SECURITY: a version that counts says which one is before it; `a_version_of_old_is_the_one_that_was` notices.
+    counted && older.hash() == newer.body.previous
+}
+
 /// What a new root is to say.
 pub(super) struct NewRoot<'a> {
     pub(super) generation: u32,
@@ -350,4 +355,49 @@ pub(super) struct NewRoot<'a> {
     pub(super) before: Option<(&'a VaultRoot, ObjectRef)>,
     pub(super) directory: ObjectRef,
     pub(super) closed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+    use keys::{BlobId, SecretBytes, SigningKey, Suite};
+
+    fn root(counter: u64, previous: RootHash, time: u64) -> VaultRoot {
+        let object = ObjectRef {
+            id: [1; 32],
+            generation: 1,
+            pack: BlobId::from_bytes([2; 16]),
+            offset: 3,
+            length: 4,
+        };
+        let body = RootBody {
+            vault: GroupId::from_bytes([1; 32]),
+            generation: 1,
+            counter,
+            previous,
+            previous_root: object,
+            directory: object,
+            time,
+            account: AccountId::from_bytes([6; 32]),
+            device: DeviceId::from_bytes([7; 16]),
+            closed: false,
+        };
+        let suite = Suite::Hybrid;
+        let seed = SecretBytes::new(vec![9; suite.signing_seed_len()]);
+        let key = SigningKey::from_seed(suite, seed).unwrap();
+        body.sign(&key).unwrap()
+    }
+
+    /// Versions before the pin are not asked about: the hash of each stands in the next one.
+    #[test]
+    fn a_version_of_old_is_the_one_that_was() {
+        let older = root(4, RootHash([3; 48]), 1);
+        let newer = root(5, older.hash(), 2);
+        assert!(is_before(&older, &newer));
+        assert!(!is_before(&root(4, RootHash([3; 48]), 9), &newer));
+        assert!(!is_before(&root(3, RootHash([3; 48]), 1), &newer));
+        assert!(!is_before(&newer, &newer));
+        assert!(!is_before(&older, &root(6, older.hash(), 2)));
+    }
 }
