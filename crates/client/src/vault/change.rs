@@ -210,7 +210,19 @@ fn publish(
     let body = seal_head(keys.ok_or_else(missing)?, next, root, &mut os::entropy());
     let written = journal.publish(root.body.counter, &root.hash());
     written.map_err(|error| disk(&error))?;
-    session.publish(root, version, &body)
+    match session.publish(root, version, &body) {
+        // Somebody told of a version of the same number before the relay was asked: whoever was faster is merged with,
+        // if the relay shows it.
+        Err(failure) if failure.kind == FailureKind::Refused => {
+            let newest = session.newest(&session.packs(None))?;
+            let counter = newest.map_or(0, |newest| newest.root.body.counter);
+            match counter >= root.body.counter {
+                true => Ok(false),
+                false => Err(failure),
+            }
+        }
+        published => published,
+    }
 }
 
 /// The newest version, in the newest generation: the first version is written, and the head moved, where it must be.

@@ -259,3 +259,7 @@ impl PackStore for RelayPacks {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "packs_tests.rs"]
+mod tests;

@@ -97,6 +97,8 @@ pub(super) struct Newest {
     pub(super) root: VaultRoot,
     /// The version of the head that shows it.
     pub(super) version: u64,
+    /// The generation of that head.
+    generation: u32,
 }
 
 fn malformed() -> Failure {
@@ -203,41 +205,51 @@ impl Session {
         Ok(Some(Newest {
             root,
             version: head.version,
+            generation,
         }))
     }
 
     /// The newest version. It counts, or this is refused. Nothing: none was ever written.
     pub(super) fn newest(&self, packs: &RelayPacks) -> Result<Option<Newest>, Failure> {
+        let mut shown = self.shown()?;
         loop {
-            let failure = match self.newest_after_pin(packs) {
-                Ok(newest) => {
-                    let root = newest.as_ref().map(|newest| &newest.root);
+            let failure = match self.check(packs, shown.as_ref()) {
+                Ok(()) => {
+                    let root = shown.as_ref().map(|shown| &shown.root);
                     let pin = root.map(|root| (root.body.counter, root.hash()));
                     self.pin.set(pin.or(self.pin.get()));
-                    return Ok(newest);
+                    return Ok(shown);
                 }
                 Err(failure) => failure,
             };
-            // Another process of this account may have gone on meanwhile.
+            // Somebody may have gone on between what the relay showed and what the profile was asked.
             let pin = pin_of(access(&self.profile, &self.text())?.pin.as_ref())?;
-            if pin == self.pin.get() {
+            let again = self.shown()?;
+            let root = |shown: &Option<Newest>| shown.as_ref().map(|shown| shown.root.hash());
+            if pin == self.pin.get() && root(&again) == root(&shown) {
                 return Err(failure);
             }
             self.pin.set(pin);
+            shown = again;
         }
     }
 
-    fn newest_after_pin(&self, packs: &RelayPacks) -> Result<Option<Newest>, Failure> {
-        let mut newest = None;
+    /// The head of the newest generation that has one.
+    fn shown(&self) -> Result<Option<Newest>, Failure> {
         for generation in (1..=self.keys.newest()).rev() {
-            newest = self.head(generation)?.map(|head| (generation, head));
-            if newest.is_some() {
-                break;
+            let head = self.head(generation)?;
+            if head.is_some() {
+                return Ok(head);
             }
         }
-        let Some((generation, newest)) = newest else {
+        Ok(None)
+    }
+
+    /// Whether what the relay shows counts.
+    fn check(&self, packs: &RelayPacks, shown: Option<&Newest>) -> Result<(), Failure> {
+        let Some(newest) = shown else {
             return match self.pin.get() {
-                None => Ok(None),
+                None => Ok(()),
                 Some(_) => {
                     let hint = "ask the relay's operator; what was written is lost if it does not come back";
                     let message = "the relay has lost the head of this vault, or hides it";
@@ -258,12 +270,11 @@ impl Session {
         let roots = chain.iter();
         let request = Request::VaultCheck {
             vault: self.text(),
-            generation,
+            generation: newest.generation,
             roots: roots.map(|root| HEXLOWER.encode(&root.encode())).collect(),
         };
         // SECURITY: whatever the relay showed counts only now; `an_older_version_is_refused` notices.
-        self.profile.ask(request)?;
-        Ok(Some(newest))
+        self.profile.ask(request).map(drop)
     }
 
     /// The version before one that counts.
@@ -276,9 +287,7 @@ impl Session {
             .reader(packs)
             .root(&root.body.previous_root)
             .map_err(vault_failure)?;
-        let follows = older.body.counter.checked_add(1) == Some(root.body.counter);
-        // SECURITY: a version that counts says which one is before it; `a_version_of_old_is_the_one_that_was` notices.
-        match older.hash() == root.body.previous && follows {
+        match is_before(&older, root) {
             true => Ok(older),
             false => {
                 let message = "an older version is not the one that the newer one follows";
@@ -343,6 +352,13 @@ impl Session {
     }
 }
 
+/// Whether a root is the one that another one follows.
+fn is_before(older: &VaultRoot, newer: &VaultRoot) -> bool {
+    let counted = older.body.counter.checked_add(1) == Some(newer.body.counter);
+    // SECURITY: a version that counts says which one is before it; `a_version_of_old_is_the_one_that_was` notices.
+    counted && older.hash() == newer.body.previous
+}
+
 /// What a new root is to say.
 pub(super) struct NewRoot<'a> {
     pub(super) generation: u32,
@@ -350,4 +366,49 @@ pub(super) struct NewRoot<'a> {
     pub(super) before: Option<(&'a VaultRoot, ObjectRef)>,
     pub(super) directory: ObjectRef,
     pub(super) closed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+    use keys::{BlobId, SecretBytes, SigningKey, Suite};
+
+    fn root(counter: u64, previous: RootHash, time: u64) -> VaultRoot {
+        let object = ObjectRef {
+            id: [1; 32],
+            generation: 1,
+            pack: BlobId::from_bytes([2; 16]),
+            offset: 3,
+            length: 4,
+        };
+        let body = RootBody {
+            vault: GroupId::from_bytes([1; 32]),
+            generation: 1,
+            counter,
+            previous,
+            previous_root: object,
+            directory: object,
+            time,
+            account: AccountId::from_bytes([6; 32]),
+            device: DeviceId::from_bytes([7; 16]),
+            closed: false,
+        };
+        let suite = Suite::Hybrid;
+        let seed = SecretBytes::new(vec![9; suite.signing_seed_len()]);
+        let key = SigningKey::from_seed(suite, seed).unwrap();
+        body.sign(&key).unwrap()
+    }
+
+    /// Versions before the pin are not asked about: the hash of each stands in the next one.
+    #[test]
+    fn a_version_of_old_is_the_one_that_was() {
+        let older = root(4, RootHash([3; 48]), 1);
+        let newer = root(5, older.hash(), 2);
+        assert!(is_before(&older, &newer));
+        assert!(!is_before(&root(4, RootHash([3; 48]), 9), &newer));
+        assert!(!is_before(&root(3, RootHash([3; 48]), 1), &newer));
+        assert!(!is_before(&newer, &newer));
+        assert!(!is_before(&older, &root(6, older.hash(), 2)));
+    }
 }

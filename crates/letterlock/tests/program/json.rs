@@ -2,6 +2,7 @@
 
 use crate::support::{Process, Town, letterlock, process::object};
 use serde_json::Value;
+use std::fs;
 
 /// Kind and fields of an object, as `docs/guide/json.md` lists them.
 fn shape(object: &Value) -> String {
@@ -151,6 +152,40 @@ fn commands_for_devices_have_stable_fields() {
 const VAULT: &str = "vault: devices generation id members name pending role stale state version";
 const VAULT_MEMBER: &str = "vault_member: account_id devices name role";
 
+const VAULT_CHANGE: &str = "vault_change: bytes changed conflicts files left_out vault version";
+const VAULT_GOT: &str = "vault_got: bytes files left_out path version";
+const VAULT_ENTRY: &str = "vault_entry: kind mode modified path size target";
+const VAULT_VERSION: &str = "vault_version: author changes entry time version";
+
+#[test]
+fn files_of_vaults_have_stable_fields() {
+    let town = Town::new();
+    let alice = town.person("alice");
+    alice.ok(&["vault", "create", "plans"]);
+    let note = town.path("note");
+    fs::write(&note, b"text").unwrap();
+    let put = ["vault", "put", "plans", note.to_str().unwrap()];
+    assert_eq!(shape(&alice.json(&put)[0]), VAULT_CHANGE);
+    let out = town.path("out");
+    let get = [
+        "vault",
+        "get",
+        "plans",
+        "note",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    assert_eq!(shape(&alice.json(&get)[0]), VAULT_GOT);
+    assert_eq!(
+        shape(&alice.json(&["vault", "list", "plans"])[0]),
+        VAULT_ENTRY
+    );
+    assert_eq!(
+        shape(&alice.json(&["vault", "history", "plans"])[0]),
+        VAULT_VERSION
+    );
+}
+
 #[test]
 fn vaults_have_stable_fields() {
     let town = Town::new();
@@ -215,6 +250,10 @@ fn the_guide_lists_every_field() {
         "safety_number: contact number verified",
         VAULT,
         VAULT_MEMBER,
+        VAULT_CHANGE,
+        VAULT_GOT,
+        VAULT_ENTRY,
+        VAULT_VERSION,
         VERIFICATION_CODE,
         SAS,
         "name symbol",

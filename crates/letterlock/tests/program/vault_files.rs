@@ -211,3 +211,58 @@ fn two_writers_at_once_lose_nothing() {
     let names = |person: &Person| paths(person, &[]);
     assert_eq!(names(&alice), names(&bob));
 }
+
+/// Blobs at the relay.
+fn blobs(town: &Town, person: &Person) -> u64 {
+    let data = town.relay_data();
+    let shown = person.json(&["relay", "inspect", "--data", text(&data)]);
+    let relay = shown.iter().find(|line| line["answer"] == "relay").unwrap();
+    relay["blobs"].as_u64().unwrap()
+}
+
+#[test]
+fn what_a_killed_put_left_at_the_relay_goes_with_the_next() {
+    let town = Town::new();
+    let alice = town.person("alice");
+    alice.ok(&["vault", "create", "plans"]);
+    let note = town.path("note");
+    fs::write(&note, b"short").unwrap();
+    alice.ok(&["vault", "put", "plans", text(&note)]);
+    let before = blobs(&town, &alice);
+    let long = town.path("long");
+    fs::write(&long, content(5, 90_000_000)).unwrap();
+    let put = alice.start(&["vault", "put", "plans", text(&long)]);
+    while blobs(&town, &alice) < before + 2 {}
+    put.kill();
+    assert!(blobs(&town, &alice) > before + 1);
+    assert_eq!(paths(&alice, &[]), ["note"]);
+    fs::write(&note, b"short again").unwrap();
+    alice.ok(&["vault", "put", "plans", text(&note)]);
+    assert_eq!(
+        blobs(&town, &alice),
+        before + 1,
+        "only the new version's pack"
+    );
+    // And what was given up is put after all.
+    alice.ok(&["vault", "put", "plans", text(&long)]);
+    let out = empty(&town, "out");
+    assert!(get(&alice, "long", &out, &[]) == fs::read(&long).unwrap());
+}
+
+#[test]
+fn a_put_goes_on_when_the_relay_comes_back() {
+    let mut town = Town::new();
+    let alice = town.person("alice");
+    alice.ok(&["vault", "create", "plans"]);
+    let long = town.path("long");
+    fs::write(&long, content(5, 90_000_000)).unwrap();
+    let before = blobs(&town, &alice);
+    let put = alice.start(&["vault", "put", "plans", text(&long)]);
+    while blobs(&town, &alice) < before + 3 {}
+    town.kill_relay();
+    town.start_relay();
+    let ran = put.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let out = empty(&town, "out");
+    assert!(get(&alice, "long", &out, &[]) == fs::read(&long).unwrap());
+}
