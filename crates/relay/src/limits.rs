@@ -77,6 +77,10 @@ pub(crate) const BLOB_CHUNK: usize = 1024 * 1024;
 pub(crate) const BLOB_SILENCE: Duration = Duration::from_secs(60);
 /// Seconds an upload may take until it is complete.
 pub(crate) const BLOB_UNFINISHED_SECONDS: u64 = 2 * 24 * 3600;
+/// A lasting blob that nobody has used for so long is deleted, in seconds: as a head.
+pub(crate) const BLOB_LASTING_SECONDS: u64 = 400 * 24 * 3600;
+/// So often the use of a lasting blob is noted, in seconds.
+pub(crate) const BLOB_USE_SECONDS: u64 = 24 * 3600;
 /// Peer addresses whose rates are remembered.
 pub(crate) const REMEMBERED_PEERS: usize = 100_000;
 /// Devices whose rates of bundles, or of key packages, are remembered.

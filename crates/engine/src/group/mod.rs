@@ -76,6 +76,8 @@ pub(crate) fn create(
     record.look = Some(tx.now);
     record.wishes.push((command, Wish::Add(members)));
     state::enter(tx, &mut record, &mut group)?;
+    // The relay knows a group by its first commit, and a vault may have nobody else for ever.
+    record.proposed = data.vault;
     state::store(tx, &record);
     turn::advance(tx, id)
 }

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 const READ_TOKEN_HASH: HeaderName = HeaderName::from_static("read-token-hash");
+const LASTING: HeaderName = HeaderName::from_static("lasting");
 
 /// The methods of `/v1/blobs/{id}`.
 pub(crate) fn routes() -> MethodRouter<Arc<State>> {
@@ -134,7 +135,19 @@ async fn state_of(
     let shown = token_hash(&headers)?;
     let record = known(&state, name(&id)?).await?;
     check(&shown, &record.write_hash).or_else(|_| check(&shown, &record.read_hash))?;
+    note_use(&state, name(&id)?, &record).await?;
     Ok(with_offset(StatusCode::OK, &record))
+}
+
+/// A lasting blob stays as long as somebody with a right to it asks for it.
+async fn note_use(state: &State, blob: BlobId, record: &BlobRecord) -> Result<(), Refusal> {
+    let now = os::now();
+    let noted = record.hour.saturating_add(limits::BLOB_USE_SECONDS);
+    if !record.lasting || !record.complete || now.as_secs() < noted {
+        return Ok(());
+    }
+    let used = state.store.blob_used(blob, now).await;
+    used.map_err(|_| unavailable())
 }
 
 async fn upload(
@@ -190,8 +203,10 @@ async fn begin(
         read_hash,
         durable: 0,
         complete: false,
+        lasting: headers.get(LASTING).is_some_and(|value| value == "?1"),
+        hour: os::now().to_hour().as_secs(),
     };
-    match state.store.begin_blob(blob, record, os::now()).await {
+    match state.store.begin_blob(blob, record).await {
         Ok(true) => Ok(record),
         Ok(false) => Err(later(StatusCode::INSUFFICIENT_STORAGE, 3600)),
         Err(_) => Err(unavailable()),
@@ -361,6 +376,7 @@ async fn download(
     if !record.complete {
         return Err(StatusCode::NOT_FOUND.into());
     }
+    note_use(&state, blob, &record).await?;
     let (file, length) = state
         .blobs
         .read(&blob)

@@ -230,7 +230,7 @@ async fn a_database_of_the_first_form_gets_the_new_tables() {
     house.stop().await;
     let sql = rusqlite::Connection::open(house.database()).unwrap();
     sql.execute_batch(
-        "DROP TABLE heads; DROP TABLE locks; DROP TABLE groups; DROP TABLE key_packages; PRAGMA user_version = 1;",
+        "DROP TABLE heads; DROP TABLE locks; DROP TABLE groups; DROP TABLE key_packages; ALTER TABLE blobs DROP COLUMN lasting; PRAGMA user_version = 1;",
     )
     .unwrap();
     let report = letterlock_relay::inspect(house.data()).unwrap();
@@ -243,6 +243,42 @@ async fn a_database_of_the_first_form_gets_the_new_tables() {
     let mut peer = house.peer().await;
     queue.subscribe(&mut peer).await;
     assert_eq!(peer.delivery().await.seq, 1);
+}
+
+/// Key packages had no suite when the third form began, and have one since; blobs did not last.
+#[tokio::test]
+async fn a_database_of_the_third_form_gets_the_new_columns() {
+    for suites in [false, true] {
+        let mut house = House::open().await;
+        house.stop().await;
+        let sql = rusqlite::Connection::open(house.database()).unwrap();
+        sql.execute_batch("ALTER TABLE blobs DROP COLUMN lasting; PRAGMA user_version = 3;")
+            .unwrap();
+        let suite = if suites {
+            "suite INTEGER NOT NULL DEFAULT 2,"
+        } else {
+            ""
+        };
+        sql.execute_batch(&format!(
+            "DROP TABLE key_packages;
+             CREATE TABLE key_packages (id INTEGER PRIMARY KEY, account BLOB NOT NULL, device BLOB NOT NULL, {suite}
+                 last_resort INTEGER NOT NULL, hash BLOB NOT NULL, hour INTEGER NOT NULL, package BLOB,
+                 UNIQUE (account, device, last_resort, hash));
+             CREATE INDEX key_packages_left ON key_packages (account, device, last_resort) WHERE package IS NOT NULL;
+             INSERT INTO key_packages (account, device, last_resort, hash, hour, package)
+                 VALUES (x'01', x'02', 0, x'03', unixepoch(), x'04');
+             INSERT INTO blobs (blob, write_hash, read_hash, durable, complete, hour)
+                 VALUES (zeroblob(16), zeroblob(32), zeroblob(32), 0, 0, unixepoch());"
+        ))
+        .unwrap();
+        house.start().await;
+        let read = |what: &str| -> u64 { sql.query_row(what, [], |row| row.get(0)).unwrap() };
+        let wanted = if suites { 2 } else { 1 };
+        assert_eq!(read("SELECT suite FROM key_packages"), wanted);
+        assert_eq!(read("SELECT lasting FROM blobs"), 0);
+        assert_eq!(read("PRAGMA user_version"), 4);
+        house.stop().await;
+    }
 }
 
 #[tokio::test]

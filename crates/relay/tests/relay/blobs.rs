@@ -12,6 +12,7 @@ struct Blob {
     write: [u8; 32],
     read: [u8; 32],
     content: Vec<u8>,
+    lasting: bool,
 }
 
 impl Blob {
@@ -22,6 +23,7 @@ impl Blob {
             write: [0; 32],
             read: [0; 32],
             content: vec![0; length],
+            lasting: false,
         };
         rng.fill_bytes(&mut blob.write);
         rng.fill_bytes(&mut blob.read);
@@ -43,7 +45,8 @@ impl Blob {
 
     async fn try_put(&self, house: &House, offset: usize, body: Outgoing) -> Option<Answer> {
         let read_hash = BASE64URL_NOPAD.encode(&keys::sha256(&[&self.read]));
-        let headers = [bearer(&self.write), ("read-token-hash", read_hash)];
+        let mut headers = vec![bearer(&self.write), ("read-token-hash", read_hash)];
+        headers.extend(self.lasting.then(|| ("lasting", "?1".to_owned())));
         let query = format!("?offset={offset}");
         self.ask(house, Method::PUT, &query, &headers, body).await
     }
@@ -291,6 +294,66 @@ async fn a_deleted_blob_is_gone_with_its_file() {
     assert_eq!(blob.get(&house, None).await.status, missing);
     let nonsense = house.get("/v1/blobs/not-an-id").await;
     assert_eq!(nonsense.status, missing);
+}
+
+/// Sets the hour of a blob back; the house must be stopped.
+fn age(house: &House, blob: &Blob, days: u64) {
+    let sql = rusqlite::Connection::open(house.database()).unwrap();
+    let (blob, seconds) = (blob.id.as_bytes(), days.strict_mul(24 * 3600));
+    let set = "UPDATE blobs SET hour = hour - ?2 WHERE blob = ?1";
+    sql.execute(set, (blob, seconds)).unwrap();
+}
+
+fn hour(house: &House, blob: &Blob) -> u64 {
+    let sql = rusqlite::Connection::open(house.database()).unwrap();
+    let hour = "SELECT hour FROM blobs WHERE blob = ?1";
+    sql.query_row(hour, [blob.id.as_bytes()], |row| row.get(0))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_lasting_blob_stays_as_long_as_it_is_used() {
+    let mut house = House::open().await;
+    let [mut used, mut unused, mut begun, fleeting] =
+        [31, 32, 33, 34].map(|seed| Blob::draw(seed, 100));
+    for blob in [&mut used, &mut unused, &mut begun] {
+        blob.lasting = true;
+    }
+    for blob in [&used, &unused, &fleeting] {
+        blob.upload(&house).await;
+    }
+    begun.put(&house, 0, whole("x")).await;
+    let made = hour(&house, &used);
+    house.stop().await;
+    for (blob, days) in [(&used, 399), (&unused, 401), (&begun, 3), (&fleeting, 31)] {
+        age(&house, blob, days);
+    }
+    house.start().await;
+    while files(&house) > 1 {
+        tokio::task::yield_now().await;
+    }
+    // A wrong token is no use.
+    let asked = used.head(&house, &[0; 32]).await;
+    assert_eq!(asked.status, StatusCode::FORBIDDEN);
+    assert!(hour(&house, &used) < made);
+    assert_eq!(
+        used.get(&house, Some("bytes=0-9")).await.body,
+        used.content[..10]
+    );
+    assert!(hour(&house, &used) >= made);
+    // Once a day is enough.
+    house.stop().await;
+    let (half, day) = (12 * 3600, 25 * 3600);
+    let sql = rusqlite::Connection::open(house.database()).unwrap();
+    for (seconds, noted) in [(half, false), (day, true)] {
+        let set = "UPDATE blobs SET hour = ?1";
+        sql.execute(set, [made.strict_sub(seconds)]).unwrap();
+        house.start().await;
+        let asked = used.head(&house, &used.read).await;
+        assert_eq!(asked.status, StatusCode::OK);
+        assert_eq!(hour(&house, &used) >= made, noted);
+        house.stop().await;
+    }
 }
 
 fn files(house: &House) -> usize {

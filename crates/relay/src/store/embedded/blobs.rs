@@ -17,12 +17,16 @@ pub(crate) struct BlobRecord {
     pub(crate) durable: u64,
     /// Whether that is all, for good.
     pub(crate) complete: bool,
+    /// Whether it is kept as long as somebody uses it.
+    pub(crate) lasting: bool,
+    /// Unix seconds of the hour in which it was begun; of a lasting one, in which its use was last noted.
+    pub(crate) hour: u64,
 }
 
 /// Finds a blob.
 pub(crate) fn find(sql: &Connection, blob: &BlobId) -> rusqlite::Result<Option<BlobRecord>> {
     sql.prepare_cached(
-        "SELECT write_hash, read_hash, durable, complete FROM blobs WHERE blob = ?1",
+        "SELECT write_hash, read_hash, durable, complete, lasting, hour FROM blobs WHERE blob = ?1",
     )?
     .query_row([blob.as_bytes()], |row| {
         Ok(BlobRecord {
@@ -30,32 +34,29 @@ pub(crate) fn find(sql: &Connection, blob: &BlobId) -> rusqlite::Result<Option<B
             read_hash: row.get(1)?,
             durable: row.get(2)?,
             complete: row.get(3)?,
+            lasting: row.get(4)?,
+            hour: row.get(5)?,
         })
     })
     .optional()
 }
 
 /// Begins a blob; false means that there are as many as there may be.
-pub(crate) fn begin(
-    tx: &mut Tx<'_>,
-    blob: &BlobId,
-    record: &BlobRecord,
-    now: Timestamp,
-) -> rusqlite::Result<bool> {
+pub(crate) fn begin(tx: &mut Tx<'_>, blob: &BlobId, record: &BlobRecord) -> rusqlite::Result<bool> {
     if !tx.counts.has_room(tx.sql, Table::Blobs, tx.max.blobs)? {
         return Ok(false);
     }
-    let hour = now.to_hour().as_secs();
     tx.sql
         .prepare_cached(
-            "INSERT INTO blobs (blob, write_hash, read_hash, durable, complete, hour)
-             VALUES (?1, ?2, ?3, 0, 0, ?4)",
+            "INSERT INTO blobs (blob, write_hash, read_hash, durable, complete, hour, lasting)
+             VALUES (?1, ?2, ?3, 0, 0, ?4, ?5)",
         )?
         .execute(params![
             blob.as_bytes(),
             record.write_hash,
             record.read_hash,
-            hour
+            record.hour,
+            record.lasting
         ])?;
     tx.counts.came(Table::Blobs);
     Ok(true)
@@ -73,6 +74,14 @@ pub(crate) fn note(
             "UPDATE blobs SET durable = ?2, complete = ?3 WHERE blob = ?1 AND NOT complete",
         )?
         .execute(params![blob.as_bytes(), durable, complete])
+        .map(drop)
+}
+
+/// Notes that a lasting blob was used.
+pub(crate) fn used(tx: &mut Tx<'_>, blob: &BlobId, now: Timestamp) -> rusqlite::Result<()> {
+    tx.sql
+        .prepare_cached("UPDATE blobs SET hour = ?2 WHERE blob = ?1 AND lasting")?
+        .execute(params![blob.as_bytes(), now.to_hour().as_secs()])
         .map(drop)
 }
 
@@ -103,9 +112,12 @@ pub(crate) fn expired(
     let unfinished = now
         .as_secs()
         .saturating_sub(limits::BLOB_UNFINISHED_SECONDS);
-    let mut statement =
-        sql.prepare("SELECT blob FROM blobs WHERE hour < ?1 OR (NOT complete AND hour < ?2)")?;
-    let rows = statement.query_map([whole, unfinished], |row| {
+    let unused = now.as_secs().saturating_sub(limits::BLOB_LASTING_SECONDS);
+    let mut statement = sql.prepare(
+        "SELECT blob FROM blobs
+         WHERE (hour < ?1 AND NOT lasting) OR (NOT complete AND hour < ?2) OR hour < ?3",
+    )?;
+    let rows = statement.query_map([whole, unfinished, unused.min(whole)], |row| {
         row.get(0).map(BlobId::from_bytes)
     })?;
     rows.collect()

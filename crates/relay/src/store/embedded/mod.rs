@@ -428,10 +428,13 @@ impl Store {
         &self,
         blob: BlobId,
         record: BlobRecord,
-        now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |tx| blobs::begin(tx, &blob, &record, now))
-            .await
+        self.write(move |tx| blobs::begin(tx, &blob, &record)).await
+    }
+
+    /// Notes that a lasting blob was used.
+    pub(crate) async fn blob_used(&self, blob: BlobId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| blobs::used(tx, &blob, now)).await
     }
 
     /// Notes what is durable of a blob.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
 /// Version of the tables.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 /// What came with version 1.
 const TABLES: &str = "
@@ -131,6 +131,30 @@ CREATE TABLE key_packages (
 CREATE INDEX key_packages_left ON key_packages (account, device, suite, last_resort) WHERE package IS NOT NULL;
 ";
 
+/// What came with version 4.
+const LASTING_BLOBS: &str = "ALTER TABLE blobs ADD COLUMN lasting INTEGER NOT NULL DEFAULT 0;";
+
+/// Version 3 had key packages without a suite at first: those are of the only one that there was.
+const SUITES: &str = "
+DROP INDEX key_packages_left;
+ALTER TABLE key_packages RENAME TO key_packages_of_one_suite;
+CREATE TABLE key_packages (
+    id INTEGER PRIMARY KEY,
+    account BLOB NOT NULL,
+    device BLOB NOT NULL,
+    suite INTEGER NOT NULL,
+    last_resort INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    hour INTEGER NOT NULL,
+    package BLOB,
+    UNIQUE (account, device, suite, last_resort, hash)
+);
+CREATE INDEX key_packages_left ON key_packages (account, device, suite, last_resort) WHERE package IS NOT NULL;
+INSERT INTO key_packages (id, account, device, suite, last_resort, hash, hour, package)
+    SELECT id, account, device, 1, last_resort, hash, hour, package FROM key_packages_of_one_suite;
+DROP TABLE key_packages_of_one_suite;
+";
+
 /// The database file of a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {
     data.join("relay.db")
@@ -170,8 +194,13 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
     if known == 0 || known == 1 {
         tables.execute_batch(HEADS_AND_LOCKS)?;
     }
-    if (0..SCHEMA).contains(&known) {
+    if (0..3).contains(&known) {
         tables.execute_batch(GROUPS_AND_KEY_PACKAGES)?;
+    } else if known == 3 && !has_column(&tables, "key_packages", "suite")? {
+        tables.execute_batch(SUITES)?;
+    }
+    if (0..SCHEMA).contains(&known) {
+        tables.execute_batch(LASTING_BLOBS)?;
         tables.pragma_update(None, "user_version", SCHEMA)?;
     } else if known != SCHEMA {
         return Err(rusqlite::Error::SqliteFailure(
@@ -183,6 +212,12 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
     }
     tables.commit()?;
     Ok(sql)
+}
+
+fn has_column(sql: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
+    let columns = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
+    let found: u64 = sql.query_row(columns, [table, column], |row| row.get(0))?;
+    Ok(found > 0)
 }
 
 fn cannot_open() -> rusqlite::Error {
