@@ -66,7 +66,7 @@ pub fn size_class(length: usize) -> usize {
     length.max(1 << SMALLEST).next_multiple_of(step)
 }
 
-fn context(keys: &Keyring, kind: Kind, id: &[u8; 32]) -> [u8; CONTEXT] {
+pub(super) fn context(keys: &Keyring, kind: Kind, id: &[u8; 32]) -> [u8; CONTEXT] {
     let mut out = [0; CONTEXT];
     let parts: [&[u8]; 5] = [
         label::VAULT_OBJECT.as_bytes(),
@@ -167,6 +167,22 @@ pub fn open(
     reference: &ObjectRef,
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, ObjectError> {
+    let bytes = open_any(keys, kind, reference, sealed)?;
+    // SECURITY: one id names one content, whoever sealed it; `a_member_cannot_seal_another_content_under_an_id`
+    // notices.
+    match id(keys, kind, &bytes) == reference.id {
+        true => Ok(bytes),
+        false => Err(ObjectError::Broken),
+    }
+}
+
+/// Opens what somebody with the key sealed under an id, whether it has that id or not.
+pub(super) fn open_any(
+    keys: &Keyring,
+    kind: Kind,
+    reference: &ObjectRef,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, ObjectError> {
     let generation = reference.generation;
     let with = keys
         .generation(generation)
@@ -182,13 +198,7 @@ pub fn open(
     let key = ChunkedKey::for_opening(with.content(), header, &context)
         .map_err(|_| ObjectError::Broken)?;
     let padded = open_chunks(&key, body).ok_or(ObjectError::Broken)?;
-    let bytes = unpad(padded).ok_or(ObjectError::Broken)?;
-    // SECURITY: one id names one content, whoever sealed it; `a_member_cannot_seal_another_content_under_an_id`
-    // notices.
-    match id(keys, kind, &bytes) == reference.id {
-        true => Ok(bytes),
-        false => Err(ObjectError::Broken),
-    }
+    unpad(padded).ok_or(ObjectError::Broken)
 }
 
 fn open_chunks(key: &ChunkedKey, body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
