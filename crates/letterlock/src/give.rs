@@ -1,7 +1,7 @@
 //! Transfers by code: what a person sees of them.
 
 use crate::cli::Profile;
-use crate::cli::give::{Give, Page, Take};
+use crate::cli::give::{Give, Page, Take, Transfer};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{ask, os, signal, text, time};
@@ -18,6 +18,19 @@ use tokio::sync::{Notify, mpsc};
 
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Sees one side of a transfer to its end.
+pub(crate) async fn see_to(
+    profile: &Profile,
+    wish: Transfer,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    match wish {
+        Transfer::Give(wish) => give(profile, wish, screen).await,
+        Transfer::Take(wish) => take(profile, wish, screen).await,
+        Transfer::Page(wish) => page(wish, screen).await,
+    }
+}
 
 /// The relay that was named, or that of the account of this home.
 async fn relay_of(profile: &Profile, named: Option<String>) -> Result<String, Stop> {
@@ -149,7 +162,7 @@ fn advice(answer: &Answer) -> Option<String> {
 }
 
 /// Gives.
-pub(crate) async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> Result<(), Stop> {
+async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> Result<(), Stop> {
     let relay = relay_of(profile, wish.relay).await?;
     let name = match wish.paths.as_slice() {
         [path] => path.file_name().map_or_else(
@@ -181,7 +194,7 @@ pub(crate) async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> 
 }
 
 /// Takes.
-pub(crate) async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> Result<(), Stop> {
+async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> Result<(), Stop> {
     let by_link = give::is_link(&wish.code);
     let relay = match (by_link, wish.relay) {
         (true, None) => String::new(),
@@ -230,7 +243,7 @@ struct Listening {
 }
 
 /// Serves the page in which links open.
-pub(crate) async fn page(page: Page, screen: &mut Screen) -> Result<(), Stop> {
+async fn page(page: Page, screen: &mut Screen) -> Result<(), Stop> {
     let into = page.into.display().to_string();
     let page = give::Page {
         port: page.port,

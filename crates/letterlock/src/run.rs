@@ -110,9 +110,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
         Job::Open(profile, wish) => sealed::open(&profile, wish, screen).await,
         Job::InspectFile(profile, wish) => sealed::inspect(&profile, wish, screen).await,
         Job::VaultFiles(profile, wish) => vault_files::see_to(&profile, wish, screen).await,
-        Job::Give(profile, wish) => give::give(&profile, wish, screen).await,
-        Job::Take(profile, wish) => give::take(&profile, wish, screen).await,
-        Job::TakePage(page) => give::page(page, screen).await,
+        Job::Transfer(profile, wish) => give::see_to(&profile, wish, screen).await,
         Job::Keygen(out) => sealed::keygen(out.as_deref(), screen),
         Job::VerifyEvidence(file) => evidence::verify(&file, screen),
         Job::NewSheet(profile, wish) => {

@@ -73,6 +73,15 @@ struct RelayArg {
     relay: Option<String>,
 }
 
+/// One side of a transfer.
+#[derive(Debug)]
+pub(crate) enum Transfer {
+    Give(Give),
+    Take(Take),
+    /// Serve the page in which links open.
+    Page(Page),
+}
+
 /// What is to be given.
 #[derive(Debug)]
 pub(crate) struct Give {
@@ -117,7 +126,7 @@ impl GiveArgs {
             expires: self.expires,
             link: self.link,
         };
-        Ok(Job::Give(profile, give))
+        Ok(Job::Transfer(profile, Transfer::Give(give)))
     }
 }
 
@@ -129,7 +138,7 @@ impl TakeArgs {
                 into: absolute(self.out)?,
                 replace: self.force,
             };
-            return Ok(Job::TakePage(page));
+            return Ok(Job::Transfer(profile, Transfer::Page(page)));
         }
         let take = Take {
             code: self.code.join(" "),
@@ -137,6 +146,6 @@ impl TakeArgs {
             into: absolute(self.out)?,
             replace: self.force,
         };
-        Ok(Job::Take(profile, take))
+        Ok(Job::Transfer(profile, Transfer::Take(take)))
     }
 }

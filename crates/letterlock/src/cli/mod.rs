@@ -153,12 +153,8 @@ pub(crate) enum Job {
     InspectFile(Profile, seal::Inspect),
     /// Read or change the files of a vault.
     VaultFiles(Profile, vault_files::Files),
-    /// Give files to whoever knows a code.
-    Give(Profile, give::Give),
-    /// Take what is given under a code.
-    Take(Profile, give::Take),
-    /// Serve the page in which links open.
-    TakePage(give::Page),
+    /// Give files to whoever knows a code, or take them.
+    Transfer(Profile, give::Transfer),
     /// Make an identity, and write it to a file or to standard output.
     Keygen(Option<PathBuf>),
     /// List algorithms and keys, and write a bill of materials.
