@@ -105,6 +105,9 @@ impl Taking {
         }
         if self.at.begun.giver_tag.is_none() {
             self.confirm().await?;
+        } else if self.at.begun.offer.is_none() {
+            // The same once more: whoever gives says again how far it is, or is not there any more.
+            self.say_confirmation().await?;
         }
         let keys = self.keys()?;
         if self.at.begun.offer.is_none() {
@@ -177,11 +180,7 @@ impl Taking {
 
     /// Shows that this side knows the code, and looks whether the other one does.
     async fn confirm(&mut self) -> Result<(), End> {
-        let confirm = GiveMessage::Confirm {
-            queue: self.at.begun.own.id,
-            tag: self.unconfirmed()?.confirmation(),
-        };
-        self.say(&confirm, failure::ended).await?;
+        self.say_confirmation().await?;
         loop {
             let (seq, message) = self.hear().await?;
             match message {
@@ -202,6 +201,14 @@ impl Taking {
                 _ => {}
             }
         }
+    }
+
+    async fn say_confirmation(&mut self) -> Result<(), End> {
+        let confirm = GiveMessage::Confirm {
+            queue: self.at.begun.own.id,
+            tag: self.unconfirmed()?.confirmation(),
+        };
+        self.say(&confirm, failure::ended).await
     }
 
     fn keys(&self) -> Result<TransferKeys, End> {
