@@ -112,6 +112,7 @@ impl Parcel {
             blob: &self.blob,
             write_token,
             read_token: &self.read_token,
+            lasting: false,
         }
     }
 

@@ -116,6 +116,7 @@ async fn store(
         blob: &job.blob,
         write_token,
         read_token: &job.read_token,
+        lasting: false,
     };
     let total = sealed.len() as u64;
     let stored = put::stored(&mut relay, target).await?;

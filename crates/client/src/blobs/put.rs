@@ -24,6 +24,8 @@ pub(crate) struct Target<'a> {
     pub(crate) blob: &'a BlobId,
     pub(crate) write_token: &'a Secret<32>,
     pub(crate) read_token: &'a Secret<32>,
+    /// Whether it is kept as long as somebody uses it.
+    pub(crate) lasting: bool,
 }
 
 /// Asks how much the relay holds.
@@ -102,10 +104,13 @@ pub(super) async fn put_body(
 ) -> Result<(), HttpProblem> {
     let path = format!("{}?offset={offset}", http::path(target.blob));
     let hash = keys::sha256(&[target.read_token.expose_secret()]);
-    let headers = [(
+    let mut headers = vec![(
         HeaderName::from_static("read-token-hash"),
         BASE64URL_NOPAD.encode(&hash),
     )];
+    if target.lasting {
+        headers.push((HeaderName::from_static("lasting"), "?1".to_owned()));
+    }
     let answer = relay
         .request(Method::PUT, &path, target.write_token, &headers, body)
         .await?;

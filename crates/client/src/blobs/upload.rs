@@ -143,6 +143,7 @@ fn upload_target(upload: &Upload) -> Target<'_> {
         blob: &upload.blob,
         write_token: &upload.write_token,
         read_token: &upload.read_token,
+        lasting: false,
     }
 }
 

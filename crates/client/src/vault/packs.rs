@@ -231,6 +231,7 @@ impl PackStore for RelayPacks {
             blob: pack,
             write_token: &write_token,
             read_token: &read_token,
+            lasting: true,
         };
         self.again(async |relay: &mut Blobs<Outgoing>| {
             let stored = put::stored(relay, target).await?;

@@ -142,6 +142,7 @@ async fn a_pack_is_stored_from_where_the_relay_has_it() {
         .unwrap();
     let mut lines = Vec::new();
     while let Ok((head, body)) = asks.try_recv() {
+        assert_eq!(head.contains("lasting: ?1"), head.starts_with("put"));
         let first: Vec<&str> = head.split(' ').take(2).collect();
         let query = first[1].split_once('?').map_or("", |(_, query)| query);
         lines.push(format!("{} {query} {}", first[0], body.len()));
