@@ -129,10 +129,7 @@ impl Purpose {
         match self {
             Self::CreateQueue(queue) => write_id(out, 1, queue.as_bytes()),
             Self::DeleteQueue(queue) => write_id(out, 2, queue.as_bytes()),
-            Self::Register(command) => {
-                out.u8(3);
-                out.u64(command.0);
-            }
+            Self::Register(command) => write_command(out, 3, *command),
             Self::PublishPreKeys => out.u8(4),
             Self::CreateTicket { command, invite } => {
                 out.u8(5);
@@ -178,10 +175,8 @@ impl Purpose {
             | Self::GroupSend { .. }
             | Self::PublishKeyPackages(_)
             | Self::FetchKeyPackage { .. } => self.write_of_group(out),
-            Self::AppendLog(command) => {
-                out.u8(14);
-                out.u64(command.0);
-            }
+            Self::PutVaultHead { .. } | Self::VaultHead { .. } => self.write_of_vault(out),
+            Self::AppendLog(command) => write_command(out, 14, *command),
             Self::LogOfSynced(state) => {
                 out.u8(15);
                 out.bytes(state);
@@ -201,7 +196,6 @@ impl Purpose {
                 out.u8(32);
                 purpose.write(out);
             }
-            Self::PutVaultHead { .. } | Self::VaultHead { .. } => self.write_of_vault(out),
             Self::LogOfLink => out.u8(16),
             Self::LinkMessage => out.u8(17),
         }
@@ -304,6 +298,23 @@ impl Purpose {
             },
             12 => Self::CheckLog(AccountId::from_bytes(input.array()?)),
             13 => Self::LogOfStranger(AccountId::from_bytes(input.array()?)),
+            14 => Self::AppendLog(CommandId(input.u64()?)),
+            15 => Self::LogOfSynced(input.bytes(64 * 1024)?.to_vec()),
+            16 => Self::LogOfLink,
+            17 => Self::LinkMessage,
+            18 => Self::PutHead(read_method(input)?),
+            19 => Self::HeadVersion(read_method(input)?),
+            20 => Self::RestoreHead,
+            21 => Self::RestoreLog,
+            22 => Self::RestoreAppend,
+            32 => Self::Guardians(GuardianPurpose::read(input)?),
+            kind => return Self::read_of_group(kind, input),
+        })
+    }
+
+    /// Reads those of groups and vaults.
+    fn read_of_group(kind: u8, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match kind {
             40 => Self::LogOfMember(AccountId::from_bytes(input.array()?)),
             41 => Self::GroupSend {
                 group: GroupId::from_bytes(input.array()?),
@@ -328,19 +339,14 @@ impl Purpose {
                 vault: GroupId::from_bytes(input.array()?),
                 id: input.array()?,
             },
-            14 => Self::AppendLog(CommandId(input.u64()?)),
-            15 => Self::LogOfSynced(input.bytes(64 * 1024)?.to_vec()),
-            16 => Self::LogOfLink,
-            17 => Self::LinkMessage,
-            18 => Self::PutHead(read_method(input)?),
-            19 => Self::HeadVersion(read_method(input)?),
-            20 => Self::RestoreHead,
-            21 => Self::RestoreLog,
-            22 => Self::RestoreAppend,
-            32 => Self::Guardians(GuardianPurpose::read(input)?),
             _ => return Err(DecodeError::Invalid),
         })
     }
+}
+
+fn write_command(out: &mut Writer, kind: u8, command: CommandId) {
+    out.u8(kind);
+    out.u64(command.0);
 }
 
 fn write_id(out: &mut Writer, kind: u8, id: &[u8]) {
