@@ -444,13 +444,15 @@ fn changes(
     Ok(count)
 }
 
-/// What members are called here, by account.
+/// What members, and contacts who were some, are called here, by account.
 fn names_of(profile: &Profile, vault: &str) -> Result<HashMap<String, String>, Failure> {
     let request = Request::VaultMembers {
         vault: vault.to_owned(),
     };
+    let contacts = profile.ask(Request::ContactList)?.into_iter();
     let members = profile.ask(request)?.into_iter();
-    let names = members.filter_map(|answer| match answer {
+    let names = contacts.chain(members).filter_map(|answer| match answer {
+        Answer::Contact(contact) => Some((contact.account_id, contact.name)),
         Answer::VaultMember(member) => Some((member.account_id, member.name)),
         _ => None,
     });

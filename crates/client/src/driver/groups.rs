@@ -185,8 +185,8 @@ impl Loop {
         accounts
             .find(|account| typed.len() >= 8 && account.to_string().starts_with(&typed))
             .ok_or_else(|| {
-                let hint = "see `letterlock group show GROUP`";
-                let message = format!("there is no member {who}");
+                let hint = "see `letterlock contact list`, and who is in it: `group show` or `vault members`";
+                let message = format!("there is no contact or member {who}");
                 failure(FailureKind::NotFound, message, Some(hint))
             })
     }

@@ -11,7 +11,7 @@ use crate::os;
 use crate::sealed::Work;
 use crate::view::{Failure, FailureKind, VaultRole, VaultSynced};
 use keys::vault_root::ObjectRef;
-use seal::vault::{Author, Conflict, Editor, Folder, InStep, Put};
+use seal::vault::{Author, Conflict, Editor, Folder, InStep, Reader, VaultError, What};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +32,9 @@ pub struct Sync {
 struct Looked {
     /// The folder as a directory of the vault.
     ours: ObjectRef,
-    put: Put,
+    left_out: Vec<PathBuf>,
+    /// Files that are new to the vault, and their bytes.
+    put: (u64, u64),
     conflicts: Vec<Conflict>,
     /// What was written into the folder already, because nothing of it was new to the vault.
     applied: Option<seal::vault::Applied>,
@@ -137,14 +139,16 @@ fn round(
         };
         Ok(Looked {
             ours,
-            put: put.unwrap_or_default(),
+            left_out: put.unwrap_or_default().left_out,
+            put: new_files(&editor.reader(), &newest, &both).map_err(vault_failure)?,
             conflicts,
             applied: applied.transpose().map_err(vault_failure)?,
         })
     })?;
     let Looked {
         ours,
-        put,
+        left_out,
+        put: (files, bytes),
         conflicts,
         applied,
     } = changed.done;
@@ -160,12 +164,12 @@ fn round(
     };
     synced.version = changed.version;
     if changed.changed {
-        synced.put = synced.put.saturating_add(put.files);
-        synced.bytes = synced.bytes.saturating_add(put.bytes);
+        synced.put = synced.put.saturating_add(files);
+        synced.bytes = synced.bytes.saturating_add(bytes);
         let conflicts = conflicts.into_iter().chain(changed.conflicts);
         synced.conflicts.extend(conflicts.map(shown_conflict));
     }
-    synced.left_out = put.left_out.iter().map(shown_path).collect();
+    synced.left_out = left_out.iter().map(shown_path).collect();
     synced.written = synced.written.saturating_add(applied.written);
     synced.removed = synced.removed.saturating_add(applied.removed);
     if applied.busy {
@@ -173,6 +177,23 @@ fn round(
     }
     remember(folder, in_step, changed.directory, since)?;
     Ok(true)
+}
+
+/// How many files differ in the newer one of two versions, and how many bytes they have.
+fn new_files(
+    reader: &Reader<'_>,
+    before: &ObjectRef,
+    after: &ObjectRef,
+) -> Result<(u64, u64), VaultError> {
+    let (mut files, mut bytes) = (0_u64, 0_u64);
+    reader.diff(Some(before), Some(after), &mut |_, change| {
+        if let Some(What::File { size, .. }) = change.after.as_ref().map(|entry| &entry.what) {
+            files = files.saturating_add(1);
+            bytes = bytes.saturating_add(*size);
+        }
+        Ok(())
+    })?;
+    Ok((files, bytes))
 }
 
 fn shown_conflict(conflict: Conflict) -> VaultConflict {

@@ -136,7 +136,8 @@ impl<'a> Editor<'a> {
     }
 
     /// Reads what was there before, and what is written already.
-    pub(crate) fn reader(&self) -> Reader<'_> {
+    #[must_use]
+    pub fn reader(&self) -> Reader<'_> {
         self.reader.with(&self.sealer.packer)
     }
 
