@@ -186,14 +186,8 @@ impl Purpose {
                 out.u8(15);
                 out.bytes(state);
             }
-            Self::PutHead(method) => {
-                out.u8(18);
-                out.u8(*method as u8);
-            }
-            Self::HeadVersion(method) => {
-                out.u8(19);
-                out.u8(*method as u8);
-            }
+            Self::PutHead(method) => out.array(&[18, *method as u8]),
+            Self::HeadVersion(method) => out.array(&[19, *method as u8]),
             Self::RestoreHead => out.u8(20),
             Self::RestoreLog => out.u8(21),
             Self::RestoreAppend => out.u8(22),
@@ -228,6 +222,23 @@ impl Purpose {
             }
             _ => {}
         }
+    }
+
+    fn read_of_vault(kind: u8, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let command = CommandId(input.u64()?);
+        let vault = GroupId::from_bytes(input.array()?);
+        Ok(match kind {
+            50 => Self::PutVaultHead {
+                command,
+                vault,
+                root: VaultPin::read(input)?,
+            },
+            _ => Self::VaultHead {
+                command,
+                vault,
+                id: input.array()?,
+            },
+        })
     }
 
     /// Writes those of groups, and nothing for others.
@@ -318,16 +329,7 @@ impl Purpose {
                 account: AccountId::from_bytes(input.array()?),
                 device: DeviceId::from_bytes(input.array()?),
             },
-            50 => Self::PutVaultHead {
-                command: CommandId(input.u64()?),
-                vault: GroupId::from_bytes(input.array()?),
-                root: VaultPin::read(input)?,
-            },
-            51 => Self::VaultHead {
-                command: CommandId(input.u64()?),
-                vault: GroupId::from_bytes(input.array()?),
-                id: input.array()?,
-            },
+            kind @ (50 | 51) => Self::read_of_vault(kind, input)?,
             14 => Self::AppendLog(CommandId(input.u64()?)),
             15 => Self::LogOfSynced(input.bytes(64 * 1024)?.to_vec()),
             16 => Self::LogOfLink,
