@@ -17,7 +17,7 @@ pub(crate) mod word;
 use self::word::Word;
 use crate::account;
 use crate::error::{EngineError, StoreError, VaultError};
-use crate::event::Event;
+use crate::event::{CommandOutcome, Event};
 use crate::group::{self, state};
 use crate::input::CommandId;
 use crate::limits;
@@ -111,8 +111,16 @@ pub(crate) fn leave(
     command: CommandId,
     id: &GroupId,
 ) -> Result<(), EngineError> {
-    let record = existing(tx, id)?;
-    group::leave_one(tx, command, record)
+    match existing(tx, id) {
+        Ok(record) => group::leave_one(tx, command, record),
+        // A home that was restored keeps what opens it until somebody says otherwise.
+        Err(EngineError::Vault(VaultError::NotIn)) => {
+            out(tx, id);
+            tx.outcome(command, CommandOutcome::Done);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Calls a vault otherwise.

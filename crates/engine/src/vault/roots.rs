@@ -264,7 +264,8 @@ pub(super) fn may_follow(
         return Err(VaultError::Conflict.into());
     }
     let writers = Writers::of(tx, vault)?;
-    // SECURITY: what others wrote is not written over because the relay hides it.
+    // SECURITY: what others wrote is not written over because the relay hides it; `a_relay_that_is_set_back_is_noticed`
+    // notices.
     against_told(vault, &writers, std::slice::from_ref(root))
 }
 

@@ -657,4 +657,11 @@ fn a_sheet_brings_the_keys_back() {
     let third = world.write_vault("back", vault, Some(&second), 3);
     assert_eq!(third.body.counter, 3);
     assert_eq!(pin(&world, "back", vault), 3);
+    // Until she does not want it any more.
+    let left = world.command("back", |command| engine::Input::LeaveVault {
+        command,
+        vault,
+    });
+    assert!(matches!(left, engine::CommandOutcome::Done));
+    assert!(world.vault("back", vault).is_none());
 }
