@@ -58,6 +58,9 @@ pub(crate) const PART: Duration = Duration::from_secs(300);
 pub(crate) const VAULT_ATTEMPTS: u32 = 15;
 /// Versions of a vault that are looked through to find the one that was known before, as the engine has it.
 pub(crate) const VAULT_ROOTS: usize = 1000;
+/// How long the packs of a vault are not asked for by this device before it says that they are used still: the relay
+/// forgets what nobody asked for in 400 days.
+pub(crate) const VAULT_TOUCH_SECONDS: u64 = 30 * 24 * 3600;
 /// How often a change of a vault is brought together with what others wrote meanwhile.
 pub(crate) const VAULT_MERGES: u32 = 50;
 /// Longest head or error text of an HTTP answer in bytes.

@@ -13,7 +13,7 @@ use keys::vault_root::ObjectRef;
 use keys::{BlobId, GroupId, Secret};
 use letterlock_seal::vault::{
     Author, Conflict, Editor, Entry, FolderPacks, Keyring, MemoryPacks, Meta, NodeCache,
-    PackSource, PackStore, Reader, VaultError, VaultPath, What,
+    PackSource, PackStore, Reached, Reader, VaultError, VaultPath, What,
 };
 use proptest::prelude::{ProptestConfig, any, proptest};
 use rand_chacha::ChaCha20Rng;
@@ -775,6 +775,52 @@ fn what_is_not_whole_is_not_written() {
     let got = reader.get(&entry, &path("d").names()[0], &out, false, 1, &|_| {});
     assert!(matches!(got, Err(VaultError::Object(_))), "{got:?}");
     assert!(!out.exists());
+}
+
+/// Packs that no version reaches are no longer needed: with all others alone, everything can be read.
+#[test]
+fn what_is_reached_is_all_that_is_needed() {
+    let vault = Vault::new();
+    let (first, ()) = vault.edit(None, |editor| {
+        editor.make_directories(&path("d/inner")).unwrap();
+        editor
+            .put_bytes(&path("d/long"), Meta::file(), &content(1, 8 << 20))
+            .unwrap();
+        editor
+            .put_bytes(&path("d/inner/x"), Meta::file(), b"x")
+            .unwrap();
+        editor.put_link(&path("link"), Meta::file(), b"d").unwrap();
+    });
+    let (second, ()) = vault.edit(Some(first), |editor| {
+        editor.remove(&path("d/long")).unwrap();
+        editor
+            .put_bytes(&path("d/inner/y"), Meta::file(), b"y")
+            .unwrap();
+    });
+    let _unused = vault.edit(Some(first), |editor| {
+        editor
+            .put_bytes(&path("z"), Meta::file(), b"never published")
+            .unwrap();
+    });
+    let reach = |tops: &[&ObjectRef]| {
+        let (mut reached, packs) = (Reached::default(), MemoryPacks::default());
+        let all = vault.packs.all();
+        for top in tops {
+            vault
+                .reader()
+                .objects(top, &mut reached, &mut |object| {
+                    packs.replace(object.pack, all[&object.pack].to_vec());
+                })
+                .unwrap();
+        }
+        packs
+    };
+    let cache = NodeCache::default();
+    let packs = reach(&[&second, &first]);
+    let reader = Reader::new(&vault.keys, &packs, &cache);
+    assert_eq!(read_all(&reader, &second).unwrap(), vault.contents(&second));
+    assert_eq!(read_all(&reader, &first).unwrap(), vault.contents(&first));
+    assert_eq!(packs.all().len() + 1, vault.packs.all().len());
 }
 
 /// A vault's objects say nothing in another vault, even with the same key.

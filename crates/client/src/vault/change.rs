@@ -10,8 +10,10 @@ use crate::os;
 use crate::sealed::Work;
 use crate::view::{Failure, FailureKind, VaultRole};
 use data_encoding::HEXLOWER;
+use keys::BlobId;
 use keys::vault_root::{ObjectRef, VaultRoot};
-use seal::vault::{Author, Conflict, Editor, VaultError, seal_head};
+use seal::vault::{Author, Conflict, Editor, Reached, VaultError, seal_head};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,6 +86,7 @@ pub(super) fn change<T>(
     }
     let mut newest = writable(&session, place.journals)?;
     sweep(&session, place.journals, &newest);
+    keep(&session, place.journals, &newest);
     let journal = begun(&session, place.journals)?;
     let packs = session.packs(Some(Arc::clone(&journal)));
     let edited = edited(&session, &packs, &newest, edit);
@@ -304,6 +307,45 @@ fn sweep(session: &Session, journals: &Path, newest: &Newest) {
             None => {}
         }
     }
+}
+
+/// Says to the relay that the packs of all versions are used still, once in a while. What cannot be said now is said at
+/// the next change.
+fn keep(session: &Session, journals: &Path, newest: &Newest) {
+    let stamp = journals.join(format!("{}.used", name(session)));
+    let now = os::now();
+    match os::modified(&stamp) {
+        Some(said) if now.since(said) < limits::VAULT_TOUCH_SECONDS => return,
+        Some(_) if touch_all(session, newest).is_err() => return,
+        _ => {}
+    }
+    // Without it the next change looks again: nothing is lost.
+    let _ = os::write_private(&stamp, b"");
+}
+
+fn touch_all(session: &Session, newest: &Newest) -> Result<(), Failure> {
+    let packs = session.packs(None);
+    let mut used: BTreeMap<BlobId, u32> = BTreeMap::new();
+    let mut reached = Reached::default();
+    let mut root = newest.root.clone();
+    loop {
+        let mut each = |object: &ObjectRef| {
+            used.insert(object.pack, object.generation);
+        };
+        let reader = session.reader(&packs);
+        let objects = reader.objects(&root.body.directory, &mut reached, &mut each);
+        objects.map_err(vault_failure)?;
+        if root.body.counter == 1 {
+            break;
+        }
+        each(&root.body.previous_root);
+        root = session.previous(&packs, &root)?;
+    }
+    for (pack, generation) in used {
+        let touched = packs.touch(&pack, generation);
+        touched.map_err(|error| vault_failure(VaultError::Pack(error)))?;
+    }
+    Ok(())
 }
 
 /// Whether one of these versions is in the history. Nothing: it may come to be.

@@ -76,6 +76,19 @@ impl RelayPacks {
         Ok(keys.pack_token(right, pack))
     }
 
+    /// Says that a pack is used still; whether it is there.
+    pub(super) fn touch(&self, pack: &BlobId, generation: u32) -> io::Result<bool> {
+        let token = self.token(generation, Right::Read, pack)?;
+        self.again(async |relay: &mut Blobs<Outgoing>| {
+            let path = http::path(pack);
+            let asked = relay.request(Method::HEAD, &path, &token, &[], Outgoing::Nothing);
+            let answer = timeout(limits::STALL, asked)
+                .await
+                .map_err(|_| NetProblem::Silent)??;
+            Ok(answer.status().is_success())
+        })
+    }
+
     /// Deletes a pack; done also where there is none.
     pub(super) fn delete(&self, pack: &BlobId, generation: u32) -> io::Result<()> {
         let token = self.token(generation, Right::Write, pack)?;

@@ -168,3 +168,17 @@ async fn work_that_is_stopped_asks_nothing() {
     .await;
     assert_eq!(read.unwrap_err().to_string(), "stopped");
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_pack_is_said_to_be_used() {
+    let (url, mut asks) = relay(vec![answer("200 OK", b""), answer("404 Not Found", b"")]).await;
+    let there = with_packs(&url, |packs| {
+        [
+            packs.touch(&PACK, 1).unwrap(),
+            packs.touch(&PACK, 1).unwrap(),
+        ]
+    })
+    .await;
+    assert_eq!(there, [true, false]);
+    assert!(asks.recv().await.unwrap().0.starts_with("head /v1/blobs/"));
+}

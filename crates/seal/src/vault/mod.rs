@@ -9,6 +9,7 @@
 //! | `name`, `tree` | names, and what directories say of them |
 //! | `head` | the newest root, as a relay keeps it |
 //! | `reader` | paths, directories, ranges of files |
+//! | `reach` | all objects of a version |
 //! | `diff`, `merge` | what differs between versions, and two versions as one |
 //! | `folder` | a folder on disk that is kept in step |
 //! | `editor`, `sealer`, `pipeline`, `put` | changes, and what they write |
@@ -30,6 +31,7 @@ mod pack;
 mod pipeline;
 mod places;
 mod put;
+mod reach;
 mod reader;
 mod sealer;
 mod tree;
@@ -49,6 +51,7 @@ pub use object::{Kind, OBJECT, ObjectError, id, open, seal, size_class};
 pub use pack::{PACK, PackSource, PackStore};
 pub use places::{FolderPacks, MemoryPacks};
 pub use put::{Put, name_on_disk};
+pub use reach::Reached;
 pub use reader::{Cursor, FileReader, NodeCache, Reader};
 pub use tree::{Entry, Part, Parts, What};
 pub use untrusted::untrusted;
