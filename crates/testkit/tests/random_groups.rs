@@ -11,6 +11,7 @@
     clippy::print_stderr,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "a run that does not hold ends its test"
 )]
 
