@@ -71,6 +71,8 @@ pub(crate) const LAST_BACKUPS: u8 = 3;
 pub(crate) const VAULT_LOOKS: usize = 8;
 /// How long nothing may happen in a folder before it is looked through without a sign.
 pub(crate) const VAULT_LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long nothing may happen in a folder before a relay that did not answer is asked again.
+pub(crate) const VAULT_ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A pause that says that a file is written.
 pub(crate) const VAULT_QUIET: Duration = Duration::from_millis(300);
 /// Bytes of what is given that travel together.

@@ -140,7 +140,7 @@ async fn keep_in_step(
                     screen.show(&Answer::VaultSynced(done))?;
                 }
                 (first, away) = (false, false);
-                version
+                Some(version)
             }
             // Without a relay the folder waits.
             Err(Stop::Failed(failure)) if failure.kind == FailureKind::Unreachable => {
@@ -148,7 +148,7 @@ async fn keep_in_step(
                     screen.talk("the relay does not answer: waiting for it");
                 }
                 away = true;
-                u64::MAX
+                None
             }
             Err(stop) => return Err(stop),
         };

@@ -358,6 +358,39 @@ fn no_link_is_followed() {
     );
 }
 
+/// A writer puts something where a folder keeps what it was in step with, and takes it out again.
+#[test]
+fn what_is_ours_is_left_alone() {
+    let (_dir, mut host, alice, bob) = two();
+    alice.write("here", b"here");
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    let ours = bob.path.join(".letterlock-sync");
+    let before = fs::metadata(&ours).unwrap().mode();
+    host.edit(|editor| {
+        let path = |text: &str| VaultPath::parse(text.as_bytes()).unwrap();
+        let everybody = Meta {
+            mode: 0o777,
+            ..Meta::directory()
+        };
+        editor
+            .make_directory(&path(".letterlock-sync"), everybody)
+            .unwrap();
+        editor
+            .put_bytes(&path(".letterlock-sync/state"), Meta::file(), b"x")
+            .unwrap();
+        editor
+            .put_bytes(&path(".letterlock-sync/lock"), Meta::file(), b"")
+            .unwrap();
+    });
+    for _ in 0..3 {
+        assert!(host.sync(&bob, || {}));
+        let folder = Folder::open(&bob.path).unwrap();
+        assert!(folder.in_step().unwrap().is_some());
+        assert_eq!(fs::metadata(&ours).unwrap().mode(), before);
+    }
+}
+
 /// Whoever is stopped while it writes goes on, and makes no conflict of what is there already.
 #[test]
 fn what_was_half_written_is_gone_on_with() {

@@ -90,13 +90,16 @@ impl Watch {
         }
     }
 
-    /// Waits until something changed in the folder, the vault has a newer version than `version`, or a while is over; and
-    /// then until it is quiet.
+    /// Waits until something changed in the folder, the vault has a newer version than `version`, or a while is over, and
+    /// then until it is quiet. Without a version, because the relay did not answer, the while is short.
     ///
     /// # Errors
     /// The profile hung up, or the system watches no more.
-    pub async fn changed(&mut self, version: u64) -> Result<(), Failure> {
-        let a_while = sleep(limits::VAULT_LOOK_AGAIN);
+    pub async fn changed(&mut self, version: Option<u64>) -> Result<(), Failure> {
+        let a_while = sleep(match version {
+            Some(_) => limits::VAULT_LOOK_AGAIN,
+            None => limits::VAULT_ASK_AGAIN,
+        });
         tokio::pin!(a_while);
         loop {
             tokio::select! {
@@ -107,7 +110,7 @@ impl Watch {
                     break;
                 }
                 newer = self.newer.recv() => match newer {
-                    Some(Answer::VaultNewer(newer)) if newer.counter <= version => {}
+                    Some(Answer::VaultNewer(newer)) if version.is_some_and(|version| newer.counter <= version) => {}
                     Some(Answer::Failed(failure)) => return Err(failure),
                     Some(_) => break,
                     None => {

@@ -47,7 +47,7 @@ fn sync(person: &Person, folder: &Path) -> Value {
 }
 
 fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(120);
     while !holds() {
         assert!(Instant::now() < end, "{what} does not come");
         std::thread::sleep(Duration::from_millis(50));

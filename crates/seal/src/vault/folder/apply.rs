@@ -83,7 +83,11 @@ impl Folder {
     ) -> Result<Applied, VaultError> {
         let mut changes = Vec::new();
         reader.diff(from, Some(to), &mut |path, change| {
-            changes.push((path.clone(), change.clone()));
+            let first = path.names().first();
+            // SECURITY: what is ours is no writer's business; `what_is_ours_is_left_alone` notices.
+            if first.is_none_or(|name| name.as_bytes() != super::OURS.as_bytes()) {
+                changes.push((path.clone(), change.clone()));
+            }
             Ok(())
         })?;
         let mut hand = Hand::new(self, reader)?;
@@ -287,13 +291,6 @@ impl<'a> Hand<'a> {
         after: &Entry,
         progress: Progress<'_>,
     ) -> Result<(), VaultError> {
-        if path
-            .names()
-            .first()
-            .is_some_and(|name| name.as_bytes() == super::OURS.as_bytes())
-        {
-            return Ok(()); // Nobody's business but ours, whoever put it there.
-        }
         let Some((at, name)) = self.place(path)? else {
             self.applied.busy = true;
             return Ok(());
