@@ -171,7 +171,9 @@ fn key_properties(held: &Key) -> Value {
     let kind = match held.key.as_str() {
         "recovery_sheet" | "recovery_guardians" => "seed",
         "kept_shares" => "shared-secret",
-        "route_keys" | "backup_parts" | "profile" | "sessions" => "secret-key",
+        "route_keys" | "backup_parts" | "profile" | "sessions" | "groups" | "vault_keys" => {
+            "secret-key"
+        }
         // The half that is elsewhere is known here by its public one.
         _ if held.here => "private-key",
         _ => "public-key",

@@ -117,6 +117,9 @@ algorithms! { HYBRID:
         ["X-Wing", "HKDF-SHA-512", "HKDF-SHA-384", "AES-256-GCM"],
         ["first letters", "links of devices", "heads of the backup", "the sealed root key", "shares for guardians",
             "paths and invitations of groups", "recipients of sealed files"];
+    "SPAKE2", Protocol, "Ed25519 group, SHA-256", "docs/spec/give.md", 128, 0,
+        ["HKDF-SHA-512"],
+        ["transfers by code, beside ML-KEM-768"];
     "TLS 1.3", Protocol, "1.3", "RFC 8446", 128, 3,
         ["X25519", "ML-KEM-768", "AES-256-GCM"],
         ["connections to relays that are not on loopback"];
@@ -125,7 +128,7 @@ algorithms! { HYBRID:
     "ML-KEM-1024", Kem, "1024", "FIPS 203", 256, 5, [],
         ["PQXDH"];
     "ML-KEM-768", Kem, "768", "FIPS 203", 192, 3, [],
-        ["SPQR", "part of X-Wing"];
+        ["SPQR", "part of X-Wing", "transfers by code"];
     "X-Wing", Combiner, "X25519+ML-KEM-768", "draft-connolly-cfrg-xwing-kem", 128, 3,
         ["X25519", "ML-KEM-768", "SHA-3"],
         ["HPKE"];
@@ -141,7 +144,7 @@ algorithms! { HYBRID:
         ["letters", "messages of groups", "envelopes of letters", "parts of the backup and of links",
             "the sealed key of the profile"];
     "Cobblestone-256", Ae, "256", "C2SP chunked encryption", 256, 5, ["AES-256-GCM", "HKDF-SHA-512"],
-        ["files that go with letters", "sealed files"];
+        ["files that go with letters", "sealed files", "objects of vaults"];
     "AES-256-CBC", BlockCipher, "256", "NIST SP 800-38A", 256, 5, [],
         ["pages of the profile (SQLCipher 4)"];
     "HMAC-SHA-512", Mac, "512", "RFC 2104", 256, 5, ["SHA-512"],
@@ -163,9 +166,9 @@ algorithms! { HYBRID:
     "HKDF-SHA-384", Kdf, "384", "RFC 5869", 192, 5, ["HMAC-SHA-384"],
         ["groups"];
     "BLAKE3", Hash, "256", "the BLAKE3 paper", 128, 2, [],
-        ["digests of sealed files, besides their authenticated encryption"];
+        ["digests of sealed files and names of objects in vaults, besides authenticated encryption"];
     "HKDF-SHA-512", Kdf, "512", "RFC 5869", 256, 5, ["HMAC-SHA-512"],
-        ["HPKE", "recovery keys", "links of devices", "files"];
+        ["HPKE", "recovery keys", "links of devices", "files", "keys of vaults"];
     "Argon2id", Kdf, "64 MiB, 3 passes, 1 lane", "RFC 9106", 0, 0, [],
         ["the passphrase of the profile", "passphrases of sealed files"];
     "Shamir", Other, "GF(256)", "docs/spec/recovery.md, section 2", 256, 5, [],
@@ -182,6 +185,9 @@ algorithms! { CNSA2:
         ["ML-KEM-1024", "HKDF-SHA-384", "AES-256-GCM"],
         ["first letters", "links of devices", "heads of the backup", "the sealed root key",
             "paths and invitations of groups", "recipients of sealed files"];
+    "SPAKE2", Protocol, "Ed25519 group, SHA-256", "docs/spec/give.md", 128, 0,
+        ["HKDF-SHA-512"],
+        ["transfers by code, beside ML-KEM-768"];
     "TLS 1.3", Protocol, "1.3", "RFC 8446", 128, 3,
         ["X25519", "ML-KEM-768", "AES-256-GCM"],
         ["connections to relays that are not on loopback"];
@@ -190,7 +196,7 @@ algorithms! { CNSA2:
     "ML-KEM-1024", Kem, "1024", "FIPS 203", 256, 5, [],
         ["HPKE"];
     "ML-KEM-768", Kem, "768", "FIPS 203", 192, 3, [],
-        ["TLS 1.3"];
+        ["TLS 1.3", "transfers by code"];
     "Ed25519", Signature, "25519", "RFC 8032", 128, 0, ["SHA-512"],
         ["owners of queues", "heads of the backup", "guardians' locks"];
     "ML-DSA-87", Signature, "87", "FIPS 204", 256, 5, [],
@@ -198,7 +204,7 @@ algorithms! { CNSA2:
     "AES-256-GCM", Ae, "256", "NIST SP 800-38D", 256, 5, [],
         ["messages of groups", "envelopes of letters", "parts of the backup and of links", "the sealed key of the profile"];
     "Cobblestone-256", Ae, "256", "C2SP chunked encryption", 256, 5, ["AES-256-GCM", "HKDF-SHA-512"],
-        ["files that go with letters", "sealed files"];
+        ["files that go with letters", "sealed files", "objects of vaults"];
     "AES-256-CBC", BlockCipher, "256", "NIST SP 800-38A", 256, 5, [],
         ["pages of the profile (SQLCipher 4)"];
     "HMAC-SHA-512", Mac, "512", "RFC 2104", 256, 5, ["SHA-512"],
@@ -214,9 +220,9 @@ algorithms! { CNSA2:
     "HKDF-SHA-384", Kdf, "384", "RFC 5869", 192, 5, ["HMAC-SHA-384"],
         ["HPKE", "groups"];
     "BLAKE3", Hash, "256", "the BLAKE3 paper", 128, 2, [],
-        ["digests of sealed files, besides their authenticated encryption"];
+        ["digests of sealed files and names of objects in vaults, besides authenticated encryption"];
     "HKDF-SHA-512", Kdf, "512", "RFC 5869", 256, 5, ["HMAC-SHA-512"],
-        ["recovery keys", "links of devices", "files"];
+        ["recovery keys", "links of devices", "files", "keys of vaults"];
     "Argon2id", Kdf, "64 MiB, 3 passes, 1 lane", "RFC 9106", 0, 0, [],
         ["the passphrase of the profile", "passphrases of sealed files"];
     "Shamir", Other, "GF(256)", "docs/spec/recovery.md, section 2", 256, 5, [],

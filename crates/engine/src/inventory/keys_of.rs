@@ -9,7 +9,7 @@ use crate::group::packages;
 use crate::limits;
 use crate::pre_keys::{self, Kind};
 use crate::records::{
-    Backup, Contact, GroupRecord, GroupStanding, OwnAccount, Record as _, RouteRecord,
+    Backup, Contact, GroupRecord, GroupStanding, OwnAccount, Record as _, RouteRecord, VaultRecord,
 };
 use crate::recovery;
 use crate::retired;
@@ -38,6 +38,7 @@ pub(crate) fn read(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Vec<KeyEnt
     keys.extend(backup_keys(snapshot)?);
     keys.extend(certificate(snapshot, (&own, &log), now)?);
     keys.extend(key_packages(snapshot, &own)?);
+    keys.extend(vault_keys(snapshot)?);
     for key in &mut keys {
         key.suite = suite_of(key, &log);
     }
@@ -390,6 +391,28 @@ fn key_packages(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntr
     });
     let replaced = (replaced > 0).then(|| of(replaced, KeyState::Deactivated));
     Ok(published.into_iter().chain(replaced).collect())
+}
+
+/// The newest key of each vault, and those before it, which open what was written under them.
+fn vault_keys(snapshot: &dyn Snapshot) -> Result<Vec<KeyEntry>, StoreError> {
+    let (mut newest, mut older) = (0_u64, 0_u64);
+    for (_, row) in snapshot.scan(Table::Vault, &[], None, usize::MAX)? {
+        let generations = u64::from(VaultRecord::decode(&row)?.generation());
+        newest = newest.saturating_add(generations.min(1));
+        older = older.saturating_add(generations.saturating_sub(1));
+    }
+    let of = |count, state| KeyEntry {
+        count,
+        ..entry(KeyKind::VaultKeys, state)
+    };
+    let entries = [
+        of(newest, KeyState::Active),
+        of(older, KeyState::Deactivated),
+    ];
+    Ok(entries
+        .into_iter()
+        .filter(|entry| entry.count > 0)
+        .collect())
 }
 
 fn queues(snapshot: &dyn Snapshot, own: &OwnAccount) -> Result<Vec<KeyEntry>, EngineError> {

@@ -59,6 +59,8 @@ pub enum KeyKind {
     Groups,
     /// What others add this device to a group with.
     KeyPackages,
+    /// Keys of the generations of vaults.
+    VaultKeys,
     /// Keys that read this device's queues at its relay.
     QueueKeys,
     /// Keys around the letters in queues, in both directions.
@@ -135,6 +137,7 @@ impl KeyKind {
             Self::Sessions => "sessions",
             Self::Groups => "groups",
             Self::KeyPackages => "key_packages",
+            Self::VaultKeys => "vault_keys",
             Self::QueueKeys => "queue_keys",
             Self::RouteKeys => "route_keys",
             Self::BackupHead => "backup_head",
@@ -162,6 +165,7 @@ impl KeyKind {
             Self::LastResortPreKey | Self::OneTimeKemPreKeys => "ML-KEM-1024",
             Self::Sessions => "Triple Ratchet",
             Self::Groups | Self::KeyPackages => "MLS 1.0",
+            Self::VaultKeys => "HKDF-SHA-512",
             Self::QueueKeys | Self::BackupHead => "Ed25519",
             Self::RouteKeys | Self::BackupParts => "AES-256-GCM",
             Self::Profile => "AES-256-CBC",
@@ -175,7 +179,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const KINDS: [KeyKind; 20] = [
+    const KINDS: [KeyKind; 21] = [
         KeyKind::Root,
         KeyKind::DeviceIdentity,
         KeyKind::DeviceSigning,
@@ -190,6 +194,7 @@ mod tests {
         KeyKind::Sessions,
         KeyKind::Groups,
         KeyKind::KeyPackages,
+        KeyKind::VaultKeys,
         KeyKind::QueueKeys,
         KeyKind::RouteKeys,
         KeyKind::BackupHead,
