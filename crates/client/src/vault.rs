@@ -31,7 +31,9 @@ use crate::view::{
     VaultVersion,
 };
 use keys::vault_root::VaultRoot;
-use seal::vault::{Change, Editor, Entry, Put, VaultError, VaultPath, What, name_on_disk};
+use seal::vault::{
+    Change, Editor, Entry, Put, Reader, VaultError, VaultPath, What, bytes_on_disk, name_on_disk,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,6 +168,8 @@ fn apply(
         Edit::Put { paths, to } => {
             let to = path(to)?;
             editor.make_directories(&to).map_err(vault_failure)?;
+            let bytes = paths.iter().map(|path| bytes_on_disk(path));
+            session.work.begin(bytes.fold(0, u64::saturating_add));
             for from in paths {
                 let name = name_on_disk(from).map_err(vault_failure)?;
                 let work = &session.work;
@@ -282,6 +286,7 @@ pub async fn get(client: &Client, wish: Get, work: Arc<Work>) -> Result<VaultGot
         let nonce = u64::from_be_bytes(os::random());
         let progress = |bytes| work.add(bytes);
         let reader = session.reader(&packs);
+        work.begin(bytes_of(&reader, &entry).map_err(vault_failure)?);
         let got = reader.get(&entry, &name, &wish.into, wish.replace, nonce, &progress);
         let got = got.map_err(vault_failure)?;
         Ok(VaultGot {
@@ -293,6 +298,22 @@ pub async fn get(client: &Client, wish: Get, work: Arc<Work>) -> Result<VaultGot
         })
     })
     .await
+}
+
+/// Bytes of a file, or of all files in a directory.
+fn bytes_of(reader: &Reader<'_>, entry: &Entry) -> Result<u64, VaultError> {
+    let size = |entry: &Entry| match &entry.what {
+        What::File { size, .. } => *size,
+        _ => 0,
+    };
+    let mut bytes = size(entry);
+    if let Some(directory) = entry.directory() {
+        reader.walk(&directory, &mut |_, entry| {
+            bytes = bytes.saturating_add(size(entry));
+            Ok(())
+        })?;
+    }
+    Ok(bytes)
 }
 
 /// What a vault is called, as a name on disk.
@@ -423,7 +444,7 @@ pub async fn history(
 
 /// How many paths differ between two versions of one.
 fn changes(
-    reader: &seal::vault::Reader<'_>,
+    reader: &Reader<'_>,
     before: Option<&Entry>,
     after: Option<&Entry>,
 ) -> Result<u64, VaultError> {

@@ -78,7 +78,13 @@ impl Host {
         let mut editor = Editor::new(reader, &self.packs, before.base, &mut self.rng);
         let newest = self.newest;
         let put = folder
-            .scan(&mut editor, reader, &before, newest.as_ref(), &nothing)
+            .scan(
+                &mut editor,
+                reader,
+                &before,
+                newest.as_ref(),
+                (&nothing, &nothing),
+            )
             .unwrap();
         let ours = match (put, before.base) {
             (None, Some(base)) => base,
@@ -95,7 +101,9 @@ impl Host {
         let both = editor.finish().unwrap();
         self.newest = Some(both);
         let reader = self.reader();
-        let applied = folder.apply(reader, Some(&ours), &both, &nothing).unwrap();
+        let applied = folder
+            .apply(reader, Some(&ours), &both, (&nothing, &nothing))
+            .unwrap();
         if applied.busy {
             return false;
         }

@@ -110,7 +110,11 @@ fn round(
     synced: &mut VaultSynced,
 ) -> Result<bool, Failure> {
     let since = Folder::now();
-    let progress = |bytes| place.work.add(bytes);
+    let (total, progress) = (
+        |bytes| place.work.begin(bytes),
+        |bytes| place.work.add(bytes),
+    );
+    let bar: (seal::Progress<'_>, seal::Progress<'_>) = (&total, &progress);
     let changed = change(place, |editor, desk| {
         let reader = desk.session.reader(desk.packs);
         let newest = desk.newest.root.body.directory;
@@ -118,7 +122,7 @@ fn round(
         let mut look =
             Editor::new(reader, desk.packs, in_step.base, &mut rng).compressing(desk.session.alone);
         let put = folder
-            .scan(&mut look, reader, in_step, Some(&newest), &progress)
+            .scan(&mut look, reader, in_step, Some(&newest), bar)
             .map_err(vault_failure)?;
         let ours = match (&put, in_step.base) {
             (None, Some(base)) => base,
@@ -134,7 +138,7 @@ fn round(
         let both = editor.write_all().map_err(vault_failure)?;
         // Where nothing is new to the vault, nothing of what was written stays there.
         let applied = match both.id == newest.id {
-            true => Some(folder.apply(reader, Some(&ours), &newest, &progress)),
+            true => Some(folder.apply(reader, Some(&ours), &newest, bar)),
             false => None,
         };
         Ok(Looked {
@@ -158,7 +162,7 @@ fn round(
             let session = Session::open(place.profile, place.vault, place.work)?;
             let packs = session.packs(None);
             let reader = session.reader(&packs);
-            let written = folder.apply(reader, Some(&ours), &changed.directory, &progress);
+            let written = folder.apply(reader, Some(&ours), &changed.directory, bar);
             written.map_err(vault_failure)?
         }
     };
@@ -218,13 +222,13 @@ fn read_only(
     synced.version = newest.root.body.counter;
     let directory = newest.root.body.directory;
     let work = &session.work;
-    let progress = |bytes| work.add(bytes);
+    let (total, progress) = (|bytes| work.begin(bytes), |bytes| work.add(bytes));
     let applied = folder
         .apply(
             session.reader(&packs),
             in_step.base.as_ref(),
             &directory,
-            &progress,
+            (&total, &progress),
         )
         .map_err(vault_failure)?;
     synced.written = applied.written;

@@ -50,7 +50,7 @@ pub use name::{DEPTH, NAME, Name, VaultPath};
 pub use object::{Kind, OBJECT, ObjectError, id, open, seal, size_class};
 pub use pack::{PACK, PackSource, PackStore};
 pub use places::{FolderPacks, MemoryPacks};
-pub use put::{Put, name_on_disk};
+pub use put::{Put, bytes_on_disk, name_on_disk};
 pub use reach::Reached;
 pub use reader::{Cursor, FileReader, NodeCache, Reader};
 pub use tree::{Entry, Part, Parts, What};

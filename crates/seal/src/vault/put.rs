@@ -82,6 +82,25 @@ pub fn name_on_disk(path: &Path) -> Result<Name, VaultError> {
     })
 }
 
+/// Bytes of all files at or in a path, as far as they can be looked at: what [`Editor::put_path`] will read.
+#[must_use]
+pub fn bytes_on_disk(path: &Path) -> u64 {
+    let mut bytes: u64 = 0;
+    let mut left = vec![path.canonicalize().unwrap_or_else(|_| path.to_path_buf())];
+    while let Some(at) = left.pop() {
+        let Ok(metadata) = fs::symlink_metadata(&at) else {
+            continue;
+        };
+        if metadata.is_file() {
+            bytes = bytes.saturating_add(metadata.len());
+        } else if metadata.is_dir() {
+            let entries = fs::read_dir(&at).into_iter().flatten().flatten();
+            left.extend(entries.map(|entry| entry.path()));
+        }
+    }
+    bytes
+}
+
 impl Editor<'_> {
     /// Puts a file, a link, or a directory with all that is in it, at a path. What a directory of the vault has already
     /// stays, unless something of the same name comes. A link that is named itself is followed, no other is.

@@ -70,7 +70,7 @@ const DIRECTORY: OFlags = OFlags::DIRECTORY
     .union(OFlags::CLOEXEC);
 
 impl Folder {
-    /// Writes what differs between what the folder has, `from`, and `to`.
+    /// Writes what differs between what the folder has, `from`, and `to`. `total` hears how many bytes will be written.
     ///
     /// # Errors
     /// [`VaultError`]; what was written is written, and nothing is lost.
@@ -79,7 +79,7 @@ impl Folder {
         reader: Reader<'_>,
         from: Option<&ObjectRef>,
         to: &ObjectRef,
-        progress: Progress<'_>,
+        (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Applied, VaultError> {
         let mut changes = Vec::new();
         reader.diff(from, Some(to), &mut |path, change| {
@@ -90,6 +90,12 @@ impl Folder {
             }
             Ok(())
         })?;
+        total(
+            changes
+                .iter()
+                .map(|(_, change)| change.bytes())
+                .fold(0, u64::saturating_add),
+        );
         let mut hand = Hand::new(self, reader)?;
         // What goes, the inner first; then what comes, the outer first.
         for (path, change) in changes.iter().rev() {
@@ -114,6 +120,14 @@ impl Folder {
 }
 
 impl Change {
+    /// Bytes of the file that comes; one whose contents stay counts too.
+    fn bytes(&self) -> u64 {
+        match self.after.as_ref().map(|entry| &entry.what) {
+            Some(What::File { size, .. }) => *size,
+            _ => 0,
+        }
+    }
+
     /// What is to be taken away: it goes, or something of another kind takes its place.
     fn goes(&self) -> Option<&Entry> {
         match self.stays() {

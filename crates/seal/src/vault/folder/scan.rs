@@ -193,7 +193,8 @@ impl Folder {
     }
 
     /// Brings what changed in the folder since it was in step into a vault that is edited from its base; what was put.
-    /// Nothing: nothing changed. What `newest` has at the same paths is not stored again.
+    /// Nothing: nothing changed. What `newest` has at the same paths is not stored again. `total` hears how many bytes will
+    /// be read.
     ///
     /// # Errors
     /// [`VaultError`].
@@ -203,7 +204,7 @@ impl Folder {
         reader: Reader<'_>,
         in_step: &InStep,
         newest: Option<&ObjectRef>,
-        progress: Progress<'_>,
+        (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Option<Put>, VaultError> {
         let look = Look {
             reader,
@@ -213,6 +214,7 @@ impl Folder {
         let mut changed = in_step.base.is_none();
         let mut left_out = Vec::new();
         let mut removed = Vec::new();
+        let mut bytes: u64 = 0;
         look.directory(&top, &self.path, base, &mut |_, on_disk, found| {
             match found {
                 Found::Whole => {}
@@ -221,6 +223,11 @@ impl Folder {
                     changed = true;
                     removed.push(entry.clone());
                 }
+                Found::File => {
+                    changed = true;
+                    let metadata = fs::symlink_metadata(on_disk);
+                    bytes = bytes.saturating_add(metadata.map_or(0, |metadata| metadata.len()));
+                }
                 _ => changed = true,
             }
             Ok(())
@@ -228,6 +235,7 @@ impl Folder {
         if !changed {
             return Ok(None);
         }
+        total(bytes);
         // What was moved is not stored again.
         for entry in &removed {
             reuse_all(editor, reader, entry)?;
