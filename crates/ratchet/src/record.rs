@@ -202,7 +202,8 @@ impl Record {
         Ok(Outgoing { kind, bytes })
     }
 
-    /// Decrypts a message of a session that exists. An archived session that decrypts becomes current.
+    /// Decrypts a message of a session that exists. An archived session that decrypts becomes current, in the
+    /// `letterlock` profile only if it has the greater base key.
     ///
     /// # Errors
     /// [`DecryptError`]; nothing changed.
@@ -222,8 +223,14 @@ impl Record {
             };
             match session.stage(self.profile, &incoming.message, addresses.as_deref(), rng) {
                 Ok((staged, plaintext)) => {
-                    self.promote(place, now);
-                    if let Some(session) = self.current.as_mut() {
+                    let place = match self.stays(place) {
+                        true => place,
+                        false => {
+                            self.promote(place, now);
+                            0
+                        }
+                    };
+                    if let Some(session) = self.session_mut(place) {
                         session.commit(staged);
                     }
                     return Ok(Received {
@@ -315,6 +322,27 @@ impl Record {
                 let archived = self.archived.get(place)?;
                 self.is_young(archived, now).then_some(&archived.session)
             }
+        }
+    }
+
+    fn session_mut(&mut self, place: usize) -> Option<&mut Session> {
+        match place.checked_sub(1) {
+            None => self.current.as_mut(),
+            Some(place) => Some(&mut self.archived.get_mut(place)?.session),
+        }
+    }
+
+    /// Whether an archived session stays archived although the peer used it: of two sessions that both sides hold, the
+    /// one with the greater base key is used. Where two were begun at once, answers that cross would else make them
+    /// change places for ever, and one side would go on with a session that the other one lets expire;
+    /// `who_began_at_once_understand_each_other_after_a_long_silence` notices.
+    fn stays(&self, place: usize) -> bool {
+        let archived = place.checked_sub(1).and_then(|at| self.archived.get(at));
+        match (self.profile, &self.current, archived) {
+            (Profile::Letterlock, Some(current), Some(Archived { session, .. })) => {
+                current.bound.base_key.as_bytes() > session.bound.base_key.as_bytes()
+            }
+            _ => false,
         }
     }
 

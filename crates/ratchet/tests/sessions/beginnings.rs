@@ -607,6 +607,34 @@ fn simultaneous_start_converges_within_a_message_each_way() {
     }
 }
 
+/// Answers that cross let each side follow the other one once more: then nobody may be left with a session that ends.
+#[test]
+fn who_began_at_once_understand_each_other_after_a_long_silence() {
+    for seed in 0..16 {
+        let mut pair = Pair::strangers(Profile::Letterlock, 100 + seed);
+        let both = |pair: &mut Pair| {
+            let (from_alice, from_bob) = (pair.write(Alice, b"a"), pair.write(Bob, b"b"));
+            assert!(pair.read(Bob, &from_alice).is_ok());
+            assert!(pair.read(Alice, &from_bob).is_ok());
+        };
+        // Of two sessions the second one is the other side's, or Alice's as well.
+        pair.start(Alice, Stock::OneTime);
+        let first = pair.write(Alice, b"first");
+        assert!(pair.read(Bob, &first).is_ok());
+        let answer = pair.write(Bob, b"answer");
+        pair.start(if seed % 2 == 0 { Alice } else { Bob }, Stock::OneTime);
+        let second = pair.write(Alice, b"second");
+        assert!(pair.read(Alice, &answer).is_ok());
+        assert!(pair.read(Bob, &second).is_ok());
+        for _ in 0..1 + seed % 4 {
+            both(&mut pair);
+        }
+        pair.now = START.saturating_add(60 * DAY);
+        pair.pass(Alice, b"after a long silence");
+        pair.pass(Bob, b"answer");
+    }
+}
+
 #[test]
 fn restart_loses_no_message_that_flies() {
     for profile in PROFILES {
