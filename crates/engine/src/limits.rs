@@ -144,6 +144,8 @@ pub const VAULT_ROOTS: usize = 1_000;
 pub const GROUP_BEHIND_TICKS: u64 = 30;
 /// Seconds until a device that cannot follow a group asks again.
 pub const GROUP_ASK_AGAIN_SECONDS: u64 = 60;
+/// Seconds until a device that wants to leave, and hears nothing, asks where the group is.
+pub const GROUP_LEAVING_SECONDS: u64 = 24 * 3600;
 /// Devices that one that cannot follow asks at once.
 pub const GROUP_ASKED: usize = 16;
 /// Bodies of groups that are held in all.

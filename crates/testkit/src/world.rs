@@ -362,6 +362,12 @@ impl World {
         self.person(name).running
     }
 
+    /// Whether a person's machine has a network.
+    #[must_use]
+    pub fn is_online(&self, name: &str) -> bool {
+        self.person(name).online
+    }
+
     /// Ends a person's program.
     pub fn stop(&mut self, name: &str) {
         self.kill(name);

@@ -38,7 +38,12 @@ struct Life {
     written: Vec<(LetterId, String)>,
     count: usize,
     begun: Timestamp,
+    /// When each home was there last, as far as somebody looked.
+    there: BTreeMap<String, Timestamp>,
 }
+
+/// Nobody is away for longer: a relay keeps bodies for 30 days, and keys that were replaced are kept as long.
+const AWAY_DAYS: u64 = 20;
 
 impl Life {
     fn new(seed: u64, suites: &[Suite], people: usize, devices: usize) -> Self {
@@ -72,6 +77,25 @@ impl Life {
             written: Vec::new(),
             count: 0,
             begun,
+            there: BTreeMap::new(),
+        }
+    }
+
+    /// Whoever was away for long is there again.
+    fn look_after(&mut self) {
+        let now = self.world.now();
+        for home in self.all_homes() {
+            let here = self.world.runs(&home) && self.world.is_online(&home);
+            let last = *self.there.entry(home.clone()).or_insert(now);
+            if here || now.since(last) > AWAY_DAYS * 24 * 3600 {
+                self.there.insert(home.clone(), now);
+            }
+            if !here && now.since(last) > AWAY_DAYS * 24 * 3600 {
+                self.world.forget_crash(&home);
+                self.world.start(&home);
+                self.world.set_online(&home, true);
+                self.world.run(60);
+            }
         }
     }
 
@@ -128,6 +152,7 @@ impl Life {
             _ => {
                 let hours = 1 + self.some(30) as u64;
                 self.world.sleep(hours * 3600);
+                self.look_after();
             }
         }
     }
@@ -258,6 +283,16 @@ impl Life {
         assert!(inside.contains(&"p0".to_owned()));
         let epoch = self.world.group("p0", self.group).unwrap().epoch;
         let devices = self.world.group_devices("p0", self.group);
+        let away: Vec<String> = devices
+            .iter()
+            .map(|device| self.home_of(device))
+            .filter(|home| !inside.contains(home))
+            .map(|home| self.standing(&home))
+            .collect();
+        assert!(
+            away.is_empty(),
+            "leaves of homes that are not in: {away:#?}"
+        );
         assert_eq!(devices.len(), inside.len(), "leaves and homes that are in");
         let told = self.all_homes().into_iter().flat_map(|home| {
             let events = self.world.person(&home).events.iter();
@@ -284,6 +319,26 @@ impl Life {
             }
         }
         self.check_letters();
+    }
+
+    fn home_of(&self, device: &DeviceId) -> String {
+        let mut homes = self.all_homes().into_iter();
+        homes
+            .find(|home| self.world.device(home) == *device)
+            .unwrap()
+    }
+
+    /// How a home stands to the group, for whoever looks for the reason.
+    fn standing(&self, home: &str) -> String {
+        let Some(record) = self.world.group(home, self.group) else {
+            return format!("{home} knows nothing of it");
+        };
+        format!(
+            "{home}: {:?}, epoch {}, busy {}",
+            record.standing,
+            record.epoch,
+            record.is_busy(),
+        )
     }
 
     /// Each letter is with exactly those who were members when it was sent, once, and in one order.

@@ -13,8 +13,9 @@ use crate::account;
 use crate::contacts;
 use crate::error::EngineError;
 use crate::event::Event;
+use crate::input::CommandId;
 use crate::limits;
-use crate::records::{FlightKind, GroupRecord, GroupStanding};
+use crate::records::{FlightKind, GroupRecord, GroupStanding, Wish};
 use crate::transaction::Transaction;
 use ::groups::{Directory, Group, GroupError, LeafName};
 use keys::{AccountId, GroupId, Secret};
@@ -300,8 +301,21 @@ fn leads_on(
                 _ => Ok(false),
             }
         }
+        // A commit by somebody who did not know of the wish made it void, and never came here.
+        GroupStanding::Leaving if epoch > record.epoch => {
+            stays_for_now(record);
+            record.behind = Some(turn::behind(epoch));
+            state::store(tx, record);
+            Ok(false)
+        }
         GroupStanding::Leaving | GroupStanding::Out => Ok(false),
     }
+}
+
+/// A wish to leave came to nothing: it is said again.
+pub(super) fn stays_for_now(record: &mut GroupRecord) {
+    record.standing = GroupStanding::In;
+    record.wishes.insert(0, (CommandId::default(), Wish::Leave));
 }
 
 /// SECURITY: a member cannot lead a device into another group than the one it speaks of;

@@ -12,9 +12,8 @@ use super::turn;
 use crate::envelope;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
-use crate::input::CommandId;
 use crate::limits;
-use crate::records::{GroupRecord, GroupStanding, Wish, key};
+use crate::records::{GroupRecord, GroupStanding, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::vault;
@@ -183,8 +182,7 @@ fn take_in(
             }
             if record.standing == GroupStanding::Leaving && !removed {
                 // The commit was made by somebody who did not know of the wish yet: it is void, and said again.
-                record.standing = GroupStanding::In;
-                record.wishes.insert(0, (CommandId::default(), Wish::Leave));
+                back::stays_for_now(&mut record);
             }
             if let Some(behind) = &mut record.behind {
                 behind.ticks = 0;

@@ -257,7 +257,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     people::ask_again(tx)?;
     pictures::tick(tx)?;
     for id in state::ids(tx)? {
-        let Some(mut record) = state::load(tx, &id)? else {
+        let Some(record) = state::load(tx, &id)? else {
             continue;
         };
         match record.standing {
@@ -268,17 +268,26 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
                     turn::advance(tx, &id)?;
                 }
             }
-            GroupStanding::Lost => {
-                let due = record
-                    .asked
-                    .is_none_or(|at| tx.now.since(at) >= limits::GROUP_ASK_AGAIN_SECONDS);
-                if due && record.flight.is_none() {
-                    back::ask_back(tx, &mut record)?;
-                    state::store(tx, &record);
-                }
-            }
-            GroupStanding::Leaving | GroupStanding::Out => {}
+            GroupStanding::Lost => ask_if_due(tx, record, limits::GROUP_ASK_AGAIN_SECONDS)?,
+            // The commit that came before the wish may never have.
+            GroupStanding::Leaving => ask_if_due(tx, record, limits::GROUP_LEAVING_SECONDS)?,
+            GroupStanding::Out => {}
         }
+    }
+    Ok(())
+}
+
+/// Asks where the group is, if the last time is so many seconds ago.
+fn ask_if_due(
+    tx: &mut Transaction<'_>,
+    mut record: GroupRecord,
+    seconds: u64,
+) -> Result<(), EngineError> {
+    let asked = record.asked;
+    let due = asked.is_none_or(|at| at > tx.now || tx.now.since(at) >= seconds);
+    if due && record.flight.is_none() {
+        back::ask_back(tx, &mut record)?;
+        state::store(tx, &record);
     }
     Ok(())
 }

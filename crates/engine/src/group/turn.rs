@@ -462,6 +462,7 @@ pub(super) fn landed(
         }
         FlightKind::Leave => {
             record.standing = GroupStanding::Leaving;
+            record.asked = Some(tx.now);
             granted(tx, &mut record);
             state::store(tx, &record);
         }

@@ -271,6 +271,44 @@ fn rename(world: &mut World, name: &str, group: keys::GroupId, to: &str) {
     assert_eq!(changed, Ok(()));
 }
 
+/// The wish to leave is void where a commit came before it: whoever never gets that commit does not stay for ever.
+#[test]
+fn who_wants_to_leave_and_misses_a_commit_leaves_all_the_same() {
+    for letter in [true, false] {
+        let mut world = friends(260, &["alice", "bob", "carol"]);
+        let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+        world.settle();
+        for name in ["alice", "bob"] {
+            world.set_online(name, false);
+        }
+        world.leave_group("carol", group).unwrap();
+        world.settle();
+        withhold(&mut world, &["alice", "bob"]);
+        world.set_online("carol", false);
+        for name in ["alice", "bob"] {
+            world.set_online(name, true);
+        }
+        rename(&mut world, "alice", group, "day shift");
+        world.settle();
+        withhold(&mut world, &["carol"]);
+        world.set_online("carol", true);
+        if letter {
+            world.sleep(120);
+            world.write_to_group("alice", group, "is anybody there?");
+        } else {
+            world.sleep(25 * 3600);
+        }
+        world.run(400);
+        world.settle();
+        assert_eq!(world.group_devices("alice", group).len(), 2);
+        assert!(!world.is_in_group("carol", group));
+        assert_eq!(
+            world.group("carol", group).unwrap().standing,
+            engine::records::GroupStanding::Out
+        );
+    }
+}
+
 #[test]
 fn a_fork_is_noticed_by_the_next_letter() {
     // Chance decides whether the relay follows the branch that the members choose.
