@@ -8,8 +8,10 @@
 use crate::world::World;
 use engine::records::VaultRecord;
 use engine::{CommandOutcome, Engine, EngineError, Input, Role, VaultVersion};
+use keys::vault::GenerationKeys;
 use keys::vault_root::{ObjectRef, RootBody, RootHash, VaultRoot};
-use keys::{AccountId, BlobId, GroupId};
+use keys::{AccountId, BlobId, GroupId, ed25519};
+use wire::{Reply, Request};
 
 impl World {
     /// Makes a vault.
@@ -195,6 +197,72 @@ impl World {
             CommandOutcome::Failed(error) => Err(error),
             other => panic!("a head came as {other:?}"),
         }
+    }
+
+    fn head_keys(&self, name: &str, vault: GroupId, generation: u32) -> GenerationKeys {
+        let record = self.vault(name, vault);
+        let key = record.as_ref().and_then(|record| record.key(generation));
+        let key = key.unwrap_or_else(|| panic!("{name} has no key"));
+        GenerationKeys::derive(key, &vault)
+    }
+
+    /// Somebody's program writes a head by itself, with the key that every member has. Nothing: the relay reads no such
+    /// request.
+    pub fn spoil_head(
+        &mut self,
+        name: &str,
+        (vault, generation): (GroupId, u32),
+        (previous, version): (u64, u64),
+        body: &[u8],
+    ) -> Option<Reply> {
+        let keys = self.head_keys(name, vault, generation);
+        let public_key = keys.head_public();
+        let message = wire::put_head_message(&public_key, version, previous, body);
+        let put = wire::PutHead {
+            public_key,
+            version,
+            previous,
+            body: body.to_vec(),
+            signature: ed25519::sign(keys.head_seed(), &message),
+        };
+        let now = self.now();
+        self.relay().ask(Request::PutHead(put), now)
+    }
+
+    /// Somebody's program deletes a head.
+    pub fn delete_head(
+        &mut self,
+        name: &str,
+        (vault, generation): (GroupId, u32),
+        version: u64,
+    ) -> Option<Reply> {
+        let keys = self.head_keys(name, vault, generation);
+        let public_key = keys.head_public();
+        let message = wire::delete_head_message(&public_key, version);
+        let delete = wire::DeleteHead {
+            public_key,
+            version,
+            signature: ed25519::sign(keys.head_seed(), &message),
+        };
+        let now = self.now();
+        self.relay().ask(Request::DeleteHead(delete), now)
+    }
+
+    /// The relay holds a head at its last version: what an older one took.
+    pub fn exhaust_head(&mut self, name: &str, vault: GroupId, generation: u32) {
+        let keys = self.head_keys(name, vault, generation);
+        let public_key = keys.head_public();
+        let (version, previous) = (wire::limits::HEAD_VERSION, 1);
+        let message = wire::put_head_message(&public_key, version, previous, b"last");
+        let head = wire::Head {
+            public_key,
+            version,
+            previous,
+            body: b"last".to_vec(),
+            signature: ed25519::sign(keys.head_seed(), &message),
+        };
+        let id = wire::head_id(&public_key);
+        self.relay().store_mut().set_head(id, Some(head));
     }
 
     /// Has somebody judge versions, newest first.

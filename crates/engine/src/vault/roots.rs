@@ -98,9 +98,11 @@ pub(crate) fn check(
     judge(tx, &vault, generation, &roots)?;
     let pin = VaultPin::of(newest);
     if vault.pin != Some(pin) {
-        vault.pin = Some(pin);
-        store(tx, &vault);
         tx.event(Event::VaultNewer { vault: *id });
+    }
+    if vault.newest_root().as_ref() != Some(newest) {
+        vault.pin_to(newest);
+        store(tx, &vault);
     }
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
@@ -230,16 +232,17 @@ fn follows(
     }
 }
 
-/// Whether a root follows another one: the next of its generation, or the first of the next one behind a closed one.
+/// Whether a root follows another one: of its generation, or of a later one. A closed one ends its generation; one that is
+/// open does not keep a later one from beginning, where its head takes no more.
 fn is_next(newer: &RootBody, older: &VaultPin) -> bool {
     let hash = match older.counter {
         0 => RootHash::NONE,
         _ => older.hash,
     };
-    let generation = match (older.counter, older.closed) {
-        (0, _) => newer.generation >= 1,
-        (_, true) => newer.generation == older.generation.saturating_add(1),
-        (_, false) => newer.generation == older.generation,
+    // SECURITY: `a_head_that_takes_no_more_ends_with_its_generation` notices.
+    let generation = match older.closed {
+        true => newer.generation > older.generation,
+        false => newer.generation >= older.generation,
     };
     newer.counter == older.counter.saturating_add(1) && newer.previous == hash && generation
 }
@@ -269,6 +272,21 @@ pub(super) fn may_follow(
     against_told(vault, &writers, std::slice::from_ref(root))
 }
 
+/// Whether this device may put the newest root that it knows back into the head.
+pub(super) fn may_repeat(
+    tx: &Transaction<'_>,
+    vault: &VaultRecord,
+    root: &VaultRoot,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let ours = LeafName {
+        account: own.id,
+        device: own.device,
+    };
+    may_write(tx, vault, &ours)?;
+    against_told(vault, &Writers::of(tx, vault)?, std::slice::from_ref(root))
+}
+
 fn may_sign(
     tx: &Transaction<'_>,
     vault: &VaultRecord,
@@ -278,6 +296,14 @@ fn may_sign(
     if body.vault != vault.id || author(body) != *ours {
         return Err(VaultError::OtherVault.into());
     }
+    may_write(tx, vault, ours)
+}
+
+fn may_write(
+    tx: &Transaction<'_>,
+    vault: &VaultRecord,
+    ours: &LeafName,
+) -> Result<(), EngineError> {
     let writers = Writers::of(tx, vault)?;
     // In a home that was restored the device is new; what counts is that nobody else was in the vault.
     let alone = writers.leaves.is_some() || vault.seen.alone;

@@ -1,0 +1,132 @@
+//! Heads of vaults that a member spoils: every member has the key that writes them, a reader too. What counts does not
+//! change by it, and whoever may write goes on.
+
+use crate::vaults::{History, history, pin, refused};
+use engine::{EngineError, VaultError};
+use keys::GroupId;
+use keys::vault_root::VaultRoot;
+use wire::{RefusalKind, Reply};
+
+/// What the head of the first generation shows Carol.
+fn shown(story: &mut History) -> Option<VaultRoot> {
+    let (_, body) = story.world.fetch_head("carol", story.vault, 1).unwrap();
+    VaultRoot::decode(&body).ok()
+}
+
+/// Alice puts the newest version back and writes the next one; both count for everybody.
+fn mend(story: &mut History, version: u64) {
+    let (vault, last) = (story.vault, story.last().clone());
+    let known = story.world.vault("alice", vault).unwrap().newest_root();
+    assert_eq!(known.as_ref(), Some(&last));
+    story.world.publish_root("alice", &last, version).unwrap();
+    assert_eq!(shown(story), Some(last.clone()));
+    story.check(&[&last]).unwrap();
+    let next = story.world.write_vault("alice", vault, Some(&last), 5);
+    assert_eq!(shown(story), Some(next.clone()));
+    for name in ["bob", "carol"] {
+        story.world.check_roots(name, vault, 1, &[&next]).unwrap();
+        assert_eq!(pin(&story.world, name, vault), 4, "{name}");
+    }
+}
+
+#[test]
+fn a_head_of_garbage_is_written_over() {
+    let mut story = history(960);
+    let head = (story.vault, 1);
+    let spoilt = story.world.spoil_head("carol", head, (3, 4), &[7; 8192]);
+    assert_eq!(spoilt, Some(Reply::Done));
+    assert_eq!(shown(&mut story), None);
+    mend(&mut story, 4);
+}
+
+#[test]
+fn an_older_version_in_a_newer_head_is_written_over() {
+    let mut story = history(961);
+    let (head, second) = ((story.vault, 1), story.roots[1].clone());
+    let spoilt = story
+        .world
+        .spoil_head("carol", head, (3, 4), &second.encode());
+    assert_eq!(spoilt, Some(Reply::Done));
+    let old = shown(&mut story).unwrap();
+    assert_eq!(refused(story.check(&[&old])), VaultError::RolledBack);
+    mend(&mut story, 4);
+}
+
+/// Nobody takes the versions of a head away: the relay lets none jump so far.
+#[test]
+fn the_versions_of_a_head_are_not_used_up() {
+    let mut story = history(962);
+    let (head, largest) = ((story.vault, 1), wire::limits::HEAD_VERSION);
+    let spoilt = story
+        .world
+        .spoil_head("carol", head, (3, largest), &[7; 8192]);
+    assert_eq!(spoilt, None);
+    let far = 3 + wire::limits::HEAD_STEP;
+    let spoilt = story.world.spoil_head("carol", head, (3, far), &[7; 8192]);
+    assert_eq!(spoilt, Some(Reply::Done));
+    mend(&mut story, far);
+}
+
+/// Whoever deletes a head may have written versions of it that nobody saw.
+#[test]
+fn a_deleted_head_is_written_again() {
+    let mut story = history(963);
+    let head = (story.vault, 1);
+    let hidden = story.world.spoil_head("carol", head, (3, 4_711), b"hidden");
+    assert_eq!(hidden, Some(Reply::Done));
+    let deleted = story.world.delete_head("carol", head, 4_711);
+    assert_eq!(deleted, Some(Reply::Done));
+    // The relay says from which version it goes on.
+    let fetched = story.world.fetch_head("alice", story.vault, 1).unwrap();
+    assert_eq!(fetched, (4_711, Vec::new()));
+    let blind = story.last().clone();
+    let blind = story.world.publish_root("alice", &blind, 3);
+    assert_eq!(refused(blind), VaultError::Conflict);
+    mend(&mut story, 4_711);
+}
+
+/// A head at its last version takes no more: the next generation begins without its end, and goes on from the newest.
+#[test]
+fn a_head_that_takes_no_more_ends_with_its_generation() {
+    let mut story = history(964);
+    let (vault, last) = (story.vault, story.last().clone());
+    story.world.exhaust_head("bob", vault, 1);
+    story.world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    story.world.run(30);
+    let mut body = story.world.next_root("alice", vault, Some(&last), 4);
+    body.generation = 2;
+    let next = story.world.sign_root("alice", body).unwrap();
+    story.world.publish_root("alice", &next, 0).unwrap();
+    story.world.run(10);
+    let checked = story.world.check_roots("carol", vault, 2, &[&next]);
+    checked.unwrap();
+    // And never back to an older one.
+    let mut back = story.world.next_root("alice", vault, Some(&next), 5);
+    back.generation = 1;
+    let back = back
+        .sign(story.world.stolen_keys("alice").signing())
+        .unwrap();
+    assert_eq!(refused(story.check(&[&back])), VaultError::NotFollowing);
+}
+
+/// Only whoever may write puts a version back, and not where somebody told of a newer one.
+#[test]
+fn what_is_put_back_is_the_newest_and_by_a_writer() {
+    let mut story = history(965);
+    let (vault, last) = (story.vault, story.last().clone());
+    let put = story.world.publish_root("carol", &last, 3);
+    assert_eq!(refused(put), VaultError::Role);
+    let second = story.roots[1].clone();
+    assert!(story.world.publish_root("alice", &second, 3).is_err());
+    story.world.write_vault("bob", vault, Some(&last), 4);
+    let put = story.world.publish_root("alice", &last, 4);
+    assert_eq!(refused(put), VaultError::Withheld);
+    let nobody = GroupId::from_bytes([7; 32]);
+    let fetched = story.world.fetch_head("alice", nobody, 1);
+    assert!(matches!(fetched, Err(EngineError::Vault(_))));
+    // A stranger's key writes nothing.
+    let forged = story.world.spoil_head("alice", (vault, 1), (9, 10), b"x");
+    assert!(
+        matches!(forged, Some(Reply::Refused(refused)) if refused.kind == RefusalKind::Conflict)
+    );
+}
