@@ -356,8 +356,10 @@ pub enum Request {
         /// The body, hexadecimal.
         body: String,
     },
-    /// Make a root the newest one: answered with [`Answer::VaultPublished`]. It follows the pin. Said again, it changes
-    /// nothing.
+    /// Wait until what lay at the relay for this device is here, or for a while.
+    VaultCaughtUp,
+    /// Make a root the newest one: answered with [`Answer::VaultPublished`]. It follows the pin, or is the pin, which is put
+    /// back where the head does not show it.
     VaultPublish {
         /// The vault.
         vault: String,

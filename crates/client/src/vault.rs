@@ -10,6 +10,7 @@
 mod change;
 mod failure;
 mod journal;
+mod newest;
 mod packs;
 mod session;
 mod sync;
@@ -17,8 +18,9 @@ mod watch;
 
 use self::change::{Changed, Place, change};
 use self::failure::vault_failure;
+use self::newest::Newest;
 use self::packs::RelayPacks;
-use self::session::{Newest, Profile, Session, with_profile};
+use self::session::{Profile, Session, with_profile};
 pub use self::sync::{Sync, sync};
 pub use self::watch::Watch;
 use crate::Client;
@@ -336,10 +338,10 @@ pub async fn list(
     text: String,
     version: Option<u64>,
     all: bool,
+    work: Arc<Work>,
 ) -> Result<Vec<VaultEntry>, Failure> {
     with_profile(client, move |profile| {
         let at = path(&text)?;
-        let work = Arc::new(Work::default());
         let (session, packs, root) = opened(&profile, &vault, version, &work)?;
         let Some(root) = root else {
             return Ok(Vec::new());
@@ -398,10 +400,10 @@ pub async fn history(
     vault: String,
     text: String,
     limit: u32,
+    work: Arc<Work>,
 ) -> Result<Vec<VaultVersion>, Failure> {
     with_profile(client, move |profile| {
         let at = path(&text)?;
-        let work = Arc::new(Work::default());
         let (session, packs, root) = opened(&profile, &vault, None, &work)?;
         let names = names_of(&profile, &vault)?;
         let mut shown = Vec::new();

@@ -10,7 +10,7 @@ use engine::records::VaultRecord;
 use engine::{CommandOutcome, Engine, EngineError, Input, Role, VaultVersion};
 use keys::vault::GenerationKeys;
 use keys::vault_root::{ObjectRef, RootBody, RootHash, VaultRoot};
-use keys::{AccountId, BlobId, GroupId, ed25519};
+use keys::{AccountId, BlobId, GroupId, Secret, ed25519};
 use wire::{Reply, Request};
 
 impl World {
@@ -216,14 +216,19 @@ impl World {
         body: &[u8],
     ) -> Option<Reply> {
         let keys = self.head_keys(name, vault, generation);
-        let public_key = keys.head_public();
-        let message = wire::put_head_message(&public_key, version, previous, body);
+        let wire::Head {
+            public_key,
+            version,
+            previous,
+            body,
+            signature,
+        } = signed_head(&keys, (previous, version), body);
         let put = wire::PutHead {
             public_key,
             version,
             previous,
-            body: body.to_vec(),
-            signature: ed25519::sign(keys.head_seed(), &message),
+            body,
+            signature,
         };
         let now = self.now();
         self.relay().ask(Request::PutHead(put), now)
@@ -251,17 +256,8 @@ impl World {
     /// The relay holds a head at its last version: what an older one took.
     pub fn exhaust_head(&mut self, name: &str, vault: GroupId, generation: u32) {
         let keys = self.head_keys(name, vault, generation);
-        let public_key = keys.head_public();
-        let (version, previous) = (wire::limits::HEAD_VERSION, 1);
-        let message = wire::put_head_message(&public_key, version, previous, b"last");
-        let head = wire::Head {
-            public_key,
-            version,
-            previous,
-            body: b"last".to_vec(),
-            signature: ed25519::sign(keys.head_seed(), &message),
-        };
-        let id = wire::head_id(&public_key);
+        let head = signed_head(&keys, (1, wire::limits::HEAD_VERSION), b"last");
+        let id = wire::head_id(&head.public_key);
         self.relay().store_mut().set_head(id, Some(head));
     }
 
@@ -284,6 +280,31 @@ impl World {
             roots,
         }))
     }
+}
+
+fn signed_head(keys: &GenerationKeys, (previous, version): (u64, u64), body: &[u8]) -> wire::Head {
+    let public_key = keys.head_public();
+    let message = wire::put_head_message(&public_key, version, previous, body);
+    wire::Head {
+        public_key,
+        version,
+        previous,
+        body: body.to_vec(),
+        signature: ed25519::sign(keys.head_seed(), &message),
+    }
+}
+
+/// The head that somebody with a generation's key can write, whatever is in it; nothing: this is no such key, or no id of a
+/// vault.
+#[must_use]
+pub fn head_of_anybody(
+    key: &[u8],
+    vault: &str,
+    versions: (u64, u64),
+    body: &[u8],
+) -> Option<wire::Head> {
+    let keys = GenerationKeys::derive(&Secret::from_slice(key)?, &GroupId::from_text(vault)?);
+    Some(signed_head(&keys, versions, body))
 }
 
 fn done(outcome: CommandOutcome) -> Result<(), EngineError> {

@@ -149,6 +149,11 @@ impl Loop {
                     }
                 })
             }
+            Request::VaultCaughtUp => {
+                self.own()?;
+                self.catch_up(answers);
+                Ok(None)
+            }
             Request::VaultNewer { vault } => self.vault_newer(answers, &vault),
             request => self.begin_for_letters(answers, request),
         }
@@ -286,6 +291,9 @@ impl Loop {
             pin: record.pin.map(|pin| view::VaultPin {
                 counter: pin.counter,
                 hash: HEXLOWER.encode(&pin.hash.0),
+                root: record
+                    .newest_root()
+                    .map(|root| HEXLOWER.encode(&root.encode())),
             }),
             stale: record
                 .pin
