@@ -3,8 +3,9 @@
 use super::Loop;
 use super::calls::{Kind, Pending};
 use crate::api::Answer;
+use crate::failure::failure;
 use crate::limits;
-use crate::view::{Failure, Notice, Restored};
+use crate::view::{Failure, FailureKind, Notice, Restored};
 use keys::DeviceId;
 use tokio::sync::mpsc;
 
@@ -97,7 +98,14 @@ impl Loop {
         }
         let last = match settling {
             Settling::Guardians => self.guardians_show(),
-            Settling::Cancel | Settling::CaughtUp => Ok(Vec::new()),
+            Settling::Cancel => Ok(Vec::new()),
+            Settling::CaughtUp if told => Ok(Vec::new()),
+            // SECURITY: who has not heard yet who may write, or what was written, writes over nothing.
+            Settling::CaughtUp => {
+                let message = "what lies at the relay for this device is not all here yet";
+                let hint = "run `letterlock receive`, then try again";
+                Err(failure(FailureKind::Failed, message, Some(hint)))
+            }
             Settling::Abandoned => {
                 self.recovery_ended();
                 Ok(Vec::new())

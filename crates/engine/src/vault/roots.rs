@@ -123,22 +123,37 @@ fn judge(
         return Err(VaultError::OtherVault.into());
     }
     // 4, first half. SECURITY: `an_older_version_is_refused` notices.
-    let pin = vault.pin.unwrap_or(VaultPin::NONE);
+    let pin = binding(vault, &writers);
     if shown.counter < pin.counter {
         return Err(VaultError::RolledBack.into());
     }
     // 5 and 6, before it is asked who wrote it: they say more.
     against_told(vault, &writers, roots)?;
+    if vault.pin == Some(shown) {
+        return Ok(()); // It counted when it became that, whoever is out since.
+    }
     // 2 and 3.
     judge_author(tx, vault, &writers, newest)?;
     for root in roots.iter().skip(1) {
         // Whoever wrote the newest vouches for what it follows. SECURITY: nobody is made the author of what it did not
         // write; `a_version_in_between_that_its_author_did_not_sign_is_refused` notices.
-        if is_signed(tx, root)? == Some(false) && !is_told(vault, root) {
+        if is_signed(tx, root)? == Some(false) && !is_told(vault, &writers, root) {
             return Err(VaultError::NotSigned.into());
         }
     }
     follows(vault, &writers, &pin, roots)
+}
+
+/// The pin that what is shown has to follow: not one whose author may not write any more where nobody else stands up for it.
+/// Whoever is out wrote it for some alone, and those who did not see it go on without it.
+fn binding(vault: &VaultRecord, writers: &Writers) -> VaultPin {
+    // SECURITY: `a_version_that_nobody_stands_up_for_holds_nobody_back` notices.
+    match vault.newest_root() {
+        Some(root) if !writers.may(&author(&root.body)) && !is_told(vault, writers, &root) => {
+            VaultPin::NONE
+        }
+        _ => vault.pin.unwrap_or(VaultPin::NONE),
+    }
 }
 
 /// Rules 2 and 3.
@@ -148,7 +163,7 @@ fn judge_author(
     writers: &Writers,
     root: &VaultRoot,
 ) -> Result<(), EngineError> {
-    let told = is_told(vault, root);
+    let told = is_told(vault, writers, root);
     // 2. SECURITY: `a_version_that_nobody_signed_is_refused` notices. Who told of its own version in the group said so
     // under the signature of its leaf; meanwhile it may have other keys.
     if !told && is_signed(tx, root)? != Some(true) {
@@ -164,13 +179,18 @@ fn judge_author(
     }
 }
 
-/// Whether its author told of it, when its role allowed that.
-fn is_told(vault: &VaultRecord, root: &VaultRoot) -> bool {
-    let told = ToldRoot {
-        root: VaultPin::of(root),
-        by: author(&root.body),
+/// Whether somebody stands up for it: who may write now told of it; or its author did, when its role allowed that, and of
+/// no other one with its counter.
+fn is_told(vault: &VaultRecord, writers: &Writers, root: &VaultRoot) -> bool {
+    let (shown, author) = (VaultPin::of(root), author(&root.body));
+    let same = |told: &&ToldRoot| told.root.counter == shown.counter;
+    let told = || vault.told.iter().filter(same);
+    // SECURITY: `who_tells_of_two_versions_tells_of_none` notices.
+    let by_author = || {
+        let mut by = told().filter(|told| told.by == author).peekable();
+        by.peek().is_some() && by.all(|told| told.root == shown)
     };
-    vault.told.contains(&told)
+    told().any(|told| told.root == shown && writers.may(&told.by)) || by_author()
 }
 
 /// Rules 5 and 6. Who is out or may not write any more tells nothing of what must be.
@@ -220,7 +240,8 @@ fn follows(
         return Err(VaultError::BadRoot.into());
     };
     // SECURITY: `a_version_that_does_not_follow_the_pin_is_refused` notices.
-    if oldest == pin || is_next(last, pin) {
+    let bound = vault.pin.is_none() || *pin != VaultPin::NONE;
+    if oldest == pin || is_next(last, pin) || !bound {
         return Ok(());
     }
     // Whoever was away for longer believes a member who was not.

@@ -1,7 +1,7 @@
 //! Heads of vaults that a member spoils: every member has the key that writes them, a reader too. What counts does not
 //! change by it, and whoever may write goes on.
 
-use crate::vaults::{History, history, pin, refused};
+use crate::vaults::{History, history, pin, refused, root_word, says};
 use engine::{EngineError, VaultError};
 use keys::GroupId;
 use keys::vault_root::VaultRoot;
@@ -129,4 +129,94 @@ fn what_is_put_back_is_the_newest_and_by_a_writer() {
     assert!(
         matches!(forged, Some(Reply::Refused(refused)) if refused.kind == RefusalKind::Conflict)
     );
+}
+
+/// Bob writes a version that he tells nobody of.
+fn untold(story: &mut History) -> VaultRoot {
+    let root = story.forged("bob", |_| {});
+    let head = (story.vault, 1);
+    let put = story.world.spoil_head("bob", head, (3, 4), &root.encode());
+    assert_eq!(put, Some(Reply::Done));
+    root
+}
+
+fn bob_goes(story: &mut History) {
+    let vault = story.vault;
+    story.world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    story.world.run(30);
+}
+
+#[test]
+fn a_version_that_was_taken_counts_when_its_author_is_out() {
+    let mut story = history(966);
+    let vault = story.vault;
+    let fourth = untold(&mut story);
+    story
+        .world
+        .check_roots("alice", vault, 1, &[&fourth])
+        .unwrap();
+    bob_goes(&mut story);
+    story
+        .world
+        .check_roots("alice", vault, 1, &[&fourth])
+        .unwrap();
+    // Whoever put him out told of it: so it counts for who had not seen it.
+    story.check(&[&fourth]).unwrap();
+    let mut body = story.world.next_root("alice", vault, Some(&fourth), 4);
+    body.closed = true;
+    body.directory = fourth.body.directory;
+    let closed = story.world.sign_root("alice", body).unwrap();
+    story.world.publish_root("alice", &closed, 4).unwrap();
+    story.check(&[&closed]).unwrap();
+}
+
+#[test]
+fn a_version_that_nobody_stands_up_for_holds_nobody_back() {
+    let mut story = history(967);
+    let (vault, last) = (story.vault, story.last().clone());
+    let of_bob = untold(&mut story);
+    // Carol takes it, Alice never sees it.
+    story.check(&[&of_bob]).unwrap();
+    bob_goes(&mut story);
+    let checked = story.world.check_roots("alice", vault, 1, &[&of_bob]);
+    assert_eq!(refused(checked), VaultError::MayNotWrite);
+    story.check(&[&of_bob]).unwrap();
+    let mut body = story.world.next_root("alice", vault, Some(&last), 3);
+    body.closed = true;
+    let closed = story.world.sign_root("alice", body).unwrap();
+    story.world.publish_root("alice", &closed, 4).unwrap();
+    story.world.run(10);
+    let second = story.roots[1].clone();
+    // Not everything counts for that.
+    assert_eq!(refused(story.check(&[&second])), VaultError::Withheld);
+    assert_eq!(refused(story.check(&[&of_bob])), VaultError::Forked);
+    story.check(&[&closed]).unwrap();
+    assert_eq!(pin(&story.world, "carol", vault), 4);
+}
+
+#[test]
+fn who_tells_of_two_versions_tells_of_none() {
+    let mut story = history(968);
+    let (vault, last) = (story.vault, story.last().clone());
+    let one = untold(&mut story);
+    story.check(&[&one]).unwrap();
+    let other = story.forged("bob", |body| body.time = 7);
+    for root in [&one, &other] {
+        says(&mut story.world, "bob", vault, &root_word(root));
+    }
+    for root in [&one, &other] {
+        assert_eq!(refused(story.check(&[root])), VaultError::Forked);
+    }
+    bob_goes(&mut story);
+    for root in [&one, &other] {
+        let checked = story.world.check_roots("alice", vault, 1, &[root]);
+        assert_eq!(refused(checked), VaultError::MayNotWrite);
+    }
+    // Nor does it bind Carol, who took one of them.
+    let mut body = story.world.next_root("alice", vault, Some(&last), 3);
+    body.closed = true;
+    let closed = story.world.sign_root("alice", body).unwrap();
+    story.world.publish_root("alice", &closed, 4).unwrap();
+    story.world.run(10);
+    story.check(&[&closed]).unwrap();
 }
