@@ -349,6 +349,15 @@ pub enum Request {
         /// Roots, hexadecimal: newest first, down to the one that follows the pin, or the pin alone; at most 1000.
         roots: Vec<String>,
     },
+    /// Take a root for the newest, whatever was known before, if its author may write: a person decided so.
+    VaultAccept {
+        /// The vault.
+        vault: String,
+        /// The generation whose head shows it.
+        generation: u32,
+        /// The root, hexadecimal.
+        root: String,
+    },
     /// Sign the body of a root: answered with [`Answer::VaultSignature`].
     VaultSign {
         /// The vault.

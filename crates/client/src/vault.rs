@@ -482,6 +482,39 @@ fn names_of(profile: &Profile, vault: &str) -> Result<HashMap<String, String>, F
     Ok(names.collect())
 }
 
+/// Takes the version that the relay shows for the newest one, although this device knew another one.
+///
+/// # Errors
+/// The relay shows none by somebody who may write; what this device knew stays.
+pub async fn accept(
+    client: &Client,
+    vault: String,
+    work: Arc<Work>,
+) -> Result<VaultChange, Failure> {
+    with_profile(client, move |profile| {
+        let session = Session::open(&profile, &vault, &work)?;
+        let before = session.pin.get();
+        let root = session.accept()?;
+        let (version, hash) = (root.body.counter, root.hash());
+        let changed = before != Some((version, hash));
+        if let Some((known, _)) = before.filter(|_| changed) {
+            work.note(&format!(
+                "this device knew of version {known}; what that had and version {version} has not is not in the vault now"
+            ));
+        }
+        Ok(VaultChange {
+            vault: session.name,
+            version,
+            changed,
+            files: 0,
+            bytes: 0,
+            left_out: Vec::new(),
+            conflicts: Vec::new(),
+        })
+    })
+    .await
+}
+
 /// Writes the first version of a vault that was just made.
 ///
 /// # Errors

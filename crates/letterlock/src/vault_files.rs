@@ -39,6 +39,11 @@ pub(crate) async fn see_to(
                 left_out(&done.left_out, "is no file, folder or link", screen);
                 screen.show(&Answer::VaultChange(done))
             }
+            Files::Accept { vault } => {
+                let done = vault::accept(client, vault, Arc::clone(&work)).await?;
+                notes(&work, screen)?;
+                screen.show(&Answer::VaultChange(done))
+            }
             Files::Get {
                 vault,
                 path,

@@ -280,6 +280,25 @@ impl World {
             roots,
         }))
     }
+
+    /// Somebody takes what the relay shows.
+    ///
+    /// # Errors
+    /// As the command ends.
+    pub fn accept_root(
+        &mut self,
+        name: &str,
+        vault: GroupId,
+        root: &VaultRoot,
+    ) -> Result<(), EngineError> {
+        let (generation, root) = (root.body.generation, root.encode());
+        done(self.command(name, |command| Input::AcceptVault {
+            command,
+            vault,
+            generation,
+            root,
+        }))
+    }
 }
 
 fn signed_head(keys: &GenerationKeys, (previous, version): (u64, u64), body: &[u8]) -> wire::Head {

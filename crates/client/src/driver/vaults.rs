@@ -113,6 +113,20 @@ impl Loop {
                     roots,
                 })
             }
+            Request::VaultAccept {
+                vault,
+                generation,
+                root,
+            } => {
+                let vault = self.find_vault(&vault)?;
+                let root = bytes(&root)?;
+                self.vault_command(answers, None, |command| Input::AcceptVault {
+                    command,
+                    vault,
+                    generation,
+                    root,
+                })
+            }
             Request::VaultSign { vault, body } => {
                 let vault = self.find_vault(&vault)?;
                 let body = bytes(&body)?;

@@ -301,10 +301,18 @@ fn put_back(session: &Session, newest: &Newest, tries: u32) -> Result<(), Failur
     let packs = session.packs(None);
     let directory = &newest.root.body.directory;
     let there = session.reader(&packs).object(Kind::Directory, directory);
-    there.map_err(vault_failure)?;
-    if newest.root.body.counter > 1 {
-        session.previous(&packs, &newest.root)?;
-    }
+    let there = there.map_err(vault_failure).map(drop);
+    let before = || match newest.root.body.counter {
+        1 => Ok(()),
+        _ => session.previous(&packs, &newest.root).map(drop),
+    };
+    there.and_then(|()| before()).map_err(|failure| Failure {
+        hint: Some(
+            "ask the relay's operator for a copy; if there is none, `letterlock vault accept VAULT` takes the version that the relay shows"
+                .to_owned(),
+        ),
+        ..failure
+    })?;
     let body = sealed(session, &newest.root, newest.version)?;
     // False: somebody was faster, and what that is is looked at next.
     session

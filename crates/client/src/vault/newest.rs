@@ -34,8 +34,8 @@ enum Look {
 }
 
 fn lie(message: &str) -> Failure {
-    let hint = "a member may have spoilt it, or the relay lies: whoever has the newest version and may write in the vault \
-                puts it back with the next `letterlock vault put` or `sync`";
+    let hint = "a member may have spoilt it, or the relay lies; who may write and knows the newest version puts it back with \
+                `letterlock vault put` or `sync`; `letterlock vault accept VAULT` takes what is there";
     failure(FailureKind::Refused, message, Some(hint))
 }
 
@@ -142,6 +142,29 @@ impl Session {
             )),
             older => followed(older),
         }
+    }
+
+    /// Takes what the relay shows for the newest version, whatever was known here: a person decided so.
+    pub(super) fn accept(&self) -> Result<VaultRoot, Failure> {
+        // Whether its author may write is not known before.
+        self.profile.ask(Request::VaultCaughtUp)?;
+        let mut why = lie("the relay shows no version of this vault");
+        for generation in (1..=self.keys.newest()).rev() {
+            let Some(root) = self.head(generation)?.root else {
+                continue;
+            };
+            let request = Request::VaultAccept {
+                vault: self.text(),
+                generation,
+                root: HEXLOWER.encode(&root.encode()),
+            };
+            match self.profile.ask(request) {
+                Ok(_) => return Ok(root),
+                Err(failure) if failure.kind == FailureKind::Refused => why = failure,
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(why)
     }
 
     fn judge(&self, generation: u32, roots: &[VaultRoot]) -> Result<(), Failure> {

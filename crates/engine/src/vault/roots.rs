@@ -108,6 +108,43 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Takes a root for the newest because a person says so: what was known and told before is forgotten where it speaks
+/// against it.
+pub(crate) fn accept(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    generation: u32,
+    root: &[u8],
+) -> Result<(), EngineError> {
+    let mut vault = load(tx, id)?.ok_or(VaultError::Unknown)?;
+    let root = VaultRoot::decode(root).map_err(|_| VaultError::BadRoot)?;
+    is_of(&vault, generation, std::slice::from_ref(&root))?;
+    let new = VaultPin::of(&root);
+    // SECURITY: a person decides between histories, not who writes; `a_person_takes_what_the_relay_shows` notices.
+    if vault.pin != Some(new) {
+        judge_author(tx, &vault, &Writers::of(tx, &vault)?, &root)?;
+    }
+    vault.pin_to(&root);
+    let fits = |told: &ToldRoot| told.root.counter < new.counter || told.root == new;
+    vault.told.retain(fits);
+    store(tx, &vault);
+    tx.event(Event::VaultNewer { vault: *id });
+    tx.outcome(command, CommandOutcome::Done);
+    Ok(())
+}
+
+/// Rule 1.
+fn is_of(vault: &VaultRecord, generation: u32, roots: &[VaultRoot]) -> Result<(), EngineError> {
+    let newest = roots.first().ok_or(VaultError::BadRoot)?;
+    // SECURITY: `a_version_of_another_vault_is_refused` notices.
+    let same = newest.body.generation == generation && vault.key(generation).is_some();
+    match same && roots.iter().all(|root| root.body.vault == vault.id) {
+        true => Ok(()),
+        false => Err(VaultError::OtherVault.into()),
+    }
+}
+
 fn judge(
     tx: &Transaction<'_>,
     vault: &VaultRecord,
@@ -117,11 +154,7 @@ fn judge(
     let newest = roots.first().ok_or(VaultError::BadRoot)?;
     let shown = VaultPin::of(newest);
     let writers = Writers::of(tx, vault)?;
-    // 1. SECURITY: `a_version_of_another_vault_is_refused` notices.
-    let same = newest.body.generation == generation && vault.key(generation).is_some();
-    if !same || roots.iter().any(|root| root.body.vault != vault.id) {
-        return Err(VaultError::OtherVault.into());
-    }
+    is_of(vault, generation, roots)?;
     // 4, first half. SECURITY: `an_older_version_is_refused` notices.
     let pin = binding(vault, &writers);
     if shown.counter < pin.counter {

@@ -145,3 +145,51 @@ fn a_spoilt_head_ends_no_vault() {
     assert_eq!(history.len(), 7);
     town.stop_relay();
 }
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, into) = (entry.path(), to.join(entry.file_name()));
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&path, &into),
+            false => drop(fs::copy(&path, &into).unwrap()),
+        }
+    }
+}
+
+/// The relay's disk of yesterday is all there is: a person says that what is there is the newest.
+#[test]
+fn a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so() {
+    let mut town = Town::new();
+    let alice = town.person("alice");
+    alice.ok(&["vault", "create", "plans"]);
+    let (from, out) = (empty(&town, "from"), empty(&town, "out"));
+    put(&alice, &from, "first");
+    town.stop_relay();
+    let (data, yesterday) = (town.relay_data(), town.path("yesterday"));
+    copy(&data, &yesterday);
+    town.start_relay();
+    put(&alice, &from, "second");
+    town.stop_relay();
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&yesterday, &data).unwrap();
+    town.start_relay();
+    let note = from.join("note");
+    fs::write(&note, "third").unwrap();
+    for words in [
+        ["vault", "get", "plans", "note"],
+        ["vault", "put", "plans", text(&note)],
+    ] {
+        let refused = alice.fails(1, &words);
+        let hint = refused["hint"].as_str().unwrap();
+        assert!(hint.contains("letterlock vault accept"), "{refused}");
+    }
+    let accepted = alice.json(&["vault", "accept", "plans"]);
+    assert_eq!(accepted[0]["changed"], true);
+    assert_eq!(get(&alice, &out), ("first".to_owned(), String::new()));
+    put(&alice, &from, "third");
+    assert_eq!(get(&alice, &out), ("third".to_owned(), String::new()));
+    let again = alice.json(&["vault", "accept", "plans"]);
+    assert_eq!(again[0]["changed"], false);
+}

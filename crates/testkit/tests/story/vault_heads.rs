@@ -220,3 +220,33 @@ fn who_tells_of_two_versions_tells_of_none() {
     story.world.run(10);
     story.check(&[&closed]).unwrap();
 }
+
+/// A relay that lost a version ends no vault: a person says that what is left is the newest. Who writes nothing is not
+/// taken for a writer by that.
+#[test]
+fn a_person_takes_what_the_relay_shows() {
+    let mut story = history(969);
+    let (vault, last) = (story.vault, story.last().clone());
+    let lost = story.world.write_vault("bob", vault, Some(&last), 4);
+    story.check(&[&lost]).unwrap();
+    assert_eq!(refused(story.check(&[&last])), VaultError::RolledBack);
+    let checked = story.world.check_roots("alice", vault, 1, &[&last]);
+    assert_eq!(refused(checked), VaultError::Withheld);
+    for name in ["alice", "carol"] {
+        story.world.accept_root(name, vault, &last).unwrap();
+        story.world.check_roots(name, vault, 1, &[&last]).unwrap();
+    }
+    let forged = story.forged("carol", |_| {});
+    let accepted = story.world.accept_root("alice", vault, &forged);
+    assert_eq!(refused(accepted), VaultError::MayNotWrite);
+    let elsewhere = story.forged("alice", |body| body.vault = GroupId::from_bytes([7; 32]));
+    let accepted = story.world.accept_root("alice", vault, &elsewhere);
+    assert_eq!(refused(accepted), VaultError::OtherVault);
+    // All go on from there; Bob, who wrote what is lost, after he says so too.
+    let next = story.world.write_vault("alice", vault, Some(&last), 5);
+    story.check(&[&next]).unwrap();
+    let checked = story.world.check_roots("bob", vault, 1, &[&next]);
+    assert_eq!(refused(checked), VaultError::Forked);
+    story.world.accept_root("bob", vault, &next).unwrap();
+    story.world.write_vault("bob", vault, Some(&next), 6);
+}
