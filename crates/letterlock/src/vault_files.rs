@@ -40,7 +40,12 @@ pub(crate) async fn see_to(
                 screen.show(&Answer::VaultChange(done))
             }
             Files::Accept { vault } => {
-                let done = vault::accept(client, vault, Arc::clone(&work)).await?;
+                let desk = Desk {
+                    home: profile.home.clone(),
+                    vault,
+                    time: String::new(),
+                };
+                let done = vault::accept(client, desk, Arc::clone(&work)).await?;
                 notes(&work, screen)?;
                 screen.show(&Answer::VaultChange(done))
             }

@@ -3,9 +3,9 @@
 use super::Loop;
 use super::calls::{Kind, Pending};
 use crate::api::Answer;
-use crate::failure::failure;
+use crate::failure::unreachable;
 use crate::limits;
-use crate::view::{Failure, FailureKind, Notice, Restored};
+use crate::view::{Failure, Notice, Restored};
 use keys::DeviceId;
 use tokio::sync::mpsc;
 
@@ -103,8 +103,7 @@ impl Loop {
             // SECURITY: who has not heard yet who may write, or what was written, writes over nothing.
             Settling::CaughtUp => {
                 let message = "what lies at the relay for this device is not all here yet";
-                let hint = "run `letterlock receive`, then try again";
-                Err(failure(FailureKind::Failed, message, Some(hint)))
+                Err(unreachable(message))
             }
             Settling::Abandoned => {
                 self.recovery_ended();

@@ -250,6 +250,7 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
         };
         match &newest {
             Some(newest) if newest.root.body.generation < last => {}
+            Some(newest) if newest.root.body.closed => return Err(ended(newest)),
             Some(newest) if newest.shown => return Ok(newest.clone()),
             Some(newest) => {
                 put_back(session, newest, tries)?;
@@ -279,6 +280,10 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
                 moved(session, newest, before, tries)?
             }
         };
+        if version >= wire::limits::HEAD_VERSION {
+            abandon(session, &journal);
+            return Err(full());
+        }
         let root = session.sign(&wish, os::now().as_secs())?;
         let taken = publish(session, &journal, &root, version)?;
         if wish.closed && !taken {
@@ -290,12 +295,27 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
     Err(failure(FailureKind::Failed, message, Some("try again")))
 }
 
+/// The head takes no more.
+fn full() -> Failure {
+    let message = "the head of this vault cannot be written: somebody in it used its versions up, or writes it all the time";
+    let hint = "an owner puts that person out (letterlock vault unshare VAULT PERSON): what is written then has a new head";
+    failure(FailureKind::Refused, message, Some(hint))
+}
+
+/// The key of the next generation is not here, or there is none: whoever closed this one has to have told it before.
+fn ended(newest: &Newest) -> Failure {
+    let message = format!(
+        "version {} ended the key of this vault, and the next one is not here",
+        newest.root.body.counter
+    );
+    let hint = "it comes when somebody who may write is online: wait, and try again; if it does not, an owner puts out whoever wrote that version (letterlock vault history VAULT, letterlock vault unshare VAULT PERSON)";
+    failure(FailureKind::NotFound, message, Some(hint))
+}
+
 /// Puts the newest version back into the head of its generation, which shows something else.
 fn put_back(session: &Session, newest: &Newest, tries: u32) -> Result<(), Failure> {
     if newest.version >= wire::limits::HEAD_VERSION || tries >= limits::VAULT_TRIES {
-        let message = "the head of this vault cannot be written: somebody in it used its versions up, or writes it all the time";
-        let hint = "an owner puts that person out (letterlock vault unshare VAULT PERSON): what is written then has a new head";
-        return Err(failure(FailureKind::Refused, message, Some(hint)));
+        return Err(full());
     }
     // What nobody can read is not put in the place of what somebody may.
     let packs = session.packs(None);
@@ -359,6 +379,35 @@ fn abandon(session: &Session, journal: &Journal) {
     if gone {
         journal.finish();
     }
+}
+
+/// The newest version may not follow what folders were in step with: from now on they are joined with it, and what is in
+/// them alone stays.
+pub(super) fn joining<T>(
+    session: &Session,
+    journals: &Path,
+    take: impl FnOnce() -> Result<(T, bool), Failure>,
+) -> Result<(T, bool), Failure> {
+    let stamp = joined(session, journals);
+    let fresh = !os::exists(&stamp);
+    let written = os::create_home(journals).and_then(|()| os::write_private(&stamp, b""));
+    written.map_err(|error| disk(&error))?;
+    // Whoever is killed here joins them without need, and loses nothing.
+    let taken = take();
+    if fresh && !matches!(taken, Ok((_, true))) {
+        os::remove(&stamp);
+    }
+    taken
+}
+
+fn joined(session: &Session, journals: &Path) -> std::path::PathBuf {
+    journals.join(format!("{}.joined", name(session)))
+}
+
+/// Whether a folder that was in step at a time is to be joined.
+pub(super) fn is_joined(session: &Session, journals: &Path, since: i64) -> bool {
+    let said = os::modified(&joined(session, journals));
+    said.is_some_and(|said| i64::try_from(said.as_secs()).is_ok_and(|said| since <= said))
 }
 
 /// Deletes what changes left behind that came to no end. What cannot be decided now waits for the next time.

@@ -74,15 +74,15 @@ pub(super) enum FilesCommand {
         /// What, in the vault; all of it without
         #[arg(default_value = "", hide_default_value = true)]
         path: String,
-        /// The version: letterlock vault history shows them
+        /// The version: letterlock vault history shows them; 0 for nothing, also where what is there cannot be read any more
         #[arg(long, value_name = "NUMBER")]
         version: u64,
     },
     /// Take the version that the relay shows for the newest, although this device knew another one
     ///
     /// For when the relay lost versions, or members went on with another one: the vault refuses that until a person says so.
-    /// What this device knew and the relay does not show is not in the vault afterwards; put it again from a folder that
-    /// has it.
+    /// What this device knew and the relay does not show is not in the vault afterwards. A folder that is kept in step is
+    /// joined with the vault the next time: what it has and the vault has not is put again.
     Accept {
         /// The vault
         vault: String,

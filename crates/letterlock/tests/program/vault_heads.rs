@@ -170,13 +170,15 @@ fn a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so() {
     let (data, yesterday) = (town.relay_data(), town.path("yesterday"));
     copy(&data, &yesterday);
     town.start_relay();
-    put(&alice, &from, "second");
+    let folder = empty(&town, "folder");
+    let sync = ["vault", "sync", "plans", text(&folder)];
+    fs::write(folder.join("other"), "in the second alone").unwrap();
+    alice.ok(&sync);
     town.stop_relay();
     fs::remove_dir_all(&data).unwrap();
     fs::rename(&yesterday, &data).unwrap();
     town.start_relay();
     let note = from.join("note");
-    fs::write(&note, "third").unwrap();
     for words in [
         ["vault", "get", "plans", "note"],
         ["vault", "put", "plans", text(&note)],
@@ -188,8 +190,44 @@ fn a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so() {
     let accepted = alice.json(&["vault", "accept", "plans"]);
     assert_eq!(accepted[0]["changed"], true);
     assert_eq!(get(&alice, &out), ("first".to_owned(), String::new()));
+    // What the folder had of the version that is lost is put again.
+    alice.ok(&sync);
+    let left = fs::read_to_string(folder.join("other")).unwrap();
+    assert_eq!(left, "in the second alone");
+    assert_eq!(alice.json(&["vault", "list", "plans"]).len(), 2);
     put(&alice, &from, "third");
     assert_eq!(get(&alice, &out), ("third".to_owned(), String::new()));
+    alice.ok(&sync);
+    fs::remove_file(folder.join("other")).unwrap();
+    alice.ok(&sync);
+    assert_eq!(alice.json(&["vault", "list", "plans"]).len(), 1);
     let again = alice.json(&["vault", "accept", "plans"]);
     assert_eq!(again[0]["changed"], false);
+}
+
+/// A member deletes packs, or the relay loses them: what nobody can read any more is left behind.
+#[test]
+fn a_vault_that_cannot_be_read_goes_on_from_nothing() {
+    let town = Town::new();
+    let alice = town.person("alice");
+    alice.ok(&["vault", "create", "plans"]);
+    let (from, out) = (empty(&town, "from"), empty(&town, "out"));
+    put(&alice, &from, "first");
+    assert!(relay_db(&town).execute("DELETE FROM blobs", []).unwrap() >= 2);
+    let note = from.join("note");
+    let refused = alice.fails(1, &["vault", "put", "plans", text(&note)]);
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.contains("letterlock vault restore"), "{refused}");
+    alice.ok(&["vault", "restore", "plans", "--version", "0"]);
+    assert!(alice.json(&["vault", "list", "plans"]).is_empty());
+    put(&alice, &from, "second");
+    assert_eq!(get(&alice, &out), ("second".to_owned(), String::new()));
+    // What can be told of is told.
+    let history = alice.ok(&["vault", "history", "plans", "note"]);
+    assert_eq!(history.stdout.lines().count(), 1, "{}", history.stdout);
+    assert!(
+        history.stderr.contains("cannot be read"),
+        "{}",
+        history.stderr
+    );
 }
