@@ -89,32 +89,45 @@ pub(crate) async fn see_to(
                     true => keep_in_step(client, &wish, &work, screen).await,
                 }
             }
-            Files::List {
-                vault,
-                path,
-                version,
-                all,
-            } => {
-                let listed = vault::list(client, vault, path, version, all, Arc::clone(&work));
-                let listed = listed.await?;
-                notes(&work, screen)?;
-                for entry in listed {
-                    screen.show(&Answer::VaultEntry(entry))?;
-                }
-                Ok(())
-            }
-            Files::History { vault, path, limit } => {
-                let listed = vault::history(client, vault, path, limit, Arc::clone(&work));
-                let listed = listed.await?;
-                notes(&work, screen)?;
-                for version in listed {
-                    screen.show(&Answer::VaultVersion(version))?;
-                }
-                Ok(())
-            }
+            files => tell(client, files, &work, screen).await,
         }
     })
     .await
+}
+
+/// Tells what is in a vault.
+async fn tell(
+    client: &Client,
+    wish: Files,
+    work: &Arc<Work>,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    match wish {
+        Files::List {
+            vault,
+            path,
+            version,
+            all,
+        } => {
+            let listed = vault::list(client, vault, path, version, all, Arc::clone(work));
+            let listed = listed.await?;
+            notes(work, screen)?;
+            for entry in listed {
+                screen.show(&Answer::VaultEntry(entry))?;
+            }
+            Ok(())
+        }
+        Files::History { vault, path, limit } => {
+            let listed = vault::history(client, vault, path, limit, Arc::clone(work));
+            let listed = listed.await?;
+            notes(work, screen)?;
+            for version in listed {
+                screen.show(&Answer::VaultVersion(version))?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What was noticed on the way and did not keep it from being done.

@@ -26,7 +26,7 @@ pub(super) struct Newest {
 
 /// What the heads show.
 enum Look {
-    Counts(Newest),
+    Counts(Box<Newest>),
     /// There is none, and this device knew of none.
     Never,
     /// Nothing that counts; why.
@@ -55,7 +55,7 @@ impl Session {
                 Look::Counts(newest) => {
                     let root = &newest.root;
                     self.pin.set(Some((root.body.counter, root.hash())));
-                    return Ok(Some(newest));
+                    return Ok(Some(*newest));
                 }
                 Look::Never => return Ok(None),
                 Look::Spoilt(why) => spoilt = Some((known, why)),
@@ -94,11 +94,12 @@ impl Session {
                 None => lie("the head of this vault does not open, or was deleted"),
                 Some(root) => match self.check(packs, generation, &root) {
                     Ok(()) => {
-                        return Ok(Look::Counts(Newest {
+                        let newest = Newest {
                             root,
                             version,
                             shown: true,
-                        }));
+                        };
+                        return Ok(Look::Counts(Box::new(newest)));
                     }
                     Err(failure) if failure.kind == FailureKind::Refused => failure,
                     Err(failure) => return Err(failure),
