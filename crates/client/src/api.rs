@@ -349,6 +349,15 @@ pub enum Request {
         /// Roots, hexadecimal: newest first, down to the one that follows the pin, or the pin alone; at most 1000.
         roots: Vec<String>,
     },
+    /// Take a root for the newest, whatever was known before, if its author may write: a person decided so.
+    VaultAccept {
+        /// The vault.
+        vault: String,
+        /// The generation whose head shows it.
+        generation: u32,
+        /// The root, hexadecimal.
+        root: String,
+    },
     /// Sign the body of a root: answered with [`Answer::VaultSignature`].
     VaultSign {
         /// The vault.
@@ -356,8 +365,10 @@ pub enum Request {
         /// The body, hexadecimal.
         body: String,
     },
-    /// Make a root the newest one: answered with [`Answer::VaultPublished`]. It follows the pin. Said again, it changes
-    /// nothing.
+    /// Wait until what lay at the relay for this device is here, or for a while.
+    VaultCaughtUp,
+    /// Make a root the newest one: answered with [`Answer::VaultPublished`]. It follows the pin, or is the pin, which is put
+    /// back where the head does not show it.
     VaultPublish {
         /// The vault.
         vault: String,

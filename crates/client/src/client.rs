@@ -328,6 +328,7 @@ async fn ask(
             | Request::RecoveryContinue { .. }
             | Request::VaultHead { .. }
             | Request::VaultCheck { .. }
+            | Request::VaultCaughtUp
             | Request::VaultPublish { .. }
             | Request::VaultNewer { .. }
     );

@@ -335,19 +335,27 @@ fn hint_for_vaults(error: VaultError) -> Option<&'static str> {
         VaultError::NoKey => {
             "it comes when somebody who may write in the vault is online; `letterlock receive` waits for it"
         }
-        VaultError::NoHead => "nothing has been put into it yet, or the relay lost it",
+        VaultError::NoHead => {
+            "nothing has been put into it yet, or the relay lost it: who may write puts it back with `letterlock vault put` or `sync`"
+        }
         VaultError::Conflict => "try again",
         VaultError::MayNotWrite => {
-            "whoever wrote it was put out or may only read; put something in, and it is written over"
+            "whoever wrote it was put out or may only read; who may write puts the newest version back with `letterlock vault put` or `sync`"
         }
-        VaultError::RolledBack | VaultError::Withheld | VaultError::Forked => {
-            "the relay may be lying, or was set back; ask its operator, and change nothing until it shows what it had"
+        VaultError::RolledBack => {
+            "the relay was set back, or lies; who may write puts the newest version back with `letterlock vault put` or `sync`; if it is lost, `letterlock vault accept VAULT` takes what is there"
+        }
+        VaultError::Withheld => {
+            "the relay was set back, or lies, or somebody spoilt it; whoever wrote the newer version brings it back with `letterlock vault put` or `sync`; if it is lost, `letterlock vault accept VAULT` takes what is there"
+        }
+        VaultError::Forked => {
+            "the relay lies, or a member does; an owner puts out who does it (`letterlock vault unshare`); `letterlock vault accept VAULT` takes what is there"
         }
         VaultError::BadRoot
         | VaultError::OtherVault
         | VaultError::NotSigned
         | VaultError::NotFollowing => {
-            "the relay may be lying, or somebody with a key of the vault; ask an owner of the vault"
+            "the relay lies, or somebody with a key of the vault; who may write puts the newest version back with `letterlock vault put` or `sync`; `letterlock vault accept VAULT` takes what is there"
         }
         _ => return None,
     })

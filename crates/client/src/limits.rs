@@ -61,6 +61,11 @@ pub(crate) const VAULT_ROOTS: usize = 1000;
 /// How long the packs of a vault are not asked for by this device before it says that they are used still: the relay
 /// forgets what nobody asked for in 400 days.
 pub(crate) const VAULT_TOUCH_SECONDS: u64 = 30 * 24 * 3600;
+/// Pause before the head of a vault that does not count is looked at again: whoever wrote it may be telling the others.
+pub(crate) const VAULT_LOOK_TWICE: Duration = Duration::from_secs(1);
+/// How often a head that shows what does not count is written over, or that of an older generation is closed, before it is
+/// given up: whoever is out still has the key of an older one.
+pub(crate) const VAULT_TRIES: u32 = 8;
 /// How often a change of a vault is brought together with what others wrote meanwhile.
 pub(crate) const VAULT_MERGES: u32 = 50;
 /// Longest head or error text of an HTTP answer in bytes.

@@ -10,6 +10,7 @@
 mod change;
 mod failure;
 mod journal;
+mod newest;
 mod packs;
 mod session;
 mod sync;
@@ -17,8 +18,9 @@ mod watch;
 
 use self::change::{Changed, Place, change};
 use self::failure::vault_failure;
+use self::newest::Newest;
 use self::packs::RelayPacks;
-use self::session::{Newest, Profile, Session, with_profile};
+use self::session::{Profile, Session, with_profile};
 pub use self::sync::{Sync, sync};
 pub use self::watch::Watch;
 use crate::Client;
@@ -199,6 +201,14 @@ fn apply(
             version,
         } => {
             let at = path(text)?;
+            if *version == 0 {
+                // Before all versions there was nothing. Nothing of those after it has to be at the relay still.
+                match at.names() {
+                    [] => editor.clear(),
+                    _ => editor.remove(&at).map_err(vault_failure)?,
+                }
+                return Ok(put);
+            }
             let packs = session.packs(None);
             let root = version_of(session, &packs, newest, *version)?;
             let entry = found(session, &packs, &root, &at)?;
@@ -336,10 +346,10 @@ pub async fn list(
     text: String,
     version: Option<u64>,
     all: bool,
+    work: Arc<Work>,
 ) -> Result<Vec<VaultEntry>, Failure> {
     with_profile(client, move |profile| {
         let at = path(&text)?;
-        let work = Arc::new(Work::default());
         let (session, packs, root) = opened(&profile, &vault, version, &work)?;
         let Some(root) = root else {
             return Ok(Vec::new());
@@ -398,10 +408,10 @@ pub async fn history(
     vault: String,
     text: String,
     limit: u32,
+    work: Arc<Work>,
 ) -> Result<Vec<VaultVersion>, Failure> {
     with_profile(client, move |profile| {
         let at = path(&text)?;
-        let work = Arc::new(Work::default());
         let (session, packs, root) = opened(&profile, &vault, None, &work)?;
         let names = names_of(&profile, &vault)?;
         let mut shown = Vec::new();
@@ -410,20 +420,32 @@ pub async fn history(
             && shown.len() < limit as usize
         {
             let older = match root.body.counter {
-                1 => None,
-                _ => Some(session.previous(&packs, &root)?),
+                1 => Ok(None),
+                _ => session.previous(&packs, &root).map(Some),
             };
             let reader = session.reader(&packs);
-            let now = reader.lookup(&root.body.directory, &at);
-            let now = now.map_err(vault_failure)?;
-            let before = match &older {
-                Some(older) => reader
-                    .lookup(&older.body.directory, &at)
-                    .map_err(vault_failure)?,
-                None => None,
+            let older = match older {
+                Err(failure) if is_lost(&failure) => {
+                    work.note(&format!(
+                        "versions before {} cannot be read: {}",
+                        root.body.counter, failure.message
+                    ));
+                    break;
+                }
+                older => older?,
             };
-            let changes = changes(&reader, before.as_ref(), now.as_ref());
-            let changes = changes.map_err(vault_failure)?;
+            let looked = compared(&reader, &at, older.as_ref(), &root);
+            let (now, changes) = match looked.map_err(vault_failure) {
+                Err(failure) if is_lost(&failure) => {
+                    work.note(&format!(
+                        "version {} cannot be compared with the one before: {}",
+                        root.body.counter, failure.message
+                    ));
+                    next = older;
+                    continue;
+                }
+                looked => looked?,
+            };
             if changes > 0 {
                 let author = root.body.account.to_string();
                 let entry = now.as_ref().map(|entry| shown_entry(&at, entry));
@@ -440,6 +462,27 @@ pub async fn history(
         Ok(shown)
     })
     .await
+}
+
+/// Whether something is not there, or not as it was: what else there is may be whole.
+fn is_lost(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Failed | FailureKind::Refused)
+}
+
+/// What a path is in a version, and how many paths changed in that since the one before.
+fn compared(
+    reader: &Reader<'_>,
+    at: &VaultPath,
+    older: Option<&VaultRoot>,
+    root: &VaultRoot,
+) -> Result<(Option<Entry>, u64), VaultError> {
+    let now = reader.lookup(&root.body.directory, at)?;
+    let before = match older {
+        Some(older) => reader.lookup(&older.body.directory, at)?,
+        None => None,
+    };
+    let changes = changes(reader, before.as_ref(), now.as_ref())?;
+    Ok((now, changes))
 }
 
 /// How many paths differ between two versions of one.
@@ -478,6 +521,37 @@ fn names_of(profile: &Profile, vault: &str) -> Result<HashMap<String, String>, F
         _ => None,
     });
     Ok(names.collect())
+}
+
+/// Takes the version that the relay shows for the newest one, although this device knew another one.
+///
+/// # Errors
+/// The relay shows none by somebody who may write; what this device knew stays.
+pub async fn accept(client: &Client, desk: Desk, work: Arc<Work>) -> Result<VaultChange, Failure> {
+    with_profile(client, move |profile| {
+        let session = Session::open(&profile, &desk.vault, &work)?;
+        let before = session.pin.get();
+        let (version, changed) = change::joining(&session, &desk.home.join("vaults"), || {
+            let root = session.accept()?;
+            let (version, hash) = (root.body.counter, root.hash());
+            Ok((version, before != Some((version, hash))))
+        })?;
+        if let Some((known, _)) = before.filter(|_| changed) {
+            work.note(&format!(
+                "this device knew of version {known}; what that had and version {version} has not is not in the vault now"
+            ));
+        }
+        Ok(VaultChange {
+            vault: session.name,
+            version,
+            changed,
+            files: 0,
+            bytes: 0,
+            left_out: Vec::new(),
+            conflicts: Vec::new(),
+        })
+    })
+    .await
 }
 
 /// Writes the first version of a vault that was just made.

@@ -161,13 +161,19 @@ fn of_vaults(tx: &mut Transaction<'_>, purpose: Purpose, reply: Reply) -> Result
                 root,
             },
             Reply::Done,
-        ) => vault::heads::taken(tx, command, &vault, root),
+        ) => vault::heads::taken(tx, command, &vault, &root),
         (Purpose::PutVaultHead { .. }, Reply::Refused(refused)) => Err(match refused.kind {
             wire::RefusalKind::Conflict => VaultError::Conflict.into(),
             kind => EngineError::Refused { kind },
         }),
         (Purpose::VaultHead { command, id, .. }, Reply::Head(head)) => {
             vault::heads::came(tx, command, &id, head)
+        }
+        (Purpose::VaultHead { command, .. }, Reply::Refused(refused)) if refused.deleted > 0 => {
+            // Whoever may write goes on from there.
+            let (version, body) = (refused.deleted, Vec::new());
+            tx.outcome(command, CommandOutcome::VaultHead { version, body });
+            Ok(())
         }
         (Purpose::VaultHead { .. }, Reply::Refused(refused)) => Err(match refused.kind {
             wire::RefusalKind::NotFound => VaultError::NoHead.into(),

@@ -444,6 +444,7 @@ fn route(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> {
         | Input::RenameVault { .. }
         | Input::FetchVaultHead { .. }
         | Input::CheckVault { .. }
+        | Input::AcceptVault { .. }
         | Input::PublishVault { .. }) => of_vaults(tx, other),
         Input::DeleteLetters { letters: ids } => letters::delete(tx, &ids),
         Input::MarkRead { letters: read } => letters::mark_read(tx, &read),
@@ -523,6 +524,12 @@ fn of_vaults(tx: &mut Transaction<'_>, input: Input) -> Result<(), EngineError> 
             generation,
             roots,
         } => vault::roots::check(tx, command, &vault, generation, &roots),
+        Input::AcceptVault {
+            command,
+            vault,
+            generation,
+            root,
+        } => vault::roots::accept(tx, command, &vault, generation, &root),
         Input::PublishVault {
             command,
             vault,
@@ -694,6 +701,7 @@ impl Input {
             | Self::RenameVault { command, .. }
             | Self::FetchVaultHead { command, .. }
             | Self::CheckVault { command, .. }
+            | Self::AcceptVault { command, .. }
             | Self::PublishVault { command, .. }
             | Self::OfferLink { command }
             | Self::AcceptLink { command, .. }

@@ -29,7 +29,7 @@ pub enum CommandOutcome {
     VaultHead {
         /// Its version.
         version: u64,
-        /// Sealed.
+        /// Sealed; empty: it was deleted.
         body: Vec<u8>,
     },
     /// It failed.

@@ -302,6 +302,17 @@ pub enum Input {
         /// Newest first, down to the one that follows the pin, or the pin alone.
         roots: Vec<Vec<u8>>,
     },
+    /// Takes a root of a vault for the newest, whatever was known before: a person decided so.
+    AcceptVault {
+        /// Who waits.
+        command: CommandId,
+        /// Which.
+        vault: GroupId,
+        /// The generation whose head shows it.
+        generation: u32,
+        /// The root.
+        root: Vec<u8>,
+    },
     /// Makes a root the newest of a vault.
     PublishVault {
         /// Who waits.

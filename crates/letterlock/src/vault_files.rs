@@ -11,8 +11,8 @@ use client::api::Answer;
 use client::sealed::{Stopped, Work};
 use client::vault::{self, Desk, Get, Sync, Watch};
 use client::view::{
-    FailureKind, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot, VaultSynced,
-    VaultVersion,
+    FailureKind, Notice, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
+    VaultSynced, VaultVersion,
 };
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -35,7 +35,18 @@ pub(crate) async fn see_to(
                 let running = vault::edit(client, desk, edit, Arc::clone(&work));
                 let running = async { running.await.map_err(Stopped::from) };
                 let done = watched(&work, ("put", "vault"), screen, running).await?;
+                notes(&work, screen)?;
                 left_out(&done.left_out, "is no file, folder or link", screen);
+                screen.show(&Answer::VaultChange(done))
+            }
+            Files::Accept { vault } => {
+                let desk = Desk {
+                    home: profile.home.clone(),
+                    vault,
+                    time: String::new(),
+                };
+                let done = vault::accept(client, desk, Arc::clone(&work)).await?;
+                notes(&work, screen)?;
                 screen.show(&Answer::VaultChange(done))
             }
             Files::Get {
@@ -55,6 +66,7 @@ pub(crate) async fn see_to(
                 let running = vault::get(client, wish, Arc::clone(&work));
                 let running = async { running.await.map_err(Stopped::from) };
                 let got = watched(&work, ("get", "vault"), screen, running).await?;
+                notes(&work, screen)?;
                 left_out(&got.left_out, "leads out of what was fetched", screen);
                 screen.show(&Answer::VaultGot(got))
             }
@@ -77,26 +89,56 @@ pub(crate) async fn see_to(
                     true => keep_in_step(client, &wish, &work, screen).await,
                 }
             }
-            Files::List {
-                vault,
-                path,
-                version,
-                all,
-            } => {
-                for entry in vault::list(client, vault, path, version, all).await? {
-                    screen.show(&Answer::VaultEntry(entry))?;
-                }
-                Ok(())
-            }
-            Files::History { vault, path, limit } => {
-                for version in vault::history(client, vault, path, limit).await? {
-                    screen.show(&Answer::VaultVersion(version))?;
-                }
-                Ok(())
-            }
+            files => tell(client, files, &work, screen).await,
         }
     })
     .await
+}
+
+/// Tells what is in a vault.
+async fn tell(
+    client: &Client,
+    wish: Files,
+    work: &Arc<Work>,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    match wish {
+        Files::List {
+            vault,
+            path,
+            version,
+            all,
+        } => {
+            let listed = vault::list(client, vault, path, version, all, Arc::clone(work));
+            let listed = listed.await?;
+            notes(work, screen)?;
+            for entry in listed {
+                screen.show(&Answer::VaultEntry(entry))?;
+            }
+            Ok(())
+        }
+        Files::History { vault, path, limit } => {
+            let listed = vault::history(client, vault, path, limit, Arc::clone(work));
+            let listed = listed.await?;
+            notes(work, screen)?;
+            for version in listed {
+                screen.show(&Answer::VaultVersion(version))?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was noticed on the way and did not keep it from being done.
+fn notes(work: &Work, screen: &mut Screen) -> Result<(), Stop> {
+    for message in work.notes() {
+        screen.show(&Answer::Notice(Notice {
+            notice: "vault_head".to_owned(),
+            message,
+        }))?;
+    }
+    Ok(())
 }
 
 async fn in_step(
@@ -112,6 +154,7 @@ async fn in_step(
     let running = vault::sync(client, wish, Arc::clone(work));
     let running = async { running.await.map_err(Stopped::from) };
     let done = watched(work, ("sync", "vault"), screen, running).await?;
+    notes(work, screen)?;
     left_out(&done.left_out, "is no file, folder or link", screen);
     if done.kept {
         let name = text::line(&done.vault);

@@ -4,7 +4,7 @@ use crate::metrics::add;
 use crate::os;
 use crate::refusal;
 use crate::state::State;
-use crate::store::HeadPut;
+use crate::store::{HeadFound as Found, HeadPut};
 use wire::{RefusalKind, Reply};
 
 /// Makes or replaces a head.
@@ -33,8 +33,9 @@ pub(crate) async fn put(state: &State, request: wire::PutHead) -> Reply {
 /// Looks a head up.
 pub(crate) async fn fetch(state: &State, request: wire::FetchHead) -> Reply {
     match state.store.head(request.id).await {
-        Ok(Some(head)) => Reply::Head(head),
-        Ok(None) => refusal::of(RefusalKind::NotFound, "no such head"),
+        Ok(Found::Head(head)) => Reply::Head(head),
+        Ok(Found::Deleted(version)) => Reply::Refused(wire::Refused::deleted(version)),
+        Ok(Found::Nothing) => refusal::of(RefusalKind::NotFound, "no such head"),
         Err(_) => refusal::storage(),
     }
 }

@@ -37,4 +37,5 @@ pub use person::{CrashPoint, Person};
 pub use relay_model::RelayModel;
 pub use relay_store::RelayStore;
 pub use store::MemoryStore;
+pub use vaults::head_of_anybody;
 pub use world::World;

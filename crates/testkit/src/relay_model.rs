@@ -135,6 +135,16 @@ impl RelayModel {
         out
     }
 
+    /// Asks over a connection of its own, as anybody can; nothing where these bytes are no request.
+    pub fn ask(&mut self, request: Request, now: Timestamp) -> Option<Reply> {
+        let frame = ClientFrame {
+            request_id: 1,
+            request,
+        };
+        let frame = ClientFrame::decode(frame.encode().into()).ok()?;
+        Some(self.answer(LineId::MAX, &[0; 32], &frame.request, now))
+    }
+
     fn answer(
         &mut self,
         line: LineId,

@@ -8,8 +8,10 @@
 use crate::world::World;
 use engine::records::VaultRecord;
 use engine::{CommandOutcome, Engine, EngineError, Input, Role, VaultVersion};
+use keys::vault::GenerationKeys;
 use keys::vault_root::{ObjectRef, RootBody, RootHash, VaultRoot};
-use keys::{AccountId, BlobId, GroupId};
+use keys::{AccountId, BlobId, GroupId, Secret, ed25519};
+use wire::{Reply, Request};
 
 impl World {
     /// Makes a vault.
@@ -197,6 +199,68 @@ impl World {
         }
     }
 
+    fn head_keys(&self, name: &str, vault: GroupId, generation: u32) -> GenerationKeys {
+        let record = self.vault(name, vault);
+        let key = record.as_ref().and_then(|record| record.key(generation));
+        let key = key.unwrap_or_else(|| panic!("{name} has no key"));
+        GenerationKeys::derive(key, &vault)
+    }
+
+    /// Somebody's program writes a head by itself, with the key that every member has. Nothing: the relay reads no such
+    /// request.
+    pub fn spoil_head(
+        &mut self,
+        name: &str,
+        (vault, generation): (GroupId, u32),
+        (previous, version): (u64, u64),
+        body: &[u8],
+    ) -> Option<Reply> {
+        let keys = self.head_keys(name, vault, generation);
+        let wire::Head {
+            public_key,
+            version,
+            previous,
+            body,
+            signature,
+        } = signed_head(&keys, (previous, version), body);
+        let put = wire::PutHead {
+            public_key,
+            version,
+            previous,
+            body,
+            signature,
+        };
+        let now = self.now();
+        self.relay().ask(Request::PutHead(put), now)
+    }
+
+    /// Somebody's program deletes a head.
+    pub fn delete_head(
+        &mut self,
+        name: &str,
+        (vault, generation): (GroupId, u32),
+        version: u64,
+    ) -> Option<Reply> {
+        let keys = self.head_keys(name, vault, generation);
+        let public_key = keys.head_public();
+        let message = wire::delete_head_message(&public_key, version);
+        let delete = wire::DeleteHead {
+            public_key,
+            version,
+            signature: ed25519::sign(keys.head_seed(), &message),
+        };
+        let now = self.now();
+        self.relay().ask(Request::DeleteHead(delete), now)
+    }
+
+    /// The relay holds a head at its last version: what an older one took.
+    pub fn exhaust_head(&mut self, name: &str, vault: GroupId, generation: u32) {
+        let keys = self.head_keys(name, vault, generation);
+        let head = signed_head(&keys, (1, wire::limits::HEAD_VERSION), b"last");
+        let id = wire::head_id(&head.public_key);
+        self.relay().store_mut().set_head(id, Some(head));
+    }
+
     /// Has somebody judge versions, newest first.
     ///
     /// # Errors
@@ -216,6 +280,50 @@ impl World {
             roots,
         }))
     }
+
+    /// Somebody takes what the relay shows.
+    ///
+    /// # Errors
+    /// As the command ends.
+    pub fn accept_root(
+        &mut self,
+        name: &str,
+        vault: GroupId,
+        root: &VaultRoot,
+    ) -> Result<(), EngineError> {
+        let (generation, root) = (root.body.generation, root.encode());
+        done(self.command(name, |command| Input::AcceptVault {
+            command,
+            vault,
+            generation,
+            root,
+        }))
+    }
+}
+
+fn signed_head(keys: &GenerationKeys, (previous, version): (u64, u64), body: &[u8]) -> wire::Head {
+    let public_key = keys.head_public();
+    let message = wire::put_head_message(&public_key, version, previous, body);
+    wire::Head {
+        public_key,
+        version,
+        previous,
+        body: body.to_vec(),
+        signature: ed25519::sign(keys.head_seed(), &message),
+    }
+}
+
+/// The head that somebody with a generation's key can write, whatever is in it; nothing: this is no such key, or no id of a
+/// vault.
+#[must_use]
+pub fn head_of_anybody(
+    key: &[u8],
+    vault: &str,
+    versions: (u64, u64),
+    body: &[u8],
+) -> Option<wire::Head> {
+    let keys = GenerationKeys::derive(&Secret::from_slice(key)?, &GroupId::from_text(vault)?);
+    Some(signed_head(&keys, versions, body))
 }
 
 fn done(outcome: CommandOutcome) -> Result<(), EngineError> {

@@ -60,6 +60,8 @@ mod suites;
 mod suspension;
 #[path = "story/upgrades.rs"]
 mod upgrades;
+#[path = "story/vault_heads.rs"]
+mod vault_heads;
 #[path = "story/vaults.rs"]
 mod vaults;
 #[path = "story/verifying.rs"]

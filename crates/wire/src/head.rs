@@ -5,7 +5,7 @@
 //! ```
 
 use crate::error::{DecodeError, array, field, filled};
-use crate::limits::{HEAD_BYTES, HEAD_VERSION};
+use crate::limits::{HEAD_BYTES, HEAD_STEP, HEAD_VERSION};
 use crate::proto;
 use crate::request::bytes_of;
 use keys::{label, sha256};
@@ -15,7 +15,7 @@ use keys::{label, sha256};
 pub struct PutHead {
     /// Ed25519 key of the owner; [`head_id`] is its hash.
     pub public_key: [u8; 32],
-    /// Version of this value, larger than `previous` and at most [`HEAD_VERSION`].
+    /// Version of this value, larger than `previous` by at most [`HEAD_STEP`], and at most [`HEAD_VERSION`].
     pub version: u64,
     /// The version that it replaces; 0 means that there is none.
     pub previous: u64,
@@ -131,6 +131,10 @@ impl PutHead {
 
     pub(crate) fn from_proto(request: &proto::PutHead) -> Result<Self, DecodeError> {
         let (version, previous) = versions(request.version, request.previous)?;
+        // SECURITY: nobody who has the key uses up its versions; `no_version_of_a_head_jumps_far` notices.
+        if version.abs_diff(previous) > HEAD_STEP {
+            return Err(field("version"));
+        }
         Ok(Self {
             public_key: array(&request.public_key, "public_key")?,
             version,

@@ -35,6 +35,9 @@ pub const SIGNATURE_BYTES: usize = 8 * 1024;
 pub const HEAD_BYTES: usize = 64 * 1024;
 /// Largest version of a head.
 pub const HEAD_VERSION: u64 = i64::MAX.cast_unsigned();
+/// How far a version of a head may lie above the one that it replaces: whoever has the key needs more time than there is to
+/// reach the last one.
+pub const HEAD_STEP: u64 = 1 << 24;
 /// Largest number of an epoch.
 pub const EPOCH: u64 = i64::MAX.cast_unsigned();
 /// How long a lock may take to open, in seconds: a minute to 60 days.

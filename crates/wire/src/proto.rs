@@ -630,6 +630,8 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     #[prost(uint64, tag = "3")]
     pub(crate) retry_after_ms: u64,
+    #[prost(uint64, tag = "4")]
+    pub(crate) deleted: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]

@@ -216,6 +216,8 @@ pub struct Refused {
     pub message: String,
     /// When asking again may help; 0 means that it will not.
     pub retry_after_ms: u64,
+    /// Of a head that was deleted: the version that it had, which the next one replaces; else 0.
+    pub deleted: u64,
 }
 
 /// Why a request is refused.
@@ -266,6 +268,7 @@ impl Refused {
             kind,
             message: message.to_owned(),
             retry_after_ms: 0,
+            deleted: 0,
         }
     }
 
@@ -276,6 +279,16 @@ impl Refused {
             kind,
             message: message.to_owned(),
             retry_after_ms: retry_after_ms.max(1),
+            deleted: 0,
+        }
+    }
+
+    /// There is no such head any more; it had this version.
+    #[must_use]
+    pub fn deleted(version: u64) -> Self {
+        Self {
+            deleted: version,
+            ..Self::new(RefusalKind::NotFound, "the head was deleted")
         }
     }
 
@@ -321,6 +334,7 @@ impl Reply {
                 kind: refused.kind.to_proto() as i32,
                 message: refused.message.clone(),
                 retry_after_ms: refused.retry_after_ms,
+                deleted: refused.deleted,
             }),
             Self::Entries(entries) => P::Entries(entries.to_proto()),
             Self::Head(head) => P::Head(head.to_proto()),
@@ -522,6 +536,7 @@ impl Refused {
             kind,
             message: refused.message,
             retry_after_ms: refused.retry_after_ms,
+            deleted: refused.deleted,
         })
     }
 }

@@ -192,7 +192,7 @@ fn versions_delays_and_lengths_are_bounded() {
         (0, 0, 1, Some("version")),
         (3, 3, 1, Some("version")),
         (3, 4, 1, Some("version")),
-        (largest + 1, 0, 1, Some("version")),
+        (largest + 1, largest, 1, Some("version")),
         (1, 0, 0, Some("body")),
         (1, 0, limits::HEAD_BYTES + 1, Some("body")),
     ] {
@@ -230,6 +230,20 @@ fn versions_delays_and_lengths_are_bounded() {
         signature: [2; 64],
     });
     assert_eq!(field_of(cancel), None);
+}
+
+#[test]
+fn no_version_of_a_head_jumps_far() {
+    let (step, largest) = (limits::HEAD_STEP, limits::HEAD_VERSION);
+    for (version, previous, expected) in [
+        (step, 0, None),
+        (step + 7, 7, None),
+        (step + 1, 0, Some("version")),
+        (step + 8, 7, Some("version")),
+        (largest, 0, Some("version")),
+    ] {
+        assert_eq!(field_of(put_head(version, previous, 1)), expected);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::Loop;
 use super::calls::{Kind, Pending};
 use crate::api::Answer;
+use crate::failure::unreachable;
 use crate::limits;
 use crate::view::{Failure, Notice, Restored};
 use keys::DeviceId;
@@ -22,6 +23,8 @@ pub(super) enum Settling {
     Cancel,
     /// Nothing: what this home asked for is given up.
     Abandoned,
+    /// Nothing: what lay at the relay is here.
+    CaughtUp,
     /// This, whatever became of the rest: the other devices learn it sooner or later.
     Told(Vec<Answer>),
     /// Why it came to nothing; the other side is to hear of it.
@@ -32,7 +35,12 @@ impl Loop {
     /// Ends what waits until our relay has answered everything.
     pub(super) fn settle(&mut self) {
         let Some(relay) = &self.own_relay else { return };
-        let waits = |pending: &Pending| matches!(pending.kind, Kind::Settle(_));
+        let caught_up = self.relays.caught_up(relay);
+        let waits = |pending: &Pending| match &pending.kind {
+            Kind::Settle(Settling::CaughtUp) => caught_up,
+            Kind::Settle(_) => true,
+            _ => false,
+        };
         let open = &self.calls.open;
         if !open.values().any(waits) || !self.relays.answered(relay) {
             return;
@@ -53,6 +61,16 @@ impl Loop {
             pending.kind = Kind::Settle(settling);
         }
         self.wait_for_relay(call);
+    }
+
+    /// Waits until what lay at our relay is here, or for a while.
+    pub(super) fn catch_up(&mut self, listener: mpsc::Sender<Answer>) {
+        let settling = Kind::Settle(Settling::CaughtUp);
+        let call = self.calls.add(Pending::new(listener, settling));
+        self.wait_until(call, limits::CONNECT);
+        if let Some(relay) = &self.own_relay {
+            self.relays.connect(relay);
+        }
     }
 
     /// Tells the account's other devices something that is done here, and gives the answers when they were told.
@@ -81,6 +99,12 @@ impl Loop {
         let last = match settling {
             Settling::Guardians => self.guardians_show(),
             Settling::Cancel => Ok(Vec::new()),
+            Settling::CaughtUp if told => Ok(Vec::new()),
+            // SECURITY: who has not heard yet who may write, or what was written, writes over nothing.
+            Settling::CaughtUp => {
+                let message = "what lies at the relay for this device is not all here yet";
+                Err(unreachable(message))
+            }
             Settling::Abandoned => {
                 self.recovery_ended();
                 Ok(Vec::new())

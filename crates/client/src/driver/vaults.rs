@@ -98,20 +98,8 @@ impl Loop {
                     generation,
                 })
             }
-            Request::VaultCheck {
-                vault,
-                generation,
-                roots,
-            } => {
-                let vault = self.find_vault(&vault)?;
-                let roots = roots.iter().map(|root| bytes(root));
-                let roots = roots.collect::<Result<_, _>>()?;
-                self.vault_command(answers, None, |command| Input::CheckVault {
-                    command,
-                    vault,
-                    generation,
-                    roots,
-                })
+            request @ (Request::VaultCheck { .. } | Request::VaultAccept { .. }) => {
+                self.begin_to_judge(answers, request)
             }
             Request::VaultSign { vault, body } => {
                 let vault = self.find_vault(&vault)?;
@@ -149,7 +137,48 @@ impl Loop {
                     }
                 })
             }
+            Request::VaultCaughtUp => {
+                self.own()?;
+                self.catch_up(answers);
+                Ok(None)
+            }
             Request::VaultNewer { vault } => self.vault_newer(answers, &vault),
+            request => self.begin_for_letters(answers, request),
+        }
+    }
+
+    /// What is asked of versions that the relay shows.
+    fn begin_to_judge(&mut self, answers: mpsc::Sender<Answer>, request: Request) -> Begun {
+        match request {
+            Request::VaultCheck {
+                vault,
+                generation,
+                roots,
+            } => {
+                let vault = self.find_vault(&vault)?;
+                let roots = roots.iter().map(|root| bytes(root));
+                let roots = roots.collect::<Result<_, _>>()?;
+                self.vault_command(answers, None, |command| Input::CheckVault {
+                    command,
+                    vault,
+                    generation,
+                    roots,
+                })
+            }
+            Request::VaultAccept {
+                vault,
+                generation,
+                root,
+            } => {
+                let vault = self.find_vault(&vault)?;
+                let root = bytes(&root)?;
+                self.vault_command(answers, None, |command| Input::AcceptVault {
+                    command,
+                    vault,
+                    generation,
+                    root,
+                })
+            }
             request => self.begin_for_letters(answers, request),
         }
     }
@@ -286,6 +315,9 @@ impl Loop {
             pin: record.pin.map(|pin| view::VaultPin {
                 counter: pin.counter,
                 hash: HEXLOWER.encode(&pin.hash.0),
+                root: record
+                    .newest_root()
+                    .map(|root| HEXLOWER.encode(&root.encode())),
             }),
             stale: record
                 .pin

@@ -3,8 +3,8 @@
 use seal::{Sink, Stored};
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How far a piece of work is; whoever waits for it may end it.
 #[derive(Debug, Default)]
@@ -12,9 +12,24 @@ pub struct Work {
     done: AtomicU64,
     total: AtomicU64,
     stop: AtomicBool,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Work {
+    /// What is to be told to a person besides the result; each is told once.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut notes)
+    }
+
+    pub(crate) fn note(&self, note: &str) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.iter().any(|told| told == note) {
+            notes.push(note.to_owned());
+        }
+    }
+
     /// Bytes done, and bytes in all; 0 where that is not known.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {

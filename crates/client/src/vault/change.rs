@@ -2,8 +2,9 @@
 
 use super::failure::vault_failure;
 use super::journal::Journal;
+use super::newest::Newest;
 use super::packs::RelayPacks;
-use super::session::{NewRoot, Newest, Profile, Session};
+use super::session::{NewRoot, Profile, Session};
 use crate::failure::failure;
 use crate::limits;
 use crate::os;
@@ -12,7 +13,7 @@ use crate::view::{Failure, FailureKind, VaultRole};
 use data_encoding::HEXLOWER;
 use keys::BlobId;
 use keys::vault_root::{ObjectRef, VaultRoot};
-use seal::vault::{Author, Conflict, Editor, Reached, VaultError, seal_head};
+use seal::vault::{Author, Conflict, Editor, Kind, Reached, VaultError, seal_head};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -200,6 +201,15 @@ fn written(editor: &mut Editor<'_>, newest: &Newest) -> Result<Written, VaultErr
     Ok(Some((directory, before)))
 }
 
+/// A root as the version of its generation's head that follows another one.
+fn sealed(session: &Session, root: &VaultRoot, version: u64) -> Result<Vec<u8>, Failure> {
+    let missing = || crate::failure::internal("a key of a vault");
+    let keys = session.keys.generation(root.body.generation);
+    let next = version.saturating_add(1);
+    let keys = keys.ok_or_else(missing)?;
+    Ok(seal_head(keys, next, root, &mut os::entropy()))
+}
+
 /// Seals a root as the next version of its generation's head, and publishes it.
 fn publish(
     session: &Session,
@@ -207,10 +217,7 @@ fn publish(
     root: &VaultRoot,
     version: u64,
 ) -> Result<bool, Failure> {
-    let missing = || crate::failure::internal("a key of a vault");
-    let keys = session.keys.generation(root.body.generation);
-    let next = version.saturating_add(1);
-    let body = seal_head(keys.ok_or_else(missing)?, next, root, &mut os::entropy());
+    let body = sealed(session, root, version)?;
     let written = journal.publish(root.body.counter, &root.hash());
     written.map_err(|error| disk(&error))?;
     match session.publish(root, version, &body) {
@@ -228,15 +235,29 @@ fn publish(
     }
 }
 
-/// The newest version, in the newest generation: the first version is written, and the head moved, where it must be.
+/// The newest version, in the newest generation: the first version is written, a head that shows something else is
+/// written over, and the head moved, where it must be.
 fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
+    let mut tries: u32 = 0;
     for _ in 0..limits::VAULT_MERGES {
-        let newest = session.newest(&session.packs(None))?;
         let last = session.keys.newest();
-        if let Some(newest) = &newest
-            && newest.root.body.generation >= last
-        {
-            return Ok(newest.clone());
+        let newest = match session.newest(&session.packs(None)) {
+            // Nobody knows of a version that is spoilt: this is the first.
+            Err(failure) if failure.kind == FailureKind::Refused && session.pin.get().is_none() => {
+                None
+            }
+            newest => newest?,
+        };
+        match &newest {
+            Some(newest) if newest.root.body.generation < last => {}
+            Some(newest) if newest.root.body.closed => return Err(ended(newest)),
+            Some(newest) if newest.shown => return Ok(newest.clone()),
+            Some(newest) => {
+                put_back(session, newest, tries)?;
+                tries = tries.saturating_add(1);
+                continue;
+            }
+            None => {}
         }
         let journal = begun(session, journals)?;
         let packs = session.packs(Some(Arc::clone(&journal)));
@@ -251,36 +272,99 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
                     directory,
                     closed: false,
                 };
-                (wish, 0)
+                (wish, session.head(last)?.version)
             }
             Some(newest) => {
                 let before = editor.put_root(&newest.root).map_err(vault_failure)?;
                 editor.finish().map_err(vault_failure)?;
-                moved(newest, before)
+                moved(session, newest, before, tries)?
             }
         };
+        if version >= wire::limits::HEAD_VERSION {
+            abandon(session, &journal);
+            return Err(full());
+        }
         let root = session.sign(&wish, os::now().as_secs())?;
-        publish(session, &journal, &root, version)?;
+        let taken = publish(session, &journal, &root, version)?;
+        if wish.closed && !taken {
+            tries = tries.saturating_add(1);
+        }
         journal.finish();
     }
     let message = "others write in this vault all the time";
     Err(failure(FailureKind::Failed, message, Some("try again")))
 }
 
-/// The next step to a newer generation: the old head is closed first, so that no write goes by it.
-fn moved(newest: &Newest, before: ObjectRef) -> (NewRoot<'_>, u64) {
+/// The head takes no more.
+fn full() -> Failure {
+    let message = "the head of this vault cannot be written: somebody in it used its versions up, or writes it all the time";
+    let hint = "an owner puts that person out (letterlock vault unshare VAULT PERSON): what is written then has a new head";
+    failure(FailureKind::Refused, message, Some(hint))
+}
+
+/// The key of the next generation is not here, or there is none: whoever closed this one has to have told it before.
+fn ended(newest: &Newest) -> Failure {
+    let message = format!(
+        "version {} ended the key of this vault, and the next one is not here",
+        newest.root.body.counter
+    );
+    let hint = "it comes when somebody who may write is online: wait, and try again; if it does not, an owner puts out whoever wrote that version (letterlock vault history VAULT, letterlock vault unshare VAULT PERSON)";
+    failure(FailureKind::NotFound, message, Some(hint))
+}
+
+/// Puts the newest version back into the head of its generation, which shows something else.
+fn put_back(session: &Session, newest: &Newest, tries: u32) -> Result<(), Failure> {
+    if newest.version >= wire::limits::HEAD_VERSION || tries >= limits::VAULT_TRIES {
+        return Err(full());
+    }
+    // What nobody can read is not put in the place of what somebody may.
+    let packs = session.packs(None);
+    let directory = &newest.root.body.directory;
+    let there = session.reader(&packs).object(Kind::Directory, directory);
+    let there = there.map_err(vault_failure).map(drop);
+    let before = || match newest.root.body.counter {
+        1 => Ok(()),
+        _ => session.previous(&packs, &newest.root).map(drop),
+    };
+    there.and_then(|()| before()).map_err(|failure| Failure {
+        hint: Some(
+            "ask the relay's operator for a copy; if there is none, `letterlock vault accept VAULT` takes the version that the relay shows"
+                .to_owned(),
+        ),
+        ..failure
+    })?;
+    let body = sealed(session, &newest.root, newest.version)?;
+    // False: somebody was faster, and what that is is looked at next.
+    session
+        .publish(&newest.root, newest.version, &body)
+        .map(drop)
+}
+
+/// The next step to the newest generation: the old head is closed first, so that no write goes by it. One that takes no
+/// more is left as it is.
+fn moved<'a>(
+    session: &Session,
+    newest: &'a Newest,
+    before: ObjectRef,
+    tries: u32,
+) -> Result<(NewRoot<'a>, u64), Failure> {
     let body = &newest.root.body;
-    let (generation, version) = match body.closed {
-        true => (body.generation.saturating_add(1), 0),
-        false => (body.generation, newest.version),
+    let closes =
+        !body.closed && newest.version < wire::limits::HEAD_VERSION && tries < limits::VAULT_TRIES;
+    let (generation, version) = match closes {
+        true => (body.generation, newest.version),
+        false => {
+            let last = session.keys.newest();
+            (last, session.head(last)?.version)
+        }
     };
     let wish = NewRoot {
         generation,
         before: Some((&newest.root, before)),
         directory: body.directory,
-        closed: !body.closed,
+        closed: closes,
     };
-    (wish, version)
+    Ok((wish, version))
 }
 
 /// Nothing of a change is in the vault: its packs go.
@@ -295,6 +379,35 @@ fn abandon(session: &Session, journal: &Journal) {
     if gone {
         journal.finish();
     }
+}
+
+/// The newest version may not follow what folders were in step with: from now on they are joined with it, and what is in
+/// them alone stays.
+pub(super) fn joining<T>(
+    session: &Session,
+    journals: &Path,
+    take: impl FnOnce() -> Result<(T, bool), Failure>,
+) -> Result<(T, bool), Failure> {
+    let stamp = joined(session, journals);
+    let fresh = !os::exists(&stamp);
+    let written = os::create_home(journals).and_then(|()| os::write_private(&stamp, b""));
+    written.map_err(|error| disk(&error))?;
+    // Whoever is killed here joins them without need, and loses nothing.
+    let taken = take();
+    if fresh && !matches!(taken, Ok((_, true))) {
+        os::remove(&stamp);
+    }
+    taken
+}
+
+fn joined(session: &Session, journals: &Path) -> std::path::PathBuf {
+    journals.join(format!("{}.joined", name(session)))
+}
+
+/// Whether a folder that was in step at a time is to be joined.
+pub(super) fn is_joined(session: &Session, journals: &Path, since: i64) -> bool {
+    let said = os::modified(&joined(session, journals));
+    said.is_some_and(|said| i64::try_from(said.as_secs()).is_ok_and(|said| since <= said))
 }
 
 /// Deletes what changes left behind that came to no end. What cannot be decided now waits for the next time.

@@ -45,7 +45,9 @@ fn pack_failure(error: &io::Error) -> Failure {
         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => failure(
             FailureKind::Failed,
             "the relay no longer has a part of this vault",
-            Some("ask the relay's operator for a copy; older versions may be whole"),
+            Some(
+                "ask the relay's operator for a copy; older versions may be whole: `letterlock vault restore VAULT --version NUMBER`; `letterlock vault accept VAULT` takes what the relay shows",
+            ),
         ),
         io::ErrorKind::QuotaExceeded => failure(
             FailureKind::Failed,

@@ -6,21 +6,20 @@ use super::packs::RelayPacks;
 use crate::Client;
 use crate::api::{Answer, Request};
 use crate::failure::internal;
-use crate::limits;
 use crate::relay_url::RelayUrl;
 use crate::sealed::{Work, asked};
 use crate::view::{Failure, FailureKind, VaultAccess, VaultPin, VaultRole};
 use data_encoding::HEXLOWER;
 use keys::vault_root::{ObjectRef, RootBody, RootHash, VaultRoot};
 use keys::{AccountId, DeviceId, GroupId, HybridSignature, Secret};
-use seal::vault::{Keyring, NodeCache, Reader, open_head};
+use seal::vault::{Keyring, NodeCache, Reader, VaultError, open_head};
 use std::cell::Cell;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Counter and hash; nothing: none was known.
-type Pin = Option<(u64, RootHash)>;
+pub(super) type Pin = Option<(u64, RootHash)>;
 type Asked = Result<Vec<Answer>, Failure>;
 
 /// Asks whoever holds the profile, from a thread that may wait.
@@ -86,19 +85,17 @@ pub(super) struct Session {
     pub(super) alone: bool,
     relay: RelayUrl,
     /// The newest version that was known.
-    pin: Cell<Pin>,
+    pub(super) pin: Cell<Pin>,
     pub(super) cache: NodeCache,
     pub(super) work: Arc<Work>,
 }
 
-/// The newest version, which counts.
-#[derive(Clone)]
-pub(super) struct Newest {
-    pub(super) root: VaultRoot,
-    /// The version of the head that shows it.
+/// What the relay has in the place of a generation's head.
+pub(super) struct Head {
+    /// 0: nothing. What was deleted has one.
     pub(super) version: u64,
-    /// The generation of that head.
-    generation: u32,
+    /// What is in it; nothing: it does not open, or there is none.
+    pub(super) root: Option<VaultRoot>,
 }
 
 fn malformed() -> Failure {
@@ -175,12 +172,12 @@ impl Session {
         Reader::new(&self.keys, packs, &self.cache)
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.id.to_string()
     }
 
-    /// The head of a generation. Nothing: the relay has none.
-    fn head(&self, generation: u32) -> Result<Option<Newest>, Failure> {
+    /// The head of a generation, whatever is in it.
+    pub(super) fn head(&self, generation: u32) -> Result<Head, Failure> {
         let request = Request::VaultHead {
             vault: self.text(),
             generation,
@@ -189,92 +186,31 @@ impl Session {
             Answer::VaultHead(head) => Some(head),
             _ => None,
         });
-        let head = match asked {
-            Ok(head) => head,
-            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(None),
+        let mut found = Head {
+            version: 0,
+            root: None,
+        };
+        match asked {
+            Ok(head) => {
+                let keys = self.keys.generation(generation).ok_or_else(malformed)?;
+                let body = unhex(&head.body)?;
+                found.version = head.version;
+                found.root = open_head(keys, &self.id, head.version, &body).ok();
+            }
+            Err(failure) if failure.kind == FailureKind::NotFound => {}
             Err(failure) => return Err(failure),
-        };
-        let keys = self.keys.generation(generation).ok_or_else(malformed)?;
-        let body = unhex(&head.body)?;
-        let root = open_head(keys, &self.id, head.version, &body).map_err(|_| {
-            let hint =
-                "ask the people of the vault; a member may have spoilt its head at the relay";
-            let message = "the head of this vault does not open";
-            crate::failure::failure(FailureKind::Refused, message, Some(hint))
-        })?;
-        Ok(Some(Newest {
-            root,
-            version: head.version,
-            generation,
-        }))
+        }
+        Ok(found)
     }
 
-    /// The newest version. It counts, or this is refused. Nothing: none was ever written.
-    pub(super) fn newest(&self, packs: &RelayPacks) -> Result<Option<Newest>, Failure> {
-        let mut shown = self.shown()?;
-        loop {
-            let failure = match self.check(packs, shown.as_ref()) {
-                Ok(()) => {
-                    let root = shown.as_ref().map(|shown| &shown.root);
-                    let pin = root.map(|root| (root.body.counter, root.hash()));
-                    self.pin.set(pin.or(self.pin.get()));
-                    return Ok(shown);
-                }
-                Err(failure) => failure,
-            };
-            // Somebody may have gone on between what the relay showed and what the profile was asked.
-            let pin = pin_of(access(&self.profile, &self.text())?.pin.as_ref())?;
-            let again = self.shown()?;
-            let root = |shown: &Option<Newest>| shown.as_ref().map(|shown| shown.root.hash());
-            if pin == self.pin.get() && root(&again) == root(&shown) {
-                return Err(failure);
-            }
-            self.pin.set(pin);
-            shown = again;
-        }
-    }
-
-    /// The head of the newest generation that has one.
-    fn shown(&self) -> Result<Option<Newest>, Failure> {
-        for generation in (1..=self.keys.newest()).rev() {
-            let head = self.head(generation)?;
-            if head.is_some() {
-                return Ok(head);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether what the relay shows counts.
-    fn check(&self, packs: &RelayPacks, shown: Option<&Newest>) -> Result<(), Failure> {
-        let Some(newest) = shown else {
-            return match self.pin.get() {
-                None => Ok(()),
-                Some(_) => {
-                    let hint = "ask the relay's operator; what was written is lost if it does not come back";
-                    let message = "the relay has lost the head of this vault, or hides it";
-                    let kind = FailureKind::Refused;
-                    Err(crate::failure::failure(kind, message, Some(hint)))
-                }
-            };
-        };
-        let pinned = self.pin.get().map_or(0, |(counter, _)| counter);
-        let mut chain = vec![newest.root.clone()];
-        while let Some(last) = chain.last()
-            && last.body.counter > pinned.saturating_add(1)
-            && chain.len() < limits::VAULT_ROOTS
-        {
-            let older = self.previous(packs, last)?;
-            chain.push(older);
-        }
-        let roots = chain.iter();
-        let request = Request::VaultCheck {
-            vault: self.text(),
-            generation: newest.generation,
-            roots: roots.map(|root| HEXLOWER.encode(&root.encode())).collect(),
-        };
-        // SECURITY: whatever the relay showed counts only now; `an_older_version_is_refused` notices.
-        self.profile.ask(request).map(drop)
+    /// What the profile knows by now: the newest version, and its root where it has that.
+    pub(super) fn known(&self) -> Result<Option<VaultRoot>, Failure> {
+        let pin = access(&self.profile, &self.text())?.pin;
+        self.pin.set(pin_of(pin.as_ref())?);
+        let root = pin.and_then(|pin| pin.root);
+        let root = root.map(|root| unhex(&root)).transpose()?;
+        let root = root.map(|root| VaultRoot::decode(&root).map_err(|_| malformed()));
+        root.transpose()
     }
 
     /// The version before one that counts.
@@ -283,19 +219,17 @@ impl Session {
         packs: &RelayPacks,
         root: &VaultRoot,
     ) -> Result<VaultRoot, Failure> {
-        let older = self
-            .reader(packs)
-            .root(&root.body.previous_root)
-            .map_err(vault_failure)?;
-        match is_before(&older, root) {
-            true => Ok(older),
-            false => {
-                let message = "an older version is not the one that the newer one follows";
-                let hint = "the relay or a member changed it: ask the people of the vault";
-                let kind = FailureKind::Refused;
-                Err(crate::failure::failure(kind, message, Some(hint)))
-            }
-        }
+        followed(self.older(packs, root))
+    }
+
+    /// The version before another one. Nothing: what lies in its place is another one.
+    pub(super) fn older(
+        &self,
+        packs: &RelayPacks,
+        root: &VaultRoot,
+    ) -> Result<Option<VaultRoot>, VaultError> {
+        let older = self.reader(packs).root(&root.body.previous_root)?;
+        Ok(is_before(&older, root).then_some(older))
     }
 
     /// A root that follows another one, signed by this device.
@@ -350,6 +284,15 @@ impl Session {
         }
         Ok(taken)
     }
+}
+
+/// What [`Session::older`] says, for people.
+pub(super) fn followed(older: Result<Option<VaultRoot>, VaultError>) -> Result<VaultRoot, Failure> {
+    older.map_err(vault_failure)?.ok_or_else(|| {
+        let message = "an older version is not the one that the newer one follows";
+        let hint = "the relay or a member changed it: ask the people of the vault";
+        crate::failure::failure(FailureKind::Refused, message, Some(hint))
+    })
 }
 
 /// Whether a root is the one that another one follows.

@@ -1,6 +1,6 @@
 //! A folder on disk that is brought in step with a vault.
 
-use super::change::{Place, change};
+use super::change::{Place, change, is_joined};
 use super::failure::vault_failure;
 use super::session::{Session, with_profile};
 use super::{VaultConflict, shown_path};
@@ -67,6 +67,16 @@ pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultS
                 let hint = "name another folder, or remove .letterlock-sync from it to join them";
                 return Err(failure(FailureKind::Refused, message, Some(hint)));
             }
+        };
+        let in_step = match is_joined(&session, &wish.home.join("vaults"), in_step.since) {
+            // SECURITY: what was known of an older history removes nothing;
+            // `a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so` notices.
+            true => InStep {
+                base: None,
+                since: 0,
+                ..in_step
+            },
+            false => in_step,
         };
         let mut synced = VaultSynced {
             vault: session.name.clone(),

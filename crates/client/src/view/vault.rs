@@ -69,6 +69,8 @@ pub struct VaultPin {
     pub counter: u64,
     /// The root hash, hexadecimal.
     pub hash: String,
+    /// The root, hexadecimal; nothing: a member told of it and no more.
+    pub root: Option<String>,
 }
 
 /// What opens a vault, and what is known of it.
@@ -105,7 +107,7 @@ pub struct VaultAccess {
 pub struct VaultHead {
     /// From 1.
     pub version: u64,
-    /// Its body, hexadecimal.
+    /// Its body, hexadecimal; empty: it was deleted.
     pub body: String,
 }
 

@@ -1,9 +1,10 @@
 //! Requests that wait for an answer, and sealed bodies that wait for a receipt.
 
-use super::{GuardianPurpose, Record, VaultPin};
+use super::{GuardianPurpose, Record};
 use crate::input::CommandId;
 use keys::account_log::Method;
 use keys::codec::{DecodeError, Reader, Writer};
+use keys::vault_root::ROOT_BYTES;
 use keys::{AccountId, DeviceId, GroupId, LetterId, MessageId, QueueId, Suite, Timestamp};
 
 /// What an answer is for.
@@ -77,11 +78,11 @@ pub(crate) enum Purpose {
     FetchBundle(AccountId, DeviceId),
     /// Something between an account and its guardians.
     Guardians(GuardianPurpose),
-    /// Makes a root the newest of a vault.
+    /// Makes a root, encoded, the newest of a vault.
     PutVaultHead {
         command: CommandId,
         vault: GroupId,
-        root: VaultPin,
+        root: Vec<u8>,
     },
     /// Asks for the head of a generation of a vault, whose id is this.
     VaultHead {
@@ -212,7 +213,7 @@ impl Purpose {
                 out.u8(50);
                 out.u64(command.0);
                 out.array(vault.as_bytes());
-                root.write(out);
+                out.bytes(root);
             }
             Self::VaultHead { command, vault, id } => {
                 out.u8(51);
@@ -332,7 +333,7 @@ impl Purpose {
             50 => Self::PutVaultHead {
                 command: CommandId(input.u64()?),
                 vault: GroupId::from_bytes(input.array()?),
-                root: VaultPin::read(input)?,
+                root: input.bytes(ROOT_BYTES)?.to_vec(),
             },
             51 => Self::VaultHead {
                 command: CommandId(input.u64()?),

@@ -3,7 +3,7 @@
 use super::Record;
 use ::groups::{LeafName, Role};
 use keys::codec::{DecodeError, Reader, Writer};
-use keys::vault_root::{RootHash, VaultRoot};
+use keys::vault_root::{ROOT_BYTES, RootHash, VaultRoot};
 use keys::{AccountId, DeviceId, GroupId, Secret, Timestamp};
 use std::collections::BTreeMap;
 
@@ -20,6 +20,8 @@ pub struct VaultRecord {
     pub(crate) keys: Vec<Secret<32>>,
     /// The newest root that this device took or wrote.
     pub pin: Option<VaultPin>,
+    /// That root, to be put back where the head does not show it; empty where a member told of it and no more.
+    pub(crate) root: Vec<u8>,
     /// Roots that members told of, the oldest first.
     pub(crate) told: Vec<ToldRoot>,
     /// Somebody went out, and no newer generation has a key yet.
@@ -72,6 +74,7 @@ impl VaultRecord {
             id,
             keys: Vec::new(),
             pin: None,
+            root: Vec::new(),
             told: Vec::new(),
             departed: false,
             renew: None,
@@ -111,6 +114,19 @@ impl VaultRecord {
         let told = self.told.iter().map(|told| told.root.counter);
         let pin = self.pin.map_or(0, |pin| pin.counter);
         told.max().unwrap_or(0).max(pin)
+    }
+
+    /// The newest root that this device took or wrote; nothing where it knows no more than its hash.
+    #[must_use]
+    pub fn newest_root(&self) -> Option<VaultRoot> {
+        let root = VaultRoot::decode(&self.root).ok()?;
+        (self.pin == Some(VaultPin::of(&root))).then_some(root)
+    }
+
+    /// Takes a root for the newest.
+    pub(crate) fn pin_to(&mut self, root: &VaultRoot) {
+        self.pin = Some(VaultPin::of(root));
+        self.root = root.encode();
     }
 
     /// Notes a root that was told; the newest are kept.
@@ -192,6 +208,7 @@ impl Record for VaultRecord {
             out.array(key.expose_secret());
         }
         self.pin.unwrap_or(VaultPin::NONE).write(out);
+        out.bytes(&self.root);
         out.u32(u32::try_from(self.told.len()).unwrap_or(u32::MAX));
         for told in &self.told {
             told.root.write(out);
@@ -212,6 +229,7 @@ impl Record for VaultRecord {
             id: GroupId::from_bytes(input.array()?),
             keys: super::list(input, GENERATIONS, super::secret)?,
             pin: VaultPin::read_any(input)?,
+            root: input.bytes(ROOT_BYTES)?.to_vec(),
             told: super::list(input, 1_024, |input| {
                 Ok(ToldRoot {
                     root: VaultPin::read(input)?,

@@ -84,12 +84,12 @@ pub(crate) fn publish(
     if root.body.generation != head.generation {
         return Err(VaultError::OtherVault.into());
     }
-    let new = VaultPin::of(&root);
-    if vault.pin == Some(new) {
-        tx.outcome(command, CommandOutcome::Done);
-        return Ok(()); // It was said before, and is so.
+    // SECURITY: whatever somebody with the key did to the head, the newest version is put back;
+    // `a_head_of_garbage_is_written_over` notices.
+    match vault.pin == Some(VaultPin::of(&root)) {
+        true => roots::may_repeat(tx, &vault, &root)?,
+        false => roots::may_follow(tx, &vault, &root)?,
     }
-    roots::may_follow(tx, &vault, &root)?;
     // One that was not answered gives way: the relay took it, and this one is a conflict, or never will.
     outbox::forget(
         tx,
@@ -113,7 +113,7 @@ pub(crate) fn publish(
     let purpose = Purpose::PutVaultHead {
         command,
         vault: *id,
-        root: new,
+        root: root.encode(),
     };
     outbox::add_own(tx, purpose, request)
 }
@@ -123,13 +123,18 @@ pub(crate) fn taken(
     tx: &mut Transaction<'_>,
     command: CommandId,
     id: &GroupId,
-    root: VaultPin,
+    root: &[u8],
 ) -> Result<(), EngineError> {
+    let root = VaultRoot::decode(root).map_err(|_| VaultError::BadRoot)?;
+    let new = VaultPin::of(&root);
     let Some(mut vault) = load(tx, id)? else {
         return Err(VaultError::NotIn.into()); // This device was put out meanwhile.
     };
-    if vault.pin.is_none_or(|pin| pin.counter < root.counter) {
-        vault.pin = Some(root);
+    if vault
+        .pin
+        .is_none_or(|pin| pin.counter < new.counter || pin == new)
+    {
+        vault.pin_to(&root);
     }
     store(tx, &vault);
     tx.event(Event::VaultNewer { vault: *id });
@@ -137,7 +142,7 @@ pub(crate) fn taken(
     let record = group::state::load(tx, id)?;
     match record.filter(|record| record.standing == GroupStanding::In) {
         Some(record) => {
-            say(tx, &record, &Word::Root(root))?;
+            say(tx, &record, &Word::Root(new))?;
             group::turn::advance(tx, id)
         }
         None => account::own(tx).map(drop),

@@ -98,12 +98,51 @@ pub(crate) fn check(
     judge(tx, &vault, generation, &roots)?;
     let pin = VaultPin::of(newest);
     if vault.pin != Some(pin) {
-        vault.pin = Some(pin);
-        store(tx, &vault);
         tx.event(Event::VaultNewer { vault: *id });
+    }
+    if vault.newest_root().as_ref() != Some(newest) {
+        vault.pin_to(newest);
+        store(tx, &vault);
     }
     tx.outcome(command, CommandOutcome::Done);
     Ok(())
+}
+
+/// Takes a root for the newest because a person says so: what was known and told before is forgotten where it speaks
+/// against it.
+pub(crate) fn accept(
+    tx: &mut Transaction<'_>,
+    command: CommandId,
+    id: &GroupId,
+    generation: u32,
+    root: &[u8],
+) -> Result<(), EngineError> {
+    let mut vault = load(tx, id)?.ok_or(VaultError::Unknown)?;
+    let root = VaultRoot::decode(root).map_err(|_| VaultError::BadRoot)?;
+    is_of(&vault, generation, std::slice::from_ref(&root))?;
+    let new = VaultPin::of(&root);
+    // SECURITY: a person decides between histories, not who writes; `a_person_takes_what_the_relay_shows` notices.
+    if vault.pin != Some(new) {
+        judge_author(tx, &vault, &Writers::of(tx, &vault)?, &root)?;
+    }
+    vault.pin_to(&root);
+    let fits = |told: &ToldRoot| told.root.counter < new.counter || told.root == new;
+    vault.told.retain(fits);
+    store(tx, &vault);
+    tx.event(Event::VaultNewer { vault: *id });
+    tx.outcome(command, CommandOutcome::Done);
+    Ok(())
+}
+
+/// Rule 1.
+fn is_of(vault: &VaultRecord, generation: u32, roots: &[VaultRoot]) -> Result<(), EngineError> {
+    let newest = roots.first().ok_or(VaultError::BadRoot)?;
+    // SECURITY: `a_version_of_another_vault_is_refused` notices.
+    let same = newest.body.generation == generation && vault.key(generation).is_some();
+    match same && roots.iter().all(|root| root.body.vault == vault.id) {
+        true => Ok(()),
+        false => Err(VaultError::OtherVault.into()),
+    }
 }
 
 fn judge(
@@ -115,28 +154,39 @@ fn judge(
     let newest = roots.first().ok_or(VaultError::BadRoot)?;
     let shown = VaultPin::of(newest);
     let writers = Writers::of(tx, vault)?;
-    // 1. SECURITY: `a_version_of_another_vault_is_refused` notices.
-    let same = newest.body.generation == generation && vault.key(generation).is_some();
-    if !same || roots.iter().any(|root| root.body.vault != vault.id) {
-        return Err(VaultError::OtherVault.into());
-    }
+    is_of(vault, generation, roots)?;
     // 4, first half. SECURITY: `an_older_version_is_refused` notices.
-    let pin = vault.pin.unwrap_or(VaultPin::NONE);
+    let pin = binding(vault, &writers);
     if shown.counter < pin.counter {
         return Err(VaultError::RolledBack.into());
     }
     // 5 and 6, before it is asked who wrote it: they say more.
     against_told(vault, &writers, roots)?;
+    if vault.pin == Some(shown) {
+        return Ok(()); // It counted when it became that, whoever is out since.
+    }
     // 2 and 3.
     judge_author(tx, vault, &writers, newest)?;
     for root in roots.iter().skip(1) {
         // Whoever wrote the newest vouches for what it follows. SECURITY: nobody is made the author of what it did not
         // write; `a_version_in_between_that_its_author_did_not_sign_is_refused` notices.
-        if is_signed(tx, root)? == Some(false) && !is_told(vault, root) {
+        if is_signed(tx, root)? == Some(false) && !is_told(vault, &writers, root) {
             return Err(VaultError::NotSigned.into());
         }
     }
     follows(vault, &writers, &pin, roots)
+}
+
+/// The pin that what is shown has to follow: not one whose author may not write any more where nobody else stands up for it.
+/// Whoever is out wrote it for some alone, and those who did not see it go on without it.
+fn binding(vault: &VaultRecord, writers: &Writers) -> VaultPin {
+    // SECURITY: `a_version_that_nobody_stands_up_for_holds_nobody_back` notices.
+    match vault.newest_root() {
+        Some(root) if !writers.may(&author(&root.body)) && !is_told(vault, writers, &root) => {
+            VaultPin::NONE
+        }
+        _ => vault.pin.unwrap_or(VaultPin::NONE),
+    }
 }
 
 /// Rules 2 and 3.
@@ -146,7 +196,7 @@ fn judge_author(
     writers: &Writers,
     root: &VaultRoot,
 ) -> Result<(), EngineError> {
-    let told = is_told(vault, root);
+    let told = is_told(vault, writers, root);
     // 2. SECURITY: `a_version_that_nobody_signed_is_refused` notices. Who told of its own version in the group said so
     // under the signature of its leaf; meanwhile it may have other keys.
     if !told && is_signed(tx, root)? != Some(true) {
@@ -162,13 +212,18 @@ fn judge_author(
     }
 }
 
-/// Whether its author told of it, when its role allowed that.
-fn is_told(vault: &VaultRecord, root: &VaultRoot) -> bool {
-    let told = ToldRoot {
-        root: VaultPin::of(root),
-        by: author(&root.body),
+/// Whether somebody stands up for it: who may write now told of it; or its author did, when its role allowed that, and of
+/// no other one with its counter.
+fn is_told(vault: &VaultRecord, writers: &Writers, root: &VaultRoot) -> bool {
+    let (shown, author) = (VaultPin::of(root), author(&root.body));
+    let same = |told: &&ToldRoot| told.root.counter == shown.counter;
+    let told = || vault.told.iter().filter(same);
+    // SECURITY: `who_tells_of_two_versions_tells_of_none` notices.
+    let by_author = || {
+        let mut by = told().filter(|told| told.by == author).peekable();
+        by.peek().is_some() && by.all(|told| told.root == shown)
     };
-    vault.told.contains(&told)
+    told().any(|told| told.root == shown && writers.may(&told.by)) || by_author()
 }
 
 /// Rules 5 and 6. Who is out or may not write any more tells nothing of what must be.
@@ -218,7 +273,8 @@ fn follows(
         return Err(VaultError::BadRoot.into());
     };
     // SECURITY: `a_version_that_does_not_follow_the_pin_is_refused` notices.
-    if oldest == pin || is_next(last, pin) {
+    let bound = vault.pin.is_none() || *pin != VaultPin::NONE;
+    if oldest == pin || is_next(last, pin) || !bound {
         return Ok(());
     }
     // Whoever was away for longer believes a member who was not.
@@ -230,16 +286,17 @@ fn follows(
     }
 }
 
-/// Whether a root follows another one: the next of its generation, or the first of the next one behind a closed one.
+/// Whether a root follows another one: of its generation, or of a later one. A closed one ends its generation; one that is
+/// open does not keep a later one from beginning, where its head takes no more.
 fn is_next(newer: &RootBody, older: &VaultPin) -> bool {
     let hash = match older.counter {
         0 => RootHash::NONE,
         _ => older.hash,
     };
-    let generation = match (older.counter, older.closed) {
-        (0, _) => newer.generation >= 1,
-        (_, true) => newer.generation == older.generation.saturating_add(1),
-        (_, false) => newer.generation == older.generation,
+    // SECURITY: `a_head_that_takes_no_more_ends_with_its_generation` notices.
+    let generation = match older.closed {
+        true => newer.generation > older.generation,
+        false => newer.generation >= older.generation,
     };
     newer.counter == older.counter.saturating_add(1) && newer.previous == hash && generation
 }
@@ -269,6 +326,21 @@ pub(super) fn may_follow(
     against_told(vault, &writers, std::slice::from_ref(root))
 }
 
+/// Whether this device may put the newest root that it knows back into the head.
+pub(super) fn may_repeat(
+    tx: &Transaction<'_>,
+    vault: &VaultRecord,
+    root: &VaultRoot,
+) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
+    let ours = LeafName {
+        account: own.id,
+        device: own.device,
+    };
+    may_write(tx, vault, &ours)?;
+    against_told(vault, &Writers::of(tx, vault)?, std::slice::from_ref(root))
+}
+
 fn may_sign(
     tx: &Transaction<'_>,
     vault: &VaultRecord,
@@ -278,6 +350,14 @@ fn may_sign(
     if body.vault != vault.id || author(body) != *ours {
         return Err(VaultError::OtherVault.into());
     }
+    may_write(tx, vault, ours)
+}
+
+fn may_write(
+    tx: &Transaction<'_>,
+    vault: &VaultRecord,
+    ours: &LeafName,
+) -> Result<(), EngineError> {
     let writers = Writers::of(tx, vault)?;
     // In a home that was restored the device is new; what counts is that nobody else was in the vault.
     let alone = writers.leaves.is_some() || vault.seen.alone;

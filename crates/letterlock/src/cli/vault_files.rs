@@ -1,4 +1,4 @@
-//! `letterlock vault put|get|list|history|restore|remove|move|mkdir|sync`
+//! `letterlock vault put|get|list|history|restore|accept|remove|move|mkdir|sync`
 
 use super::{Job, Profile, absolute};
 use clap::{Args, Subcommand};
@@ -74,9 +74,18 @@ pub(super) enum FilesCommand {
         /// What, in the vault; all of it without
         #[arg(default_value = "", hide_default_value = true)]
         path: String,
-        /// The version: letterlock vault history shows them
+        /// The version: letterlock vault history shows them; 0 for nothing, also where what is there cannot be read any more
         #[arg(long, value_name = "NUMBER")]
         version: u64,
+    },
+    /// Take the version that the relay shows for the newest, although this device knew another one
+    ///
+    /// For when the relay lost versions, or members went on with another one: the vault refuses that until a person says so.
+    /// What this device knew and the relay does not show is not in the vault afterwards. A folder that is kept in step is
+    /// joined with the vault the next time: what it has and the vault has not is put again.
+    Accept {
+        /// The vault
+        vault: String,
     },
     /// Take files and folders out of a vault; older versions keep them
     Remove {
@@ -124,6 +133,8 @@ pub(super) struct ListArgs {
 pub(crate) enum Files {
     /// Change them.
     Edit { vault: String, edit: Edit },
+    /// Take what the relay shows.
+    Accept { vault: String },
     /// Write some to disk.
     Get {
         vault: String,
@@ -207,6 +218,7 @@ impl FilesCommand {
                 path,
                 version,
             } => edit(vault, Edit::Restore { path, version }),
+            Self::Accept { vault } => Files::Accept { vault },
             Self::Remove { vault, paths } => edit(vault, Edit::Remove { paths }),
             Self::Move { vault, from, to } => edit(vault, Edit::Move { from, to }),
             Self::Mkdir { vault, path } => edit(vault, Edit::MakeDirectory { path }),

@@ -35,6 +35,7 @@ mod support;
 mod tls;
 mod tour;
 mod vault_files;
+mod vault_heads;
 mod vault_sync;
 mod vaults;
 mod verify;

@@ -3,7 +3,7 @@
 mod embedded;
 
 pub(crate) use embedded::{
-    BlobRecord, Closing, Created, HeadPut, InEpoch, Job, Letter, LockPut, LogRecord, Noted,
-    Opening, PackagesPublished, Published, Registered, Sent, Store, Threads, Ticket, Tx,
+    BlobRecord, Closing, Created, HeadFound, HeadPut, InEpoch, Job, Letter, LockPut, LogRecord,
+    Noted, Opening, PackagesPublished, Published, Registered, Sent, Store, Threads, Ticket, Tx,
     acknowledge, exists, inspect, letters, make_code, release, send,
 };

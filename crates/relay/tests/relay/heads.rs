@@ -3,7 +3,7 @@
 use crate::support::{House, Peer, refusal, refused, rng};
 use keys::{Secret, ed25519};
 use rand_core::Rng as _;
-use wire::limits::{HEAD_BYTES, HEAD_VERSION};
+use wire::limits::{HEAD_BYTES, HEAD_STEP};
 use wire::{
     ClientFrame, DeleteHead, FetchHead, Head, PutHead, RefusalKind, Reply, Request, head_id,
 };
@@ -64,7 +64,7 @@ async fn a_head_is_fetched_as_it_was_put() {
     let (mut owner, mut stranger) = (house.peer().await, house.peer().await);
     assert_eq!(fetched(&mut stranger, 1).await, None);
     let mut previous = 0;
-    for (version, length) in [(1, 1), (2, HEAD_BYTES), (9, 300), (HEAD_VERSION, 2)] {
+    for (version, length) in [(1, 1), (2, HEAD_BYTES), (9, 300), (9 + HEAD_STEP, 2)] {
         let request = put(1, version, previous, &vec![7; length]);
         for _twice in 0..2 {
             assert_eq!(ask_put(&mut owner, request.clone()).await, Reply::Done);
@@ -86,7 +86,7 @@ async fn a_head_is_fetched_as_it_was_put() {
     let mut stranger = house.peer().await;
     assert_eq!(
         fetched(&mut stranger, 1).await.unwrap().version,
-        HEAD_VERSION
+        9 + HEAD_STEP
     );
     assert_eq!(fetched(&mut stranger, 2).await.unwrap().body, b"another");
 }
@@ -213,6 +213,9 @@ async fn a_deleted_head_does_not_come_back() {
     house.start().await;
     let mut peer = house.peer().await;
     assert_eq!(fetched(&mut peer, 1).await, None);
+    // Whoever may go on is told from where.
+    let fetch = Request::FetchHead(FetchHead { id: id(1) });
+    assert_eq!(refused(peer.ask(fetch).await).deleted, 2);
     for old in [first, put(1, 2, 1, b"two")] {
         let back = ask_put(&mut peer, old).await;
         assert_eq!(refusal(back), RefusalKind::Conflict);

@@ -359,6 +359,11 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
+    /// Takes everything out, without a look at what was there.
+    pub fn clear(&mut self) {
+        self.top = Folder::new(Meta::directory(), None);
+    }
+
     /// Puts a symbolic link, in the place of a file or a link.
     ///
     /// # Errors

@@ -80,8 +80,13 @@ impl RelayStore {
     }
 
     pub(crate) fn fetch_head(&self, request: &wire::FetchHead) -> Reply {
-        let head = self.head(&request.id);
-        head.map_or_else(|| no(RefusalKind::NotFound), Reply::Head)
+        match self.heads.get(&request.id) {
+            None => no(RefusalKind::NotFound),
+            Some(HeadRecord { version, head }) => {
+                let deleted = || Reply::Refused(wire::Refused::deleted(*version));
+                head.clone().map_or_else(deleted, Reply::Head)
+            }
+        }
     }
 
     pub(crate) fn delete_head(&mut self, request: &wire::DeleteHead) -> Reply {

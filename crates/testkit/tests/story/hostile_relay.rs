@@ -271,6 +271,7 @@ fn a_relay_that_denies_what_it_took_takes_no_key_away() {
                     kind: RefusalKind::Conflict,
                     message: String::new(),
                     retry_after_ms: 0,
+                    deleted: 0,
                 });
             }
             reply

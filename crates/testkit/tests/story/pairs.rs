@@ -450,6 +450,7 @@ fn a_contact_who_has_published_nothing_yet_is_waited_for() {
                 kind: wire::RefusalKind::NotFound,
                 message: String::new(),
                 retry_after_ms: 0,
+                deleted: 0,
             })
         }
         _ => reply,

@@ -15,7 +15,7 @@ const WRITER: Option<Role> = Some(Role::Admin);
 const ALL: [&str; 3] = ["alice", "bob", "carol"];
 
 /// Alice owns a vault, Bob writes in it, Carol reads.
-fn shared(seed: u64) -> (World, GroupId) {
+pub(crate) fn shared(seed: u64) -> (World, GroupId) {
     let mut world = friends(seed, &ALL);
     let vault = world.create_vault("alice", "plans");
     world.share_vault("alice", vault, &["bob"], WRITER).unwrap();
@@ -24,7 +24,7 @@ fn shared(seed: u64) -> (World, GroupId) {
     (world, vault)
 }
 
-fn refused(result: Result<(), EngineError>) -> VaultError {
+pub(crate) fn refused(result: Result<(), EngineError>) -> VaultError {
     match result {
         Err(EngineError::Vault(error)) => error,
         other => panic!("{other:?}"),
@@ -32,7 +32,7 @@ fn refused(result: Result<(), EngineError>) -> VaultError {
 }
 
 /// Somebody's program lies.
-fn says(world: &mut World, name: &str, vault: GroupId, says: &VaultSays) {
+pub(crate) fn says(world: &mut World, name: &str, vault: GroupId, says: &VaultSays) {
     let (store, now) = (world.person(name).store.clone(), world.now());
     let step = say_in_vault(&store, &vault, says, now, world.chance().rng()).unwrap();
     step.commit(&mut world.person_mut(name).store).unwrap();
@@ -51,7 +51,7 @@ fn keys_word(first: u32, keys: &[[u8; 32]]) -> VaultSays {
     VaultSays::Word(word)
 }
 
-fn root_word(root: &VaultRoot) -> VaultSays {
+pub(crate) fn root_word(root: &VaultRoot) -> VaultSays {
     let mut word = vec![2];
     word.extend(root.body.generation.to_be_bytes());
     word.extend(root.body.counter.to_be_bytes());
@@ -60,7 +60,7 @@ fn root_word(root: &VaultRoot) -> VaultSays {
     VaultSays::Word(word)
 }
 
-fn pin(world: &World, name: &str, vault: GroupId) -> u64 {
+pub(crate) fn pin(world: &World, name: &str, vault: GroupId) -> u64 {
     let record = world.vault(name, vault).unwrap();
     record.pin.map_or(0, |pin| pin.counter)
 }
@@ -226,13 +226,13 @@ fn a_letter_in_a_vault_is_not_shown() {
 }
 
 /// Three versions that all have seen, and what comes next.
-struct History {
-    world: World,
-    vault: GroupId,
-    roots: Vec<VaultRoot>,
+pub(crate) struct History {
+    pub(crate) world: World,
+    pub(crate) vault: GroupId,
+    pub(crate) roots: Vec<VaultRoot>,
 }
 
-fn history(seed: u64) -> History {
+pub(crate) fn history(seed: u64) -> History {
     let (mut world, vault) = shared(seed);
     let mut roots: Vec<VaultRoot> = Vec::new();
     for holds in 1..=3 {
@@ -251,18 +251,18 @@ fn history(seed: u64) -> History {
 }
 
 impl History {
-    fn last(&self) -> &VaultRoot {
+    pub(crate) fn last(&self) -> &VaultRoot {
         self.roots.last().unwrap()
     }
 
     /// A version that follows the last one, signed with stolen keys.
-    fn forged(&self, name: &str, change: impl FnOnce(&mut RootBody)) -> VaultRoot {
+    pub(crate) fn forged(&self, name: &str, change: impl FnOnce(&mut RootBody)) -> VaultRoot {
         let mut body = self.world.next_root(name, self.vault, Some(self.last()), 9);
         change(&mut body);
         body.sign(self.world.stolen_keys(name).signing()).unwrap()
     }
 
-    fn check(&mut self, roots: &[&VaultRoot]) -> Result<(), EngineError> {
+    pub(crate) fn check(&mut self, roots: &[&VaultRoot]) -> Result<(), EngineError> {
         let before = pin(&self.world, "carol", self.vault);
         let checked = self.world.check_roots("carol", self.vault, 1, roots);
         if checked.is_err() {

@@ -305,6 +305,7 @@ pub(crate) fn relay_frames() -> Vec<RelayFrame> {
             1500,
         )),
         Reply::Refused(Refused::new(RefusalKind::NameTaken, "the name is taken")),
+        Reply::Refused(Refused::deleted(9)),
     ];
     let newer = [
         Reply::Entries(Entries {

@@ -18,6 +18,17 @@ pub(crate) enum HeadPut {
     Full,
 }
 
+/// What is known of a head.
+#[derive(Debug)]
+pub(crate) enum HeadFound {
+    /// As it was handed in.
+    Head(Head),
+    /// It had this version.
+    Deleted(u64),
+    /// Nothing.
+    Nothing,
+}
+
 /// Stores a head whose signature holds.
 pub(crate) fn put(tx: &mut Tx<'_>, request: &PutHead, now: Timestamp) -> rusqlite::Result<HeadPut> {
     let id = head_id(&request.public_key);
@@ -74,22 +85,26 @@ pub(crate) fn put(tx: &mut Tx<'_>, request: &PutHead, now: Timestamp) -> rusqlit
     Ok(HeadPut::Done)
 }
 
-/// Finds a head.
-pub(crate) fn find(sql: &Connection, id: &[u8; 32]) -> rusqlite::Result<Option<Head>> {
-    sql.prepare_cached(
-        "SELECT public_key, version, previous, body, signature FROM heads
-         WHERE head = ?1 AND body IS NOT NULL",
-    )?
-    .query_row([id], |row| {
-        Ok(Head {
-            public_key: row.get(0)?,
-            version: row.get(1)?,
-            previous: row.get(2)?,
-            body: row.get(3)?,
-            signature: row.get(4)?,
-        })
-    })
-    .optional()
+/// Finds a head, or the version of one that was deleted.
+pub(crate) fn find(sql: &Connection, id: &[u8; 32]) -> rusqlite::Result<HeadFound> {
+    let found = sql
+        .prepare_cached(
+            "SELECT public_key, version, previous, body, signature FROM heads WHERE head = ?1",
+        )?
+        .query_row([id], |row| {
+            let version = row.get(1)?;
+            let Some(body) = row.get(3)? else {
+                return Ok(HeadFound::Deleted(version));
+            };
+            Ok(HeadFound::Head(Head {
+                public_key: row.get(0)?,
+                version,
+                previous: row.get(2)?,
+                body,
+                signature: row.get(4)?,
+            }))
+        });
+    Ok(found.optional()?.unwrap_or(HeadFound::Nothing))
 }
 
 /// Deletes a head of a version; false means that another version is there.

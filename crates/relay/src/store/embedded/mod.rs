@@ -17,7 +17,7 @@ mod writer;
 pub(crate) use blobs::BlobRecord;
 pub(crate) use directory::{LogRecord, Registered};
 pub(crate) use epochs::InEpoch;
-pub(crate) use heads::HeadPut;
+pub(crate) use heads::{HeadFound, HeadPut};
 pub(crate) use inspect::{inspect, make_code, release};
 pub(crate) use key_packages::PackagesPublished;
 pub(crate) use locks::{Closing, LockPut, Opening};
@@ -361,7 +361,7 @@ impl Store {
     }
 
     /// Finds a head.
-    pub(crate) async fn head(&self, id: [u8; 32]) -> Result<Option<wire::Head>, StoreError> {
+    pub(crate) async fn head(&self, id: [u8; 32]) -> Result<HeadFound, StoreError> {
         self.read(move |sql| heads::find(sql, &id)).await
     }
 
