@@ -335,6 +335,9 @@ fn hint_for_vaults(error: VaultError) -> Option<&'static str> {
         VaultError::NoKey => {
             "it comes when somebody who may write in the vault is online; `letterlock receive` waits for it"
         }
+        VaultError::NewKey => {
+            "whoever may write in the vault makes it when online; `letterlock receive` waits for it"
+        }
         VaultError::NoHead => {
             "nothing has been put into it yet, or the relay lost it: who may write puts it back with `letterlock vault put` or `sync`"
         }

@@ -117,6 +117,9 @@ pub enum VaultError {
     /// The key of a generation is not here.
     #[error("the vault's key is not here yet")]
     NoKey,
+    /// Somebody went out, and nothing is written before the new key is here.
+    #[error("somebody went out of the vault, and its new key is not here yet")]
+    NewKey,
     /// The relay has no head of a generation.
     #[error("the relay has no version of this vault")]
     NoHead,

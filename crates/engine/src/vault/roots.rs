@@ -350,7 +350,15 @@ fn may_sign(
     if body.vault != vault.id || author(body) != *ours {
         return Err(VaultError::OtherVault.into());
     }
-    may_write(tx, vault, ours)
+    may_write(tx, vault, ours)?;
+    // SECURITY: `nothing_is_written_under_the_key_of_somebody_who_went_out` notices. A closed root holds what the one
+    // before it held.
+    let old =
+        body.generation < vault.generation() || awaits_key(tx, vault, &Writers::of(tx, vault)?)?;
+    match old && !body.closed {
+        false => Ok(()),
+        true => Err(VaultError::NewKey.into()),
+    }
 }
 
 fn may_write(
@@ -365,6 +373,35 @@ fn may_write(
         true => Ok(()),
         false => Err(VaultError::Role.into()),
     }
+}
+
+/// Whether somebody went out, or is about to, and there is no newer key yet.
+fn awaits_key(
+    tx: &Transaction<'_>,
+    vault: &VaultRecord,
+    writers: &Writers,
+) -> Result<bool, EngineError> {
+    let Some(leaves) = &writers.leaves else {
+        return Ok(false); // Nobody else is there who could make one.
+    };
+    if vault.departed {
+        return Ok(true);
+    }
+    let mut accounts: Vec<AccountId> = leaves.iter().map(|leaf| leaf.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    for account in accounts {
+        let Some(log) = people::log_of(tx, &account)? else {
+            continue;
+        };
+        // SECURITY: a device that was revoked has the key until its leaf goes and a newer one comes;
+        // `nothing_is_written_under_the_key_of_a_lost_device` notices.
+        let mut leaves = leaves.iter().filter(|leaf| leaf.account == account);
+        if leaves.any(|leaf| !is_in_force(&log, leaf)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Engine {
@@ -393,6 +430,21 @@ impl Engine {
             what: "signature of a vault's root",
         })?;
         Ok(root.signature)
+    }
+
+    /// Whether whoever writes in a vault waits for a new key, because somebody went out.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn vault_awaits_key(
+        &self,
+        snapshot: &dyn Snapshot,
+        vault: &GroupId,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<bool, EngineError> {
+        let vault = self.vault(snapshot, vault)?.ok_or(VaultError::Unknown)?;
+        let tx = Transaction::new(snapshot, Timestamp::from_secs(0), rng);
+        awaits_key(&tx, &vault, &Writers::of(&tx, &vault)?)
     }
 
     /// Reads what is kept of a vault.

@@ -635,6 +635,82 @@ fn a_generation_ends_and_the_next_one_goes_on() {
     assert!(story.check(&[&late]).is_err());
 }
 
+/// The relay passes on so many more messages, and holds the others back.
+fn hold_back(world: &mut World, passed: usize) {
+    let mut left = passed;
+    world.relay().distort(move |deliver| {
+        let passes = left > 0;
+        left = left.saturating_sub(1);
+        passes.then_some(deliver).into_iter().collect()
+    });
+}
+
+fn comes_through(world: &mut World, name: &str) {
+    world.relay().repent();
+    world.set_online(name, false);
+    world.set_online(name, true);
+    world.run(30);
+}
+
+/// From the moment in which somebody goes out until the new key is there nothing is written, and then nothing under the
+/// old one.
+#[test]
+fn nothing_is_written_under_the_key_of_somebody_who_went_out() {
+    let mut story = history(954);
+    let (vault, last) = (story.vault, story.last().clone());
+    let body = story.world.next_root("alice", vault, Some(&last), 5);
+    let signed = story.world.sign_root("alice", body.clone()).unwrap();
+    // Her commit comes back to her, and no more.
+    for name in ["bob", "carol"] {
+        story.world.set_online(name, false);
+    }
+    hold_back(&mut story.world, 1);
+    story.world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    let record = story.world.vault("alice", vault).unwrap();
+    assert!(record.departed && record.generation() == 1);
+    let again = story.world.sign_root("alice", body.clone());
+    assert_eq!(refused(again.map(drop)), VaultError::NewKey);
+    let published = story.world.publish_root("alice", &signed, 3);
+    assert_eq!(refused(published), VaultError::NewKey);
+    comes_through(&mut story.world, "alice");
+    assert_eq!(story.world.vault("alice", vault).unwrap().generation(), 2);
+    let again = story.world.sign_root("alice", body.clone());
+    assert_eq!(refused(again.map(drop)), VaultError::NewKey);
+    let published = story.world.publish_root("alice", &signed, 3);
+    assert_eq!(refused(published), VaultError::NewKey);
+    // The old key's head ends, and the new one's begins.
+    let body = RootBody {
+        closed: true,
+        ..body
+    };
+    let closed = story.world.sign_root("alice", body).unwrap();
+    story.world.publish_root("alice", &closed, 3).unwrap();
+    let next = story.world.write_vault("alice", vault, Some(&closed), 5);
+    assert_eq!(next.body.generation, 2);
+}
+
+/// Also where nobody has put it out of the vault yet.
+#[test]
+fn nothing_is_written_under_the_key_of_a_lost_device() {
+    let (mut world, vault) = shared(955);
+    let tablet = world.link("alice", "alice tablet");
+    world.run(120);
+    world.sleep(4 * 24 * 3600);
+    let first = world.write_vault("alice", vault, None, 1);
+    let body = world.next_root("alice", vault, Some(&first), 2);
+    for name in ["bob", "carol", "alice tablet"] {
+        world.set_online(name, false);
+    }
+    hold_back(&mut world, 0);
+    world.revoke("alice", tablet, Reason::Lost);
+    let record = world.vault("alice", vault).unwrap();
+    assert!(!record.departed && record.generation() == 1);
+    let signed = world.sign_root("alice", body.clone());
+    assert_eq!(refused(signed.map(drop)), VaultError::NewKey);
+    comes_through(&mut world, "alice");
+    assert_eq!(world.vault("alice", vault).unwrap().generation(), 2);
+}
+
 #[test]
 fn a_sheet_brings_the_keys_back() {
     let mut world = friends(953, &["alice", "bob"]);
