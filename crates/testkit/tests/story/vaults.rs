@@ -11,8 +11,8 @@ use keys::{GroupId, Suite};
 use letterlock_testkit::{CrashPoint, World};
 use wire::{Reply, Request};
 
-const WRITER: Option<Role> = Some(Role::Admin);
-const ALL: [&str; 3] = ["alice", "bob", "carol"];
+pub(crate) const WRITER: Option<Role> = Some(Role::Admin);
+pub(crate) const ALL: [&str; 3] = ["alice", "bob", "carol"];
 
 /// Alice owns a vault, Bob writes in it, Carol reads.
 pub(crate) fn shared(seed: u64) -> (World, GroupId) {
@@ -40,7 +40,7 @@ pub(crate) fn says(world: &mut World, name: &str, vault: GroupId, says: &VaultSa
 }
 
 /// A word that gives keys from a generation on.
-fn keys_word(first: u32, keys: &[[u8; 32]]) -> VaultSays {
+pub(crate) fn keys_word(first: u32, keys: &[[u8; 32]]) -> VaultSays {
     let mut word = vec![1];
     word.extend(u32::try_from(keys.len()).unwrap().to_be_bytes());
     for (generation, key) in (first..).zip(keys) {
@@ -185,10 +185,28 @@ fn a_generation_has_one_key() {
         assert_eq!(world.vault_keys(name, vault), keys, "{name}");
     }
     // What a writer says first counts, for all.
+    lose_a_tablet(&mut world, "carol", &["alice"]);
     says(&mut world, "bob", vault, &keys_word(2, &[[9; 32]]));
+    world.set_online("alice", true);
+    world.run(60);
     for name in ALL {
-        assert_eq!(world.vault_keys(name, vault)[1], [9; 32], "{name}");
+        assert_eq!(
+            world.vault_keys(name, vault),
+            [keys[0].clone(), vec![9; 32]]
+        );
     }
+}
+
+/// Somebody has a tablet and loses it; some are away when it goes.
+pub(crate) fn lose_a_tablet(world: &mut World, name: &str, away: &[&str]) {
+    let tablet = world.link(name, &format!("{name} tablet"));
+    world.run(120);
+    world.sleep(4 * 24 * 3600);
+    world.set_online(&format!("{name} tablet"), false);
+    for other in away {
+        world.set_online(other, false);
+    }
+    world.revoke(name, tablet, Reason::Lost);
 }
 
 #[test]
@@ -636,7 +654,7 @@ fn a_generation_ends_and_the_next_one_goes_on() {
 }
 
 /// The relay passes on so many more messages, and holds the others back.
-fn hold_back(world: &mut World, passed: usize) {
+pub(crate) fn hold_back(world: &mut World, passed: usize) {
     let mut left = passed;
     world.relay().distort(move |deliver| {
         let passes = left > 0;
@@ -645,7 +663,7 @@ fn hold_back(world: &mut World, passed: usize) {
     });
 }
 
-fn comes_through(world: &mut World, name: &str) {
+pub(crate) fn comes_through(world: &mut World, name: &str) {
     world.relay().repent();
     world.set_online(name, false);
     world.set_online(name, true);
