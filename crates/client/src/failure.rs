@@ -345,6 +345,9 @@ fn hint_for_vaults(error: VaultError) -> Option<&'static str> {
         VaultError::MayNotWrite => {
             "whoever wrote it was put out or may only read; who may write puts the newest version back with `letterlock vault put` or `sync`"
         }
+        VaultError::Restored => {
+            "what it knew can be read; an owner lets it in again: `letterlock vault share`; where nobody else is in it, `letterlock vault accept VAULT` takes what is there"
+        }
         VaultError::RolledBack => {
             "the relay was set back, or lies; who may write puts the newest version back with `letterlock vault put` or `sync`; if it is lost, `letterlock vault accept VAULT` takes what is there"
         }

@@ -135,6 +135,9 @@ pub enum VaultError {
     /// The signature does not verify, or is of a device that no log names.
     #[error("the version is not signed by a device of a member")]
     NotSigned,
+    /// This home was restored, and nobody has said since who may write.
+    #[error("this home was restored and cannot tell who may write in the vault by now")]
+    Restored,
     /// Its author may not write.
     #[error("the version was written by somebody who may not write")]
     MayNotWrite,

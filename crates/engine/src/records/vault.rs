@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Most generations of a vault.
 pub(crate) const GENERATIONS: u32 = 4_096;
-/// Roots that were told and are kept, the newest.
+/// Roots that were told and are kept.
 pub(crate) const TOLD: usize = 64;
 
 /// A vault.
@@ -137,20 +137,6 @@ impl VaultRecord {
     pub(crate) fn pin_to(&mut self, root: &VaultRoot) {
         self.pin = Some(VaultPin::of(root));
         self.root = root.encode();
-    }
-
-    /// Notes a root that was told; the newest are kept.
-    pub(crate) fn tell(&mut self, told: ToldRoot) {
-        if !self.told.contains(&told) {
-            self.told.push(told);
-        }
-        if self.told.len() > TOLD {
-            let told = self.told.iter().enumerate();
-            let oldest = told.min_by_key(|(_, told)| told.root.counter);
-            if let Some((index, _)) = oldest {
-                self.told.remove(index);
-            }
-        }
     }
 }
 

@@ -322,9 +322,9 @@ pub(crate) fn heard(
     match word {
         // What this device said before it was away is nothing new to the others.
         Word::Keys { .. } if ours && !vault.is_sure() => return Ok(()),
-        Word::Keys { keys, newest } if counts => take_keys(tx, &mut vault, from, keys, newest),
+        Word::Keys { keys, newest } if counts => take_keys(tx, &mut vault, from, keys, newest)?,
         Word::Root(root) if counts => {
-            vault.tell(ToldRoot { root, by: *from });
+            roots::tell(tx, &mut vault, ToldRoot { root, by: *from })?;
             tx.event(Event::VaultNewer { vault: vault.id });
         }
         Word::Ask if may_tell(tx, record, &vault)? && !ours => {
@@ -342,7 +342,7 @@ fn take_keys(
     from: &LeafName,
     keys: Vec<(u32, Secret<32>)>,
     newest: Option<VaultPin>,
-) {
+) -> Result<(), EngineError> {
     let before = vault.generation();
     let (sure, told) = (vault.is_sure(), keys.len());
     // SECURITY: nobody uses generations up; `a_writer_makes_no_key_that_nobody_needs` notices.
@@ -378,9 +378,10 @@ fn take_keys(
         if vault.pin.is_none() {
             vault.pin = Some(root);
         }
-        vault.tell(ToldRoot { root, by: *from });
+        roots::tell(tx, vault, ToldRoot { root, by: *from })?;
     }
     tx.event(Event::VaultNewer { vault: vault.id });
+    Ok(())
 }
 
 /// Does what time brings: makes a generation that nobody made, asks, answers.

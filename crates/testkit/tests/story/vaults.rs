@@ -759,3 +759,91 @@ fn a_sheet_brings_the_keys_back() {
     assert!(matches!(left, engine::CommandOutcome::Done));
     assert!(world.vault("back", vault).is_none());
 }
+
+/// Who writes by now is not known in a home that was restored: nobody lets somebody back who went out since.
+#[test]
+fn a_restored_home_takes_no_version_of_whoever_went_out_since() {
+    let (mut world, vault) = shared(956);
+    let sheet = world.make_sheet("carol");
+    let first = world.write_vault("alice", vault, None, 1);
+    world.check_roots("carol", vault, 1, &[&first]).unwrap();
+    world.sleep(7200);
+    world.run(60);
+    world.stop("carol");
+    world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    world.run(30);
+    // Bob has the key of the head still, and the relay shows what he writes.
+    let body = world.next_root("bob", vault, Some(&first), 2);
+    let body = RootBody {
+        account: world.account("bob"),
+        ..body
+    };
+    let forged = body.sign(world.stolen_keys("bob").signing()).unwrap();
+    world.new_home("back");
+    world.restore("back", &sheet);
+    world.run(60);
+    assert_eq!(pin(&world, "back", vault), 1);
+    let checked = world.check_roots("back", vault, 1, &[&forged]);
+    assert_eq!(refused(checked), VaultError::Restored);
+    let accepted = world.accept_root("back", vault, &forged);
+    assert_eq!(refused(accepted), VaultError::Restored);
+    world.check_roots("back", vault, 1, &[&first]).unwrap();
+    assert_eq!(pin(&world, "back", vault), 1);
+}
+
+/// A writer who tells of versions that nobody wrote drives out what others told: no.
+#[test]
+fn who_floods_with_versions_hides_none() {
+    // Whoever of them comes first.
+    let mut orders = [false; 2];
+    for seed in 9570.. {
+        let story = history(seed);
+        let order = story.world.account("alice") < story.world.account("bob");
+        if !std::mem::replace(&mut orders[usize::from(order)], true) {
+            flood(story);
+        }
+        if orders == [true; 2] {
+            return;
+        }
+    }
+}
+
+fn flood(mut story: History) {
+    let (vault, last) = (story.vault, story.last().clone());
+    let newer = story.world.write_vault("alice", vault, Some(&last), 4);
+    let told = |counter: u64, byte: u8| {
+        let mut word = vec![2, 0, 0, 0, 1];
+        word.extend(counter.to_be_bytes());
+        word.extend([byte; 48]);
+        word.push(0);
+        VaultSays::Word(word)
+    };
+    for byte in 0..80 {
+        let (store, now) = (story.world.person("bob").store.clone(), story.world.now());
+        let word = told(5 + u64::from(byte), byte);
+        let step = say_in_vault(&store, &vault, &word, now, story.world.chance().rng());
+        let store = &mut story.world.person_mut("bob").store;
+        step.unwrap().commit(store).unwrap();
+    }
+    story.world.run(300);
+    assert_eq!(story.world.vault("carol", vault).unwrap().newest(), 84);
+    story.world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    story.world.run(30);
+    // The relay shows Carol the one before.
+    assert_eq!(refused(story.check(&[&last])), VaultError::Withheld);
+    story.check(&[&newer]).unwrap();
+}
+
+#[test]
+fn a_version_that_nobody_can_reach_is_none() {
+    let mut story = history(958);
+    let vault = story.vault;
+    let mut word = vec![2, 0, 0, 0, 1];
+    word.extend(u64::MAX.to_be_bytes());
+    word.extend([7; 49]);
+    *word.last_mut().unwrap() = 0;
+    says(&mut story.world, "bob", vault, &VaultSays::Word(word));
+    assert_eq!(story.world.vault("carol", vault).unwrap().newest(), 3);
+    let last = story.last().clone();
+    story.check(&[&last]).unwrap();
+}
