@@ -335,12 +335,18 @@ fn hint_for_vaults(error: VaultError) -> Option<&'static str> {
         VaultError::NoKey => {
             "it comes when somebody who may write in the vault is online; `letterlock receive` waits for it"
         }
+        VaultError::NewKey => {
+            "whoever may write in the vault makes it when online; `letterlock receive` waits for it"
+        }
         VaultError::NoHead => {
             "nothing has been put into it yet, or the relay lost it: who may write puts it back with `letterlock vault put` or `sync`"
         }
         VaultError::Conflict => "try again",
         VaultError::MayNotWrite => {
             "whoever wrote it was put out or may only read; who may write puts the newest version back with `letterlock vault put` or `sync`"
+        }
+        VaultError::Restored => {
+            "what it knew can be read; an owner lets it in again: `letterlock vault share`; where nobody else is in it, `letterlock vault accept VAULT` takes what is there"
         }
         VaultError::RolledBack => {
             "the relay was set back, or lies; who may write puts the newest version back with `letterlock vault put` or `sync`; if it is lost, `letterlock vault accept VAULT` takes what is there"

@@ -68,6 +68,9 @@ pub(crate) const VAULT_LOOK_TWICE: Duration = Duration::from_secs(1);
 pub(crate) const VAULT_TRIES: u32 = 8;
 /// How often a change of a vault is brought together with what others wrote meanwhile.
 pub(crate) const VAULT_MERGES: u32 = 50;
+/// How long whoever writes in a vault waits for the new key after somebody went out, and how often it looks.
+pub(crate) const VAULT_KEY_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const VAULT_KEY_LOOK: Duration = Duration::from_millis(100);
 /// Longest head or error text of an HTTP answer in bytes.
 pub(crate) const HTTP_HEAD_BYTES: usize = 16 * 1024;
 /// How often the backup is brought up to date when the client closes: what comes while it is written is new again.

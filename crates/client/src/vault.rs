@@ -16,7 +16,7 @@ mod session;
 mod sync;
 mod watch;
 
-use self::change::{Changed, Place, change};
+use self::change::{Changed, Place, change, move_head};
 use self::failure::vault_failure;
 use self::newest::Newest;
 use self::packs::RelayPacks;
@@ -554,11 +554,20 @@ pub async fn accept(client: &Client, desk: Desk, work: Arc<Work>) -> Result<Vaul
     .await
 }
 
-/// Writes the first version of a vault that was just made.
+/// Ends what is under the old key, once somebody went out and the new key is here: nobody writes under it any more.
 ///
 /// # Errors
-/// It was not written: the first change of the vault writes it.
-pub async fn begin(client: &Client, desk: Desk) -> Result<(), Failure> {
-    let nothing = Edit::Remove { paths: Vec::new() };
-    edit(client, desk, nothing, Arc::default()).await.map(drop)
+/// It was not ended: the next change of the vault does it.
+pub async fn renew(client: &Client, desk: Desk, work: Arc<Work>) -> Result<(), Failure> {
+    with_profile(client, move |profile| {
+        let journals = desk.home.join("vaults");
+        move_head(&Place {
+            profile: &profile,
+            journals: &journals,
+            vault: &desk.vault,
+            time: &desk.time,
+            work: &work,
+        })
+    })
+    .await
 }

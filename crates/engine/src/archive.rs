@@ -176,6 +176,7 @@ pub(crate) fn add_vault(
 /// A vault as another device has it: what this one is about to do is its own affair.
 fn archived_vault(mut vault: VaultRecord) -> VaultRecord {
     (vault.renew, vault.ask, vault.answer) = (None, None, None);
+    vault.unsure = None;
     vault
 }
 
@@ -290,7 +291,7 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
             GUARDIANS => guardians::keep(tx, record)?,
             VAULT => {
                 let vault = VaultRecord::decode(record).map_err(|_| EngineError::BadArchive)?;
-                vault::take_over(tx, &archived_vault(vault))?;
+                vault::take_over(tx, archived_vault(vault))?;
             }
             NO_VAULT => tx.delete(Table::Vault, record.to_vec()),
             BACKUPS if standby::is_one(record) => standby::keep(tx, record),

@@ -117,6 +117,9 @@ pub enum VaultError {
     /// The key of a generation is not here.
     #[error("the vault's key is not here yet")]
     NoKey,
+    /// Somebody went out, and nothing is written before the new key is here.
+    #[error("somebody went out of the vault, and its new key is not here yet")]
+    NewKey,
     /// The relay has no head of a generation.
     #[error("the relay has no version of this vault")]
     NoHead,
@@ -132,6 +135,9 @@ pub enum VaultError {
     /// The signature does not verify, or is of a device that no log names.
     #[error("the version is not signed by a device of a member")]
     NotSigned,
+    /// This home was restored, and nobody has said since who may write.
+    #[error("this home was restored and cannot tell who may write in the vault by now")]
+    Restored,
     /// Its author may not write.
     #[error("the version was written by somebody who may not write")]
     MayNotWrite,

@@ -138,6 +138,8 @@ pub const VAULT_RENEW_SECONDS: u64 = 5;
 pub const VAULT_ASK_SECONDS: u64 = 10;
 /// Seconds until a device without keys of a vault asks again.
 pub const VAULT_ASK_AGAIN_SECONDS: u64 = 3_600;
+/// How far beyond the newest version that a device knows a version may be that it is told of.
+pub const VAULT_AHEAD: u64 = 1 << 32;
 /// Roots that are looked at together.
 pub const VAULT_ROOTS: usize = 1_000;
 /// So often the engine looks, once a second, before it asks what became of commits that the relay has.

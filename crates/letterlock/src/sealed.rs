@@ -37,11 +37,15 @@ pub(crate) async fn watched<T>(
 ) -> Result<T, Stop> {
     let mut running = std::pin::pin!(running);
     let mut ticks = tokio::time::interval(TICK);
-    let mut interrupted = false;
+    let (mut interrupted, mut waits) = (false, false);
     let done = loop {
         tokio::select! {
             done = &mut running => break done,
             _ = ticks.tick() => {
+                if work.awaits_key() && !waits {
+                    screen.talk("somebody went out of the vault: waiting for its new key");
+                }
+                waits = work.awaits_key();
                 let (done, total) = work.progress();
                 if total > 0 {
                     screen.show(&Answer::Progress(Progress {

@@ -7,7 +7,7 @@ use crate::screen::Screen;
 use crate::sealed::watched;
 use crate::{ask, os, signal, text, time};
 use client::Client;
-use client::api::Answer;
+use client::api::{Answer, Request};
 use client::sealed::{Stopped, Work};
 use client::vault::{self, Desk, Get, Sync, Watch};
 use client::view::{
@@ -89,6 +89,14 @@ pub(crate) async fn see_to(
                     true => keep_in_step(client, &wish, &work, screen).await,
                 }
             }
+            Files::Unshare { vault, who } => {
+                let request = Request::VaultUnshare {
+                    vault: vault.clone(),
+                    who,
+                };
+                ask::hear(client, request, |answer| screen.show(&answer)).await?;
+                renewed(client, profile, vault, &work, screen).await
+            }
             files => tell(client, files, &work, screen).await,
         }
     })
@@ -141,6 +149,33 @@ fn notes(work: &Work, screen: &mut Screen) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Who was put out is out. Where what is under the old key cannot be ended now, the next change does it.
+async fn renewed(
+    client: &Client,
+    profile: &Profile,
+    vault: String,
+    work: &Arc<Work>,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    let desk = Desk {
+        home: profile.home.clone(),
+        vault,
+        time: String::new(),
+    };
+    let running = vault::renew(client, desk, Arc::clone(work));
+    let running = async { running.await.map_err(Stopped::from) };
+    match watched(work, ("unshare", "vault"), screen, running).await {
+        Err(Stop::Failed(failure)) => {
+            screen.talk(&format!(
+                "the next version will have another key: {}",
+                failure.message
+            ));
+            Ok(())
+        }
+        done => done,
+    }
+}
+
 async fn in_step(
     client: &Client,
     wish: &Sync,
@@ -188,7 +223,7 @@ async fn keep_in_step(
             // Without a relay the folder waits.
             Err(Stop::Failed(failure)) if failure.kind == FailureKind::Unreachable => {
                 if !away {
-                    screen.talk("the relay does not answer: waiting for it");
+                    screen.talk(&format!("{}: waiting", failure.message));
                 }
                 away = true;
                 None

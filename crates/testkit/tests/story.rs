@@ -62,6 +62,8 @@ mod suspension;
 mod upgrades;
 #[path = "story/vault_heads.rs"]
 mod vault_heads;
+#[path = "story/vault_keys.rs"]
+mod vault_keys;
 #[path = "story/vaults.rs"]
 mod vaults;
 #[path = "story/verifying.rs"]

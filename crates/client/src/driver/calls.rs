@@ -229,7 +229,10 @@ impl Loop {
                 let head = Answer::VaultHead(crate::view::VaultHead { version, body });
                 self.finish(call, vec![head, Answer::Done]);
             }
-            CommandOutcome::Failed(EngineError::Vault(VaultError::Conflict)) => {
+            // Where another key is needed meanwhile, the version is made anew as where somebody was faster.
+            CommandOutcome::Failed(EngineError::Vault(
+                VaultError::Conflict | VaultError::NewKey,
+            )) => {
                 self.finish(call, vec![published(false), Answer::Done]);
             }
             CommandOutcome::Failed(error) => {

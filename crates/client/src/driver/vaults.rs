@@ -292,7 +292,9 @@ impl Loop {
         }))
     }
 
-    fn vault_access(&self, id: &GroupId) -> Result<Answer, Failure> {
+    fn vault_access(&mut self, id: &GroupId) -> Result<Answer, Failure> {
+        let rng = &mut self.rng;
+        let awaits_key = self.engine.vault_awaits_key(&self.store, id, rng)?;
         let (own, _) = self.own()?;
         let vault = self.vault(id)?;
         let record = &vault.0;
@@ -319,9 +321,7 @@ impl Loop {
                     .newest_root()
                     .map(|root| HEXLOWER.encode(&root.encode())),
             }),
-            stale: record
-                .pin
-                .is_some_and(|pin| pin.generation < record.generation()),
+            awaits_key,
         }))
     }
 

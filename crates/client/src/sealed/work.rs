@@ -13,6 +13,7 @@ pub struct Work {
     total: AtomicU64,
     stop: AtomicBool,
     notes: Mutex<Vec<String>>,
+    awaits_key: AtomicBool,
 }
 
 impl Work {
@@ -28,6 +29,16 @@ impl Work {
         if !notes.iter().any(|told| told == note) {
             notes.push(note.to_owned());
         }
+    }
+
+    /// Whether it waits for the new key of a vault that somebody went out of.
+    #[must_use]
+    pub fn awaits_key(&self) -> bool {
+        self.awaits_key.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn await_key(&self, waits: bool) {
+        self.awaits_key.store(waits, Ordering::Relaxed);
     }
 
     /// Bytes done, and bytes in all; 0 where that is not known.

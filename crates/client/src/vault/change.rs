@@ -74,41 +74,100 @@ fn name(session: &Session) -> String {
 /// What a change wrote: the directory, and the version before as an object. Nothing: it changes nothing.
 type Written = Option<(ObjectRef, ObjectRef)>;
 
-/// Changes a vault. What others change meanwhile is merged.
+/// A change that begins again where somebody went out meanwhile.
+#[derive(Default)]
+struct Begin {
+    /// What it was first made from: what others change meanwhile is merged whenever it begins again.
+    from: Option<Newest>,
+    /// The newest generation whose key it has; 0: it may not write.
+    generation: u32,
+}
+
+/// Changes a vault. What others change meanwhile is merged. Where somebody goes out meanwhile, all is sealed anew, under
+/// the new key.
 pub(super) fn change<T>(
     place: &Place<'_>,
-    edit: impl FnOnce(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
+    mut edit: impl FnMut(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
 ) -> Result<Changed<T>, Failure> {
-    let mut session = Session::open(place.profile, place.vault, place.work)?;
+    let mut begin = Begin::default();
+    for _ in 0..limits::VAULT_MERGES {
+        match try_change(place, &mut begin, &mut edit) {
+            Ok(Some(changed)) => return Ok(changed),
+            Ok(None) => {}
+            Err(failure) if failure.kind == FailureKind::Refused && begin.generation != 0 => {
+                if !Session::is_outdated(place.profile, place.vault, begin.generation)? {
+                    return Err(failure);
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    let message = "people go out of this vault all the time";
+    Err(failure(FailureKind::Failed, message, Some("try again")))
+}
+
+/// The keys of a vault, to write in it.
+fn opened(place: &Place<'_>) -> Result<Session, Failure> {
+    let session = Session::to_write(place.profile, place.vault, place.work)?;
     if session.role < VaultRole::Writer {
         let message = format!("you may read in {}, but not write", session.name);
         let hint = "an owner can change that: letterlock vault share VAULT PERSON --role writer";
         return Err(failure(FailureKind::Refused, message, Some(hint)));
     }
+    Ok(session)
+}
+
+/// Ends the head of an older generation than the newest one, and begins that one's, where anything was ever written.
+pub(super) fn move_head(place: &Place<'_>) -> Result<(), Failure> {
+    let session = opened(place)?;
+    if session.newest(&session.packs(None))?.is_some() {
+        writable(&session, place.journals)?;
+    }
+    Ok(())
+}
+
+/// Nothing: there is a newer key by now.
+fn try_change<T>(
+    place: &Place<'_>,
+    begin: &mut Begin,
+    edit: impl FnMut(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
+) -> Result<Option<Changed<T>>, Failure> {
+    begin.generation = 0;
+    let mut session = opened(place)?;
+    begin.generation = session.keys.newest();
     let mut newest = writable(&session, place.journals)?;
     sweep(&session, place.journals, &newest);
     keep(&session, place.journals, &newest);
     let journal = begun(&session, place.journals)?;
     let packs = session.packs(Some(Arc::clone(&journal)));
-    let edited = edited(&session, &packs, &newest, edit);
+    let from = begin.from.get_or_insert_with(|| newest.clone());
+    let mut conflicts = Vec::new();
+    let edited = edited(&session, &packs, from, edit).and_then(|(done, written)| {
+        let Some((ours, _)) = written.filter(|_| from.root != newest.root) else {
+            return Ok((done, written));
+        };
+        let base = from.root.body.directory;
+        let (more, written) = merged(place, &session, &journal, &newest, (&base, &ours))?;
+        conflicts.extend(more);
+        Ok((done, written))
+    });
     let (done, mut written) = match edited {
         Ok((done, Some(written))) => (done, written),
         Ok((done, None)) => {
             abandon(&session, &journal);
-            return Ok(Changed {
+            return Ok(Some(Changed {
                 done,
                 version: newest.root.body.counter,
                 directory: newest.root.body.directory,
                 changed: false,
                 conflicts: Vec::new(),
-            });
+            }));
         }
         Err(error) => {
             abandon(&session, &journal);
             return Err(error);
         }
     };
-    let mut conflicts = Vec::new();
     for _ in 0..limits::VAULT_MERGES {
         let (directory, before) = written;
         let wish = NewRoot {
@@ -123,8 +182,12 @@ pub(super) fn change<T>(
         let (mut version, mut newer) = (root.body.counter, directory);
         if !taken {
             // Somebody was faster, or this was said before.
-            session = Session::open(place.profile, place.vault, place.work)?;
+            session = opened(place)?;
             newest = writable(&session, place.journals)?;
+            if session.keys.newest() > begin.generation && newest.root != root {
+                // What was written is sealed under the old key. Its packs go when the change begins again.
+                return Ok(None);
+            }
             (version, newer) = (newest.root.body.counter, newest.root.body.directory);
         }
         if !taken && newest.root != root {
@@ -136,13 +199,13 @@ pub(super) fn change<T>(
             }
         }
         journal.finish();
-        return Ok(Changed {
+        return Ok(Some(Changed {
             done,
             version,
             directory: newer,
             changed: true,
             conflicts,
-        });
+        }));
     }
     let message = "others write in this vault all the time";
     Err(failure(FailureKind::Failed, message, Some("try again")))
@@ -152,7 +215,7 @@ fn edited<T>(
     session: &Session,
     packs: &RelayPacks,
     newest: &Newest,
-    edit: impl FnOnce(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
+    mut edit: impl FnMut(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
 ) -> Result<(T, Written), Failure> {
     let mut rng = os::entropy();
     let top = newest.root.body.directory;

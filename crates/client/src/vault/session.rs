@@ -6,6 +6,8 @@ use super::packs::RelayPacks;
 use crate::Client;
 use crate::api::{Answer, Request};
 use crate::failure::internal;
+use crate::limits;
+use crate::os;
 use crate::relay_url::RelayUrl;
 use crate::sealed::{Work, asked};
 use crate::view::{Failure, FailureKind, VaultAccess, VaultPin, VaultRole};
@@ -125,7 +127,47 @@ fn pin_of(pin: Option<&VaultPin>) -> Result<Pin, Failure> {
 impl Session {
     /// Asks for the keys.
     pub(super) fn open(profile: &Profile, vault: &str, work: &Arc<Work>) -> Result<Self, Failure> {
+        Self::with(profile, access(profile, vault)?, work)
+    }
+
+    /// Asks for the keys; where somebody went out, waits until the new one is here.
+    pub(super) fn to_write(
+        profile: &Profile,
+        vault: &str,
+        work: &Arc<Work>,
+    ) -> Result<Self, Failure> {
+        let since = os::instant();
+        loop {
+            let access = access(profile, vault)?;
+            let waits = access.awaits_key && access.role >= VaultRole::Writer;
+            work.await_key(waits);
+            if !waits {
+                return Self::with(profile, access, work);
+            }
+            work.on().map_err(|_| internal("stopped"))?;
+            if since.elapsed() >= limits::VAULT_KEY_WAIT {
+                let error = engine::EngineError::from(engine::VaultError::NewKey);
+                return Err(Failure {
+                    kind: FailureKind::Unreachable,
+                    ..error.into()
+                });
+            }
+            std::thread::sleep(limits::VAULT_KEY_LOOK);
+        }
+    }
+
+    /// Whether what is written now needs another key than those that are here.
+    pub(super) fn is_outdated(
+        profile: &Profile,
+        vault: &str,
+        newest: u32,
+    ) -> Result<bool, Failure> {
         let access = access(profile, vault)?;
+        let known = access.keys.last().map_or(0, |key| key.generation);
+        Ok(access.awaits_key || known > newest)
+    }
+
+    fn with(profile: &Profile, access: VaultAccess, work: &Arc<Work>) -> Result<Self, Failure> {
         let id = GroupId::from_text(&access.id).ok_or_else(malformed)?;
         let mut keys = Vec::new();
         for key in &access.keys {

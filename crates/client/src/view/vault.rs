@@ -98,8 +98,8 @@ pub struct VaultAccess {
     pub keys: Vec<VaultKey>,
     /// The newest version known; nothing: none yet.
     pub pin: Option<VaultPin>,
-    /// The head of an older generation is to be closed, and this one's to be begun: whoever may write does it.
-    pub stale: bool,
+    /// Somebody went out, and no new key is here yet: nothing is written before.
+    pub awaits_key: bool,
 }
 
 /// The head of a generation as the relay has it.

@@ -245,11 +245,13 @@ fn joined(
     let mut record = fresh(id, invitation.relay.clone(), suite, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
+    let before = state::members(tx, id)?;
     state::enter(tx, &mut record, group)?;
     state::store(tx, &record);
+    let changes = super::turn::difference(&before, &state::members(tx, id)?);
     pair::note(tx, &record)?;
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
-    crate::vault::came_in(tx, &record)?;
+    crate::vault::came_in(tx, &record, &changes)?;
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
         None => history::joined(tx, id, &invitation.host),

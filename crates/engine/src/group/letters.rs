@@ -145,6 +145,24 @@ pub(super) fn first(
     Ok(row.and_then(|(place, letter)| Some((place, LetterId::from_slice(&letter)?))))
 }
 
+/// Forgets what waits to be said and is never shown.
+pub(crate) fn unsay(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    which: impl Fn(&[u8]) -> bool,
+) -> Result<(), EngineError> {
+    for (place, letter) in tx.scan(Table::Waiting, &prefix(id), None, usize::MAX)? {
+        let letter = LetterId::from_slice(&letter).map(|letter| letters::load(tx, &letter));
+        if let Some(said) = letter.transpose()?.flatten()
+            && which(&said.errand)
+        {
+            tx.delete(Table::Waiting, place);
+            letters::forget(tx, &said.id);
+        }
+    }
+    Ok(())
+}
+
 /// The letter that waits for the shortest time, and where.
 #[cfg(feature = "trial")]
 pub(crate) fn last(

@@ -456,7 +456,7 @@ pub(super) fn landed(
             super::history::added(tx, &record, &before)?;
             tell(tx, &record, &changes)?;
             match back {
-                true => vault::came_in(tx, &record)?,
+                true => vault::came_in(tx, &record, &changes)?,
                 false => vault::changed(tx, &record, &changes, true)?,
             }
         }
@@ -471,7 +471,7 @@ pub(super) fn landed(
     advance(tx, &id)
 }
 
-fn difference(before: &[GroupMember], after: &[GroupMember]) -> Vec<Change> {
+pub(super) fn difference(before: &[GroupMember], after: &[GroupMember]) -> Vec<Change> {
     let name = |member: &GroupMember| LeafName {
         account: member.account,
         device: member.device,

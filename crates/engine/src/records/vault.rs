@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Most generations of a vault.
 pub(crate) const GENERATIONS: u32 = 4_096;
-/// Roots that were told and are kept, the newest.
+/// Roots that were told and are kept.
 pub(crate) const TOLD: usize = 64;
 
 /// A vault.
@@ -32,6 +32,9 @@ pub struct VaultRecord {
     pub(crate) ask: Option<Timestamp>,
     /// When this device answers who asked, if nobody else did.
     pub(crate) answer: Option<Timestamp>,
+    /// This device came in, or back: until it hears a word with keys, or until then, it makes none, for there may be some
+    /// that it missed.
+    pub(crate) unsure: Option<Timestamp>,
     /// As the group last said, for a home that was restored and is not in it.
     pub seen: VaultSeen,
 }
@@ -80,6 +83,7 @@ impl VaultRecord {
             renew: None,
             ask: None,
             answer: None,
+            unsure: None,
             seen: VaultSeen {
                 name: String::new(),
                 roles: BTreeMap::new(),
@@ -99,6 +103,12 @@ impl VaultRecord {
     pub fn key(&self, generation: u32) -> Option<&Secret<32>> {
         let index = usize::try_from(generation.checked_sub(1)?).ok()?;
         self.keys.get(index)
+    }
+
+    /// Whether this device knows all keys that were told.
+    #[must_use]
+    pub(crate) fn is_sure(&self) -> bool {
+        !self.keys.is_empty() && self.unsure.is_none()
     }
 
     /// Whether the head is to be moved to a newer generation, or a newer one is to be made.
@@ -127,20 +137,6 @@ impl VaultRecord {
     pub(crate) fn pin_to(&mut self, root: &VaultRoot) {
         self.pin = Some(VaultPin::of(root));
         self.root = root.encode();
-    }
-
-    /// Notes a root that was told; the newest are kept.
-    pub(crate) fn tell(&mut self, told: ToldRoot) {
-        if !self.told.contains(&told) {
-            self.told.push(told);
-        }
-        if self.told.len() > TOLD {
-            let told = self.told.iter().enumerate();
-            let oldest = told.min_by_key(|(_, told)| told.root.counter);
-            if let Some((index, _)) = oldest {
-                self.told.remove(index);
-            }
-        }
     }
 }
 
@@ -216,7 +212,7 @@ impl Record for VaultRecord {
             out.array(told.by.device.as_bytes());
         }
         out.u8(u8::from(self.departed));
-        for at in [self.renew, self.ask, self.answer] {
+        for at in [self.renew, self.ask, self.answer, self.unsure] {
             write_time(out, at);
         }
         out.bytes(self.seen.name.as_bytes());
@@ -243,6 +239,7 @@ impl Record for VaultRecord {
             renew: read_time(input)?,
             ask: read_time(input)?,
             answer: read_time(input)?,
+            unsure: read_time(input)?,
             seen: VaultSeen {
                 name: super::text(input, ::groups::NAME_BYTES)?,
                 roles: super::group::read_roles(input)?,

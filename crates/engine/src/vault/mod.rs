@@ -157,7 +157,28 @@ fn may_tell(
     let own = account::own(tx)?.id;
     Ok(record.standing == GroupStanding::In
         && record.data.role(&own) >= Role::Admin
-        && !vault.keys.is_empty())
+        && vault.is_sure())
+}
+
+/// Whether another device may write.
+fn another_may(tx: &Transaction<'_>, record: &GroupRecord) -> Result<bool, EngineError> {
+    let own = state::own_name(tx)?;
+    let members = state::members(tx, &record.id)?;
+    let mut others = members.iter().filter(|member| member.device != own.device);
+    Ok(others.any(|member| record.data.role(&member.account) >= Role::Admin))
+}
+
+/// All keys that are here, and a new one where somebody went out.
+fn keys_now(tx: &mut Transaction<'_>, vault: &VaultRecord) -> Word {
+    // SECURITY: whoever hears keys hears no old ones after somebody went out; `a_newcomer_gets_no_key_of_before` notices.
+    let next = vault.departed.then(|| Secret::random(tx.rng));
+    keys_of(vault, next)
+}
+
+/// When this device makes a new key, if nobody else did.
+fn after_others(tx: &mut Transaction<'_>) -> keys::Timestamp {
+    let after = group::turn::later(tx, limits::GROUP_LOOK_SECONDS);
+    after.saturating_add(limits::VAULT_RENEW_SECONDS)
 }
 
 fn say(tx: &mut Transaction<'_>, record: &GroupRecord, word: &Word) -> Result<(), EngineError> {
@@ -209,17 +230,16 @@ pub(crate) fn changed(
     let may = may_tell(tx, record, &vault)?;
     // SECURITY: who went out has no key of what is written from now on; `whoever_is_out_of_a_vault_has_no_new_key`
     // notices.
-    vault.departed |= out && !vault.keys.is_empty();
-    let word = match (ours && may, out) {
-        (true, true) => Some(keys_of(&vault, Some(Secret::random(tx.rng)))),
-        // In the transaction in which the newcomers count: a crash loses neither or both.
-        (true, false) if came => Some(keys_of(&vault, None)),
-        _ => None,
-    };
+    vault.departed |= out;
+    if out {
+        // SECURITY: a key that was made while they were there may have been sealed for them, if the relay did not take
+        // it; `a_key_that_waits_is_made_anew_when_somebody_goes_out` notices.
+        group::letters::unsay(tx, &record.id, word::gives_keys)?;
+    }
+    // In the transaction in which the newcomers count: a crash loses neither or both.
+    let word = (ours && may && (out || came)).then(|| keys_now(tx, &vault));
     if out && may {
-        let pause = limits::VAULT_RENEW_SECONDS;
-        let after = group::turn::later(tx, limits::GROUP_LOOK_SECONDS);
-        vault.renew = Some(after.saturating_add(pause));
+        vault.renew = Some(after_others(tx));
     }
     store(tx, &vault);
     tx.event(Event::VaultNewer { vault: record.id });
@@ -229,26 +249,46 @@ pub(crate) fn changed(
     }
 }
 
-/// This device is in the group of a vault, for the first time or again: it asks, if no keys come.
-pub(crate) fn came_in(tx: &mut Transaction<'_>, record: &GroupRecord) -> Result<(), EngineError> {
+/// This device is in the group of a vault, for the first time or again: it asks, if no keys come. `changes`: what it did
+/// not see.
+pub(crate) fn came_in(
+    tx: &mut Transaction<'_>,
+    record: &GroupRecord,
+    changes: &[Change],
+) -> Result<(), EngineError> {
     if !record.data.vault {
         return Ok(());
     }
     let mut vault = load(tx, &record.id)?.unwrap_or_else(|| VaultRecord::new(record.id));
     see(tx, record, &mut vault)?;
+    // SECURITY: `whoever_comes_back_writes_nothing_for_those_who_went_meanwhile` notices.
+    let out = |change: &Change| matches!(change, Change::Removed(_));
+    vault.departed |= changes.iter().any(out);
+    (vault.renew, vault.answer) = (None, None);
+    // SECURITY: there may be keys that it missed, and what it would make now is none for the others;
+    // `whoever_comes_back_makes_no_key_before_it_knows_all` notices.
+    vault.unsure = Some(tx.now.saturating_add(limits::VAULT_ASK_AGAIN_SECONDS));
+    group::letters::unsay(tx, &record.id, word::gives_keys)?;
     vault.ask = Some(tx.now.saturating_add(limits::VAULT_ASK_SECONDS));
     store(tx, &vault);
     Ok(())
 }
 
 /// What another device knows of a vault, or this account knew before it was restored.
-pub(crate) fn take_over(tx: &mut Transaction<'_>, vault: &VaultRecord) -> Result<(), EngineError> {
-    let known = load(tx, &vault.id)?;
+pub(crate) fn take_over(
+    tx: &mut Transaction<'_>,
+    mut vault: VaultRecord,
+) -> Result<(), EngineError> {
     let rank = |vault: &VaultRecord| (vault.generation(), vault.pin.map_or(0, |pin| pin.counter));
-    // What is here came from the group, and may be newer than the archive.
-    if known.is_none_or(|known| rank(&known) <= rank(vault)) {
-        store(tx, vault);
+    if let Some(known) = load(tx, &vault.id)? {
+        // What is here came from the group, and may be newer than the archive.
+        if rank(&known) > rank(&vault) {
+            return Ok(());
+        }
+        vault.departed |= known.departed;
+        (vault.ask, vault.unsure) = (known.ask, known.unsure);
     }
+    store(tx, &vault);
     Ok(())
 }
 
@@ -278,13 +318,16 @@ pub(crate) fn heard(
     let mut vault = load(tx, &record.id)?.unwrap_or_else(|| VaultRecord::new(record.id));
     // SECURITY: `a_reader_tells_no_keys_and_no_roots` notices.
     let counts = record.data.role(&from.account) >= Role::Admin;
+    let ours = state::own_name(tx)? == *from;
     match word {
-        Word::Keys { keys, newest } if counts => take_keys(tx, &mut vault, from, keys, newest),
+        // What this device said before it was away is nothing new to the others.
+        Word::Keys { .. } if ours && !vault.is_sure() => return Ok(()),
+        Word::Keys { keys, newest } if counts => take_keys(tx, &mut vault, from, keys, newest)?,
         Word::Root(root) if counts => {
-            vault.tell(ToldRoot { root, by: *from });
+            roots::tell(tx, &mut vault, ToldRoot { root, by: *from })?;
             tx.event(Event::VaultNewer { vault: vault.id });
         }
-        Word::Ask if may_tell(tx, record, &vault)? && state::own_name(tx)? != *from => {
+        Word::Ask if may_tell(tx, record, &vault)? && !ours => {
             vault.answer = Some(group::turn::later(tx, limits::GROUP_LOOK_SECONDS));
         }
         _ => return Ok(()),
@@ -299,36 +342,46 @@ fn take_keys(
     from: &LeafName,
     keys: Vec<(u32, Secret<32>)>,
     newest: Option<VaultPin>,
-) {
+) -> Result<(), EngineError> {
     let before = vault.generation();
-    let mut whole = true;
+    let (sure, told) = (vault.is_sure(), keys.len());
+    // SECURITY: nobody uses generations up; `a_writer_makes_no_key_that_nobody_needs` notices.
+    let most = match sure {
+        true => before.saturating_add(u32::from(vault.departed)),
+        false => GENERATIONS,
+    };
+    let (mut whole, mut missing) = (true, false);
     for (index, (generation, key)) in (1_u32..).zip(keys) {
         whole &= generation == index;
+        let next = vault.generation().saturating_add(1);
         // SECURITY: the first word for a generation counts; `a_generation_has_one_key` notices.
-        if generation == vault.generation().saturating_add(1) && generation <= GENERATIONS {
+        if generation == next && generation <= most.min(GENERATIONS) {
             vault.keys.push(key);
-        } else if generation > vault.generation() {
-            // Something in between is missing.
-            vault.ask = Some(tx.now);
-            return;
+        } else if generation >= next {
+            missing = !sure;
+            break;
         }
         if index == before && whole {
             // Somebody has told all that this device could tell.
             vault.answer = None;
         }
     }
-    if vault.generation() > before {
-        vault.departed = false;
-        vault.renew = None;
+    let all = whole && told >= usize::try_from(before).unwrap_or(usize::MAX);
+    if all {
+        vault.unsure = None;
     }
-    vault.ask = None;
+    if vault.generation() > before || (all && !sure) {
+        (vault.departed, vault.renew) = (false, None);
+    }
+    vault.ask = missing.then_some(tx.now);
     if let Some(root) = newest {
         if vault.pin.is_none() {
             vault.pin = Some(root);
         }
-        vault.tell(ToldRoot { root, by: *from });
+        roots::tell(tx, vault, ToldRoot { root, by: *from })?;
     }
     tx.event(Event::VaultNewer { vault: vault.id });
+    Ok(())
 }
 
 /// Does what time brings: makes a generation that nobody made, asks, answers.
@@ -337,7 +390,10 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         let mut vault = VaultRecord::decode(&bytes)?;
         let due = |at: Option<keys::Timestamp>| at.is_some_and(|at| at <= tx.now);
         let (renew, ask, answer) = (due(vault.renew), due(vault.ask), due(vault.answer));
-        if !(renew || ask || answer) {
+        let sure = due(vault.unsure);
+        // Whoever came to write, or came back, after somebody went out.
+        let late = vault.departed && vault.renew.is_none();
+        if !(renew || ask || answer || sure || late) {
             continue;
         }
         let Some(record) = state::load(tx, &vault.id)? else {
@@ -346,24 +402,27 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         if record.standing != GroupStanding::In {
             continue;
         }
-        let may = may_tell(tx, &record, &vault)?;
         let mut words = Vec::new();
-        if renew {
-            vault.renew = None;
-            if may && vault.departed {
-                words.push(keys_of(&vault, Some(Secret::random(tx.rng))));
-                vault.answer = None;
-            }
-        } else if answer {
-            vault.answer = None;
-            if may {
-                words.push(keys_of(&vault, None));
-            }
-        }
         if ask {
             let again = tx.now.saturating_add(limits::VAULT_ASK_AGAIN_SECONDS);
             vault.ask = vault.keys.is_empty().then_some(again);
             words.push(Word::Ask);
+        }
+        if sure || (ask && !another_may(tx, &record)?) {
+            // Nobody can answer, or nobody did.
+            vault.unsure = None;
+        }
+        let may = may_tell(tx, &record, &vault)?;
+        if late && may {
+            vault.renew = Some(after_others(tx));
+        }
+        if renew || answer {
+            if may && (answer || vault.departed) {
+                // One that could not be said yet is said better now.
+                group::letters::unsay(tx, &vault.id, word::gives_keys)?;
+                words.push(keys_now(tx, &vault));
+            }
+            (vault.renew, vault.answer) = (None, None);
         }
         store(tx, &vault);
         for word in &words {

@@ -8,7 +8,9 @@ use crate::event::{CommandOutcome, Event};
 use crate::group::{people, state};
 use crate::input::CommandId;
 use crate::limits;
-use crate::records::{GroupRecord, GroupStanding, Record as _, ToldRoot, VaultPin, VaultRecord};
+use crate::records::{
+    GroupRecord, GroupStanding, Record as _, TOLD, ToldRoot, VaultPin, VaultRecord,
+};
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use ::groups::{LeafName, Role};
@@ -123,7 +125,13 @@ pub(crate) fn accept(
     let new = VaultPin::of(&root);
     // SECURITY: a person decides between histories, not who writes; `a_person_takes_what_the_relay_shows` notices.
     if vault.pin != Some(new) {
-        judge_author(tx, &vault, &Writers::of(tx, &vault)?, &root)?;
+        let judged = judge_author(tx, &vault, &Writers::of(tx, &vault)?, &root);
+        // Nobody but a device of its own, of before, wrote in it.
+        let own = vault.seen.alone && root.body.account == account::own(tx)?.id;
+        match judged {
+            Err(EngineError::Vault(VaultError::Restored)) if own => {}
+            judged => judged?,
+        }
     }
     vault.pin_to(&root);
     let fits = |told: &ToldRoot| told.root.counter < new.counter || told.root == new;
@@ -182,7 +190,11 @@ fn judge(
 fn binding(vault: &VaultRecord, writers: &Writers) -> VaultPin {
     // SECURITY: `a_version_that_nobody_stands_up_for_holds_nobody_back` notices.
     match vault.newest_root() {
-        Some(root) if !writers.may(&author(&root.body)) && !is_told(vault, writers, &root) => {
+        Some(root)
+            if writers.leaves.is_some()
+                && !writers.may(&author(&root.body))
+                && !is_told(vault, writers, &root) =>
+        {
             VaultPin::NONE
         }
         _ => vault.pin.unwrap_or(VaultPin::NONE),
@@ -206,8 +218,13 @@ fn judge_author(
     let name = author(&root.body);
     let log = people::log_of(tx, &name.account)?;
     let in_force = log.is_some_and(|log| is_in_force(&log, &name));
-    match told || (in_force && writers.may(&name)) {
+    // SECURITY: who may write by now is not known where nobody says it;
+    // `a_restored_home_takes_no_version_of_whoever_went_out_since` notices.
+    let restored = writers.leaves.is_none();
+    let known = !restored || vault.seen.alone;
+    match told || (known && in_force && writers.may(&name)) {
         true => Ok(()),
+        false if restored => Err(VaultError::Restored.into()),
         false => Err(VaultError::MayNotWrite.into()),
     }
 }
@@ -301,6 +318,38 @@ fn is_next(newer: &RootBody, older: &VaultPin) -> bool {
     newer.counter == older.counter.saturating_add(1) && newer.previous == hash && generation
 }
 
+/// Notes a root that was told. Where there are too many, those of whoever may not write go first, then those of whoever
+/// told most.
+pub(super) fn tell(
+    tx: &Transaction<'_>,
+    vault: &mut VaultRecord,
+    told: ToldRoot,
+) -> Result<(), EngineError> {
+    let pin = vault.pin.map_or(0, |pin| pin.counter);
+    // SECURITY: `who_floods_with_versions_hides_none` notices, here and below.
+    if told.root.counter > pin.saturating_add(limits::VAULT_AHEAD) || vault.told.contains(&told) {
+        return Ok(());
+    }
+    vault.told.push(told);
+    while vault.told.len() > TOLD {
+        let writers = Writers::of(tx, vault)?;
+        let rank = |told: &&ToldRoot| {
+            let same = |other: &&ToldRoot| other.by.account == told.by.account;
+            let all = vault.told.iter().filter(same).count();
+            let first = (!writers.may(&told.by), all);
+            (first, told.by.account, std::cmp::Reverse(told.root.counter))
+        };
+        let Some(gone) = vault.told.iter().max_by_key(rank).copied() else {
+            return Ok(());
+        };
+        // Whoever told of two versions of one number has told of none: neither stays alone.
+        vault.told.retain(|told| {
+            told.by.account != gone.by.account || told.root.counter != gone.root.counter
+        });
+    }
+    Ok(())
+}
+
 /// Whether this device may make a root the newest one: it is its own, and follows the pin.
 pub(super) fn may_follow(
     tx: &Transaction<'_>,
@@ -338,6 +387,9 @@ pub(super) fn may_repeat(
         device: own.device,
     };
     may_write(tx, vault, &ours)?;
+    if Writers::of(tx, vault)?.leaves.is_none() {
+        return Err(VaultError::Restored.into()); // What it would write over may count.
+    }
     against_told(vault, &Writers::of(tx, vault)?, std::slice::from_ref(root))
 }
 
@@ -350,7 +402,15 @@ fn may_sign(
     if body.vault != vault.id || author(body) != *ours {
         return Err(VaultError::OtherVault.into());
     }
-    may_write(tx, vault, ours)
+    may_write(tx, vault, ours)?;
+    // SECURITY: `nothing_is_written_under_the_key_of_somebody_who_went_out` notices. A closed root holds what the one
+    // before it held.
+    let old =
+        body.generation < vault.generation() || awaits_key(tx, vault, &Writers::of(tx, vault)?)?;
+    match old && !body.closed {
+        false => Ok(()),
+        true => Err(VaultError::NewKey.into()),
+    }
 }
 
 fn may_write(
@@ -365,6 +425,35 @@ fn may_write(
         true => Ok(()),
         false => Err(VaultError::Role.into()),
     }
+}
+
+/// Whether somebody went out, or is about to, and there is no newer key yet.
+fn awaits_key(
+    tx: &Transaction<'_>,
+    vault: &VaultRecord,
+    writers: &Writers,
+) -> Result<bool, EngineError> {
+    let Some(leaves) = &writers.leaves else {
+        return Ok(false); // Nobody else is there who could make one.
+    };
+    if vault.departed {
+        return Ok(true);
+    }
+    let mut accounts: Vec<AccountId> = leaves.iter().map(|leaf| leaf.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    for account in accounts {
+        let Some(log) = people::log_of(tx, &account)? else {
+            continue;
+        };
+        // SECURITY: a device that was revoked has the key until its leaf goes and a newer one comes;
+        // `nothing_is_written_under_the_key_of_a_lost_device` notices.
+        let mut leaves = leaves.iter().filter(|leaf| leaf.account == account);
+        if leaves.any(|leaf| !is_in_force(&log, leaf)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Engine {
@@ -393,6 +482,21 @@ impl Engine {
             what: "signature of a vault's root",
         })?;
         Ok(root.signature)
+    }
+
+    /// Whether whoever writes in a vault waits for a new key, because somebody went out.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn vault_awaits_key(
+        &self,
+        snapshot: &dyn Snapshot,
+        vault: &GroupId,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<bool, EngineError> {
+        let vault = self.vault(snapshot, vault)?.ok_or(VaultError::Unknown)?;
+        let tx = Transaction::new(snapshot, Timestamp::from_secs(0), rng);
+        awaits_key(&tx, &vault, &Writers::of(&tx, &vault)?)
     }
 
     /// Reads what is kept of a vault.

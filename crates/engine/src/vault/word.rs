@@ -99,6 +99,11 @@ pub(crate) fn of_errand(errand: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether a letter that is never shown gives keys.
+pub(crate) fn gives_keys(errand: &[u8]) -> bool {
+    of_errand(errand).is_some_and(|word| word.first() == Some(&KEYS))
+}
+
 /// For the list of what strangers hand in: [`crate::untrusted`].
 pub(crate) fn decodes(bytes: &[u8]) -> bool {
     Word::decode(bytes).is_ok()

@@ -1,6 +1,6 @@
 //! `letterlock vault create|share|unshare|members|leave|rename`, and what is in a vault
 
-use super::vault_files::FilesCommand;
+use super::vault_files::{Files, FilesCommand};
 use super::{Job, Profile};
 use clap::{Args, Subcommand, ValueEnum};
 use client::api::Request;
@@ -95,7 +95,9 @@ impl VaultArgs {
                     TypedRole::Owner => VaultRole::Owner,
                 }),
             },
-            VaultCommand::Unshare { vault, who } => Request::VaultUnshare { vault, who },
+            VaultCommand::Unshare { vault, who } => {
+                return Ok(Job::VaultFiles(profile, Files::Unshare { vault, who }));
+            }
             VaultCommand::Members { vault } => Request::VaultMembers { vault },
             VaultCommand::Leave { vault } => Request::VaultLeave { vault },
             VaultCommand::Rename { vault, name } => Request::VaultRename { vault, name },

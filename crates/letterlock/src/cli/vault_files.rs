@@ -149,6 +149,8 @@ pub(crate) enum Files {
         folder: PathBuf,
         watch: bool,
     },
+    /// Put people out, and end what is under the key that they have.
+    Unshare { vault: String, who: Vec<String> },
     /// List them.
     List {
         vault: String,

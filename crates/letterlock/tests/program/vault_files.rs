@@ -131,9 +131,6 @@ fn a_reader_reads_and_whoever_is_out_reads_nothing_new() {
     bob.fails(3, &["vault", "put", "plans", text(&note)]);
     bob.fails(3, &["vault", "remove", "plans", "note"]);
     alice.ok(&["vault", "unshare", "plans", "bob"]);
-    until(&[&alice], "the new key", || {
-        vault(&alice).is_some_and(|vault| vault["generation"] == 2)
-    });
     fs::write(&note, b"afterwards").unwrap();
     alice.ok(&["vault", "put", "plans", text(&note)]);
     assert_eq!(get(&alice, "note", &out, &[]), b"afterwards");
@@ -155,6 +152,85 @@ fn a_reader_reads_and_whoever_is_out_reads_nothing_new() {
     ]);
     assert!(ran.code != Some(0), "{}", ran.stdout);
     assert_eq!(fs::read(out.join("note")).unwrap(), b"before");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, name) = entry
+            .map(|entry| (entry.path(), entry.file_name()))
+            .unwrap();
+        match path.is_dir() {
+            true => copy(&path, &to.join(name)),
+            false if path.is_file() => drop(fs::copy(&path, to.join(name)).unwrap()),
+            false => {}
+        }
+    }
+}
+
+/// The last version is sealed under the newest key, which is this one.
+fn is_under(person: &Person, generation: u64) -> bool {
+    let vault = vault(person).unwrap();
+    vault["generation"] == generation && vault["stale"] == false
+}
+
+/// What the relay calls its blobs.
+fn packs(town: &Town) -> BTreeSet<std::ffi::OsString> {
+    let inner = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let folders = inner(&town.relay_data().join("blobs"));
+    let paths = folders.iter().flat_map(|folder| inner(folder));
+    paths
+        .filter_map(|path| Some(path.file_name()?.to_owned()))
+        .collect()
+}
+
+/// Nobody waits for the new key but the command that writes.
+#[test]
+fn what_is_put_right_after_somebody_went_out_is_not_for_them() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "reader");
+    let tablet = crate::devices::link(&town, &alice, "tablet");
+    until(&[&alice, &tablet], "the vault", || {
+        vault(&tablet).is_some_and(|vault| vault["generation"] == 1)
+    });
+    let note = town.path("note");
+    fs::write(&note, b"before").unwrap();
+    alice.ok(&["vault", "put", "plans", text(&note)]);
+    let out = empty(&town, "out");
+    assert_eq!(get(&bob, "note", &out, &[]), b"before");
+    // His program of before, with all keys that he had.
+    let kept = town.path("kept");
+    copy(&bob.home, &kept);
+    // One that is put while he goes is sealed anew: nothing stays of what was sealed for him.
+    let (long, known) = (town.path("long"), packs(&town));
+    fs::write(&long, content(5, 90_000_000)).unwrap();
+    let put = alice.start(&["vault", "put", "plans", text(&long)]);
+    while packs(&town).difference(&known).count() < 2 {}
+    let for_bob: BTreeSet<_> = packs(&town).difference(&known).cloned().collect();
+    alice.ok(&["vault", "unshare", "plans", "bob"]);
+    let ran = put.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(is_under(&alice, 2));
+    fs::write(&note, b"afterwards").unwrap();
+    alice.ok(&["vault", "put", "plans", text(&note)]);
+    assert!(is_under(&alice, 2));
+    assert!(for_bob.is_disjoint(&packs(&town)));
+    assert!(get(&alice, "long", &out, &[]) == fs::read(&long).unwrap());
+    until(&[&bob], "the removal", || {
+        bob.json(&["vault", "list"]).is_empty()
+    });
+    fs::remove_dir_all(&bob.home).unwrap();
+    copy(&kept, &bob.home);
+    assert_eq!(get(&bob, "note", &out, &[]), b"before");
+    // Nor for a device that is lost.
+    let revoke = ["device", "revoke", "tablet", "--reason", "lost", "--yes"];
+    alice.ok(&revoke);
+    fs::write(&note, b"later").unwrap();
+    alice.ok(&["vault", "put", "plans", text(&note)]);
+    assert!(is_under(&alice, 3));
 }
 
 /// Whoever comes second merges: what both wrote is there, and nothing is lost.

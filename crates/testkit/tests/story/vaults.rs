@@ -11,8 +11,8 @@ use keys::{GroupId, Suite};
 use letterlock_testkit::{CrashPoint, World};
 use wire::{Reply, Request};
 
-const WRITER: Option<Role> = Some(Role::Admin);
-const ALL: [&str; 3] = ["alice", "bob", "carol"];
+pub(crate) const WRITER: Option<Role> = Some(Role::Admin);
+pub(crate) const ALL: [&str; 3] = ["alice", "bob", "carol"];
 
 /// Alice owns a vault, Bob writes in it, Carol reads.
 pub(crate) fn shared(seed: u64) -> (World, GroupId) {
@@ -40,7 +40,7 @@ pub(crate) fn says(world: &mut World, name: &str, vault: GroupId, says: &VaultSa
 }
 
 /// A word that gives keys from a generation on.
-fn keys_word(first: u32, keys: &[[u8; 32]]) -> VaultSays {
+pub(crate) fn keys_word(first: u32, keys: &[[u8; 32]]) -> VaultSays {
     let mut word = vec![1];
     word.extend(u32::try_from(keys.len()).unwrap().to_be_bytes());
     for (generation, key) in (first..).zip(keys) {
@@ -185,10 +185,28 @@ fn a_generation_has_one_key() {
         assert_eq!(world.vault_keys(name, vault), keys, "{name}");
     }
     // What a writer says first counts, for all.
+    lose_a_tablet(&mut world, "carol", &["alice"]);
     says(&mut world, "bob", vault, &keys_word(2, &[[9; 32]]));
+    world.set_online("alice", true);
+    world.run(60);
     for name in ALL {
-        assert_eq!(world.vault_keys(name, vault)[1], [9; 32], "{name}");
+        assert_eq!(
+            world.vault_keys(name, vault),
+            [keys[0].clone(), vec![9; 32]]
+        );
     }
+}
+
+/// Somebody has a tablet and loses it; some are away when it goes.
+pub(crate) fn lose_a_tablet(world: &mut World, name: &str, away: &[&str]) {
+    let tablet = world.link(name, &format!("{name} tablet"));
+    world.run(120);
+    world.sleep(4 * 24 * 3600);
+    world.set_online(&format!("{name} tablet"), false);
+    for other in away {
+        world.set_online(other, false);
+    }
+    world.revoke(name, tablet, Reason::Lost);
 }
 
 #[test]
@@ -635,6 +653,82 @@ fn a_generation_ends_and_the_next_one_goes_on() {
     assert!(story.check(&[&late]).is_err());
 }
 
+/// The relay passes on so many more messages, and holds the others back.
+pub(crate) fn hold_back(world: &mut World, passed: usize) {
+    let mut left = passed;
+    world.relay().distort(move |deliver| {
+        let passes = left > 0;
+        left = left.saturating_sub(1);
+        passes.then_some(deliver).into_iter().collect()
+    });
+}
+
+pub(crate) fn comes_through(world: &mut World, name: &str) {
+    world.relay().repent();
+    world.set_online(name, false);
+    world.set_online(name, true);
+    world.run(30);
+}
+
+/// From the moment in which somebody goes out until the new key is there nothing is written, and then nothing under the
+/// old one.
+#[test]
+fn nothing_is_written_under_the_key_of_somebody_who_went_out() {
+    let mut story = history(954);
+    let (vault, last) = (story.vault, story.last().clone());
+    let body = story.world.next_root("alice", vault, Some(&last), 5);
+    let signed = story.world.sign_root("alice", body.clone()).unwrap();
+    // Her commit comes back to her, and no more.
+    for name in ["bob", "carol"] {
+        story.world.set_online(name, false);
+    }
+    hold_back(&mut story.world, 1);
+    story.world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    let record = story.world.vault("alice", vault).unwrap();
+    assert!(record.departed && record.generation() == 1);
+    let again = story.world.sign_root("alice", body.clone());
+    assert_eq!(refused(again.map(drop)), VaultError::NewKey);
+    let published = story.world.publish_root("alice", &signed, 3);
+    assert_eq!(refused(published), VaultError::NewKey);
+    comes_through(&mut story.world, "alice");
+    assert_eq!(story.world.vault("alice", vault).unwrap().generation(), 2);
+    let again = story.world.sign_root("alice", body.clone());
+    assert_eq!(refused(again.map(drop)), VaultError::NewKey);
+    let published = story.world.publish_root("alice", &signed, 3);
+    assert_eq!(refused(published), VaultError::NewKey);
+    // The old key's head ends, and the new one's begins.
+    let body = RootBody {
+        closed: true,
+        ..body
+    };
+    let closed = story.world.sign_root("alice", body).unwrap();
+    story.world.publish_root("alice", &closed, 3).unwrap();
+    let next = story.world.write_vault("alice", vault, Some(&closed), 5);
+    assert_eq!(next.body.generation, 2);
+}
+
+/// Also where nobody has put it out of the vault yet.
+#[test]
+fn nothing_is_written_under_the_key_of_a_lost_device() {
+    let (mut world, vault) = shared(955);
+    let tablet = world.link("alice", "alice tablet");
+    world.run(120);
+    world.sleep(4 * 24 * 3600);
+    let first = world.write_vault("alice", vault, None, 1);
+    let body = world.next_root("alice", vault, Some(&first), 2);
+    for name in ["bob", "carol", "alice tablet"] {
+        world.set_online(name, false);
+    }
+    hold_back(&mut world, 0);
+    world.revoke("alice", tablet, Reason::Lost);
+    let record = world.vault("alice", vault).unwrap();
+    assert!(!record.departed && record.generation() == 1);
+    let signed = world.sign_root("alice", body.clone());
+    assert_eq!(refused(signed.map(drop)), VaultError::NewKey);
+    comes_through(&mut world, "alice");
+    assert_eq!(world.vault("alice", vault).unwrap().generation(), 2);
+}
+
 #[test]
 fn a_sheet_brings_the_keys_back() {
     let mut world = friends(953, &["alice", "bob"]);
@@ -664,4 +758,92 @@ fn a_sheet_brings_the_keys_back() {
     });
     assert!(matches!(left, engine::CommandOutcome::Done));
     assert!(world.vault("back", vault).is_none());
+}
+
+/// Who writes by now is not known in a home that was restored: nobody lets somebody back who went out since.
+#[test]
+fn a_restored_home_takes_no_version_of_whoever_went_out_since() {
+    let (mut world, vault) = shared(956);
+    let sheet = world.make_sheet("carol");
+    let first = world.write_vault("alice", vault, None, 1);
+    world.check_roots("carol", vault, 1, &[&first]).unwrap();
+    world.sleep(7200);
+    world.run(60);
+    world.stop("carol");
+    world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    world.run(30);
+    // Bob has the key of the head still, and the relay shows what he writes.
+    let body = world.next_root("bob", vault, Some(&first), 2);
+    let body = RootBody {
+        account: world.account("bob"),
+        ..body
+    };
+    let forged = body.sign(world.stolen_keys("bob").signing()).unwrap();
+    world.new_home("back");
+    world.restore("back", &sheet);
+    world.run(60);
+    assert_eq!(pin(&world, "back", vault), 1);
+    let checked = world.check_roots("back", vault, 1, &[&forged]);
+    assert_eq!(refused(checked), VaultError::Restored);
+    let accepted = world.accept_root("back", vault, &forged);
+    assert_eq!(refused(accepted), VaultError::Restored);
+    world.check_roots("back", vault, 1, &[&first]).unwrap();
+    assert_eq!(pin(&world, "back", vault), 1);
+}
+
+/// A writer who tells of versions that nobody wrote drives out what others told: no.
+#[test]
+fn who_floods_with_versions_hides_none() {
+    // Whoever of them comes first.
+    let mut orders = [false; 2];
+    for seed in 9570.. {
+        let story = history(seed);
+        let order = story.world.account("alice") < story.world.account("bob");
+        if !std::mem::replace(&mut orders[usize::from(order)], true) {
+            flood(story);
+        }
+        if orders == [true; 2] {
+            return;
+        }
+    }
+}
+
+fn flood(mut story: History) {
+    let (vault, last) = (story.vault, story.last().clone());
+    let newer = story.world.write_vault("alice", vault, Some(&last), 4);
+    let told = |counter: u64, byte: u8| {
+        let mut word = vec![2, 0, 0, 0, 1];
+        word.extend(counter.to_be_bytes());
+        word.extend([byte; 48]);
+        word.push(0);
+        VaultSays::Word(word)
+    };
+    for byte in 0..80 {
+        let (store, now) = (story.world.person("bob").store.clone(), story.world.now());
+        let word = told(5 + u64::from(byte), byte);
+        let step = say_in_vault(&store, &vault, &word, now, story.world.chance().rng());
+        let store = &mut story.world.person_mut("bob").store;
+        step.unwrap().commit(store).unwrap();
+    }
+    story.world.run(300);
+    assert_eq!(story.world.vault("carol", vault).unwrap().newest(), 84);
+    story.world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    story.world.run(30);
+    // The relay shows Carol the one before.
+    assert_eq!(refused(story.check(&[&last])), VaultError::Withheld);
+    story.check(&[&newer]).unwrap();
+}
+
+#[test]
+fn a_version_that_nobody_can_reach_is_none() {
+    let mut story = history(958);
+    let vault = story.vault;
+    let mut word = vec![2, 0, 0, 0, 1];
+    word.extend(u64::MAX.to_be_bytes());
+    word.extend([7; 49]);
+    *word.last_mut().unwrap() = 0;
+    says(&mut story.world, "bob", vault, &VaultSays::Word(word));
+    assert_eq!(story.world.vault("carol", vault).unwrap().newest(), 3);
+    let last = story.last().clone();
+    story.check(&[&last]).unwrap();
 }
