@@ -223,15 +223,14 @@ impl Record {
             };
             match session.stage(self.profile, &incoming.message, addresses.as_deref(), rng) {
                 Ok((staged, plaintext)) => {
-                    let place = match self.stays(place) {
-                        true => place,
-                        false => {
-                            self.promote(place, now);
-                            0
+                    if let Some(archived) = self.staying(place) {
+                        archived.session.commit(staged);
+                        archived.since = now; // The peer uses it still.
+                    } else {
+                        self.promote(place, now);
+                        if let Some(session) = self.current.as_mut() {
+                            session.commit(staged);
                         }
-                    };
-                    if let Some(session) = self.session_mut(place) {
-                        session.commit(staged);
                     }
                     return Ok(Received {
                         plaintext,
@@ -325,25 +324,16 @@ impl Record {
         }
     }
 
-    fn session_mut(&mut self, place: usize) -> Option<&mut Session> {
-        match place.checked_sub(1) {
-            None => self.current.as_mut(),
-            Some(place) => Some(&mut self.archived.get_mut(place)?.session),
-        }
-    }
-
-    /// Whether an archived session stays archived although the peer used it: of two sessions that both sides hold, the
-    /// one with the greater base key is used. Where two were begun at once, answers that cross would else make them
-    /// change places for ever, and one side would go on with a session that the other one lets expire;
+    /// An archived session that stays archived although the peer used it: of two sessions that both sides hold, the one
+    /// with the greater base key is used. Where two were begun at once, answers that cross would else make them change
+    /// places for ever, and one side would go on with a session that the other one lets expire;
     /// `who_began_at_once_understand_each_other_after_a_long_silence` notices.
-    fn stays(&self, place: usize) -> bool {
-        let archived = place.checked_sub(1).and_then(|at| self.archived.get(at));
-        match (self.profile, &self.current, archived) {
-            (Profile::Letterlock, Some(current), Some(Archived { session, .. })) => {
-                current.bound.base_key.as_bytes() > session.bound.base_key.as_bytes()
-            }
-            _ => false,
-        }
+    fn staying(&mut self, place: usize) -> Option<&mut Archived> {
+        let archived = self.archived.get_mut(place.checked_sub(1)?)?;
+        let current = self.current.as_ref()?;
+        let greater =
+            current.bound.base_key.as_bytes() > archived.session.bound.base_key.as_bytes();
+        (self.profile == Profile::Letterlock && greater).then_some(archived)
     }
 
     /// SECURITY: a stolen old session must not become current again for ever;

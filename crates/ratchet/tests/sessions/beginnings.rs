@@ -635,6 +635,23 @@ fn who_began_at_once_understand_each_other_after_a_long_silence() {
     }
 }
 
+/// Whoever is never answered in the session that stays goes on in the other one.
+#[test]
+fn the_session_that_does_not_stay_opens_what_comes_in_it() {
+    for seed in 0..8 {
+        let mut pair = Pair::strangers(Profile::Letterlock, 200 + seed);
+        pair.start(Alice, Stock::OneTime);
+        pair.start(Bob, Stock::OneTime);
+        let (from_alice, from_bob) = (pair.write(Alice, b"a"), pair.write(Bob, b"b"));
+        assert!(pair.read(Bob, &from_alice).is_ok());
+        assert!(pair.read(Alice, &from_bob).is_ok());
+        for round in 1..5 {
+            pair.now = START.saturating_add(20 * round * DAY);
+            pair.pass(Alice, b"is anybody there?");
+        }
+    }
+}
+
 #[test]
 fn restart_loses_no_message_that_flies() {
     for profile in PROFILES {
