@@ -305,10 +305,11 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
     for _ in 0..limits::VAULT_MERGES {
         let last = session.keys.newest();
         let newest = match session.newest(&session.packs(None)) {
-            // Nobody knows of a version that is spoilt: this is the first.
-            Err(failure) if failure.kind == FailureKind::Refused && session.pin.get().is_none() => {
-                None
-            }
+            // What is spoilt was no version that anybody told of: this is the first.
+            Err(failure) if failure.kind == FailureKind::Refused => match session.is_unwritten()? {
+                true => None,
+                false => return Err(failure),
+            },
             newest => newest?,
         };
         match &newest {

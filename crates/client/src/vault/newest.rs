@@ -68,6 +68,19 @@ impl Session {
         }
     }
 
+    /// Whether no version is known here, and no head holds anything that may be one.
+    pub(super) fn is_unwritten(&self) -> Result<bool, Failure> {
+        if self.pin.get().is_some() {
+            return Ok(false);
+        }
+        for generation in 1..=self.keys.newest() {
+            if self.head(generation)?.root.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// What this device knew counts as if the relay showed it: unless somebody told of something newer.
     fn fall_back(&self, root: VaultRoot, why: &Failure) -> Result<Newest, Failure> {
         self.judge(root.body.generation, std::slice::from_ref(&root))?;
