@@ -27,11 +27,7 @@ pub(crate) async fn see_to(
         let work = Arc::new(Work::default());
         match wish {
             Files::Edit { vault, edit } => {
-                let desk = Desk {
-                    home: profile.home.clone(),
-                    vault,
-                    time: time::local(os::now()).replace(':', "-"),
-                };
+                let desk = desk(profile, vault);
                 let running = vault::edit(client, desk, edit, Arc::clone(&work));
                 let running = async { running.await.map_err(Stopped::from) };
                 let done = watched(&work, ("put", "vault"), screen, running).await?;
@@ -40,11 +36,7 @@ pub(crate) async fn see_to(
                 screen.show(&Answer::VaultChange(done))
             }
             Files::Accept { vault } => {
-                let desk = Desk {
-                    home: profile.home.clone(),
-                    vault,
-                    time: String::new(),
-                };
+                let desk = desk(profile, vault);
                 let done = vault::accept(client, desk, Arc::clone(&work)).await?;
                 notes(&work, screen)?;
                 screen.show(&Answer::VaultChange(done))
@@ -101,6 +93,14 @@ pub(crate) async fn see_to(
         }
     })
     .await
+}
+
+fn desk(profile: &Profile, vault: String) -> Desk {
+    Desk {
+        home: profile.home.clone(),
+        vault,
+        time: time::local(os::now()).replace(':', "-"),
+    }
 }
 
 /// Tells what is in a vault.

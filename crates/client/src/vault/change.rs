@@ -155,13 +155,7 @@ fn try_change<T>(
         Ok((done, Some(written))) => (done, written),
         Ok((done, None)) => {
             abandon(&session, &journal);
-            return Ok(Some(Changed {
-                done,
-                version: newest.root.body.counter,
-                directory: newest.root.body.directory,
-                changed: false,
-                conflicts: Vec::new(),
-            }));
+            return Ok(Some(unchanged(done, &newest)));
         }
         Err(error) => {
             abandon(&session, &journal);
@@ -209,6 +203,16 @@ fn try_change<T>(
     }
     let message = "others write in this vault all the time";
     Err(failure(FailureKind::Failed, message, Some("try again")))
+}
+
+fn unchanged<T>(done: T, newest: &Newest) -> Changed<T> {
+    Changed {
+        done,
+        version: newest.root.body.counter,
+        directory: newest.root.body.directory,
+        changed: false,
+        conflicts: Vec::new(),
+    }
 }
 
 fn edited<T>(
