@@ -13,6 +13,8 @@ mod journal;
 mod newest;
 mod packs;
 mod session;
+#[cfg(test)]
+mod stand;
 mod sync;
 mod watch;
 

@@ -94,7 +94,7 @@ pub(super) fn change<T>(
     let (done, mut written) = match edited {
         Ok((done, Some(written))) => (done, written),
         Ok((done, None)) => {
-            abandon(&session, &journal);
+            abandon(&session, &journal, &Used::new());
             return Ok(Changed {
                 done,
                 version: newest.root.body.counter,
@@ -104,11 +104,11 @@ pub(super) fn change<T>(
             });
         }
         Err(error) => {
-            abandon(&session, &journal);
+            abandon(&session, &journal, &Used::new());
             return Err(error);
         }
     };
-    let mut conflicts = Vec::new();
+    let (mut conflicts, mut lost) = (Vec::new(), false);
     for _ in 0..limits::VAULT_MERGES {
         let (directory, before) = written;
         let wish = NewRoot {
@@ -118,7 +118,7 @@ pub(super) fn change<T>(
             closed: false,
         };
         let root = session.sign(&wish, os::now().as_secs())?;
-        let taken = publish(&session, &journal, &root, newest.version)?;
+        let mut taken = publish(&session, &journal, &root, newest.version)?;
         let base = newest.root.body.directory;
         let (mut version, mut newer) = (root.body.counter, directory);
         if !taken {
@@ -126,16 +126,26 @@ pub(super) fn change<T>(
             session = Session::open(place.profile, place.vault, place.work)?;
             newest = writable(&session, place.journals)?;
             (version, newer) = (newest.root.body.counter, newest.root.body.directory);
-        }
-        if !taken && newest.root != root {
-            let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
-            conflicts.extend(merged.0);
-            if let Some(more) = merged.1 {
-                written = more;
-                continue;
+            let own = [(root.body.counter, root.hash())];
+            if is_in_history(&session, &newest, &own)? == Some(true) {
+                taken = true; // It was said before; perhaps somebody went on from there.
+            } else {
+                lost = true;
+                let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
+                conflicts.extend(merged.0);
+                if let Some(more) = merged.1 {
+                    written = more;
+                    continue;
+                }
             }
         }
-        journal.finish();
+        match (taken, lost) {
+            (_, false) => journal.finish(),
+            // What was written for versions that came too late is in none.
+            (true, true) => tidy(&session, &journal, &root),
+            // Others changed the same.
+            (false, true) => abandon(&session, &journal, &Used::new()),
+        }
         return Ok(Changed {
             done,
             version,
@@ -289,7 +299,10 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
         if wish.closed && !taken {
             tries = tries.saturating_add(1);
         }
-        journal.finish();
+        // What came too late is looked at like all that is left over.
+        if taken {
+            journal.finish();
+        }
     }
     let message = "others write in this vault all the time";
     Err(failure(FailureKind::Failed, message, Some("try again")))
@@ -367,17 +380,36 @@ fn moved<'a>(
     Ok((wish, version))
 }
 
-/// Nothing of a change is in the vault: its packs go.
-fn abandon(session: &Session, journal: &Journal) {
+/// Packs that versions name, and the generation of each.
+type Used = BTreeMap<BlobId, u32>;
+
+/// The packs of a change go, but for those that are used.
+fn abandon(session: &Session, journal: &Journal, used: &Used) {
     let packs = session.packs(None);
     let Ok(begun) = journal.begun() else { return };
-    let gone = begun
+    let mut unused = begun
         .packs
         .iter()
-        .all(|(pack, generation)| packs.delete(pack, *generation).is_ok());
+        .filter(|(pack, _)| !used.contains_key(pack));
+    let gone = unused.all(|(pack, generation)| packs.delete(pack, *generation).is_ok());
     // What could not be deleted is looked at by the next change.
     if gone {
         journal.finish();
+    }
+}
+
+/// Of what a change wrote only what its version names stays.
+fn tidy(session: &Session, journal: &Journal, root: &VaultRoot) {
+    let packs = session.packs(None);
+    let mut used = Used::new();
+    let mut each = |object: &ObjectRef| {
+        used.insert(object.pack, object.generation);
+    };
+    each(&root.body.previous_root);
+    let (reader, mut reached) = (session.reader(&packs), Reached::default());
+    match reader.objects(&root.body.directory, &mut reached, &mut each) {
+        Ok(()) => abandon(session, journal, &used),
+        Err(_) => journal.finish(),
     }
 }
 
@@ -412,13 +444,44 @@ pub(super) fn is_joined(session: &Session, journals: &Path, since: i64) -> bool 
 
 /// Deletes what changes left behind that came to no end. What cannot be decided now waits for the next time.
 fn sweep(session: &Session, journals: &Path, newest: &Newest) {
+    let mut used = None;
     for journal in Journal::left_over(journals, &name(session)) {
         let Ok(begun) = journal.begun() else { continue };
         match is_in_history(session, newest, &begun.roots) {
-            Some(true) => journal.finish(),
-            Some(false) => abandon(session, &journal),
-            None => {}
+            Ok(Some(true)) => journal.finish(),
+            Ok(Some(false)) => {
+                // SECURITY: the disk of this home may be an older one, and the change came to its end after all;
+                // `a_journal_of_old_takes_nothing_away` notices.
+                if used.is_none() {
+                    used = used_packs(session, newest).ok();
+                }
+                if let Some(used) = &used {
+                    abandon(session, &journal, used);
+                }
+            }
+            Ok(None) | Err(_) => {}
         }
+    }
+}
+
+/// The packs of all versions.
+fn used_packs(session: &Session, newest: &Newest) -> Result<Used, Failure> {
+    let packs = session.packs(None);
+    let mut used = Used::new();
+    let mut reached = Reached::default();
+    let mut root = newest.root.clone();
+    loop {
+        let mut each = |object: &ObjectRef| {
+            used.insert(object.pack, object.generation);
+        };
+        let reader = session.reader(&packs);
+        let objects = reader.objects(&root.body.directory, &mut reached, &mut each);
+        objects.map_err(vault_failure)?;
+        if root.body.counter == 1 {
+            return Ok(used);
+        }
+        each(&root.body.previous_root);
+        root = session.previous(&packs, &root)?;
     }
 }
 
@@ -438,22 +501,7 @@ fn keep(session: &Session, journals: &Path, newest: &Newest) {
 
 fn touch_all(session: &Session, newest: &Newest) -> Result<(), Failure> {
     let packs = session.packs(None);
-    let mut used: BTreeMap<BlobId, u32> = BTreeMap::new();
-    let mut reached = Reached::default();
-    let mut root = newest.root.clone();
-    loop {
-        let mut each = |object: &ObjectRef| {
-            used.insert(object.pack, object.generation);
-        };
-        let reader = session.reader(&packs);
-        let objects = reader.objects(&root.body.directory, &mut reached, &mut each);
-        objects.map_err(vault_failure)?;
-        if root.body.counter == 1 {
-            break;
-        }
-        each(&root.body.previous_root);
-        root = session.previous(&packs, &root)?;
-    }
+    let used = used_packs(session, newest)?;
     for (pack, generation) in used {
         let touched = packs.touch(&pack, generation);
         touched.map_err(|error| vault_failure(VaultError::Pack(error)))?;
@@ -466,20 +514,24 @@ fn is_in_history(
     session: &Session,
     newest: &Newest,
     roots: &[(u64, keys::vault_root::RootHash)],
-) -> Option<bool> {
+) -> Result<Option<bool>, Failure> {
     let oldest = roots.iter().map(|(counter, _)| *counter).min();
     let latest = roots.iter().map(|(counter, _)| *counter).max();
     let Some((oldest, latest)) = oldest.zip(latest) else {
-        return Some(false);
+        return Ok(Some(false));
     };
     let packs = session.packs(None);
     let mut at = newest.root.clone();
     let here = |root: &VaultRoot| roots.contains(&(root.body.counter, root.hash()));
     while at.body.counter > oldest && !here(&at) {
-        at = session.previous(&packs, &at).ok()?;
+        at = session.previous(&packs, &at)?;
     }
-    match here(&at) {
+    Ok(match here(&at) {
         true => Some(true),
         false => (newest.root.body.counter >= latest).then_some(false),
-    }
+    })
 }
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;
