@@ -139,13 +139,7 @@ pub(super) fn change<T>(
                 }
             }
         }
-        match (taken, lost) {
-            (_, false) => journal.finish(),
-            // What was written for versions that came too late is in none.
-            (true, true) => tidy(&session, &journal, &root),
-            // Others changed the same.
-            (false, true) => abandon(&session, &journal, &Used::new()),
-        }
+        end(&session, &journal, &root, (taken, lost));
         return Ok(Changed {
             done,
             version,
@@ -395,6 +389,17 @@ fn abandon(session: &Session, journal: &Journal, used: &Used) {
     // What could not be deleted is looked at by the next change.
     if gone {
         journal.finish();
+    }
+}
+
+/// A change came to its end.
+fn end(session: &Session, journal: &Journal, root: &VaultRoot, (taken, lost): (bool, bool)) {
+    match (taken, lost) {
+        (_, false) => journal.finish(),
+        // What was written for versions that came too late is in none.
+        (true, true) => tidy(session, journal, root),
+        // Others changed the same.
+        (false, true) => abandon(session, journal, &Used::new()),
     }
 }
 
