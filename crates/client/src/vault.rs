@@ -16,6 +16,7 @@ mod session;
 #[cfg(test)]
 mod stand;
 mod sync;
+mod uses;
 mod watch;
 
 use self::change::{Changed, Place, change};

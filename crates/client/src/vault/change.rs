@@ -5,16 +5,15 @@ use super::journal::Journal;
 use super::newest::Newest;
 use super::packs::RelayPacks;
 use super::session::{NewRoot, Profile, Session};
+use super::uses::{Lost, Used, abandon, end, is_in_history, keep, sweep};
 use crate::failure::failure;
 use crate::limits;
 use crate::os;
 use crate::sealed::Work;
 use crate::view::{Failure, FailureKind, VaultRole};
 use data_encoding::HEXLOWER;
-use keys::BlobId;
 use keys::vault_root::{ObjectRef, VaultRoot};
-use seal::vault::{Author, Conflict, Editor, Kind, Reached, VaultError, seal_head};
-use std::collections::BTreeMap;
+use seal::vault::{Author, Conflict, Editor, Kind, VaultError, seal_head};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,7 +65,7 @@ fn begun(session: &Session, journals: &Path) -> Result<Arc<Journal>, Failure> {
 }
 
 /// What journals of this vault are called. Only its keys say whose they are.
-fn name(session: &Session) -> String {
+pub(super) fn name(session: &Session) -> String {
     let name = session.keys.ids().object_id(JOURNAL, b"journal");
     HEXLOWER.encode(name.get(..8).unwrap_or_default())
 }
@@ -87,7 +86,6 @@ pub(super) fn change<T>(
     }
     let mut newest = writable(&session, place.journals)?;
     sweep(&session, place.journals, &newest);
-    keep(&session, place.journals, &newest);
     let journal = begun(&session, place.journals)?;
     let packs = session.packs(Some(Arc::clone(&journal)));
     let edited = edited(&session, &packs, &newest, edit);
@@ -95,6 +93,7 @@ pub(super) fn change<T>(
         Ok((done, Some(written))) => (done, written),
         Ok((done, None)) => {
             abandon(&session, &journal, &Used::new());
+            keep(&session, place.journals, &newest, false);
             return Ok(Changed {
                 done,
                 version: newest.root.body.counter,
@@ -108,7 +107,7 @@ pub(super) fn change<T>(
             return Err(error);
         }
     };
-    let (mut conflicts, mut lost) = (Vec::new(), false);
+    let (mut conflicts, mut lost) = (Vec::new(), Lost::Nothing);
     for _ in 0..limits::VAULT_MERGES {
         let (directory, before) = written;
         let wish = NewRoot {
@@ -127,10 +126,11 @@ pub(super) fn change<T>(
             newest = writable(&session, place.journals)?;
             (version, newer) = (newest.root.body.counter, newest.root.body.directory);
             let own = [(root.body.counter, root.hash())];
-            if is_in_history(&session, &newest, &own)? == Some(true) {
+            let here = is_in_history(&session, &newest, &own)?;
+            if here == Some(true) {
                 taken = true; // It was said before; perhaps somebody went on from there.
             } else {
-                lost = true;
+                lost = lost.max(here.map_or(Lost::Perhaps, |_| Lost::Surely));
                 let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
                 conflicts.extend(merged.0);
                 if let Some(more) = merged.1 {
@@ -140,6 +140,7 @@ pub(super) fn change<T>(
             }
         }
         end(&session, &journal, &root, (taken, lost));
+        keep(&session, place.journals, &newest, taken);
         return Ok(Changed {
             done,
             version,
@@ -285,7 +286,7 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
             }
         };
         if version >= wire::limits::HEAD_VERSION {
-            abandon(session, &journal);
+            abandon(session, &journal, &Used::new());
             return Err(full());
         }
         let root = session.sign(&wish, os::now().as_secs())?;
@@ -320,7 +321,7 @@ fn ended(newest: &Newest) -> Failure {
 }
 
 /// Puts the newest version back into the head of its generation, which shows something else.
-fn put_back(session: &Session, newest: &Newest, tries: u32) -> Result<(), Failure> {
+pub(super) fn put_back(session: &Session, newest: &Newest, tries: u32) -> Result<(), Failure> {
     if newest.version >= wire::limits::HEAD_VERSION || tries >= limits::VAULT_TRIES {
         return Err(full());
     }
@@ -374,50 +375,6 @@ fn moved<'a>(
     Ok((wish, version))
 }
 
-/// Packs that versions name, and the generation of each.
-type Used = BTreeMap<BlobId, u32>;
-
-/// The packs of a change go, but for those that are used.
-fn abandon(session: &Session, journal: &Journal, used: &Used) {
-    let packs = session.packs(None);
-    let Ok(begun) = journal.begun() else { return };
-    let mut unused = begun
-        .packs
-        .iter()
-        .filter(|(pack, _)| !used.contains_key(pack));
-    let gone = unused.all(|(pack, generation)| packs.delete(pack, *generation).is_ok());
-    // What could not be deleted is looked at by the next change.
-    if gone {
-        journal.finish();
-    }
-}
-
-/// A change came to its end.
-fn end(session: &Session, journal: &Journal, root: &VaultRoot, (taken, lost): (bool, bool)) {
-    match (taken, lost) {
-        (_, false) => journal.finish(),
-        // What was written for versions that came too late is in none.
-        (true, true) => tidy(session, journal, root),
-        // Others changed the same.
-        (false, true) => abandon(session, journal, &Used::new()),
-    }
-}
-
-/// Of what a change wrote only what its version names stays.
-fn tidy(session: &Session, journal: &Journal, root: &VaultRoot) {
-    let packs = session.packs(None);
-    let mut used = Used::new();
-    let mut each = |object: &ObjectRef| {
-        used.insert(object.pack, object.generation);
-    };
-    each(&root.body.previous_root);
-    let (reader, mut reached) = (session.reader(&packs), Reached::default());
-    match reader.objects(&root.body.directory, &mut reached, &mut each) {
-        Ok(()) => abandon(session, journal, &used),
-        Err(_) => journal.finish(),
-    }
-}
-
 /// The newest version may not follow what folders were in step with: from now on they are joined with it, and what is in
 /// them alone stays.
 pub(super) fn joining<T>(
@@ -445,96 +402,6 @@ fn joined(session: &Session, journals: &Path) -> std::path::PathBuf {
 pub(super) fn is_joined(session: &Session, journals: &Path, since: i64) -> bool {
     let said = os::modified(&joined(session, journals));
     said.is_some_and(|said| i64::try_from(said.as_secs()).is_ok_and(|said| since <= said))
-}
-
-/// Deletes what changes left behind that came to no end. What cannot be decided now waits for the next time.
-fn sweep(session: &Session, journals: &Path, newest: &Newest) {
-    let mut used = None;
-    for journal in Journal::left_over(journals, &name(session)) {
-        let Ok(begun) = journal.begun() else { continue };
-        match is_in_history(session, newest, &begun.roots) {
-            Ok(Some(true)) => journal.finish(),
-            Ok(Some(false)) => {
-                // SECURITY: the disk of this home may be an older one, and the change came to its end after all;
-                // `a_journal_of_old_takes_nothing_away` notices.
-                if used.is_none() {
-                    used = used_packs(session, newest).ok();
-                }
-                if let Some(used) = &used {
-                    abandon(session, &journal, used);
-                }
-            }
-            Ok(None) | Err(_) => {}
-        }
-    }
-}
-
-/// The packs of all versions.
-fn used_packs(session: &Session, newest: &Newest) -> Result<Used, Failure> {
-    let packs = session.packs(None);
-    let mut used = Used::new();
-    let mut reached = Reached::default();
-    let mut root = newest.root.clone();
-    loop {
-        let mut each = |object: &ObjectRef| {
-            used.insert(object.pack, object.generation);
-        };
-        let reader = session.reader(&packs);
-        let objects = reader.objects(&root.body.directory, &mut reached, &mut each);
-        objects.map_err(vault_failure)?;
-        if root.body.counter == 1 {
-            return Ok(used);
-        }
-        each(&root.body.previous_root);
-        root = session.previous(&packs, &root)?;
-    }
-}
-
-/// Says to the relay that the packs of all versions are used still, once in a while. What cannot be said now is said at
-/// the next change.
-fn keep(session: &Session, journals: &Path, newest: &Newest) {
-    let stamp = journals.join(format!("{}.used", name(session)));
-    let now = os::now();
-    match os::modified(&stamp) {
-        Some(said) if now.since(said) < limits::VAULT_TOUCH_SECONDS => return,
-        Some(_) if touch_all(session, newest).is_err() => return,
-        _ => {}
-    }
-    // Without it the next change looks again: nothing is lost.
-    let _ = os::write_private(&stamp, b"");
-}
-
-fn touch_all(session: &Session, newest: &Newest) -> Result<(), Failure> {
-    let packs = session.packs(None);
-    let used = used_packs(session, newest)?;
-    for (pack, generation) in used {
-        let touched = packs.touch(&pack, generation);
-        touched.map_err(|error| vault_failure(VaultError::Pack(error)))?;
-    }
-    Ok(())
-}
-
-/// Whether one of these versions is in the history. Nothing: it may come to be.
-fn is_in_history(
-    session: &Session,
-    newest: &Newest,
-    roots: &[(u64, keys::vault_root::RootHash)],
-) -> Result<Option<bool>, Failure> {
-    let oldest = roots.iter().map(|(counter, _)| *counter).min();
-    let latest = roots.iter().map(|(counter, _)| *counter).max();
-    let Some((oldest, latest)) = oldest.zip(latest) else {
-        return Ok(Some(false));
-    };
-    let packs = session.packs(None);
-    let mut at = newest.root.clone();
-    let here = |root: &VaultRoot| roots.contains(&(root.body.counter, root.hash()));
-    while at.body.counter > oldest && !here(&at) {
-        at = session.previous(&packs, &at)?;
-    }
-    Ok(match here(&at) {
-        true => Some(true),
-        false => (newest.root.body.counter >= latest).then_some(false),
-    })
 }
 
 #[cfg(test)]

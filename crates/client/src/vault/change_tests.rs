@@ -1,7 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
 use super::super::stand::Stand;
+use super::super::uses::used_packs;
 use super::*;
+use keys::BlobId;
+
 use seal::vault::{Meta, PackStore as _, VaultPath};
 use std::collections::BTreeSet;
 
@@ -44,7 +47,8 @@ fn names(stand: &Arc<Stand>) -> BTreeSet<String> {
 /// The packs at the relay are those that versions name.
 fn nothing_is_left(stand: &Arc<Stand>) {
     let session = stand.session();
-    let used = used_packs(&session, &newest(&session)).unwrap();
+    let (used, whole) = used_packs(&session, &newest(&session));
+    whole.unwrap();
     let used = used.keys().map(|pack| format!("/v1/blobs/{pack}"));
     assert_eq!(stand.packs(), used.collect());
     assert!(stand.journals().is_empty(), "{:?}", stand.journals());
@@ -60,7 +64,7 @@ fn a_journal_of_old_takes_nothing_away() {
     put(&place, "file", b"second");
     let session = stand.session();
     let journal = begun(&session, place.journals).unwrap();
-    for (pack, generation) in used_packs(&session, &newest(&session)).unwrap() {
+    for (pack, generation) in used_packs(&session, &newest(&session)).0 {
         journal.begin(&pack, generation).unwrap();
     }
     // It also names one that came to nothing.
@@ -145,4 +149,54 @@ fn an_own_version_that_was_overtaken_is_no_foreign_one() {
     assert_eq!((changed.version, changed.conflicts.len()), (4, 0));
     assert_eq!(names(&stand).len(), 1);
     nothing_is_left(&stand);
+}
+
+/// Lets a month go by since it was said last what is used.
+fn a_month_later(stand: &Arc<Stand>) {
+    let stamps = os::paths_in(&stand.journals).into_iter();
+    let stamp = stamps.filter(|path| path.extension() == Some("used".as_ref()));
+    let month = std::time::Duration::from_secs(31 * 24 * 3600);
+    let back = std::time::SystemTime::now() - month;
+    for stamp in stamp {
+        let file = std::fs::File::open(stamp).unwrap();
+        file.set_modified(back).unwrap();
+    }
+}
+
+/// Whatever a change or a look brings, once a month all packs are asked for, whether or not the relay refuses one, and the
+/// head is written.
+#[test]
+fn all_of_a_vault_is_said_to_be_used_once_a_month() {
+    let stand = Stand::new();
+    let profile = stand.profile();
+    let place = stand.place(&profile);
+    for content in ["first", "second", "third"] {
+        put(&place, "file", content.as_bytes());
+    }
+    let nothing = || change(&place, |_, _| Ok(())).unwrap();
+    let all = stand.packs();
+    stand.asked("head");
+    nothing();
+    assert!(stand.asked("head").is_empty());
+    assert_eq!(stand.head(), (4, 4));
+    // Nothing is new, and the relay refuses one.
+    stand.refuse(all.first().unwrap());
+    a_month_later(&stand);
+    nothing();
+    assert_eq!(stand.asked("head"), all);
+    assert_eq!(stand.head(), (5, 4));
+    nothing();
+    assert!(stand.asked("head").is_empty());
+    // A version writes the head by itself.
+    a_month_later(&stand);
+    put(&place, "file", b"fourth");
+    assert!(stand.asked("head").is_superset(&all));
+    assert_eq!(stand.head(), (6, 5));
+    // Whoever may only read says it too, and writes nothing.
+    a_month_later(&stand);
+    stand.be(VaultRole::Reader);
+    let session = stand.session();
+    keep(&session, &stand.journals, &newest(&session), false);
+    assert!(stand.asked("head").is_superset(&all));
+    assert_eq!(stand.head(), (6, 5));
 }

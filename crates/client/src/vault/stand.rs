@@ -31,9 +31,13 @@ pub(super) const VAULT: GroupId = GroupId::from_bytes([2; 32]);
 struct Kept {
     /// By path.
     blobs: BTreeMap<String, Vec<u8>>,
+    /// Methods and paths, as they came.
+    asked: Vec<(String, String)>,
     /// By generation: version and body.
     heads: BTreeMap<u32, (u64, String)>,
     pin: Option<VaultRoot>,
+    refused: Option<String>,
+    role: Option<VaultRole>,
 }
 
 /// What a test does when a version is published; what it is given publishes it. The answer is what the face hears.
@@ -124,6 +128,29 @@ impl Stand {
         kept.blobs.keys().cloned().collect()
     }
 
+    /// What was asked for since the last time, by method.
+    pub(super) fn asked(&self, method: &str) -> BTreeSet<String> {
+        let asked = std::mem::take(&mut self.kept.lock().unwrap().asked);
+        let asked = asked.into_iter().filter(|(by, _)| by == method);
+        asked.map(|(_, path)| path).collect()
+    }
+
+    /// What the relay does not let anybody ask for.
+    pub(super) fn refuse(&self, path: &str) {
+        self.kept.lock().unwrap().refused = Some(path.to_owned());
+    }
+
+    /// From now on with another role.
+    pub(super) fn be(&self, role: VaultRole) {
+        self.kept.lock().unwrap().role = Some(role);
+    }
+
+    /// The version of the head, and the version of the vault that is in it.
+    pub(super) fn head(&self) -> (u64, u64) {
+        let kept = self.kept.lock().unwrap();
+        (kept.heads[&1].0, kept.pin.as_ref().unwrap().body.counter)
+    }
+
     /// Journals that are there.
     pub(super) fn journals(&self) -> Vec<PathBuf> {
         let paths = crate::os::paths_in(&self.journals).into_iter();
@@ -178,7 +205,7 @@ impl Stand {
         view::VaultAccess {
             name: "plans".to_owned(),
             id: VAULT.to_string(),
-            role: VaultRole::Owner,
+            role: self.kept.lock().unwrap().role.unwrap_or(VaultRole::Owner),
             relay: self.url.clone(),
             account_id: AccountId::from_bytes([6; 32]).to_string(),
             device_id: DeviceId::from_bytes([7; 16]).to_string(),
@@ -235,6 +262,7 @@ async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Kept>>) {
 
 fn answer(kept: &Mutex<Kept>, method: &str, path: &str, head: &str, body: Vec<u8>) -> Vec<u8> {
     let mut kept = kept.lock().unwrap();
+    kept.asked.push((method.to_owned(), path.to_owned()));
     let plain =
         |status: &str| format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").into_bytes();
     match (method, kept.blobs.get(path)) {
@@ -247,6 +275,7 @@ fn answer(kept: &Mutex<Kept>, method: &str, path: &str, head: &str, body: Vec<u8
             plain("204 No Content")
         }
         ("post", Some(_)) => plain("204 No Content"),
+        ("head", _) if kept.refused.as_deref() == Some(path) => plain("403 Forbidden"),
         ("head", Some(blob)) => {
             let length = blob.len();
             format!(

@@ -3,6 +3,7 @@
 use super::change::{Desk, Place, change, is_joined};
 use super::failure::vault_failure;
 use super::session::{Session, with_profile};
+use super::uses::keep;
 use super::{VaultConflict, shown_path};
 use crate::Client;
 use crate::failure::failure;
@@ -15,7 +16,7 @@ use rand_core::CryptoRng;
 use seal::vault::{
     Applied, Author, Conflict, Editor, Folder, InStep, Put, Reader, Refused, VaultError, What,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which folder, and which vault.
@@ -98,7 +99,8 @@ pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultS
             aside: Vec::new(),
         };
         if session.role < VaultRole::Writer {
-            read_only(&session, &folder, &in_step, &mut synced)?;
+            let journals = wish.home.join("vaults");
+            read_only(&session, &journals, (&folder, &in_step), &mut synced)?;
             return Ok(synced);
         }
         let place = Place {
@@ -263,8 +265,8 @@ fn shown_conflict(conflict: Conflict) -> VaultConflict {
 /// Whoever may only read gets what is new, and keeps what it changed.
 fn read_only(
     session: &Session,
-    folder: &Folder,
-    in_step: &InStep,
+    journals: &Path,
+    (folder, in_step): (&Folder, &InStep),
     synced: &mut VaultSynced,
 ) -> Result<(), Failure> {
     let since = Folder::now();
@@ -287,6 +289,7 @@ fn read_only(
         .map_err(vault_failure)?;
     tell(synced, folder, &applied);
     synced.kept = applied.busy;
+    keep(session, journals, &newest, false);
     remember(folder, in_step, (directory, since, applied.refused))
 }
 
