@@ -66,6 +66,8 @@ pub(crate) const VAULT_LOOK_TWICE: Duration = Duration::from_secs(1);
 /// How often a head that shows what does not count is written over, or that of an older generation is closed, before it is
 /// given up: whoever is out still has the key of an older one.
 pub(crate) const VAULT_TRIES: u32 = 8;
+/// Packs that are said to be used at a time.
+pub(crate) const VAULT_TOUCHES: usize = 8;
 /// How often a change of a vault is brought together with what others wrote meanwhile.
 pub(crate) const VAULT_MERGES: u32 = 50;
 /// How long whoever writes in a vault waits for the new key after somebody went out, and how often it looks.

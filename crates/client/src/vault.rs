@@ -13,7 +13,10 @@ mod journal;
 mod newest;
 mod packs;
 mod session;
+#[cfg(test)]
+mod stand;
 mod sync;
+mod uses;
 mod watch;
 
 use self::change::{Changed, Place, change, move_head};

@@ -527,15 +527,19 @@ fn reply_to_one(tx: &mut Transaction<'_>, id: u64, reply: wire::Reply) -> Result
     }
 }
 
-/// Drops requests without answer, because others take their place.
+/// Drops requests without answer, because others take their place: what they were for.
 pub(crate) fn forget(
     tx: &mut Transaction<'_>,
     which: impl Fn(&Purpose) -> bool,
-) -> Result<(), EngineError> {
+) -> Result<Vec<Purpose>, EngineError> {
+    let mut forgotten = Vec::new();
     tx.each(Table::Outbox, &[], |tx, number, bytes| {
-        if which(&OutboxEntry::decode(bytes)?.purpose) {
+        let purpose = OutboxEntry::decode(bytes)?.purpose;
+        if which(&purpose) {
             tx.delete(Table::Outbox, number.to_vec());
+            forgotten.push(purpose);
         }
         Ok(())
-    })
+    })?;
+    Ok(forgotten)
 }

@@ -14,6 +14,7 @@ use client::view::{
     FailureKind, Notice, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
     VaultSynced, VaultVersion,
 };
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -74,10 +75,7 @@ pub(crate) async fn see_to(
                     time: String::new(),
                 };
                 match watch {
-                    false => {
-                        let (done, _) = in_step(client, &wish, &work, screen).await?;
-                        screen.show(&Answer::VaultSynced(done))
-                    }
+                    false => once_in_step(client, &wish, &work, screen).await,
                     true => keep_in_step(client, &wish, &work, screen).await,
                 }
             }
@@ -176,11 +174,22 @@ async fn renewed(
     }
 }
 
-async fn in_step(
+async fn once_in_step(
     client: &Client,
     wish: &Sync,
     work: &Arc<Work>,
     screen: &mut Screen,
+) -> Result<(), Stop> {
+    let told = &mut BTreeSet::new();
+    let (done, _) = in_step(client, wish, work, (screen, told)).await?;
+    screen.show(&Answer::VaultSynced(done))
+}
+
+async fn in_step(
+    client: &Client,
+    wish: &Sync,
+    work: &Arc<Work>,
+    (screen, told): (&mut Screen, &mut BTreeSet<String>),
 ) -> Result<(VaultSynced, bool), Stop> {
     let wish = Sync {
         time: time::local(os::now()).replace(':', "-"),
@@ -190,15 +199,48 @@ async fn in_step(
     let running = async { running.await.map_err(Stopped::from) };
     let done = watched(work, ("sync", "vault"), screen, running).await?;
     notes(work, screen)?;
-    left_out(&done.left_out, "is no file, folder or link", screen);
-    if done.kept {
-        let name = text::line(&done.vault);
-        screen.talk(&format!(
-            "you may only read in {name}: what you changed in the folder stays there alone"
-        ));
+    let now: BTreeSet<String> = said(&done).collect();
+    // Who watches reads each once.
+    for note in now.difference(told) {
+        screen.talk(note);
     }
+    *told = now;
     let moved = done.put > 0 || done.written > 0 || done.removed > 0;
     Ok((done, moved))
+}
+
+/// What a person is to know of a folder beside what moved.
+fn said(done: &VaultSynced) -> impl Iterator<Item = String> {
+    let lines = |paths: &[String], before: &str, after: &str| {
+        let lines = paths.iter().map(|path| text::line(path));
+        let lines: Vec<String> = lines
+            .map(|path| format!("{before}: {path} {after}"))
+            .collect();
+        lines
+    };
+    let all = [
+        lines(&done.left_out, "left out", "is no file, folder or link"),
+        lines(
+            &done.unread,
+            "not put",
+            "may not be read, or changes all the time",
+        ),
+        lines(
+            &done.refused,
+            "not written",
+            "could not be changed here: look at the rights with ls -l",
+        ),
+        lines(
+            &done.aside,
+            "kept aside",
+            "could not stay where it was: move it where you want it",
+        ),
+    ];
+    let name = text::line(&done.vault);
+    let kept = done.kept.then(|| {
+        format!("you may only read in {name}: what you changed in the folder stays there alone")
+    });
+    all.into_iter().flatten().chain(kept)
 }
 
 /// Brings a folder in step whenever something changes, until whoever began it ends it.
@@ -210,8 +252,9 @@ async fn keep_in_step(
 ) -> Result<(), Stop> {
     let mut watch = Watch::new(client, &wish.vault, &wish.folder)?;
     let (mut first, mut away) = (true, false);
+    let told = &mut BTreeSet::new();
     loop {
-        let version = match in_step(client, wish, work, screen).await {
+        let version = match in_step(client, wish, work, (screen, told)).await {
             Ok((done, moved)) => {
                 let version = done.version;
                 if first || moved || away {
@@ -268,7 +311,11 @@ pub(crate) fn change(change: &VaultChange) -> String {
 /// What came of a sync.
 pub(crate) fn synced(synced: &VaultSynced) -> String {
     let name = text::line(&synced.vault);
-    let mut shown = format!("in step with {name}, version {}", synced.version);
+    let whole = match synced.refused.is_empty() {
+        true => "in step",
+        false => "not all in step",
+    };
+    let mut shown = format!("{whole} with {name}, version {}", synced.version);
     if synced.put > 0 {
         let _ = write!(shown, "; put {}", size(synced.put, synced.bytes));
     }

@@ -13,7 +13,8 @@
 use keys::vault_root::ObjectRef;
 use keys::{GroupId, Secret};
 use letterlock_seal::vault::{
-    Author, Editor, Folder, InStep, Keyring, MemoryPacks, Meta, NodeCache, Reader, VaultPath,
+    Applied, Author, Editor, Folder, InStep, Keyring, MemoryPacks, Meta, NodeCache, Put, Reader,
+    VaultPath,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -66,15 +67,37 @@ impl Host {
     /// One round of a person; whether the folder and the newest version are the same then. `between` happens after the
     /// folder was looked through.
     fn sync(&mut self, person: &Person, between: impl FnOnce()) -> bool {
+        let (_, applied) = self.round(person, between);
+        !applied.busy && applied.refused.is_empty()
+    }
+
+    /// What was put, and what was written.
+    fn round(&mut self, person: &Person, between: impl FnOnce()) -> (Put, Applied) {
+        self.watched(person, between, &nothing)
+    }
+
+    fn watched(
+        &mut self,
+        person: &Person,
+        between: impl FnOnce(),
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> (Put, Applied) {
         let folder = Folder::open(&person.path).unwrap();
         let before = folder.in_step().unwrap();
         let before = before.unwrap_or(InStep {
             vault: VAULT,
             base: None,
             since: 0,
+            refused: Vec::new(),
         });
         let since = Folder::now();
         let reader = Reader::new(&self.keys, &self.packs, &self.cache);
+        let mut before = before;
+        if !before.refused.is_empty() {
+            let mut editor = Editor::new(reader, &self.packs, before.base, &mut self.rng);
+            before.take_back(&mut editor).unwrap();
+            before.base = Some(editor.finish().unwrap());
+        }
         let mut editor = Editor::new(reader, &self.packs, before.base, &mut self.rng);
         let newest = self.newest;
         let put = folder
@@ -83,10 +106,10 @@ impl Host {
                 reader,
                 &before,
                 newest.as_ref(),
-                (&nothing, &nothing),
+                (&nothing, progress),
             )
             .unwrap();
-        let ours = match (put, before.base) {
+        let ours = match (&put, before.base) {
             (None, Some(base)) => base,
             _ => editor.finish().unwrap(),
         };
@@ -102,18 +125,18 @@ impl Host {
         self.newest = Some(both);
         let reader = self.reader();
         let applied = folder
-            .apply(reader, Some(&ours), &both, (&nothing, &nothing))
+            .apply(reader, Some(&ours), &both, &[], (&nothing, &nothing))
             .unwrap();
-        if applied.busy {
-            return false;
-        }
         let in_step = InStep {
             vault: VAULT,
             base: Some(both),
             since,
+            refused: applied.refused.clone(),
         };
-        folder.remember(&in_step).unwrap();
-        true
+        if !applied.busy {
+            folder.remember(&in_step).unwrap();
+        }
+        (put.unwrap_or_default(), applied)
     }
 }
 
@@ -390,9 +413,16 @@ fn what_is_ours_is_left_alone() {
         editor
             .put_bytes(&path(".letterlock-sync/lock"), Meta::file(), b"")
             .unwrap();
+        // The same directory, where large and small letters are one: the last two letters fold to `k` and `s`.
+        for name in [".Letterlock-SYNC", ".letterloc\u{212a}-\u{17f}ync"] {
+            editor.make_directory(&path(name), everybody).unwrap();
+            let state = path(&format!("{name}/state"));
+            editor.put_bytes(&state, Meta::file(), b"x").unwrap();
+        }
     });
     for _ in 0..3 {
         assert!(host.sync(&bob, || {}));
+        assert_eq!(fs::read_dir(&bob.path).unwrap().count(), 2);
         let folder = Folder::open(&bob.path).unwrap();
         assert!(folder.in_step().unwrap().is_some());
         assert_eq!(fs::metadata(&ours).unwrap().mode(), before);
@@ -428,6 +458,242 @@ fn what_was_half_written_is_gone_on_with() {
     assert!(host.sync(&bob, || {}));
     assert_eq!(alice.look(), bob.look());
     assert_eq!(host.newest, newest);
+}
+
+/// As after a kill between two steps: something of the person's has no name of its own.
+#[test]
+fn what_was_left_on_the_way_is_kept() {
+    let (_dir, mut host, alice, bob) = two();
+    for name in ["replaced", "removed"] {
+        alice.write(name, b"first");
+    }
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    bob.write(".letterlock-sync/swap", b"by bob, exchanged");
+    bob.write(".letterlock-sync/old", b"by bob, moved");
+    bob.write(".letterlock-sync/new", b"half");
+    alice.write("replaced", b"by alice");
+    fs::remove_file(alice.path.join("removed")).unwrap();
+    assert!(host.sync(&alice, || {}));
+    let kept = ["kept-1", "kept-2"].map(|name| bob.path.join(".letterlock-sync").join(name));
+    // It is told until the person takes it away.
+    for _ in 0..2 {
+        let (_, applied) = host.round(&bob, || {});
+        assert_eq!(applied.aside, kept);
+    }
+    assert_eq!(fs::read(&kept[0]).unwrap(), b"by bob, exchanged");
+    assert_eq!(fs::read(&kept[1]).unwrap(), b"by bob, moved");
+    assert_eq!(alice.look(), bob.look());
+    let ours = fs::read_dir(bob.path.join(".letterlock-sync")).unwrap();
+    let names: BTreeSet<_> = ours.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name == "new" || name == "swap"));
+}
+
+/// Rights of files mean something for this thread and those that it begins, whoever runs the tests.
+fn nobody_special() {
+    let mut sets = rustix::thread::capabilities(None).unwrap();
+    sets.effective = rustix::thread::CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, sets).unwrap();
+}
+
+fn give(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn content(person: &Person, name: &str) -> Vec<u8> {
+    fs::read(person.path.join(name)).unwrap()
+}
+
+/// Where nothing may be written, the rest comes; nothing of it counts as removed by the person.
+#[test]
+fn what_may_not_be_written_does_not_stop_the_rest() {
+    nobody_special();
+    let (_dir, mut host, alice, bob) = two();
+    for place in ["closed", "gone/inner", "open", "shut"] {
+        fs::create_dir_all(alice.path.join(place)).unwrap();
+        alice.write(&format!("{place}/changed"), b"first");
+        alice.write(&format!("{place}/removed"), b"first");
+    }
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    for place in ["closed", "open", "shut"] {
+        alice.write(&format!("{place}/changed"), b"round 0");
+        fs::remove_file(alice.path.join(place).join("removed")).unwrap();
+        fs::create_dir(alice.path.join(place).join("new")).unwrap();
+        alice.write(&format!("{place}/new/file"), b"by alice");
+    }
+    fs::remove_dir_all(alice.path.join("gone")).unwrap();
+    assert!(host.sync(&alice, || {}));
+    give(&bob.path.join("closed"), 0o500);
+    give(&bob.path.join("shut"), 0o000);
+    give(&bob.path.join("gone/inner"), 0o500);
+    for round in 0..3 {
+        let (_, applied) = host.round(&bob, || {});
+        let refused = applied.refused.iter();
+        let refused: Vec<_> = refused.map(|at| at.path.to_string()).collect();
+        let expected = [
+            "closed/changed",
+            "closed/new",
+            "closed/removed",
+            "gone",
+            "gone/inner",
+            "gone/inner/changed",
+            "gone/inner/removed",
+            "shut/changed",
+            "shut/new",
+            "shut/removed",
+        ];
+        assert_eq!(refused, expected);
+        assert!(!applied.busy);
+        assert_eq!(content(&bob, "open/new/file"), b"by alice");
+        assert_eq!(
+            content(&bob, "open/changed"),
+            format!("round {round}").into_bytes()
+        );
+        // What is refused elsewhere makes no conflict of this.
+        bob.write("open/changed", format!("round {}", round + 1).as_bytes());
+    }
+    // Once it may be written all is as it is at alice's.
+    give(&bob.path.join("closed"), 0o755);
+    give(&bob.path.join("shut"), 0o755);
+    give(&bob.path.join("gone/inner"), 0o755);
+    assert!(host.sync(&bob, || {}));
+    assert!(host.sync(&alice, || {}));
+    assert_eq!(alice.look(), bob.look());
+    assert!(!bob.path.join("gone").exists());
+    assert_eq!(content(&alice, "open/changed"), b"round 3");
+    assert!(!bob.look().keys().any(|name| name.contains("conflict")));
+}
+
+/// Whoever may only read knows too what it could not write.
+#[test]
+fn a_reader_tries_again_what_was_refused() {
+    nobody_special();
+    let (_dir, mut host, alice, bob) = two();
+    fs::create_dir_all(alice.path.join("closed/kept")).unwrap();
+    alice.write("closed/changed", b"first");
+    alice.write("closed/removed", b"first");
+    assert!(host.sync(&alice, || {}));
+    let read = |host: &Host, before: &InStep| {
+        let folder = Folder::open(&bob.path).unwrap();
+        let (from, to) = (before.base.as_ref(), host.newest.unwrap());
+        let applied = folder.apply(
+            host.reader(),
+            from,
+            &to,
+            &before.refused,
+            (&nothing, &nothing),
+        );
+        let applied = applied.unwrap();
+        let after = InStep {
+            base: Some(to),
+            refused: applied.refused,
+            ..before.clone()
+        };
+        folder.remember(&after).unwrap();
+        (folder.in_step().unwrap().unwrap(), applied.busy)
+    };
+    let nothing_yet = InStep {
+        vault: VAULT,
+        base: None,
+        since: 0,
+        refused: Vec::new(),
+    };
+    let (before, _) = read(&host, &nothing_yet);
+    alice.write("closed/changed", b"by alice");
+    fs::remove_file(alice.path.join("closed/removed")).unwrap();
+    fs::create_dir(alice.path.join("closed/new")).unwrap();
+    alice.write("closed/new/file", b"by alice");
+    alice.write("other", b"by alice");
+    assert!(host.sync(&alice, || {}));
+    give(&bob.path.join("closed"), 0o500);
+    let (before, _) = read(&host, &before);
+    assert_eq!(before.refused.len(), 3);
+    alice.write("other", b"by alice, again");
+    assert!(host.sync(&alice, || {}));
+    let (before, busy) = read(&host, &before);
+    assert_eq!((before.refused.len(), busy), (3, false));
+    assert_eq!(content(&bob, "other"), b"by alice, again");
+    give(&bob.path.join("closed"), 0o755);
+    let (before, busy) = read(&host, &before);
+    assert_eq!((before.refused.len(), busy), (0, false));
+    assert_eq!(alice.look(), bob.look());
+}
+
+/// What cannot be read is neither put nor removed.
+#[test]
+fn what_may_not_be_read_stays_as_it_was() {
+    nobody_special();
+    let (_dir, mut host, alice, bob) = two();
+    fs::create_dir(alice.path.join("closed")).unwrap();
+    alice.write("closed/file", b"first");
+    alice.write("secret", b"first");
+    alice.write("log", b"first");
+    assert!(host.sync(&alice, || {}));
+    alice.write("secret", b"by alice");
+    give(&alice.path.join("secret"), 0o000);
+    give(&alice.path.join("closed"), 0o000);
+    // Somebody writes in it whenever it is read.
+    let log = alice.path.join("log");
+    let log = fs::File::options().write(true).open(&log).unwrap();
+    log.set_len(64 << 20).unwrap();
+    let written = std::sync::atomic::AtomicU64::new(64 << 20);
+    let write = |_| {
+        let length = written.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        log.set_len(length).unwrap();
+    };
+    alice.write("other", b"by alice");
+    let (put, applied) = host.watched(&alice, || {}, &write);
+    let unread = ["closed", "log", "secret"].map(|name| alice.path.join(name));
+    assert_eq!(put.unread, unread);
+    assert!(!applied.busy && applied.refused.is_empty());
+    assert!(host.sync(&bob, || {}));
+    for name in ["secret", "log"] {
+        assert_eq!(content(&bob, name), b"first", "{name}");
+    }
+    assert_eq!(content(&bob, "other"), b"by alice");
+    // What comes for it waits, and is the other side of a conflict then.
+    bob.write("secret", b"by bob meanwhile");
+    assert!(host.sync(&bob, || {}));
+    log.set_len(5).unwrap();
+    for _ in 0..2 {
+        let (_, applied) = host.round(&alice, || {});
+        let refused = applied.refused.iter();
+        let refused: Vec<_> = refused.map(|at| at.path.to_string()).collect();
+        assert_eq!((refused, applied.busy), (vec!["secret".to_owned()], false));
+    }
+    give(&alice.path.join("secret"), 0o600);
+    give(&alice.path.join("closed"), 0o755);
+    log.set_len(0).unwrap();
+    assert!(host.sync(&alice, || {}));
+    // The mode of a directory comes back also where it cannot be looked into.
+    assert!(host.sync(&bob, || {}));
+    assert_eq!(alice.look(), bob.look());
+    assert_eq!(content(&bob, "closed/file"), b"first");
+    let copy = "secret (conflict, alice, 2026-11-22 14-03)";
+    assert_eq!(content(&bob, "secret"), b"by bob meanwhile");
+    assert_eq!(content(&bob, copy), b"by alice");
+}
+
+/// A directory that a pipe lies in cannot go; that is no reason to look again and again.
+#[test]
+fn what_is_in_no_vault_keeps_its_directory() {
+    let (_dir, mut host, alice, bob) = two();
+    fs::create_dir_all(alice.path.join("a/b")).unwrap();
+    alice.write("a/b/file", b"first");
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    let pipe = bob.path.join("a/b/pipe");
+    let kind = rustix::fs::FileType::Fifo;
+    let mode = rustix::fs::Mode::from_bits_truncate(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+    fs::remove_dir_all(alice.path.join("a")).unwrap();
+    assert!(host.sync(&alice, || {}));
+    assert!(host.sync(&bob, || {}));
+    assert!(!bob.path.join("a/b/file").exists() && pipe.exists());
+    assert!(host.sync(&bob, || {}));
+    assert!(host.sync(&alice, || {}));
+    assert!(alice.path.join("a/b").is_dir());
 }
 
 /// Three people, each with a folder, do anything; all contents that nobody removed or replaced knowingly are there at

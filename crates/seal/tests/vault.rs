@@ -18,7 +18,7 @@ use letterlock_seal::vault::{
 use proptest::prelude::{ProptestConfig, any, proptest};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Mutex;
@@ -821,6 +821,45 @@ fn what_is_reached_is_all_that_is_needed() {
     assert_eq!(read_all(&reader, &second).unwrap(), vault.contents(&second));
     assert_eq!(read_all(&reader, &first).unwrap(), vault.contents(&first));
     assert_eq!(packs.all().len() + 1, vault.packs.all().len());
+}
+
+/// What one version lost does not keep the rest from being said to be used.
+#[test]
+fn what_is_gone_hides_nothing_else() {
+    let vault = Vault::new();
+    let put = |top, name: &str| {
+        let (top, ()) = vault.edit(top, |editor| {
+            editor.make_directories(&path(name)).unwrap();
+            let inner = path(&format!("{name}/inner"));
+            editor
+                .put_bytes(&inner, Meta::file(), name.as_bytes())
+                .unwrap();
+        });
+        top
+    };
+    let first = put(None, "a");
+    let inner = vault.contents(&first);
+    assert_eq!(inner.len(), 2);
+    let packs = vault.packs.all();
+    let of_a: Vec<BlobId> = packs.keys().copied().collect();
+    let top = put(Some(first), "b");
+    let top = put(Some(top), "c");
+    let lost = MemoryPacks::default();
+    for (pack, bytes) in vault.packs.all() {
+        if !of_a.contains(&pack) {
+            lost.replace(pack, bytes.to_vec());
+        }
+    }
+    let cache = NodeCache::default();
+    let reader = Reader::new(&vault.keys, &lost, &cache);
+    let mut used = BTreeSet::new();
+    let mut reached = Reached::default();
+    let shown = reader.objects(&top, &mut reached, &mut |object| {
+        used.insert(object.pack);
+    });
+    assert!(matches!(shown, Err(VaultError::Pack(_))));
+    let all: BTreeSet<BlobId> = vault.packs.all().keys().copied().collect();
+    assert_eq!(used, all);
 }
 
 /// A vault's objects say nothing in another vault, even with the same key.

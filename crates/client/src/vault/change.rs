@@ -5,16 +5,15 @@ use super::journal::Journal;
 use super::newest::Newest;
 use super::packs::RelayPacks;
 use super::session::{NewRoot, Profile, Session};
+use super::uses::{Lost, Used, abandon, end, is_in_history, keep, sweep};
 use crate::failure::failure;
 use crate::limits;
 use crate::os;
 use crate::sealed::Work;
 use crate::view::{Failure, FailureKind, VaultRole};
 use data_encoding::HEXLOWER;
-use keys::BlobId;
 use keys::vault_root::{ObjectRef, VaultRoot};
-use seal::vault::{Author, Conflict, Editor, Kind, Reached, VaultError, seal_head};
-use std::collections::BTreeMap;
+use seal::vault::{Author, Conflict, Editor, Kind, VaultError, seal_head};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,7 +65,7 @@ fn begun(session: &Session, journals: &Path) -> Result<Arc<Journal>, Failure> {
 }
 
 /// What journals of this vault are called. Only its keys say whose they are.
-fn name(session: &Session) -> String {
+pub(super) fn name(session: &Session) -> String {
     let name = session.keys.ids().object_id(JOURNAL, b"journal");
     HEXLOWER.encode(name.get(..8).unwrap_or_default())
 }
@@ -137,7 +136,6 @@ fn try_change<T>(
     begin.generation = session.keys.newest();
     let mut newest = writable(&session, place.journals)?;
     sweep(&session, place.journals, &newest);
-    keep(&session, place.journals, &newest);
     let journal = begun(&session, place.journals)?;
     let packs = session.packs(Some(Arc::clone(&journal)));
     let from = begin.from.get_or_insert_with(|| newest.clone());
@@ -154,14 +152,16 @@ fn try_change<T>(
     let (done, mut written) = match edited {
         Ok((done, Some(written))) => (done, written),
         Ok((done, None)) => {
-            abandon(&session, &journal);
+            abandon(&session, &journal, &Used::new());
+            keep(&session, place.journals, &newest, false);
             return Ok(Some(unchanged(done, &newest)));
         }
         Err(error) => {
-            abandon(&session, &journal);
+            abandon(&session, &journal, &Used::new());
             return Err(error);
         }
     };
+    let mut lost = Lost::Nothing;
     for _ in 0..limits::VAULT_MERGES {
         let (directory, before) = written;
         let wish = NewRoot {
@@ -171,7 +171,7 @@ fn try_change<T>(
             closed: false,
         };
         let root = session.sign(&wish, os::now().as_secs())?;
-        let taken = publish(&session, &journal, &root, newest.version)?;
+        let mut taken = publish(&session, &journal, &root, newest.version)?;
         let base = newest.root.body.directory;
         let (mut version, mut newer) = (root.body.counter, directory);
         if !taken {
@@ -183,16 +183,22 @@ fn try_change<T>(
                 return Ok(None);
             }
             (version, newer) = (newest.root.body.counter, newest.root.body.directory);
-        }
-        if !taken && newest.root != root {
-            let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
-            conflicts.extend(merged.0);
-            if let Some(more) = merged.1 {
-                written = more;
-                continue;
+            let own = [(root.body.counter, root.hash())];
+            let here = is_in_history(&session, &newest, &own)?;
+            if here == Some(true) {
+                taken = true; // It was said before; perhaps somebody went on from there.
+            } else {
+                lost = lost.max(here.map_or(Lost::Perhaps, |_| Lost::Surely));
+                let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
+                conflicts.extend(merged.0);
+                if let Some(more) = merged.1 {
+                    written = more;
+                    continue;
+                }
             }
         }
-        journal.finish();
+        end(&session, &journal, &root, (taken, lost));
+        keep(&session, place.journals, &newest, taken);
         return Ok(Some(Changed {
             done,
             version,
@@ -349,7 +355,7 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
             }
         };
         if version >= wire::limits::HEAD_VERSION {
-            abandon(session, &journal);
+            abandon(session, &journal, &Used::new());
             return Err(full());
         }
         let root = session.sign(&wish, os::now().as_secs())?;
@@ -357,7 +363,10 @@ fn writable(session: &Session, journals: &Path) -> Result<Newest, Failure> {
         if wish.closed && !taken {
             tries = tries.saturating_add(1);
         }
-        journal.finish();
+        // What came too late is looked at like all that is left over.
+        if taken {
+            journal.finish();
+        }
     }
     let message = "others write in this vault all the time";
     Err(failure(FailureKind::Failed, message, Some("try again")))
@@ -381,7 +390,7 @@ fn ended(newest: &Newest) -> Failure {
 }
 
 /// Puts the newest version back into the head of its generation, which shows something else.
-fn put_back(session: &Session, newest: &Newest, tries: u32) -> Result<(), Failure> {
+pub(super) fn put_back(session: &Session, newest: &Newest, tries: u32) -> Result<(), Failure> {
     if newest.version >= wire::limits::HEAD_VERSION || tries >= limits::VAULT_TRIES {
         return Err(full());
     }
@@ -435,20 +444,6 @@ fn moved<'a>(
     Ok((wish, version))
 }
 
-/// Nothing of a change is in the vault: its packs go.
-fn abandon(session: &Session, journal: &Journal) {
-    let packs = session.packs(None);
-    let Ok(begun) = journal.begun() else { return };
-    let gone = begun
-        .packs
-        .iter()
-        .all(|(pack, generation)| packs.delete(pack, *generation).is_ok());
-    // What could not be deleted is looked at by the next change.
-    if gone {
-        journal.finish();
-    }
-}
-
 /// The newest version may not follow what folders were in step with: from now on they are joined with it, and what is in
 /// them alone stays.
 pub(super) fn joining<T>(
@@ -478,76 +473,6 @@ pub(super) fn is_joined(session: &Session, journals: &Path, since: i64) -> bool 
     said.is_some_and(|said| i64::try_from(said.as_secs()).is_ok_and(|said| since <= said))
 }
 
-/// Deletes what changes left behind that came to no end. What cannot be decided now waits for the next time.
-fn sweep(session: &Session, journals: &Path, newest: &Newest) {
-    for journal in Journal::left_over(journals, &name(session)) {
-        let Ok(begun) = journal.begun() else { continue };
-        match is_in_history(session, newest, &begun.roots) {
-            Some(true) => journal.finish(),
-            Some(false) => abandon(session, &journal),
-            None => {}
-        }
-    }
-}
-
-/// Says to the relay that the packs of all versions are used still, once in a while. What cannot be said now is said at
-/// the next change.
-fn keep(session: &Session, journals: &Path, newest: &Newest) {
-    let stamp = journals.join(format!("{}.used", name(session)));
-    let now = os::now();
-    match os::modified(&stamp) {
-        Some(said) if now.since(said) < limits::VAULT_TOUCH_SECONDS => return,
-        Some(_) if touch_all(session, newest).is_err() => return,
-        _ => {}
-    }
-    // Without it the next change looks again: nothing is lost.
-    let _ = os::write_private(&stamp, b"");
-}
-
-fn touch_all(session: &Session, newest: &Newest) -> Result<(), Failure> {
-    let packs = session.packs(None);
-    let mut used: BTreeMap<BlobId, u32> = BTreeMap::new();
-    let mut reached = Reached::default();
-    let mut root = newest.root.clone();
-    loop {
-        let mut each = |object: &ObjectRef| {
-            used.insert(object.pack, object.generation);
-        };
-        let reader = session.reader(&packs);
-        let objects = reader.objects(&root.body.directory, &mut reached, &mut each);
-        objects.map_err(vault_failure)?;
-        if root.body.counter == 1 {
-            break;
-        }
-        each(&root.body.previous_root);
-        root = session.previous(&packs, &root)?;
-    }
-    for (pack, generation) in used {
-        let touched = packs.touch(&pack, generation);
-        touched.map_err(|error| vault_failure(VaultError::Pack(error)))?;
-    }
-    Ok(())
-}
-
-/// Whether one of these versions is in the history. Nothing: it may come to be.
-fn is_in_history(
-    session: &Session,
-    newest: &Newest,
-    roots: &[(u64, keys::vault_root::RootHash)],
-) -> Option<bool> {
-    let oldest = roots.iter().map(|(counter, _)| *counter).min();
-    let latest = roots.iter().map(|(counter, _)| *counter).max();
-    let Some((oldest, latest)) = oldest.zip(latest) else {
-        return Some(false);
-    };
-    let packs = session.packs(None);
-    let mut at = newest.root.clone();
-    let here = |root: &VaultRoot| roots.contains(&(root.body.counter, root.hash()));
-    while at.body.counter > oldest && !here(&at) {
-        at = session.previous(&packs, &at).ok()?;
-    }
-    match here(&at) {
-        true => Some(true),
-        false => (newest.root.body.counter >= latest).then_some(false),
-    }
-}
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

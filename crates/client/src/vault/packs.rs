@@ -276,4 +276,4 @@ impl PackStore for RelayPacks {
 
 #[cfg(test)]
 #[path = "packs_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -32,6 +32,21 @@ pub(super) struct Profile {
 }
 
 impl Profile {
+    /// One that a test answers for.
+    #[cfg(test)]
+    pub(super) fn answered(
+        runtime: Handle,
+        mut answer: impl FnMut(Request) -> Asked + Send + 'static,
+    ) -> Self {
+        let (asks, mut wishes) = mpsc::channel::<(Request, oneshot::Sender<Asked>)>(1);
+        std::thread::spawn(move || {
+            while let Some((request, answered)) = wishes.blocking_recv() {
+                let _ = answered.send(answer(request));
+            }
+        });
+        Self { asks, runtime }
+    }
+
     pub(super) fn ask(&self, request: Request) -> Asked {
         let (answer, answered) = oneshot::channel();
         let sent = self.asks.blocking_send((request, answer));

@@ -1,8 +1,9 @@
 //! A folder on disk that is brought in step with a vault.
 
-use super::change::{Place, change, is_joined};
+use super::change::{Desk, Place, change, is_joined};
 use super::failure::vault_failure;
 use super::session::{Session, with_profile};
+use super::uses::keep;
 use super::{VaultConflict, shown_path};
 use crate::Client;
 use crate::failure::failure;
@@ -11,8 +12,11 @@ use crate::os;
 use crate::sealed::Work;
 use crate::view::{Failure, FailureKind, VaultRole, VaultSynced};
 use keys::vault_root::ObjectRef;
-use seal::vault::{Author, Conflict, Editor, Folder, InStep, Reader, VaultError, What};
-use std::path::PathBuf;
+use rand_core::CryptoRng;
+use seal::vault::{
+    Applied, Author, Conflict, Editor, Folder, InStep, Put, Reader, Refused, VaultError, What,
+};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which folder, and which vault.
@@ -32,12 +36,12 @@ pub struct Sync {
 struct Looked {
     /// The folder as a directory of the vault.
     ours: ObjectRef,
-    left_out: Vec<PathBuf>,
+    scanned: Put,
     /// Files that are new to the vault, and their bytes.
     put: (u64, u64),
     conflicts: Vec<Conflict>,
     /// What was written into the folder already, because nothing of it was new to the vault.
-    applied: Option<seal::vault::Applied>,
+    applied: Option<Applied>,
 }
 
 /// Brings a folder in step with a vault, both ways. Whoever may only read gets what is new; what is changed in the folder
@@ -60,6 +64,7 @@ pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultS
                 vault: session.id,
                 base: None,
                 since: 0,
+                refused: Vec::new(),
             },
             Some(in_step) if in_step.vault == session.id => in_step,
             Some(_) => {
@@ -74,6 +79,7 @@ pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultS
             true => InStep {
                 base: None,
                 since: 0,
+                refused: Vec::new(),
                 ..in_step
             },
             false => in_step,
@@ -88,9 +94,13 @@ pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultS
             left_out: Vec::new(),
             conflicts: Vec::new(),
             kept: false,
+            unread: Vec::new(),
+            refused: Vec::new(),
+            aside: Vec::new(),
         };
         if session.role < VaultRole::Writer {
-            read_only(&session, &folder, in_step, &mut synced)?;
+            let journals = wish.home.join("vaults");
+            read_only(&session, &journals, (&folder, &in_step), &mut synced)?;
             return Ok(synced);
         }
         let place = Place {
@@ -129,12 +139,13 @@ fn round(
         let reader = desk.session.reader(desk.packs);
         let newest = desk.newest.root.body.directory;
         let mut rng = os::entropy();
+        let before = as_it_is(in_step, desk, &mut rng).map_err(vault_failure)?;
         let mut look =
-            Editor::new(reader, desk.packs, in_step.base, &mut rng).compressing(desk.session.alone);
+            Editor::new(reader, desk.packs, before.base, &mut rng).compressing(desk.session.alone);
         let put = folder
-            .scan(&mut look, reader, in_step, Some(&newest), bar)
+            .scan(&mut look, reader, &before, Some(&newest), bar)
             .map_err(vault_failure)?;
-        let ours = match (&put, in_step.base) {
+        let ours = match (&put, before.base) {
             (None, Some(base)) => base,
             _ => look.finish().map_err(vault_failure)?,
         };
@@ -143,17 +154,17 @@ fn round(
             time: place.time.to_owned(),
         };
         let conflicts = editor
-            .merge(in_step.base.as_ref(), &ours, &author)
+            .merge(before.base.as_ref(), &ours, &author)
             .map_err(vault_failure)?;
         let both = editor.write_all().map_err(vault_failure)?;
         // Where nothing is new to the vault, nothing of what was written stays there.
         let applied = match both.id == newest.id {
-            true => Some(folder.apply(reader, Some(&ours), &newest, bar)),
+            true => Some(folder.apply(reader, Some(&ours), &newest, &[], bar)),
             false => None,
         };
         Ok(Looked {
             ours,
-            left_out: put.unwrap_or_default().left_out,
+            scanned: put.unwrap_or_default(),
             put: new_files(&editor.reader(), &newest, &both).map_err(vault_failure)?,
             conflicts,
             applied: applied.transpose().map_err(vault_failure)?,
@@ -161,20 +172,14 @@ fn round(
     })?;
     let Looked {
         ours,
-        left_out,
+        scanned,
         put: (files, bytes),
         conflicts,
         applied,
     } = changed.done;
     let applied = match applied {
         Some(applied) => applied,
-        None => {
-            let session = Session::open(place.profile, place.vault, place.work)?;
-            let packs = session.packs(None);
-            let reader = session.reader(&packs);
-            let written = folder.apply(reader, Some(&ours), &changed.directory, bar);
-            written.map_err(vault_failure)?
-        }
+        None => write(place, folder, (&ours, &changed.directory), bar)?,
     };
     synced.version = changed.version;
     if changed.changed {
@@ -183,14 +188,54 @@ fn round(
         let conflicts = conflicts.into_iter().chain(changed.conflicts);
         synced.conflicts.extend(conflicts.map(shown_conflict));
     }
-    synced.left_out = left_out.iter().map(shown_path).collect();
-    synced.written = synced.written.saturating_add(applied.written);
-    synced.removed = synced.removed.saturating_add(applied.removed);
+    synced.left_out = scanned.left_out.iter().map(shown_path).collect();
+    synced.unread = scanned.unread.iter().map(shown_path).collect();
+    tell(synced, folder, &applied);
     if applied.busy {
         return Ok(false);
     }
-    remember(folder, in_step, changed.directory, since)?;
+    let now = (changed.directory, since, applied.refused);
+    remember(folder, in_step, now)?;
     Ok(true)
+}
+
+/// Writes what a version brought that was just published.
+fn write(
+    place: &Place<'_>,
+    folder: &Folder,
+    (from, to): (&ObjectRef, &ObjectRef),
+    bar: (seal::Progress<'_>, seal::Progress<'_>),
+) -> Result<Applied, Failure> {
+    let session = Session::open(place.profile, place.vault, place.work)?;
+    let packs = session.packs(None);
+    let applied = folder.apply(session.reader(&packs), Some(from), to, &[], bar);
+    applied.map_err(vault_failure)
+}
+
+/// When the folder was in step, with a directory of what it had then: what could not be written is no change of the
+/// person's.
+fn as_it_is(
+    in_step: &InStep,
+    desk: Desk<'_>,
+    rng: &mut dyn CryptoRng,
+) -> Result<InStep, VaultError> {
+    let mut before = in_step.clone();
+    if !before.refused.is_empty() {
+        let reader = desk.session.reader(desk.packs);
+        let mut editor = Editor::new(reader, desk.packs, before.base, rng);
+        before.take_back(&mut editor)?;
+        before.base = Some(editor.finish()?);
+    }
+    Ok(before)
+}
+
+fn tell(synced: &mut VaultSynced, folder: &Folder, applied: &Applied) {
+    synced.written = synced.written.saturating_add(applied.written);
+    synced.removed = synced.removed.saturating_add(applied.removed);
+    let refused = applied.refused.iter();
+    let refused = refused.map(|refused| shown_path(refused.path.on_disk(folder.path())));
+    synced.refused = refused.collect();
+    synced.aside = applied.aside.iter().map(shown_path).collect();
 }
 
 /// How many files differ in the newer one of two versions, and how many bytes they have.
@@ -220,8 +265,8 @@ fn shown_conflict(conflict: Conflict) -> VaultConflict {
 /// Whoever may only read gets what is new, and keeps what it changed.
 fn read_only(
     session: &Session,
-    folder: &Folder,
-    in_step: InStep,
+    journals: &Path,
+    (folder, in_step): (&Folder, &InStep),
     synced: &mut VaultSynced,
 ) -> Result<(), Failure> {
     let since = Folder::now();
@@ -238,25 +283,26 @@ fn read_only(
             session.reader(&packs),
             in_step.base.as_ref(),
             &directory,
+            &in_step.refused,
             (&total, &progress),
         )
         .map_err(vault_failure)?;
-    synced.written = applied.written;
-    synced.removed = applied.removed;
+    tell(synced, folder, &applied);
     synced.kept = applied.busy;
-    remember(folder, &in_step, directory, since)
+    keep(session, journals, &newest, false);
+    remember(folder, in_step, (directory, since, applied.refused))
 }
 
 fn remember(
     folder: &Folder,
     before: &InStep,
-    directory: ObjectRef,
-    since: i64,
+    (directory, since, refused): (ObjectRef, i64, Vec<Refused>),
 ) -> Result<(), Failure> {
     let in_step = InStep {
         vault: before.vault,
         base: Some(directory),
         since,
+        refused,
     };
     folder.remember(&in_step).map_err(vault_failure)
 }

@@ -76,8 +76,8 @@ impl Watch {
         let mut refused = None;
         let walked = folder.directories(&mut |path| {
             match inotify::add_watch(&*self.fd, path, CHANGES) {
-                // It went meanwhile.
-                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+                // It went meanwhile, or nobody may look into it.
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(()),
                 Err(error) => {
                     refused = Some(error);
                     Err(VaultError::TooDeep)

@@ -176,6 +176,12 @@ pub struct VaultSynced {
     pub conflicts: Vec<VaultConflict>,
     /// What was changed in the folder is not in the vault: who syncs may only read.
     pub kept: bool,
+    /// What in the folder may not be read, or was written to all the time: the vault has what it had.
+    pub unread: Vec<String>,
+    /// What the system did not let be written here: the folder is not in step, and the next time tries again.
+    pub refused: Vec<String>,
+    /// What could not stay where it was in the folder. It is in no vault.
+    pub aside: Vec<String>,
 }
 
 /// Two versions of one path.

@@ -90,11 +90,17 @@ pub(crate) fn publish(
         true => roots::may_repeat(tx, &vault, &root)?,
         false => roots::may_follow(tx, &vault, &root)?,
     }
-    // One that was not answered gives way: the relay took it, and this one is a conflict, or never will.
-    outbox::forget(
+    // One that was not answered gives way: the relay took it, and this one is a conflict, or never will. Whoever waits for
+    // it reads what the relay has.
+    let earlier = outbox::forget(
         tx,
         |purpose| matches!(purpose, Purpose::PutVaultHead { vault, .. } if vault == id),
     )?;
+    for purpose in earlier {
+        if let Purpose::PutVaultHead { command, .. } = purpose {
+            tx.outcome(command, CommandOutcome::Failed(VaultError::Conflict.into()));
+        }
+    }
     let public_key = keys.head_public();
     let VaultVersion {
         version,
@@ -139,10 +145,19 @@ pub(crate) fn taken(
     store(tx, &vault);
     tx.event(Event::VaultNewer { vault: *id });
     tx.outcome(command, CommandOutcome::Done);
+    tell(tx, id, new)
+}
+
+/// Tells all members of a version of one's own that the relay took.
+pub(super) fn tell(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    root: VaultPin,
+) -> Result<(), EngineError> {
     let record = group::state::load(tx, id)?;
     match record.filter(|record| record.standing == GroupStanding::In) {
         Some(record) => {
-            say(tx, &record, &Word::Root(new))?;
+            say(tx, &record, &Word::Root(root))?;
             group::turn::advance(tx, id)
         }
         None => account::own(tx).map(drop),

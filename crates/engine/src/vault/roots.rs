@@ -1,6 +1,6 @@
 //! Which version of a vault counts (docs/spec/vault.md, section 5).
 
-use super::{load, store};
+use super::{heads, load, store};
 use crate::account;
 use crate::dispatch::Engine;
 use crate::error::{EngineError, StoreError, VaultError};
@@ -99,15 +99,22 @@ pub(crate) fn check(
     let newest = roots.first().ok_or(VaultError::BadRoot)?;
     judge(tx, &vault, generation, &roots)?;
     let pin = VaultPin::of(newest);
-    if vault.pin != Some(pin) {
-        tx.event(Event::VaultNewer { vault: *id });
-    }
+    let is_new = vault.pin != Some(pin);
     if vault.newest_root().as_ref() != Some(newest) {
         vault.pin_to(newest);
         store(tx, &vault);
     }
     tx.outcome(command, CommandOutcome::Done);
-    Ok(())
+    if !is_new {
+        return Ok(());
+    }
+    tx.event(Event::VaultNewer { vault: *id });
+    // One of one's own whose answer was lost was told to nobody.
+    let own = account::own(tx)?;
+    match (newest.body.account, newest.body.device) == (own.id, own.device) {
+        true => heads::tell(tx, id, pin),
+        false => Ok(()),
+    }
 }
 
 /// Takes a root for the newest because a person says so: what was known and told before is forgotten where it speaks

@@ -41,7 +41,7 @@ pub use chunker::{CHUNK_MAX, CHUNK_MIN, Cutter};
 pub use diff::Change;
 pub use editor::{Editor, Found, Meta};
 pub use error::VaultError;
-pub use folder::{Applied, Folder, InStep};
+pub use folder::{Applied, Folder, InStep, Refused};
 pub use get::Got;
 pub use head::{HEAD, open_head, seal_head};
 pub use keyring::Keyring;

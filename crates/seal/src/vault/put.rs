@@ -30,6 +30,8 @@ pub struct Put {
     pub bytes: u64,
     /// Sockets, pipes and devices: they are not put.
     pub left_out: Vec<PathBuf>,
+    /// What in a folder may not be read, or was written to whenever it was read: the vault has what it had.
+    pub unread: Vec<PathBuf>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -149,6 +151,11 @@ impl<'w, 'p, 'a> Walk<'w, 'p, 'a> {
         self.put
     }
 
+    /// Something is not put.
+    pub(crate) fn unread(&mut self, from: PathBuf) {
+        self.put.unread.push(from);
+    }
+
     /// All that lies in a directory was put.
     pub(crate) fn whole(&mut self, to: &VaultPath) -> Result<(), VaultError> {
         if self.unwritten > UNWRITTEN {
@@ -241,8 +248,10 @@ impl<'w, 'p, 'a> Walk<'w, 'p, 'a> {
             return Ok(None); // Something else took its place.
         }
         self.pipeline.begin(to, meta(&before))?;
-        let read = self.pipeline.contents(file)?;
-        read.map_err(|error| disk(from, error))?;
+        if let Err(error) = self.pipeline.contents(file)? {
+            self.pipeline.give_up();
+            return Err(disk(from, error));
+        }
         let after = file.metadata().map_err(|error| disk(from, error))?;
         // SECURITY: a version holds no half of a change; `a_file_that_changes_while_it_is_read_is_read_again` notices.
         if Seen::of(&before) != Seen::of(&after) {

@@ -2,10 +2,12 @@
 
 use super::error::VaultError;
 use super::name::DEPTH;
-use super::reader::{Cursor, Reader};
-use super::tree::What;
+use super::reader::Reader;
+use super::tree::{LEVELS, Part, Parts, Place, What};
+use keys::codec::DecodeError;
 use keys::vault_root::ObjectRef;
 use std::collections::HashSet;
+use std::io;
 
 /// Directories, segments and files' lists that were gone through.
 #[derive(Default)]
@@ -16,47 +18,81 @@ impl Reader<'_> {
     /// versions of a vault together take little longer than one.
     ///
     /// # Errors
-    /// [`VaultError`].
+    /// [`VaultError`]. What is gone or is not of its form does not keep the rest from being shown.
     pub fn objects(
         &self,
         directory: &ObjectRef,
         reached: &mut Reached,
         each: &mut dyn FnMut(&ObjectRef),
     ) -> Result<(), VaultError> {
-        self.objects_in(directory, 0, reached, each)
+        let mut walk = Objects {
+            reader: *self,
+            reached,
+            each,
+            failed: None,
+        };
+        walk.directory(directory, 0)?;
+        walk.failed.map_or(Ok(()), Err)
+    }
+}
+
+struct Objects<'w, 'r> {
+    reader: Reader<'r>,
+    reached: &'w mut Reached,
+    each: &'w mut dyn FnMut(&ObjectRef),
+    failed: Option<VaultError>,
+}
+
+impl Objects<'_, '_> {
+    /// What can be had, if the place of packs can be asked at all.
+    fn had<T>(&mut self, found: Result<T, VaultError>) -> Result<Option<T>, VaultError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(VaultError::Pack(error)) if !is_gone(&error) => Err(VaultError::Pack(error)),
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                Ok(None)
+            }
+        }
     }
 
-    fn objects_in(
-        &self,
-        object: &ObjectRef,
-        depth: usize,
-        reached: &mut Reached,
-        each: &mut dyn FnMut(&ObjectRef),
-    ) -> Result<(), VaultError> {
+    fn directory(&mut self, object: &ObjectRef, depth: usize) -> Result<(), VaultError> {
         if depth > DEPTH {
-            return Err(VaultError::TooDeep);
+            return self.had(Err(VaultError::TooDeep)).map(|_: Option<()>| ());
         }
-        each(object);
-        if !reached.0.insert(object.id) {
+        (self.each)(object);
+        if !self.reached.0.insert(object.id) {
             return Ok(());
         }
-        let directory = self.directory(object)?;
+        let opened = self.reader.directory(object);
+        let Some(directory) = self.had(opened)? else {
+            return Ok(());
+        };
         for (number, (_, segment)) in directory.0.iter().enumerate() {
-            each(segment);
-            if !reached.0.insert(segment.id) {
+            (self.each)(segment);
+            if !self.reached.0.insert(segment.id) {
                 continue;
             }
-            for (_, entry) in &self.segment(&directory, number)?.0 {
+            let opened = self.reader.segment(&directory, number);
+            let Some(segment) = self.had(opened)? else {
+                continue;
+            };
+            for (_, entry) in &segment.0 {
                 match &entry.what {
-                    What::Directory(inner) => {
-                        self.objects_in(inner, depth.saturating_add(1), reached, each)?;
-                    }
-                    What::File { size, parts } => {
-                        let mut cursor = Cursor::new(self, *size, parts, 0)?;
-                        while let Some((_, part)) = cursor.next(self)? {
-                            each(&part.object);
-                        }
-                        cursor.entered().iter().for_each(&mut *each);
+                    What::Directory(inner) => self.directory(inner, depth.saturating_add(1))?,
+                    What::File {
+                        parts: Parts::Few(parts),
+                        ..
+                    } => parts.iter().for_each(|part| (self.each)(&part.object)),
+                    What::File {
+                        size,
+                        parts: Parts::Listed(object),
+                    } => {
+                        let part = Part {
+                            object: *object,
+                            length: *size,
+                        };
+                        self.list(&part, LEVELS.saturating_add(1))?;
                     }
                     What::Link(_) => {}
                 }
@@ -64,4 +100,35 @@ impl Reader<'_> {
         }
         Ok(())
     }
+
+    /// A list of chunks or of lists, which lies below one of level `below`. Whoever has the key may name one list again and
+    /// again: it is gone through once.
+    fn list(&mut self, part: &Part, below: u8) -> Result<(), VaultError> {
+        (self.each)(&part.object);
+        if !self.reached.0.insert(part.object.id) {
+            return Ok(());
+        }
+        let opened = self.reader.list_of(part, Place::Last);
+        let Some(list) = self.had(opened)? else {
+            return Ok(());
+        };
+        if list.level >= below {
+            let ill = Err(DecodeError::Invalid.into());
+            return self.had(ill).map(|_: Option<()>| ());
+        }
+        for part in &list.parts {
+            match list.level {
+                0 => (self.each)(&part.object),
+                level => self.list(part, level)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::PermissionDenied
+    )
 }

@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    fn list_of(&self, part: &Part, place: Place) -> Result<Arc<List>, VaultError> {
+    pub(crate) fn list_of(&self, part: &Part, place: Place) -> Result<Arc<List>, VaultError> {
         let checked = || Checked::List(part.length, place == Place::Last);
         if let Some(Node::List(node)) = self.cache.find(&part.object.id, checked()) {
             return Ok(node);

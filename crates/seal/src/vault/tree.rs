@@ -214,7 +214,7 @@ impl Segment {
     }
 }
 
-fn write_entry(out: &mut Writer, name: &Name, entry: &Entry) {
+pub(crate) fn write_entry(out: &mut Writer, name: &Name, entry: &Entry) {
     out.u8(match &entry.what {
         What::File { parts, .. } => match parts {
             Parts::Few(_) => 1,
@@ -246,12 +246,12 @@ fn write_entry(out: &mut Writer, name: &Name, entry: &Entry) {
     }
 }
 
-fn write_short(out: &mut Writer, bytes: &[u8]) {
+pub(crate) fn write_short(out: &mut Writer, bytes: &[u8]) {
     out.u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
     out.array(bytes);
 }
 
-fn read_short<'a>(input: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+pub(crate) fn read_short<'a>(input: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
     let length = usize::from(input.u16()?);
     input.take(length)
 }
@@ -260,7 +260,7 @@ fn read_name(input: &mut Reader<'_>) -> Result<Name, DecodeError> {
     Name::new(read_short(input)?).ok_or(DecodeError::Invalid)
 }
 
-fn read_entry(input: &mut Reader<'_>) -> Result<(Name, Entry), DecodeError> {
+pub(crate) fn read_entry(input: &mut Reader<'_>) -> Result<(Name, Entry), DecodeError> {
     let kind = input.u8()?;
     let name = read_name(input)?;
     let mode = input.u16()?;

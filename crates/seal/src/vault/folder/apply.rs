@@ -1,6 +1,9 @@
 //! What came from elsewhere, on its way into a folder. What changed there meanwhile is left alone, and told.
 
-use super::{Folder, Seen, disk};
+use super::aside::{NEW, OLD, holds_nothing};
+use super::moves::{At, over};
+use super::refused::{Refused, again};
+use super::{Folder, Seen, disk, is_ours};
 use crate::parallel::Progress;
 use crate::vault::diff::Change;
 use crate::vault::error::VaultError;
@@ -8,24 +11,24 @@ use crate::vault::name::{Name, VaultPath};
 use crate::vault::reader::Reader;
 use crate::vault::tree::{Entry, What};
 use keys::vault_root::ObjectRef;
-use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT,
-};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Bytes of a file that are read at a time.
 const PIECE: usize = 1 << 20;
-const NEW: &[u8] = b"new";
-const OLD: &[u8] = b"old";
+/// Bytes of a hole.
+const HOLE: usize = 64 * 1024;
 
 /// What was written into a folder.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// Files, links and directories that were written.
     pub written: u64,
@@ -33,6 +36,10 @@ pub struct Applied {
     pub removed: u64,
     /// Something was changed meanwhile and is as it was: look through the folder again.
     pub busy: bool,
+    /// What the system does not let this process write: it is as it was.
+    pub refused: Vec<Refused>,
+    /// What was put aside, now or before, because it could not stay where it was. It is nobody's but the person's.
+    pub aside: Vec<PathBuf>,
 }
 
 /// Permission bits as a mode of the system.
@@ -54,23 +61,26 @@ fn times(entry: &Entry) -> Timestamps {
 }
 
 /// Writes below one folder. No link is followed on the way.
-struct Hand<'a> {
-    folder: &'a Folder,
+pub(super) struct Hand<'a> {
+    pub(super) folder: &'a Folder,
     reader: Reader<'a>,
     top: OwnedFd,
-    ours: OwnedFd,
+    pub(super) ours: OwnedFd,
     /// The directory that was used last.
     last: Option<(VaultPath, OwnedFd)>,
+    /// Paths that were refused: what is in them is not told again.
+    refused: BTreeSet<VaultPath>,
     piece: Zeroizing<Vec<u8>>,
-    applied: Applied,
+    pub(super) applied: Applied,
 }
 
-const DIRECTORY: OFlags = OFlags::DIRECTORY
+pub(super) const DIRECTORY: OFlags = OFlags::DIRECTORY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
 impl Folder {
-    /// Writes what differs between what the folder has, `from`, and `to`. `total` hears how many bytes will be written.
+    /// Writes what differs between what the folder has, `from`, and `to`. Of what is in `refused` it has something else.
+    /// `total` hears how many bytes will be written.
     ///
     /// # Errors
     /// [`VaultError`]; what was written is written, and nothing is lost.
@@ -79,24 +89,28 @@ impl Folder {
         reader: Reader<'_>,
         from: Option<&ObjectRef>,
         to: &ObjectRef,
+        refused: &[Refused],
         (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Applied, VaultError> {
-        let mut changes = Vec::new();
+        let mut changes = BTreeMap::new();
         reader.diff(from, Some(to), &mut |path, change| {
-            let first = path.names().first();
-            // SECURITY: what is ours is no writer's business; `what_is_ours_is_left_alone` notices.
-            if first.is_none_or(|name| name.as_bytes() != super::OURS.as_bytes()) {
-                changes.push((path.clone(), change.clone()));
-            }
+            changes.insert(path.clone(), change.clone());
             Ok(())
         })?;
+        again(reader, to, refused, &mut changes)?;
+        // SECURITY: what is ours is no writer's business; `what_is_ours_is_left_alone` notices.
+        changes.retain(|path, _| {
+            let first = path.names().first();
+            first.is_none_or(|name| !is_ours(name.as_bytes()))
+        });
         total(
             changes
-                .iter()
-                .map(|(_, change)| change.bytes())
+                .values()
+                .map(Change::bytes)
                 .fold(0, u64::saturating_add),
         );
         let mut hand = Hand::new(self, reader)?;
+        hand.take_up_what_was_left()?;
         // What goes, the inner first; then what comes, the outer first.
         for (path, change) in changes.iter().rev() {
             if let Some(before) = change.goes() {
@@ -115,6 +129,12 @@ impl Folder {
                 _ => {}
             }
         }
+        hand.list_aside()?;
+        let told = hand.refused.into_iter().filter_map(|path| {
+            let before = changes.get(&path)?.before.clone();
+            Some(Refused { path, before })
+        });
+        hand.applied.refused = told.collect();
         Ok(hand.applied)
     }
 }
@@ -150,7 +170,7 @@ impl Change {
 }
 
 impl<'a> Hand<'a> {
-    fn new(folder: &'a Folder, reader: Reader<'a>) -> Result<Self, VaultError> {
+    pub(super) fn new(folder: &'a Folder, reader: Reader<'a>) -> Result<Self, VaultError> {
         let ours = folder.ours();
         let open = || -> io::Result<(OwnedFd, OwnedFd)> {
             match rustix::fs::mkdir(&ours, Mode::RWXU) {
@@ -170,6 +190,7 @@ impl<'a> Hand<'a> {
             top,
             ours,
             last: None,
+            refused: BTreeSet::new(),
             piece: Zeroizing::new(vec![0; PIECE]),
             applied: Applied::default(),
         })
@@ -179,8 +200,45 @@ impl<'a> Hand<'a> {
         path.on_disk(&self.folder.path)
     }
 
-    fn failed(&self, path: &VaultPath, error: Errno) -> VaultError {
+    pub(super) fn failed(&self, path: &VaultPath, error: Errno) -> VaultError {
         disk(&self.on_disk(path), error.into())
+    }
+
+    /// Goes on without what only this path stands in the way of.
+    pub(super) fn refuse(&mut self, path: &VaultPath, error: Errno) -> Result<(), VaultError> {
+        match error {
+            Errno::ACCESS
+            | Errno::PERM
+            | Errno::ROFS
+            | Errno::XDEV
+            | Errno::BUSY
+            | Errno::NAMETOOLONG
+            | Errno::INVAL
+            | Errno::ILSEQ
+            | Errno::OPNOTSUPP => {
+                self.refused.insert(path.clone());
+                Ok(())
+            }
+            error => Err(self.failed(path, error)),
+        }
+    }
+
+    /// Whether a path, or what it lies in, was refused.
+    fn is_refused(&self, path: &VaultPath) -> bool {
+        let mut at = Some(path.clone());
+        while let Some(path) = at.filter(|_| !self.refused.is_empty()) {
+            if self.refused.contains(&path) {
+                return true;
+            }
+            at = path.split_last().map(|(place, _)| place);
+        }
+        false
+    }
+
+    /// Whether something in a directory was refused.
+    fn is_refused_in(&self, path: &VaultPath) -> bool {
+        let mut from = self.refused.range(path.clone()..);
+        from.next().is_some_and(|at| at.is_in(path))
     }
 
     /// The directory that a path lies in, and its name there. Nothing: it is not there any more, or a link or a file.
@@ -201,7 +259,10 @@ impl<'a> Hand<'a> {
                 at = match rustix::fs::openat(&at, name.as_bytes(), DIRECTORY, Mode::empty()) {
                     Ok(inner) => inner,
                     Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-                    Err(error) => return Err(self.failed(path, error)),
+                    Err(error) => {
+                        self.refuse(path, error)?;
+                        return Ok(None);
+                    }
                 };
             }
             self.last = Some((place, at));
@@ -212,90 +273,57 @@ impl<'a> Hand<'a> {
     }
 
     /// Whether what lies at a name is what an entry says, as far as size, time and target tell.
-    fn is_still(&self, at: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> bool {
-        let Ok(stat) = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) else {
+    pub(super) fn is_still(&self, at: At<'_>, entry: &Entry) -> bool {
+        let Ok(stat) = rustix::fs::statat(at.directory, at.name, AtFlags::SYMLINK_NOFOLLOW) else {
             return false;
         };
         match (&entry.what, FileType::from_raw_mode(stat.st_mode)) {
             (What::File { .. }, FileType::RegularFile) => Seen::of(&stat).fits(entry),
             (What::Directory(_), FileType::Directory) => true,
-            (What::Link(target), FileType::Symlink) => rustix::fs::readlinkat(at, name, Vec::new())
-                .is_ok_and(|found| found.as_bytes() == target),
+            (What::Link(target), FileType::Symlink) => {
+                rustix::fs::readlinkat(at.directory, at.name, Vec::new())
+                    .is_ok_and(|found| found.as_bytes() == target)
+            }
             _ => false,
         }
     }
 
     fn remove(&mut self, path: &VaultPath, before: &Entry) -> Result<(), VaultError> {
-        let Some((at, name)) = self.place(path)? else {
+        let Some((directory, name)) = self.place(path)? else {
             return Ok(()); // It went with what it lay in.
         };
-        let name = name.as_bytes();
+        let at = At {
+            directory: directory.as_fd(),
+            name: name.as_bytes(),
+        };
         if before.directory().is_some() {
             self.last = None;
-            return match rustix::fs::unlinkat(&at, name, AtFlags::REMOVEDIR) {
+            return match rustix::fs::unlinkat(at.directory, at.name, AtFlags::REMOVEDIR) {
                 Ok(()) => {
                     self.applied.removed = self.applied.removed.saturating_add(1);
                     Ok(())
                 }
-                // What somebody put into it meanwhile stays.
+                Err(Errno::NOTEMPTY | Errno::EXIST) if self.is_refused_in(path) => {
+                    self.refused.insert(path.clone());
+                    Ok(())
+                }
+                // What somebody put into it meanwhile stays. What can be in no vault keeps the directory, for good.
                 Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {
-                    self.applied.busy = true;
+                    self.applied.busy |= !holds_nothing(at, path.names().len());
                     Ok(())
                 }
                 Err(Errno::NOENT) => Ok(()),
-                Err(error) => Err(self.failed(path, error)),
+                Err(error) => self.refuse(path, error),
             };
         }
         // Out of the way first: whether it is what is to be removed is looked at where nobody writes to its name.
-        match rustix::fs::renameat(&at, name, &self.ours, OLD) {
+        match over(at, self.own(OLD)) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(()),
-            Err(error) => return Err(self.failed(path, error)),
+            Err(error) => return self.refuse(path, error),
         }
         self.applied.removed = self.applied.removed.saturating_add(1);
-        self.discard(path, at.as_fd(), before)
-    }
-
-    /// Destroys what was moved out of the way, if it is what an entry says; else it goes back to its name.
-    fn discard(
-        &mut self,
-        path: &VaultPath,
-        at: BorrowedFd<'_>,
-        before: &Entry,
-    ) -> Result<(), VaultError> {
-        let Some((_, name)) = path.split_last() else {
-            return Ok(());
-        };
-        if self.is_still(self.ours.as_fd(), OLD, before) {
-            return rustix::fs::unlinkat(&self.ours, OLD, AtFlags::empty())
-                .map_err(|error| self.failed(path, error));
-        }
-        self.applied.busy = true;
-        let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(&self.ours, OLD, at, name.as_bytes(), flags) {
-            Ok(()) => Ok(()),
-            Err(Errno::EXIST) => self.keep_aside(path, at, name),
-            Err(error) => Err(self.failed(path, error)),
-        }
-    }
-
-    /// Two wrote while one was moved: both stay.
-    fn keep_aside(
-        &self,
-        path: &VaultPath,
-        at: BorrowedFd<'_>,
-        name: &Name,
-    ) -> Result<(), VaultError> {
-        for number in 1_u32.. {
-            let aside = [name.as_bytes(), format!(" (kept {number})").as_bytes()].concat();
-            let flags = RenameFlags::NOREPLACE;
-            match rustix::fs::renameat_with(&self.ours, OLD, at, aside.as_slice(), flags) {
-                Ok(()) => return Ok(()),
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(self.failed(path, error)),
-            }
-        }
-        Ok(())
+        self.discard(OLD, at, before)
     }
 
     fn write(
@@ -305,89 +333,62 @@ impl<'a> Hand<'a> {
         after: &Entry,
         progress: Progress<'_>,
     ) -> Result<(), VaultError> {
-        let Some((at, name)) = self.place(path)? else {
-            self.applied.busy = true;
+        if self.is_refused(path) {
+            return Ok(());
+        }
+        let Some((directory, name)) = self.place(path)? else {
+            self.applied.busy |= !self.is_refused(path);
             return Ok(());
         };
+        let at = At {
+            directory: directory.as_fd(),
+            name: name.as_bytes(),
+        };
+        if after.directory().is_some() {
+            let open = mode(after.mode).union(Mode::RWXU);
+            match rustix::fs::mkdirat(at.directory, at.name, open) {
+                Ok(()) => self.applied.written = self.applied.written.saturating_add(1),
+                Err(Errno::EXIST) if before.is_some() => {}
+                // It may be one that stayed because something is in it.
+                Err(Errno::EXIST) => self.applied.busy |= !self.is_still(at, after),
+                Err(error) => return self.refuse(path, error),
+            }
+            return Ok(());
+        }
+        if let Some(before) = before
+            && !self.is_still(at, before)
+        {
+            // Whoever was stopped on the way wrote it already, or nobody could read what it was changed to.
+            let readable = rustix::fs::accessat(
+                at.directory,
+                at.name,
+                Access::READ_OK,
+                AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW,
+            );
+            return match readable {
+                Err(error @ Errno::ACCESS) => self.refuse(path, error),
+                _ => {
+                    self.applied.busy |= !self.is_still(at, after);
+                    Ok(())
+                }
+            };
+        }
         match &after.what {
-            What::Directory(_) => {
-                let open = mode(after.mode).union(Mode::RWXU);
-                match rustix::fs::mkdirat(&at, name.as_bytes(), open) {
-                    Ok(()) => self.applied.written = self.applied.written.saturating_add(1),
-                    Err(Errno::EXIST) if before.is_some() => {}
-                    // It may be one that stayed because something is in it.
-                    Err(Errno::EXIST) => {
-                        self.applied.busy |= !self.is_still(at.as_fd(), name.as_bytes(), after);
-                    }
-                    Err(error) => return Err(self.failed(path, error)),
-                }
-                return Ok(());
-            }
-            What::File { .. } => {
-                if let Some(before) = before
-                    && self.reader.same_content(before, after)?
-                {
-                    return self.set_meta(path, (at.as_fd(), name), before, after);
-                }
-                self.write_file(path, after, progress)?;
-            }
             What::Link(target) => {
-                self.clear(NEW, path)?;
+                self.clear(NEW)?;
                 rustix::fs::symlinkat(target.as_slice(), &self.ours, NEW)
                     .map_err(|error| self.failed(path, error))?;
             }
-        }
-        self.place_new(path, (at.as_fd(), name), before)
-    }
-
-    /// Gives what was written under another name its own.
-    fn place_new(
-        &mut self,
-        path: &VaultPath,
-        (at, name): (BorrowedFd<'_>, &Name),
-        before: Option<&Entry>,
-    ) -> Result<(), VaultError> {
-        let flags = match before {
-            None => RenameFlags::NOREPLACE,
-            Some(_) => RenameFlags::EXCHANGE,
-        };
-        match rustix::fs::renameat_with(&self.ours, NEW, at, name.as_bytes(), flags) {
-            Ok(()) => self.applied.written = self.applied.written.saturating_add(1),
-            // SECURITY: what a person wrote meanwhile is not replaced; `what_is_written_meanwhile_stays` notices.
-            Err(Errno::EXIST | Errno::NOENT | Errno::NOTDIR) => {
-                self.applied.busy = true;
-                return self.clear(NEW, path);
+            _ => {
+                if let Some(before) = before
+                    && self.reader.same_content(before, after)?
+                {
+                    return self.set_meta(path, at, after);
+                }
+                self.write_file(path, after, progress)?;
             }
-            Err(error) => return Err(self.failed(path, error)),
         }
-        let Some(before) = before else {
-            return Ok(());
-        };
-        if self.is_still(self.ours.as_fd(), NEW, before) {
-            return self.clear(NEW, path);
-        }
-        // It was changed since it was looked at: back again.
-        self.applied.busy = true;
-        let flags = RenameFlags::EXCHANGE;
-        match rustix::fs::renameat_with(&self.ours, NEW, at, name.as_bytes(), flags) {
-            Ok(()) => self.clear(NEW, path),
-            Err(Errno::NOENT) => {
-                rustix::fs::renameat(&self.ours, NEW, &self.ours, OLD)
-                    .map_err(|error| self.failed(path, error))?;
-                self.keep_aside(path, at, name)
-            }
-            Err(error) => Err(self.failed(path, error)),
-        }
-    }
-
-    fn clear(&self, name: &[u8], path: &VaultPath) -> Result<(), VaultError> {
-        match rustix::fs::unlinkat(&self.ours, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            // Something that is no file took the place.
-            Err(Errno::ISDIR) => rustix::fs::renameat(&self.ours, name, &self.ours, OLD)
-                .map_err(|error| self.failed(path, error)),
-            Err(error) => Err(self.failed(path, error)),
-        }
+        self.place_new(path, at, before, after)
     }
 
     /// Writes contents, mode and time of a file under another name. Whole pieces of zeros become holes.
@@ -397,7 +398,7 @@ impl<'a> Hand<'a> {
         after: &Entry,
         progress: Progress<'_>,
     ) -> Result<(), VaultError> {
-        self.clear(NEW, path)?;
+        self.clear(NEW)?;
         let flags = OFlags::WRONLY
             .union(OFlags::CREATE)
             .union(OFlags::EXCL)
@@ -435,41 +436,54 @@ impl<'a> Hand<'a> {
     }
 
     /// Gives a file whose contents stay another mode or time.
-    fn set_meta(
-        &mut self,
-        path: &VaultPath,
-        (at, name): (BorrowedFd<'_>, &Name),
-        before: &Entry,
-        after: &Entry,
-    ) -> Result<(), VaultError> {
-        if !self.is_still(at, name.as_bytes(), before) {
-            self.applied.busy |= !self.is_still(at, name.as_bytes(), after);
-            return Ok(());
-        }
-        let flags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+    fn set_meta(&mut self, path: &VaultPath, at: At<'_>, after: &Entry) -> Result<(), VaultError> {
         let set = || -> rustix::io::Result<()> {
-            let file = rustix::fs::openat(at, name.as_bytes(), flags, Mode::empty())?;
-            let itself = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+            let (_file, itself) = itself(at, OFlags::empty())?;
             rustix::fs::chmod(&itself, mode(after.mode))?;
             rustix::fs::utimensat(CWD, &itself, &times(after), AtFlags::empty())
         };
-        set().map_err(|error| self.failed(path, error))?;
-        self.applied.written = self.applied.written.saturating_add(1);
-        Ok(())
+        match set() {
+            Ok(()) => {
+                self.applied.written = self.applied.written.saturating_add(1);
+                Ok(())
+            }
+            Err(Errno::NOENT) => {
+                self.applied.busy = true;
+                Ok(())
+            }
+            Err(error) => self.refuse(path, error),
+        }
     }
 
     fn set_mode(&mut self, path: &VaultPath, after: &Entry) -> Result<(), VaultError> {
         self.last = None;
-        let Some((at, name)) = self.place(path)? else {
+        let Some((directory, name)) = self.place(path)? else {
             return Ok(());
         };
-        match rustix::fs::openat(&at, name.as_bytes(), DIRECTORY, Mode::empty()) {
-            Ok(directory) => rustix::fs::fchmod(&directory, mode(after.mode))
-                .map_err(|error| self.failed(path, error)),
-            Err(_) => Ok(()), // Something else has the name: told already.
+        let at = At {
+            directory: directory.as_fd(),
+            name: name.as_bytes(),
+        };
+        let set = || -> rustix::io::Result<()> {
+            let (_directory, itself) = itself(at, OFlags::DIRECTORY)?;
+            rustix::fs::chmod(&itself, mode(after.mode))
+        };
+        match set() {
+            // Something else has the name, or nothing: told already.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
+            Err(error) => self.refuse(path, error),
         }
     }
 }
 
-/// Bytes of a hole.
-const HOLE: usize = 64 * 1024;
+/// What has a name, held without a right to read or write it, and a path that leads to it and nothing else. No link is
+/// followed.
+fn itself(at: At<'_>, flags: OFlags) -> rustix::io::Result<(OwnedFd, String)> {
+    let flags = flags
+        .union(OFlags::PATH)
+        .union(OFlags::NOFOLLOW)
+        .union(OFlags::CLOEXEC);
+    let held = rustix::fs::openat(at.directory, at.name, flags, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+    Ok((held, path))
+}

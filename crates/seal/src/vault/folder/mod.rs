@@ -9,12 +9,17 @@
 //! then is the same on both sides.
 
 mod apply;
+mod aside;
+mod moves;
+mod refused;
 mod scan;
 mod state;
 
 pub use apply::Applied;
+pub use refused::Refused;
 pub use state::InStep;
 
+use self::moves::Moves;
 use super::editor::Meta;
 use super::error::VaultError;
 use super::tree::{Entry, What};
@@ -24,12 +29,20 @@ use std::path::{Path, PathBuf};
 
 /// What belongs to us at the top of a folder, and is not in the vault.
 pub(crate) const OURS: &str = ".letterlock-sync";
+
+/// Whether a name is ours, also on a disk where large and small letters are one.
+fn is_ours(name: &[u8]) -> bool {
+    let folded = String::from_utf8_lossy(name).to_uppercase().to_lowercase();
+    folded == OURS
+}
+
 /// A clock's tick may be late; seconds.
 const SLACK: i64 = 1;
 
 /// A folder that is kept in step.
 pub struct Folder {
     path: PathBuf,
+    moves: Moves,
 }
 
 impl Folder {
@@ -53,6 +66,7 @@ impl Folder {
         match is_directory {
             true => Ok(Self {
                 path: path.to_path_buf(),
+                moves: Moves::default(),
             }),
             false => Err(disk(path, io::ErrorKind::NotADirectory.into())),
         }

@@ -5,7 +5,7 @@
     reason = "files of the person whose folder it is: this file is where they are looked at"
 )]
 
-use super::{Folder, InStep, OURS, Seen, disk};
+use super::{Folder, InStep, OURS, Seen, disk, is_ours};
 use crate::parallel::Progress;
 use crate::vault::editor::{Editor, Meta};
 use crate::vault::error::VaultError;
@@ -39,6 +39,8 @@ enum Found<'f> {
     Whole,
     /// It cannot be in a vault.
     LeftOut,
+    /// A directory that this process may not look into.
+    Unread,
 }
 
 type Each<'e> = &'e mut dyn FnMut(&VaultPath, &Path, Found<'_>) -> Result<(), VaultError>;
@@ -46,7 +48,7 @@ type Each<'e> = &'e mut dyn FnMut(&VaultPath, &Path, Found<'_>) -> Result<(), Va
 /// Looks through a folder beside a directory of the vault.
 struct Look<'a> {
     reader: Reader<'a>,
-    in_step: InStep,
+    in_step: &'a InStep,
 }
 
 impl Look<'_> {
@@ -68,6 +70,13 @@ impl Look<'_> {
             })?;
         }
         let entries = fs::read_dir(on_disk).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        // What may not be looked at counts as unchanged: nothing is removed for it.
+        if let Err(error) = &entries
+            && error.kind() == io::ErrorKind::PermissionDenied
+            && !at.names().is_empty()
+        {
+            return each(at, on_disk, Found::Unread);
+        }
         let mut names: Vec<_> = entries
             .map_err(|error| disk(on_disk, error))?
             .into_iter()
@@ -75,10 +84,13 @@ impl Look<'_> {
             .collect();
         names.sort();
         for name in names {
-            if at.names().is_empty() && name == OURS {
+            let path = on_disk.join(&name);
+            if at.names().is_empty() && is_ours(name.as_bytes()) {
+                if name != OURS {
+                    each(at, &path, Found::LeftOut)?;
+                }
                 continue;
             }
-            let path = on_disk.join(&name);
             let name = Name::new(name.as_bytes())
                 .ok_or_else(|| VaultError::Nameless { path: path.clone() })?;
             let base = before.remove(&name);
@@ -107,6 +119,7 @@ impl Look<'_> {
             Err(rustix::io::Errno::NOENT) => {
                 return base.map_or(Ok(()), |base| each(at, on_disk, Found::Removed(base)));
             }
+            Err(rustix::io::Errno::ACCESS) => return each(at, on_disk, Found::Unread),
             Err(error) => return Err(disk(on_disk, error.into())),
         };
         let seen = Seen::of(&stat);
@@ -139,7 +152,7 @@ impl Look<'_> {
                 self.directory(at, on_disk, base.directory().as_ref(), each)
             }
             (FileType::RegularFile, Some(base))
-                if seen.fits(base) && seen.is_settled(&self.in_step) =>
+                if seen.fits(base) && seen.is_settled(self.in_step) =>
             {
                 match base.mode == seen.meta.mode {
                     true => Ok(()),
@@ -206,10 +219,7 @@ impl Folder {
         newest: Option<&ObjectRef>,
         (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Option<Put>, VaultError> {
-        let look = Look {
-            reader,
-            in_step: *in_step,
-        };
+        let look = Look { reader, in_step };
         let (base, top) = (in_step.base.as_ref(), VaultPath::top());
         let mut changed = in_step.base.is_none();
         let mut left_out = Vec::new();
@@ -217,7 +227,7 @@ impl Folder {
         let mut bytes: u64 = 0;
         look.directory(&top, &self.path, base, &mut |_, on_disk, found| {
             match found {
-                Found::Whole => {}
+                Found::Whole | Found::Unread => {}
                 Found::LeftOut => left_out.push(on_disk.to_path_buf()),
                 Found::Removed(entry) => {
                     changed = true;
@@ -279,6 +289,17 @@ fn take(
                 walk.editor().reuse(&entry)?;
             }
             match walk.file(at, on_disk) {
+                // As long as it cannot be read, the vault has what it had.
+                Err(VaultError::Changing { path }) => {
+                    walk.unread(path);
+                    Ok(())
+                }
+                Err(VaultError::Disk { path, error })
+                    if error.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    walk.unread(path);
+                    Ok(())
+                }
                 // It went while we looked, or a link or something else took its place: the next scan sees what is there.
                 Err(VaultError::Disk { error, .. })
                     if error.kind() == io::ErrorKind::NotFound
@@ -291,5 +312,9 @@ fn take(
         }
         Found::Whole => walk.whole(at),
         Found::LeftOut => Ok(()),
+        Found::Unread => {
+            walk.unread(on_disk.to_path_buf());
+            Ok(())
+        }
     }
 }

@@ -5,7 +5,7 @@
     reason = "this file is where the state of a folder is read and written"
 )]
 
-use super::{Folder, OURS, disk};
+use super::{Folder, OURS, Refused, disk};
 use crate::vault::error::VaultError;
 use keys::GroupId;
 use keys::codec::{DecodeError, Reader, Writer};
@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const FORM: &[u8; 8] = b"LLSYNC\n\x01";
 
 /// When a folder and a vault were in step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InStep {
     /// Which vault.
     pub vault: GroupId,
@@ -26,16 +26,22 @@ pub struct InStep {
     pub base: Option<ObjectRef>,
     /// When the folder was looked through for it, in seconds since 1970.
     pub since: i64,
+    /// Where the folder has something else than both were to have, because it could not be written.
+    pub refused: Vec<Refused>,
 }
 
 impl InStep {
-    /// `"LLSYNC" ‖ 0A ‖ 01 ‖ vault 32 ‖ ref of the directory ‖ BE8(since)`
+    /// `"LLSYNC" ‖ 0A ‖ 01 ‖ vault 32 ‖ ref of the directory ‖ BE8(since) ‖ BE4(count) ‖ refused...`
     fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.array(FORM);
         out.array(self.vault.as_bytes());
         self.base.unwrap_or(ObjectRef::NONE).write(&mut out);
         out.array(&self.since.to_be_bytes());
+        out.u32(u32::try_from(self.refused.len()).unwrap_or(u32::MAX));
+        for refused in &self.refused {
+            refused.write(&mut out);
+        }
         out.finish()
     }
 
@@ -47,8 +53,17 @@ impl InStep {
         let vault = GroupId::from_bytes(input.array()?);
         let base = Some(ObjectRef::read(&mut input)?).filter(|base| *base != ObjectRef::NONE);
         let since = i64::from_be_bytes(input.array()?);
+        let mut refused = Vec::new();
+        for _ in 0..input.u32()? {
+            refused.push(Refused::read(&mut input)?);
+        }
         input.finish()?;
-        Ok(Self { vault, base, since })
+        Ok(Self {
+            vault,
+            base,
+            since,
+            refused,
+        })
     }
 }
 
