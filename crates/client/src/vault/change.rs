@@ -126,6 +126,16 @@ pub(super) fn move_head(place: &Place<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+fn unchanged<T>(done: T, newest: &Newest) -> Changed<T> {
+    Changed {
+        done,
+        version: newest.root.body.counter,
+        directory: newest.root.body.directory,
+        changed: false,
+        conflicts: Vec::new(),
+    }
+}
+
 /// Nothing: there is a newer key by now.
 fn try_change<T>(
     place: &Place<'_>,
@@ -155,13 +165,7 @@ fn try_change<T>(
         Ok((done, Some(written))) => (done, written),
         Ok((done, None)) => {
             abandon(&session, &journal);
-            return Ok(Some(Changed {
-                done,
-                version: newest.root.body.counter,
-                directory: newest.root.body.directory,
-                changed: false,
-                conflicts: Vec::new(),
-            }));
+            return Ok(Some(unchanged(done, &newest)));
         }
         Err(error) => {
             abandon(&session, &journal);
