@@ -80,12 +80,7 @@ pub(crate) async fn see_to(
                 }
             }
             Files::Unshare { vault, who } => {
-                let request = Request::VaultUnshare {
-                    vault: vault.clone(),
-                    who,
-                };
-                ask::hear(client, request, |answer| screen.show(&answer)).await?;
-                renewed(client, profile, vault, &work, screen).await
+                unshare(client, profile, (vault, who), &work, screen).await
             }
             files => tell(client, files, &work, screen).await,
         }
@@ -147,14 +142,19 @@ fn notes(work: &Work, screen: &mut Screen) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Who was put out is out. Where what is under the old key cannot be ended now, the next change does it.
-async fn renewed(
+/// Puts people out. Where what is under the old key cannot be ended now, the next change does it.
+async fn unshare(
     client: &Client,
     profile: &Profile,
-    vault: String,
+    (vault, who): (String, Vec<String>),
     work: &Arc<Work>,
     screen: &mut Screen,
 ) -> Result<(), Stop> {
+    let request = Request::VaultUnshare {
+        vault: vault.clone(),
+        who,
+    };
+    ask::hear(client, request, |answer| screen.show(&answer)).await?;
     let desk = Desk {
         home: profile.home.clone(),
         vault,

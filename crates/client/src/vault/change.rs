@@ -125,6 +125,16 @@ pub(super) fn move_head(place: &Place<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+fn unchanged<T>(done: T, newest: &Newest) -> Changed<T> {
+    Changed {
+        done,
+        version: newest.root.body.counter,
+        directory: newest.root.body.directory,
+        changed: false,
+        conflicts: Vec::new(),
+    }
+}
+
 /// Nothing: there is a newer key by now.
 fn try_change<T>(
     place: &Place<'_>,
@@ -137,30 +147,20 @@ fn try_change<T>(
     let mut newest = writable(&session, place.journals)?;
     sweep(&session, place.journals, &newest);
     let journal = begun(&session, place.journals)?;
-    let packs = session.packs(Some(Arc::clone(&journal)));
     let from = begin.from.get_or_insert_with(|| newest.clone());
-    let mut conflicts = Vec::new();
-    let edited = edited(&session, &packs, from, edit).and_then(|(done, written)| {
-        let Some((ours, _)) = written.filter(|_| from.root != newest.root) else {
-            return Ok((done, written));
+    let (done, mut written, mut conflicts) =
+        match made(place, &session, &journal, (from, &newest), edit) {
+            Ok((done, Some(written), conflicts)) => (done, written, conflicts),
+            Ok((done, None, _)) => {
+                abandon(&session, &journal, &Used::new());
+                keep(&session, place.journals, &newest, false);
+                return Ok(Some(unchanged(done, &newest)));
+            }
+            Err(error) => {
+                abandon(&session, &journal, &Used::new());
+                return Err(error);
+            }
         };
-        let base = from.root.body.directory;
-        let (more, written) = merged(place, &session, &journal, &newest, (&base, &ours))?;
-        conflicts.extend(more);
-        Ok((done, written))
-    });
-    let (done, mut written) = match edited {
-        Ok((done, Some(written))) => (done, written),
-        Ok((done, None)) => {
-            abandon(&session, &journal, &Used::new());
-            keep(&session, place.journals, &newest, false);
-            return Ok(Some(unchanged(done, &newest)));
-        }
-        Err(error) => {
-            abandon(&session, &journal, &Used::new());
-            return Err(error);
-        }
-    };
     let mut lost = Lost::Nothing;
     for _ in 0..limits::VAULT_MERGES {
         let (directory, before) = written;
@@ -178,15 +178,14 @@ fn try_change<T>(
             // Somebody was faster, or this was said before.
             session = opened(place)?;
             newest = writable(&session, place.journals)?;
-            if session.keys.newest() > begin.generation && newest.root != root {
-                // What was written is sealed under the old key. Its packs go when the change begins again.
-                return Ok(None);
-            }
             (version, newer) = (newest.root.body.counter, newest.root.body.directory);
             let own = [(root.body.counter, root.hash())];
             let here = is_in_history(&session, &newest, &own)?;
             if here == Some(true) {
                 taken = true; // It was said before; perhaps somebody went on from there.
+            } else if session.keys.newest() > begin.generation {
+                // What was written is sealed under the old key. Its packs go when the change begins again.
+                return Ok(None);
             } else {
                 lost = lost.max(here.map_or(Lost::Perhaps, |_| Lost::Surely));
                 let merged = merged(place, &session, &journal, &newest, (&base, &directory))?;
@@ -211,13 +210,23 @@ fn try_change<T>(
     Err(failure(FailureKind::Failed, message, Some("try again")))
 }
 
-fn unchanged<T>(done: T, newest: &Newest) -> Changed<T> {
-    Changed {
-        done,
-        version: newest.root.body.counter,
-        directory: newest.root.body.directory,
-        changed: false,
-        conflicts: Vec::new(),
+/// Makes a change, and brings it into the newest version where that is not what it was made from.
+fn made<T>(
+    place: &Place<'_>,
+    session: &Session,
+    journal: &Arc<Journal>,
+    (from, newest): (&Newest, &Newest),
+    edit: impl FnMut(&mut Editor<'_>, Desk<'_>) -> Result<T, Failure>,
+) -> Result<(T, Written, Vec<Conflict>), Failure> {
+    let packs = session.packs(Some(Arc::clone(journal)));
+    let (done, written) = edited(session, &packs, from, edit)?;
+    match written {
+        Some((ours, _)) if from.root != newest.root => {
+            let base = from.root.body.directory;
+            let (conflicts, written) = merged(place, session, journal, newest, (&base, &ours))?;
+            Ok((done, written, conflicts))
+        }
+        written => Ok((done, written, Vec::new())),
     }
 }
 
