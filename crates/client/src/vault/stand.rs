@@ -221,7 +221,7 @@ impl Stand {
                 hash: HEXLOWER.encode(&root.hash().0),
                 root: Some(HEXLOWER.encode(&root.encode())),
             }),
-            stale: false,
+            awaits_key: false,
         }
     }
 
