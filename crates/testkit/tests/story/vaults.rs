@@ -700,7 +700,7 @@ fn a_generation_ends_and_the_next_one_goes_on() {
     let checked = story.check(&[&late, &closed]);
     assert_eq!(refused(checked), VaultError::NotFollowing);
     let published = story.world.publish_root("alice", &late, 4);
-    assert_eq!(refused(published), VaultError::Conflict);
+    assert_eq!(refused(published), VaultError::NewKey);
     story.check(&[&closed]).unwrap();
     let next = story.world.write_vault("alice", vault, Some(&closed), 3);
     assert_eq!(next.body.generation, 2);
