@@ -56,6 +56,8 @@ pub(crate) const PART_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 pub(crate) const PART: Duration = Duration::from_secs(300);
 /// Attempts at a pack of a vault, with pauses of up to 10 seconds, before the person is told.
 pub(crate) const VAULT_ATTEMPTS: u32 = 15;
+/// Attempts at a part of a mounted vault, with pauses of up to a second and a half together, before the reader is told.
+pub(crate) const VAULT_READ_ATTEMPTS: u32 = 3;
 /// Versions of a vault that are looked through to find the one that was known before, as the engine has it.
 pub(crate) const VAULT_ROOTS: usize = 1000;
 /// How long the packs of a vault are not asked for by this device before it says that they are used still: the relay
