@@ -11,6 +11,7 @@ mod change;
 mod failure;
 mod journal;
 mod newest;
+mod mount;
 mod packs;
 mod session;
 #[cfg(test)]
@@ -22,6 +23,9 @@ mod watch;
 use self::change::{Changed, Place, change, move_head};
 use self::failure::vault_failure;
 use self::newest::Newest;
+pub use self::mount::{
+    About, Changes, FileSystem, Kind, Mount, MountEvent, Mounted, Trouble, mount,
+};
 use self::packs::RelayPacks;
 use self::session::{Profile, Session, with_profile};
 pub use self::sync::{Sync, sync};
