@@ -1,6 +1,7 @@
 //! `letterlock vault put|get|list|history|restore|accept|remove|move|mkdir|sync`
 
 use super::{Job, Profile, absolute};
+use crate::mount;
 use clap::{Args, Subcommand};
 use client::api::Request;
 use client::vault::Edit;
@@ -54,6 +55,12 @@ pub(super) enum FilesCommand {
         #[arg(long)]
         watch: bool,
     },
+    /// Show a vault as a folder of this machine, until it is unmounted or Ctrl-C
+    ///
+    /// What is written there becomes a version when nothing was written for two seconds, and when it is unmounted; until
+    /// then it lies, sealed, in the profile, and survives a crash. Versions of others appear by themselves. Where somebody
+    /// else wrote the same file meanwhile, both stay: yours beside theirs, with your name and the time in its name.
+    Mount(MountArgs),
     /// List vaults, or what a vault holds
     List(ListArgs),
     /// List the versions in which something changed, the newest first
@@ -111,6 +118,20 @@ pub(super) enum FilesCommand {
         /// The folder
         path: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MountArgs {
+    /// The vault
+    vault: String,
+    /// The folder: an empty one; it is made if need be
+    folder: PathBuf,
+    /// Change nothing
+    #[arg(long)]
+    read_only: bool,
+    /// As it was in an older version; nothing can be changed then
+    #[arg(long, value_name = "NUMBER")]
+    version: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +234,15 @@ impl FilesCommand {
                     version,
                     all,
                 }
+            }
+            Self::Mount(args) => {
+                let wish = mount::Wish {
+                    vault: args.vault,
+                    directory: absolute(args.folder)?,
+                    version: args.version,
+                    read_only: args.read_only,
+                };
+                return Ok(Job::Mount(profile, wish));
             }
             Self::History { vault, path, limit } => Files::History { vault, path, limit },
             Self::Restore {

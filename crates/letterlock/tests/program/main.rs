@@ -36,6 +36,7 @@ mod tls;
 mod tour;
 mod vault_files;
 mod vault_heads;
+mod vault_mount;
 mod vault_sync;
 mod vaults;
 mod verify;
