@@ -115,6 +115,7 @@ fn a_reader_sees_a_vault_as_a_directory() {
         file.read_exact_at(&mut out, offset as u64).unwrap();
         assert_eq!(out, long[offset..offset + length]);
     }
+    drop(file);
     let note = at.join("plans/old/note");
     let metadata = fs::metadata(&note).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
