@@ -127,9 +127,19 @@ pub async fn mount(
             os::remove_all(&files.directory);
         }
         drop(lock);
-        kept.and(shown)
+        kept.map_err(|failure| unfinished(&failure)).and(shown)
     })
     .await
+}
+
+/// What was written is in no version, but it is not lost.
+fn unfinished(why: &Failure) -> Failure {
+    let message = format!(
+        "what was written last is in no version yet, and is kept in this home: {}",
+        why.message
+    );
+    let hint = "mount the vault again when this is mended: it goes on with what is kept";
+    failure(why.kind, message, Some(hint))
 }
 
 /// Hears of newer versions.
