@@ -72,6 +72,14 @@ pub(crate) const MOUNT_LOG_BYTES: u64 = 1 << 30;
 pub(crate) const MOUNT_RECORD_BYTES: usize = 1 << 20;
 /// How often a file that is written to all the time is read again for a version.
 pub(crate) const MOUNT_TRIES: usize = 3;
+/// Connections to a vault that is served by WebDAV, at a time.
+pub(crate) const DAV_CONNECTIONS: usize = 64;
+/// Longest body of a request that is no file.
+pub(crate) const DAV_BODY_BYTES: usize = 64 * 1024;
+/// How long a lock is held.
+pub(crate) const DAV_LOCK: Duration = Duration::from_secs(600);
+/// Locks at a time.
+pub(crate) const DAV_LOCKS: usize = 1024;
 /// Versions of a vault that are looked through to find the one that was known before, as the engine has it.
 pub(crate) const VAULT_ROOTS: usize = 1000;
 /// How long the packs of a vault are not asked for by this device before it says that they are used still: the relay

@@ -8,10 +8,11 @@
 //! ```
 
 mod change;
+mod dav;
 mod failure;
 mod journal;
-mod newest;
 mod mount;
+mod newest;
 mod packs;
 mod session;
 #[cfg(test)]
@@ -21,11 +22,12 @@ mod uses;
 mod watch;
 
 use self::change::{Changed, Place, change, move_head};
+pub use self::dav::serve_dav;
 use self::failure::vault_failure;
-use self::newest::Newest;
 pub use self::mount::{
     About, Changes, FileSystem, Kind, Mount, MountEvent, Mounted, Trouble, mount,
 };
+use self::newest::Newest;
 use self::packs::RelayPacks;
 use self::session::{Profile, Session, with_profile};
 pub use self::sync::{Sync, sync};

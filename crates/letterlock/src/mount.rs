@@ -1,5 +1,6 @@
 //! A vault as a directory of this machine.
 
+#[cfg(target_os = "linux")]
 mod fuse;
 
 use crate::cli::Profile;
@@ -12,18 +13,40 @@ use client::vault::{self, Mount, MountEvent, Mounted};
 use client::view::{Failure, VaultMounted};
 use rustix::mount::{UnmountFlags, unmount};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 
 /// Which vault is to be mounted where.
 #[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) vault: String,
-    pub(crate) directory: PathBuf,
+    pub(crate) place: Place,
     pub(crate) version: Option<u64>,
     pub(crate) read_only: bool,
+}
+
+/// Where a vault is to be shown.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// On a folder.
+    Folder(PathBuf),
+    /// At an address of loopback.
+    WebDav(SocketAddr),
+}
+
+/// A free port of loopback.
+pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// What a face tells when it is there.
+enum Up {
+    /// It is mounted, or served if it says so.
+    Mounted(VaultMounted, bool),
+    /// It is not mounted, and why; it is served.
+    Served(Failure),
 }
 
 fn now() -> String {
@@ -32,7 +55,9 @@ fn now() -> String {
 
 /// Mounts a vault until it is unmounted, or this process is asked to stop.
 pub(crate) async fn see_to(profile: &Profile, wish: Wish, screen: &mut Screen) -> Result<(), Stop> {
-    ready(&wish.directory)?;
+    if let Place::Folder(folder) = &wish.place {
+        ready(folder)?;
+    }
     ask::with_client(profile, false, async |client| {
         let mount = Mount {
             home: profile.home.clone(),
@@ -44,17 +69,28 @@ pub(crate) async fn see_to(profile: &Profile, wish: Wish, screen: &mut Screen) -
         let work = Arc::new(Work::default());
         let (tell, mut told) = mpsc::unbounded_channel();
         let (up, mut ups) = mpsc::unbounded_channel();
-        let directory = wish.directory.clone();
-        let face = move |mounted| show(mounted, &directory, &up);
-        let running = vault::mount(client, mount, Arc::clone(&work), tell, face);
+        let (end, ended) = watch::channel(false);
+        let face = Face {
+            place: wish.place.clone(),
+            up,
+            ended,
+            runtime: Handle::current(),
+        };
+        let running = vault::mount(client, mount, Arc::clone(&work), tell, move |it| face.show(it));
         let mut running = std::pin::pin!(running);
-        let mut asked: u32 = 0;
+        let (mut asked, mut served): (u32, bool) = (0, false);
         let done = loop {
             tokio::select! {
                 done = &mut running => break done,
-                Some(mounted) = ups.recv() => {
-                    screen.show(&Answer::VaultMounted(mounted))?;
-                }
+                Some(up) = ups.recv() => match up {
+                    Up::Mounted(mounted, by_webdav) => {
+                        served = by_webdav;
+                        screen.show(&Answer::VaultMounted(mounted))?;
+                    }
+                    Up::Served(why) => {
+                        screen.talk(&format!("{}: it is served by WebDAV", text::line(&why.message)));
+                    }
+                },
                 Some(event) = told.recv() => shown(event, screen)?,
                 () = signal::stop_asked() => {
                     asked = asked.saturating_add(1);
@@ -62,7 +98,10 @@ pub(crate) async fn see_to(profile: &Profile, wish: Wish, screen: &mut Screen) -
                         // What is not in a version yet is kept.
                         work.stop();
                     }
-                    leave(&wish.directory, asked > 1, screen);
+                    match &wish.place {
+                        Place::Folder(folder) if !served => leave(folder, asked > 1, screen),
+                        _ => drop(end.send(true)),
+                    }
                 }
             }
         };
@@ -104,24 +143,59 @@ fn ready(directory: &Path) -> Result<(), Failure> {
     }
 }
 
-fn show(
-    mounted: Mounted,
-    directory: &Path,
-    up: &mpsc::UnboundedSender<VaultMounted>,
-) -> Result<(), Failure> {
-    let Mounted { vault, files } = mounted;
-    let (version, _) = files.version();
-    let read_only = files.is_read_only();
-    let session = fuse::session(files, directory).map_err(|error| not_mounted(&error))?;
-    let _ = up.send(VaultMounted {
-        vault,
-        version,
-        place: directory.display().to_string(),
-        read_only,
-    });
-    session.run().map_err(|error| not_mounted(&error))
+/// What shows a vault, on a thread that may wait.
+struct Face {
+    place: Place,
+    up: mpsc::UnboundedSender<Up>,
+    ended: watch::Receiver<bool>,
+    runtime: Handle,
 }
 
+impl Face {
+    fn show(self, mounted: Mounted) -> Result<(), Failure> {
+        let Place::Folder(folder) = &self.place else {
+            return self.serve(mounted);
+        };
+        #[cfg(target_os = "linux")]
+        match fuse::session(Arc::clone(&mounted.files), folder) {
+            Ok(session) => {
+                let shown = seen(&mounted, folder.display().to_string());
+                let _ = self.up.send(Up::Mounted(shown, false));
+                return session.run().map_err(|error| not_mounted(&error));
+            }
+            Err(error) => drop(self.up.send(Up::Served(not_mounted(&error)))),
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = folder;
+        self.serve(mounted)
+    }
+
+    fn serve(&self, mounted: Mounted) -> Result<(), Failure> {
+        let address = match self.place {
+            Place::WebDav(address) => address,
+            Place::Folder(_) => ANY_PORT,
+        };
+        let files = Arc::clone(&mounted.files);
+        let tell = |url| drop(self.up.send(Up::Mounted(seen(&mounted, url), true)));
+        let mut ended = self.ended.clone();
+        let stop = async move {
+            let _ = ended.wait_for(|ended| *ended).await;
+        };
+        let served = vault::serve_dav(files, address, tell, stop);
+        self.runtime.block_on(served)
+    }
+}
+
+fn seen(mounted: &Mounted, place: String) -> VaultMounted {
+    VaultMounted {
+        vault: mounted.vault.clone(),
+        version: mounted.files.version().0,
+        place,
+        read_only: mounted.files.is_read_only(),
+    }
+}
+
+#[cfg(target_os = "linux")]
 fn not_mounted(error: &io::Error) -> Failure {
     failure::failed(
         format!("the vault was not mounted: {error}"),

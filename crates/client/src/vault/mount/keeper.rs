@@ -253,25 +253,37 @@ enum Next {
 
 impl Keeper {
     pub(super) fn keep(self) -> Result<(), Failure> {
-        let mut failed: Option<(String, Instant)> = None;
+        let mut failed: Option<(Failure, Instant)> = None;
         loop {
             let not_before = failed
                 .as_ref()
                 .map(|(_, at)| at.checked_add(limits::VAULT_ASK_AGAIN).unwrap_or(*at));
             let done = match self.next(not_before) {
-                Next::End => return self.flush(true),
+                Next::End => {
+                    let waits = self.files.lock().changed.is_some();
+                    let asked = not_before.is_some_and(|until| os::instant() < until);
+                    return match failed {
+                        // The relay did not answer a moment ago: whoever ends this shall not wait for it again.
+                        Some((failure, _))
+                            if waits && asked && failure.kind == FailureKind::Unreachable =>
+                        {
+                            Err(failure)
+                        }
+                        _ => self.flush(true),
+                    };
+                }
                 Next::Flush => self.flush(false),
                 Next::Look => self.look(),
             };
             match done {
                 Ok(()) => failed = None,
                 Err(failure) => {
-                    let message = failure.message.clone();
+                    let before = failed.as_ref().map(|(before, _)| &before.message);
                     // The same is told once.
-                    if failed.as_ref().is_none_or(|(before, _)| *before != message) {
-                        let _ = self.tell.send(MountEvent::Waits(failure));
+                    if before != Some(&failure.message) {
+                        let _ = self.tell.send(MountEvent::Waits(failure.clone()));
                     }
-                    failed = Some((message, os::instant()));
+                    failed = Some((failure, os::instant()));
                 }
             }
         }
@@ -461,7 +473,10 @@ impl Keeper {
             &state.base,
             &state.top,
         )?);
-        let mut used = HashSet::new();
+        let unnamed = files.unnamed();
+        let mut used: HashSet<PathBuf> =
+            unnamed.iter().map(|id| id.path(&files.directory)).collect();
+        drop(unnamed);
         state.top.files(&mut |staged| {
             used.insert(staged.id.path(&files.directory));
         });

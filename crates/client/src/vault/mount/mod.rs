@@ -28,6 +28,7 @@ use self::keeper::Keeper;
 use self::log::Log;
 use self::source::Source;
 use self::system::State;
+pub(super) use self::system::Unnamed;
 pub use self::system::{About, Changes, FileSystem, Kind};
 pub use self::trouble::Trouble;
 use super::change::{Place, change};
@@ -208,6 +209,7 @@ fn begin(
         read_only,
         changing: Mutex::new(log),
         state: Mutex::new(state),
+        unnamed: Arc::default(),
         bell: Mutex::default(),
         rang: std::sync::Condvar::new(),
     });

@@ -3,13 +3,13 @@
 use super::log::{Log, Record};
 use super::nodes::{Kept, Nodes, TOP};
 use super::source::{Content, Source};
-use super::staged::Staged;
+use super::staged::{Staged, StagedId};
 use super::tree::{Change, Folder, Node, Seen, Way, entry_with, meta_of};
 use super::trouble::Trouble;
 use crate::os;
 use keys::vault_root::ObjectRef;
 use seal::vault::{Entry, Meta, NAME, Name, VaultPath, What};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -89,6 +89,19 @@ pub(super) struct Bell {
     pub(super) end: bool,
 }
 
+/// A file that has no name yet: if it gets none, nothing was written.
+pub struct Unnamed {
+    staged: Arc<Staged>,
+    unnamed: Arc<Mutex<HashSet<StagedId>>>,
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        let mut unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        unnamed.remove(&self.staged.id);
+    }
+}
+
 /// A mounted vault.
 pub struct FileSystem {
     pub(super) source: Arc<Source>,
@@ -98,6 +111,8 @@ pub struct FileSystem {
     /// Whoever changes names holds it.
     pub(super) changing: Mutex<Option<Log>>,
     pub(super) state: Mutex<State>,
+    /// Files on this machine's disk that have no name yet.
+    pub(super) unnamed: Arc<Mutex<HashSet<StagedId>>>,
     pub(super) bell: Mutex<Bell>,
     pub(super) rang: Condvar,
 }
@@ -693,11 +708,83 @@ impl FileSystem {
         })
     }
 
+    /// Begins a file that has no name yet.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn begin_file(&self, mode: u16) -> Result<Unnamed, Trouble> {
+        if self.read_only {
+            return Err(Trouble::ReadOnly);
+        }
+        let meta = Meta {
+            mode: mode & 0o777,
+            modified: os::wall(),
+        };
+        // Whoever looks for files that nothing names holds this too.
+        let _changing = self.change();
+        let staged = Staged::create(&self.directory, &self.source.keys(), None, meta)?;
+        let mut unnamed = self.unnamed();
+        unnamed.insert(staged.id);
+        drop(unnamed);
+        Ok(Unnamed {
+            staged,
+            unnamed: Arc::clone(&self.unnamed),
+        })
+    }
+
+    pub(super) fn unnamed(&self) -> MutexGuard<'_, HashSet<StagedId>> {
+        self.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes to a file that has no name yet.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn add_to(&self, file: &Unnamed, offset: u64, bytes: &[u8]) -> Result<(), Trouble> {
+        file.staged.write(&self.source, offset, bytes).map(drop)
+    }
+
+    /// Gives it a name, in the place of a file that has it.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn end_file(&self, parent: u64, name: &[u8], file: Unnamed) -> Result<(), Trouble> {
+        let name = name_of(name)?;
+        let mut log = self.change();
+        let (path, there) = self.child(parent, &name)?;
+        if there.as_ref().is_some_and(Seen::is_directory) {
+            return Err(Trouble::IsADirectory);
+        }
+        let mut state = self.lock();
+        let stamp = state.tick();
+        let node = Some(Node::File(Arc::clone(&file.staged)));
+        let mut records = state.top.bind(&path, node, &self.source, stamp)?;
+        if let Some(there) = there {
+            self.unname(&mut state, parent, &name, there);
+        }
+        self.now(&mut state, &[&path], &mut records);
+        drop(state);
+        self.noted(&mut log, &records)
+    }
+
+    /// Takes a name away, with all that is in what has it.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn remove_all(&self, parent: u64, name: &[u8]) -> Result<(), Trouble> {
+        self.take_away(parent, name, None)
+    }
+
     /// Takes a name away: of an empty directory, or of what is none.
     ///
     /// # Errors
     /// [`Trouble`].
     pub fn remove(&self, parent: u64, name: &[u8], directory: bool) -> Result<(), Trouble> {
+        self.take_away(parent, name, Some(directory))
+    }
+
+    /// Takes a name away; of a directory with all that is in it, unless somebody said what it is to be.
+    fn take_away(&self, parent: u64, name: &[u8], directory: Option<bool>) -> Result<(), Trouble> {
         if self.read_only {
             return Err(Trouble::ReadOnly);
         }
@@ -706,10 +793,10 @@ impl FileSystem {
         let (path, seen) = self.child(parent, &name)?;
         let seen = seen.ok_or(Trouble::NotFound)?;
         match (directory, seen.is_directory()) {
-            (true, false) => return Err(Trouble::NotADirectory),
-            (false, true) => return Err(Trouble::IsADirectory),
-            (true, true) => self.must_be_empty(&path)?,
-            (false, false) => {}
+            (Some(true), false) => return Err(Trouble::NotADirectory),
+            (Some(false), true) => return Err(Trouble::IsADirectory),
+            (Some(true), true) => self.must_be_empty(&path)?,
+            _ => {}
         }
         let mut state = self.lock();
         let stamp = state.tick();
