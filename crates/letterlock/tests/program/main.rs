@@ -38,5 +38,6 @@ mod vault_files;
 mod vault_heads;
 mod vault_mount;
 mod vault_sync;
+mod vault_webdav;
 mod vaults;
 mod verify;

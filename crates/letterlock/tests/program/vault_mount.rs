@@ -289,8 +289,8 @@ fn a_mounted_vault_is_a_directory_like_others() {
         return;
     };
     let mut draw = Draw(0x1234_5678_9abc_def1);
-    for phase in 0..6 {
-        for number in 0..120 {
+    for phase in 0..5 {
+        for number in 0..80 {
             let what = draw.below(13);
             let (one, other) = (random_path(&mut draw), random_path(&mut draw));
             let number = phase * 1000 + number;
