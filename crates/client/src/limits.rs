@@ -64,6 +64,8 @@ pub(crate) const MOUNT_CACHE_BYTES: usize = 64 << 20;
 pub(crate) const MOUNT_AHEAD: usize = 4;
 /// How long nothing may be written to a mounted vault before what was written becomes a version.
 pub(crate) const MOUNT_QUIET: Duration = Duration::from_secs(2);
+/// How much of that pause is taken for over where a file is still being written.
+pub(crate) const MOUNT_QUIET_LEFT: Duration = Duration::from_secs(1);
 /// How long what was written waits for such a pause.
 pub(crate) const MOUNT_PATIENCE: Duration = Duration::from_secs(20);
 /// Longest file that says what was changed in a mounted vault, in bytes.

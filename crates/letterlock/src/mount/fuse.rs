@@ -203,7 +203,7 @@ fn from(listed: &Listed, offset: u64) -> impl Iterator<Item = (u64, &(Vec<u8>, A
         .iter()
         .enumerate()
         .skip(offset)
-        .map(|(at, entry)| (at as u64 + 1, entry))
+        .map(|(at, entry)| ((at as u64).saturating_add(1), entry))
 }
 
 impl Filesystem for Shown {

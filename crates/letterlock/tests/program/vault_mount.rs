@@ -259,7 +259,7 @@ fn act(top: &Path, what: usize, paths: [&Path; 2], number: usize) -> Result<(), 
         7 | 8 => fs::rename(&one, &other),
         9 => fs::remove_file(&one),
         10 => fs::remove_dir(&one),
-        11 => symlink(&other.strip_prefix(top).unwrap(), &one),
+        11 => symlink(other.strip_prefix(top).unwrap(), &one),
         _ => {
             match one.symlink_metadata() {
                 // Whoever gets a directory out of a vault may enter it, whatever its mode says.
@@ -482,4 +482,56 @@ fn without_a_relay_nothing_is_lost_and_nothing_is_made_up() {
     mounted.end();
     let listed = bob.json(&["vault", "list", "plans"]);
     assert_eq!(listed.len(), 2);
+}
+
+#[test]
+fn what_waits_on_a_disk_cannot_be_changed() {
+    let town = Town::new();
+    let (alice, _) = shared(&town, "reader");
+    let at = town.path("mnt");
+    let Some(mut mounted) = mount(&alice, &at, &[]) else {
+        return;
+    };
+    let long = content(9, 300_000);
+    let mut open = fs::File::create(mounted.path("long")).unwrap();
+    open.write_all(&long).unwrap();
+    let vaults = alice.home.join("vaults");
+    let name = names(&vaults)
+        .into_iter()
+        .find(|name| name.starts_with("mount."));
+    let directory = vaults.join(name.unwrap());
+    let staged = names(&directory)
+        .into_iter()
+        .find(|name| name.contains('-'))
+        .unwrap();
+    let staged = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(directory.join(staged));
+    let staged = staged.unwrap();
+    let mut byte = [0];
+    staged.read_exact_at(&mut byte, 10_000).unwrap();
+    staged.write_all_at(&[byte[0] ^ 1], 10_000).unwrap();
+    let error = fs::read(mounted.path("long")).unwrap_err();
+    assert_eq!(
+        error.raw_os_error(),
+        Some(rustix::io::Errno::IO.raw_os_error())
+    );
+    // What was not changed is there.
+    let mut last = [0; 4];
+    let file = fs::File::open(mounted.path("long")).unwrap();
+    file.read_exact_at(&mut last, 299_996).unwrap();
+    assert_eq!(last, long[299_996..]);
+    drop((open, file));
+    // Nothing of it comes into a version, and it is put right here.
+    staged.write_all_at(&byte, 10_000).unwrap();
+    assert_eq!(fs::read(mounted.path("long")).unwrap(), long);
+    let process = mounted.process.take().unwrap();
+    process.interrupt();
+    let ran = process.wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let out = town.path("out");
+    fs::create_dir(&out).unwrap();
+    alice.ok(&["vault", "get", "plans", "long", "--out", text(&out)]);
+    assert_eq!(fs::read(out.join("long")).unwrap(), long);
 }

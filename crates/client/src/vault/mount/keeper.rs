@@ -179,8 +179,7 @@ impl Writing<'_> {
                 return Err(unread(path, trouble));
             }
             put.map_err(vault_failure)?;
-            // SECURITY: a version holds no half of a change; `a_file_that_changes_while_it_is_read_is_read_again`
-            // notices.
+            // A version holds no half of a change.
             if staged.changes() == changes {
                 self.written.insert(staged.id, changes);
                 self.bytes = self.bytes.saturating_add(shown.size);
@@ -391,13 +390,9 @@ impl Keeper {
         }
         if top.changes.is_empty() {
             // What is being written is looked at again.
-            state.changed = match state.top.changes.is_empty() {
-                true => None,
-                false => Some((
-                    first,
-                    last.max(now.checked_sub(limits::MOUNT_QUIET / 2).unwrap_or(now)),
-                )),
-            };
+            let soon = now.checked_sub(limits::MOUNT_QUIET_LEFT).unwrap_or(now);
+            let waits = !state.top.changes.is_empty();
+            state.changed = waits.then_some((first, last.max(soon)));
             return None;
         }
         Some(Snapshot {

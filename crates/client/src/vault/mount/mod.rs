@@ -7,7 +7,7 @@
 //!
 //! | module | has |
 //! |---|---|
-//! | `system` | what a face may do |
+//! | `system`, `writing` | what a face may do |
 //! | `nodes` | the numbers that it knows files by |
 //! | `source` | what versions have |
 //! | `tree` | what is changed and in no version yet |
@@ -23,14 +23,16 @@ mod staged;
 mod system;
 mod tree;
 mod trouble;
+mod writing;
 
 use self::keeper::Keeper;
 use self::log::Log;
 use self::source::Source;
 use self::system::State;
-pub(super) use self::system::Unnamed;
-pub use self::system::{About, Changes, FileSystem, Kind};
+pub use self::system::{About, FileSystem, Kind};
 pub use self::trouble::Trouble;
+pub use self::writing::Changes;
+pub(super) use self::writing::Unnamed;
 use super::change::{Place, change};
 use super::session::{Profile, Session, with_profile};
 use super::version_of;

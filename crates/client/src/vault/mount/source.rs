@@ -82,8 +82,7 @@ impl Chunks {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(chunk) = kept.find(&id) {
-                // SECURITY: a list may count a chunk with another length; `a_chunk_of_another_length_is_refused` of
-                // `seal` is about those that are read.
+                // Another list may count the same chunk with another length: it is refused as where it is read.
                 return match chunk.len() as u64 == part.length {
                     true => Ok(chunk),
                     false => Err(Trouble::Io),

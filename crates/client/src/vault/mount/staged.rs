@@ -432,6 +432,8 @@ impl Inner {
             if got < SEALED || bytes.iter().take(12).all(|byte| *byte == 0) {
                 return Ok(None);
             }
+            // SECURITY: the disk may hold other bytes than were written; `what_waits_on_a_disk_cannot_be_changed`
+            // notices.
             let block = opened(&self.key, id, (2, index), &mut bytes).ok_or(Trouble::Io)?;
             self.last = Some((index, Zeroizing::new(block.to_vec())));
         }
