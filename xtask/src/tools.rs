@@ -12,6 +12,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("perl -MFindBin -MIPC::Cmd -MFile::Compare -e1", "perl"),
     // The other side of the age format.
     ("age --version", "age"),
+    // Mounts vaults for those who are not root.
+    ("fusermount3 --version", "fuse3"),
 ];
 
 /// A cargo subcommand, its crate and the version that this project is checked with.

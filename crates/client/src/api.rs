@@ -590,6 +590,8 @@ pub enum Answer {
     VaultNewer(view::VaultNewer),
     /// What came of a change of a vault.
     VaultChange(view::VaultChange),
+    /// A vault is mounted.
+    VaultMounted(view::VaultMounted),
     /// A folder that was brought in step with a vault.
     VaultSynced(view::VaultSynced),
     /// What was fetched from a vault.

@@ -56,6 +56,32 @@ pub(crate) const PART_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 pub(crate) const PART: Duration = Duration::from_secs(300);
 /// Attempts at a pack of a vault, with pauses of up to 10 seconds, before the person is told.
 pub(crate) const VAULT_ATTEMPTS: u32 = 15;
+/// Attempts at a part of a mounted vault, with pauses of up to a second and a half together, before the reader is told.
+pub(crate) const VAULT_READ_ATTEMPTS: u32 = 3;
+/// Bytes of files of a mounted vault that stay in memory.
+pub(crate) const MOUNT_CACHE_BYTES: usize = 64 << 20;
+/// Chunks that are fetched before somebody asks for them.
+pub(crate) const MOUNT_AHEAD: usize = 4;
+/// How long nothing may be written to a mounted vault before what was written becomes a version.
+pub(crate) const MOUNT_QUIET: Duration = Duration::from_secs(2);
+/// How much of that pause is taken for over where a file is still being written.
+pub(crate) const MOUNT_QUIET_LEFT: Duration = Duration::from_secs(1);
+/// How long what was written waits for such a pause.
+pub(crate) const MOUNT_PATIENCE: Duration = Duration::from_secs(20);
+/// Longest file that says what was changed in a mounted vault, in bytes.
+pub(crate) const MOUNT_LOG_BYTES: u64 = 1 << 30;
+/// Longest record of it.
+pub(crate) const MOUNT_RECORD_BYTES: usize = 1 << 20;
+/// How often a file that is written to all the time is read again for a version.
+pub(crate) const MOUNT_TRIES: usize = 3;
+/// Connections to a vault that is served by WebDAV, at a time.
+pub(crate) const DAV_CONNECTIONS: usize = 64;
+/// Longest body of a request that is no file.
+pub(crate) const DAV_BODY_BYTES: usize = 64 * 1024;
+/// How long a lock is held.
+pub(crate) const DAV_LOCK: Duration = Duration::from_secs(600);
+/// Locks at a time.
+pub(crate) const DAV_LOCKS: usize = 1024;
 /// Versions of a vault that are looked through to find the one that was known before, as the engine has it.
 pub(crate) const VAULT_ROOTS: usize = 1000;
 /// How long the packs of a vault are not asked for by this device before it says that they are used still: the relay

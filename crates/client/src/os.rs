@@ -35,6 +35,15 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_secs(since.as_secs())
 }
 
+/// Reads the clock on the wall as files have it: seconds since 1970 and nanoseconds.
+pub(crate) fn wall() -> (i64, u32) {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    (seconds, since.subsec_nanos())
+}
+
 /// Reads the clock that only goes forward.
 pub(crate) fn instant() -> Instant {
     Instant::now()
@@ -214,6 +223,29 @@ pub(crate) fn identity(file: &File) -> io::Result<(u64, [u64; 7])> {
             ctime_nsec,
         ],
     ))
+}
+
+/// Opens a file to be written from its beginning, for the owner's eyes.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    private(OpenOptions::new().write(true).create(true).truncate(true)).open(path)
+}
+
+/// Gives a file the name of another one, whose place it takes.
+pub(crate) fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_directory(to)
+}
+
+/// Removes a directory with all that is in it, if it is there.
+pub(crate) fn remove_all(directory: &Path) {
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+/// Bytes of the disk that a path lies on, and those that are free.
+pub(crate) fn room(path: &Path) -> io::Result<(u64, u64)> {
+    let room = rustix::fs::statvfs(path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(room.f_frsize);
+    Ok((bytes(room.f_blocks), bytes(room.f_bavail)))
 }
 
 /// Length of an open file.

@@ -8,8 +8,10 @@
 //! ```
 
 mod change;
+mod dav;
 mod failure;
 mod journal;
+mod mount;
 mod newest;
 mod packs;
 mod session;
@@ -20,7 +22,11 @@ mod uses;
 mod watch;
 
 use self::change::{Changed, Place, change, move_head};
+pub use self::dav::serve_dav;
 use self::failure::vault_failure;
+pub use self::mount::{
+    About, Changes, FileSystem, Kind, Mount, MountEvent, Mounted, Trouble, mount,
+};
 use self::newest::Newest;
 use self::packs::RelayPacks;
 use self::session::{Profile, Session, with_profile};

@@ -17,8 +17,8 @@ pub use sealed::{
 };
 pub use vault::{
     Vault, VaultAccess, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
-    VaultHead, VaultKey, VaultMember, VaultNewer, VaultPin, VaultPublished, VaultRole,
-    VaultSignature, VaultSynced, VaultVersion,
+    VaultHead, VaultKey, VaultMember, VaultMounted, VaultNewer, VaultPin, VaultPublished,
+    VaultRole, VaultSignature, VaultSynced, VaultVersion,
 };
 pub use verification::{Emoji, SafetyNumber, Sas, VerificationCode};
 

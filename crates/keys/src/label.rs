@@ -157,6 +157,8 @@ labels! {
     VAULT_TOKEN = "letterlock/v1/vault/token";
     /// Head of a vault.
     VAULT_HEAD = "letterlock/v1/vault/head";
+    /// What was written to a mounted vault and is in no version yet.
+    VAULT_STAGING = "letterlock/v1/vault/staging";
     /// Contents of an enclosure.
     ENCLOSURE = "letterlock/v1/enclosure";
     /// Key of the profile's database.

@@ -99,6 +99,18 @@ impl GenerationKeys {
             &[label::VAULT_TOKEN.as_bytes(), &[0, right], pack.as_bytes()],
         )
     }
+
+    /// The key of a file on this device's disk that holds what is to become a part of a version.
+    ///
+    /// *Formula*: `HKDF-SHA-512(no salt, content key, "letterlock/v1/vault/staging" ‖ 00 ‖ name)`.
+    #[must_use]
+    pub fn staging_key(&self, name: &[u8; 16]) -> Secret<32> {
+        hkdf_sha512(
+            &[],
+            &[self.content.expose_secret()],
+            &[label::VAULT_STAGING.as_bytes(), &[0], name],
+        )
+    }
 }
 
 /// What names objects and says where contents are cut: the same in all generations.

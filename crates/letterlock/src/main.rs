@@ -13,6 +13,7 @@ mod guardians;
 mod insight;
 mod inspect;
 mod link;
+mod mount;
 mod os;
 mod paper;
 mod passphrase;

@@ -137,6 +137,25 @@ pub(crate) fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
+/// Reads the clock on the wall as files have it: seconds since 1970 and nanoseconds.
+pub(crate) fn wall() -> (i64, u32) {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    (seconds, since.subsec_nanos())
+}
+
+/// Makes a directory, and those above it, if they are not there.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Whether nothing is in a directory.
+pub(crate) fn is_empty_directory(path: &Path) -> io::Result<bool> {
+    Ok(std::fs::read_dir(path)?.next().is_none())
+}
+
 /// Reads the text of a letter from standard input; one line break at its end is not part of it.
 ///
 /// *Errors*: `InvalidData` for what is not UTF-8, `FileTooLarge` above 1 MiB.

@@ -1,7 +1,7 @@
 //! Answers as people and as programs read them: pure functions to text.
 
 use crate::{
-    give, groups, guardians, insight, recovery, sas, sealed, text, time, vault_files, vaults,
+    give, groups, guardians, insight, mount, recovery, sas, sealed, text, time, vault_files, vaults,
 };
 use client::api::Answer;
 use client::view;
@@ -42,6 +42,7 @@ pub(crate) fn for_people(answer: &Answer) -> Shown {
         Answer::Vault(vault) => Shown::Result(vaults::vault(vault)),
         Answer::VaultMember(member) => Shown::Result(vaults::member(member)),
         Answer::VaultChange(change) => Shown::Result(vault_files::change(change)),
+        Answer::VaultMounted(mounted) => Shown::Result(mount::mounted(mounted)),
         Answer::VaultSynced(synced) => Shown::Result(vault_files::synced(synced)),
         Answer::VaultGot(got) => Shown::Result(vault_files::got(got)),
         Answer::VaultEntry(entry) => Shown::Result(vault_files::entry(entry)),

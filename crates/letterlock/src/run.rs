@@ -6,8 +6,8 @@ use crate::cli::{Job, LowArgs, Profile};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{
-    ask, doctor, evidence, give, guardians, insight, link, qr, question, recovery, sas, sealed,
-    serve, signal, text, tour, vault_files,
+    ask, doctor, evidence, give, guardians, insight, link, mount, qr, question, recovery, sas,
+    sealed, serve, signal, text, tour, vault_files,
 };
 use clap::CommandFactory as _;
 use client::Client;
@@ -110,6 +110,7 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
         Job::Open(profile, wish) => sealed::open(&profile, wish, screen).await,
         Job::InspectFile(profile, wish) => sealed::inspect(&profile, wish, screen).await,
         Job::VaultFiles(profile, wish) => vault_files::see_to(&profile, wish, screen).await,
+        Job::Mount(profile, wish) => mount::see_to(&profile, wish, screen).await,
         Job::Transfer(profile, wish) => give::see_to(&profile, wish, screen).await,
         Job::Keygen(out) => sealed::keygen(out.as_deref(), screen),
         Job::VerifyEvidence(file) => evidence::verify(&file, screen),

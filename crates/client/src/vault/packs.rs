@@ -42,6 +42,8 @@ pub(super) struct RelayPacks {
     journal: Option<Arc<Journal>>,
     idle: Mutex<Vec<Blobs<Outgoing>>>,
     windows: Mutex<VecDeque<Window>>,
+    /// Attempts before whoever asks is told.
+    attempts: u32,
 }
 
 struct Window {
@@ -67,6 +69,15 @@ impl RelayPacks {
             journal,
             idle: Mutex::default(),
             windows: Mutex::default(),
+            attempts: limits::VAULT_ATTEMPTS,
+        }
+    }
+
+    /// The same for somebody who does not wait for long.
+    pub(super) fn for_reading(self) -> Self {
+        Self {
+            attempts: limits::VAULT_READ_ATTEMPTS,
+            ..self
         }
     }
 
@@ -134,7 +145,7 @@ impl RelayPacks {
                 Err(HttpProblem::Refused(status)) => return Err(refused(status)),
                 // One that was kept may have been closed meanwhile.
                 Err(_) if !fresh => {}
-                Err(problem) if attempts >= limits::VAULT_ATTEMPTS => {
+                Err(problem) if attempts >= self.attempts => {
                     let kind = io::ErrorKind::TimedOut;
                     return Err(io::Error::new(kind, problem.to_string()));
                 }

@@ -184,6 +184,19 @@ pub struct VaultSynced {
     pub aside: Vec<String>,
 }
 
+/// A vault that is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultMounted {
+    /// What the vault is called.
+    pub vault: String,
+    /// The version that is shown first.
+    pub version: u64,
+    /// The directory, or the URL.
+    pub place: String,
+    /// Whether nothing in it can be changed.
+    pub read_only: bool,
+}
+
 /// Two versions of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultConflict {

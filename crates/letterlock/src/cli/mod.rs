@@ -153,6 +153,8 @@ pub(crate) enum Job {
     InspectFile(Profile, seal::Inspect),
     /// Read or change the files of a vault.
     VaultFiles(Profile, vault_files::Files),
+    /// Show a vault as a directory.
+    Mount(Profile, crate::mount::Wish),
     /// Give files to whoever knows a code, or take them.
     Transfer(Profile, give::Transfer),
     /// Make an identity, and write it to a file or to standard output.

@@ -1,10 +1,12 @@
 //! `letterlock vault put|get|list|history|restore|accept|remove|move|mkdir|sync`
 
 use super::{Job, Profile, absolute};
+use crate::mount;
 use clap::{Args, Subcommand};
 use client::api::Request;
 use client::vault::Edit;
 use client::view::Failure;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +56,15 @@ pub(super) enum FilesCommand {
         #[arg(long)]
         watch: bool,
     },
+    /// Show a vault as a folder of this machine, until it is unmounted or Ctrl-C
+    ///
+    /// What is written there becomes a version when nothing was written for two seconds, and when it is unmounted; until
+    /// then it lies, sealed, in the profile, and survives a crash. Versions of others appear by themselves. Where somebody
+    /// else wrote the same file meanwhile, both stay: yours beside theirs, with your name and the time in its name.
+    ///
+    /// It takes FUSE. Where this machine has none, or lets nobody mount, the vault is served by WebDAV to this machine
+    /// alone, under a URL that holds a secret: a file manager opens it.
+    Mount(MountArgs),
     /// List vaults, or what a vault holds
     List(ListArgs),
     /// List the versions in which something changed, the newest first
@@ -111,6 +122,25 @@ pub(super) enum FilesCommand {
         /// The folder
         path: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MountArgs {
+    /// The vault
+    vault: String,
+    /// The folder: an empty one; it is made if need be
+    #[arg(required_unless_present = "webdav")]
+    folder: Option<PathBuf>,
+    /// Change nothing
+    #[arg(long)]
+    read_only: bool,
+    /// As it was in an older version; nothing can be changed then
+    #[arg(long, value_name = "NUMBER")]
+    version: Option<u64>,
+    /// Serve it by WebDAV, at an address of loopback; a free port without one
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:0",
+        conflicts_with = "folder")]
+    webdav: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +243,18 @@ impl FilesCommand {
                     version,
                     all,
                 }
+            }
+            Self::Mount(args) => {
+                let wish = mount::Wish {
+                    vault: args.vault,
+                    place: match (args.folder, args.webdav) {
+                        (Some(folder), None) => mount::Place::Folder(absolute(folder)?),
+                        (_, webdav) => mount::Place::WebDav(webdav.unwrap_or(mount::ANY_PORT)),
+                    },
+                    version: args.version,
+                    read_only: args.read_only,
+                };
+                return Ok(Job::Mount(profile, wish));
             }
             Self::History { vault, path, limit } => Files::History { vault, path, limit },
             Self::Restore {

@@ -36,6 +36,8 @@ mod tls;
 mod tour;
 mod vault_files;
 mod vault_heads;
+mod vault_mount;
 mod vault_sync;
+mod vault_webdav;
 mod vaults;
 mod verify;

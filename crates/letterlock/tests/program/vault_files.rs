@@ -26,7 +26,7 @@ fn paths(person: &Person, words: &[&str]) -> Vec<String> {
 }
 
 /// Bytes without order.
-fn content(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn content(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {

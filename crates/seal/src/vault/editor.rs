@@ -402,7 +402,10 @@ impl<'a> Editor<'a> {
     }
 
     /// Remembers what an older version of a file consists of, so that it is not stored again.
-    pub(crate) fn reuse(&self, entry: &Entry) -> Result<(), VaultError> {
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn reuse(&self, entry: &Entry) -> Result<(), VaultError> {
         let What::File { size, parts } = &entry.what else {
             return Ok(());
         };

@@ -67,6 +67,25 @@ impl Entry {
     pub fn same_meta(&self, other: &Self) -> bool {
         (self.mode, self.modified) == (other.mode, other.modified)
     }
+
+    /// `entry` of docs/spec/vault.md, section 4.
+    #[must_use]
+    pub fn encode(&self, name: &Name) -> Vec<u8> {
+        let mut out = Writer::new();
+        write_entry(&mut out, name, self);
+        out.finish()
+    }
+
+    /// Reads what [`Entry::encode`] wrote.
+    ///
+    /// # Errors
+    /// It is not of this form.
+    pub fn decode(bytes: &[u8]) -> Result<(Name, Self), DecodeError> {
+        let mut input = Reader::new(bytes);
+        let read = read_entry(&mut input)?;
+        input.finish()?;
+        Ok(read)
+    }
 }
 
 /// Where in its row a node stands: rows of lists and of segments are cut by their contents, so only the last node of a

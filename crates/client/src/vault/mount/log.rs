@@ -1,0 +1,324 @@
+//! What is changed in a mounted vault, written down as it is changed: who is killed goes on from it.
+//!
+//! ```text
+//!   log    = "LLMOUNT" ‖ 01 ‖ BE4(generation) ‖ name 16 ‖ record 0 ‖ record 1 ...
+//!   record = BE4(length) ‖ nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ BE8(its number), bytes)
+//! ```
+//!
+//! Record 0 names the version that all grew from. A record that was cut is the last one.
+
+use super::source::{Content, Source};
+use super::staged::{Staged, StagedId};
+use super::tree::{Folder, Node, entry_with};
+use super::trouble::Trouble;
+use crate::limits;
+use crate::os;
+use keys::GcmKey;
+use keys::codec::{DecodeError, Reader, Writer};
+use keys::vault_root::ObjectRef;
+use seal::vault::{Entry, Keyring, Meta, Name, VaultPath, What};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+const BEGIN: &[u8; 8] = b"LLMOUNT\x01";
+const FILE: &str = "log";
+
+/// What has a path now.
+#[derive(Clone)]
+pub(super) enum Bound {
+    Gone,
+    Entry(Entry),
+    Folder(Meta, Option<ObjectRef>),
+    File(StagedId, Option<Content>),
+}
+
+/// Something that was changed.
+#[derive(Clone)]
+pub(super) enum Record {
+    Bind(VaultPath, Bound),
+    Move(VaultPath, VaultPath),
+    Meta(VaultPath, Meta),
+}
+
+/// A log that is written.
+pub(super) struct Log {
+    file: File,
+    key: GcmKey,
+    id: StagedId,
+    number: u64,
+}
+
+fn about(id: &StagedId, number: u64) -> Vec<u8> {
+    [&id.name[..], &number.to_be_bytes()].concat()
+}
+
+fn path(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
+
+/// Whether a log was begun in a directory.
+pub(super) fn is_there(directory: &Path) -> bool {
+    os::exists(&path(directory))
+}
+
+impl Log {
+    /// Begins one in the place of another one, with the version that all grew from and what is changed.
+    pub(super) fn begin(
+        directory: &Path,
+        keys: &Keyring,
+        base: &ObjectRef,
+        top: &Folder,
+    ) -> Result<Self, Trouble> {
+        let new = directory.join("log.new");
+        let id = StagedId::new(keys);
+        let mut file = os::create_private(&new)?;
+        let mut begin = BEGIN.to_vec();
+        begin.extend_from_slice(&id.generation.to_be_bytes());
+        begin.extend_from_slice(&id.name);
+        file.write_all(&begin)?;
+        let mut log = Self {
+            file,
+            key: id.key(keys)?,
+            id,
+            number: 0,
+        };
+        let mut first = Writer::new();
+        first.array(keys.vault().as_bytes());
+        base.write(&mut first);
+        log.append(&first.finish())?;
+        let mut records = Vec::new();
+        top.records(&VaultPath::top(), &mut records);
+        log.write(&records)?;
+        log.sync()?;
+        os::replace(&new, &path(directory))?;
+        Ok(log)
+    }
+
+    /// Writes down what was changed.
+    pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Trouble> {
+        records
+            .iter()
+            .try_for_each(|record| self.append(&record.encode()))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let nonce: [u8; 12] = os::random();
+        let mut sealed = bytes.to_vec();
+        self.key
+            .seal_in_place(&nonce, &about(&self.id, self.number), &mut sealed);
+        let length = sealed.len().saturating_add(nonce.len());
+        if length > limits::MOUNT_RECORD_BYTES {
+            return Err(Trouble::TooLong);
+        }
+        let length = u32::try_from(length).map_err(|_| Trouble::TooLong)?;
+        let record = [&length.to_be_bytes()[..], &nonce, &sealed].concat();
+        self.file.write_all(&record)?;
+        self.number = self.number.saturating_add(1);
+        Ok(())
+    }
+
+    /// Waits until it is on the disk.
+    pub(super) fn sync(&self) -> Result<(), Trouble> {
+        Ok(self.file.sync_data()?)
+    }
+}
+
+/// What somebody who is no more has changed: the version that it grew from, and the changes. Nothing: there is no log, or
+/// it is of another vault or of keys that are gone.
+pub(super) fn replay(
+    directory: &Path,
+    keys: &Keyring,
+    source: &Source,
+) -> Option<(ObjectRef, Folder)> {
+    let bytes = os::read(&path(directory), limits::MOUNT_LOG_BYTES).ok()??;
+    let mut input = Reader::new(&bytes);
+    if input.array::<8>().ok()? != *BEGIN {
+        return None;
+    }
+    let id = StagedId {
+        generation: input.u32().ok()?,
+        name: input.array().ok()?,
+    };
+    let key = id.key(keys).ok()?;
+    let mut number: u64 = 0;
+    let mut next = || -> Option<Vec<u8>> {
+        let sealed = input.bytes(limits::MOUNT_RECORD_BYTES).ok()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
+        let mut sealed = sealed.to_vec();
+        let about = about(&id, number);
+        let length = key.open_in_place(nonce, &about, &mut sealed).ok()?.len();
+        sealed.truncate(length);
+        number = number.saturating_add(1);
+        Some(sealed)
+    };
+    let first = next()?;
+    let mut about = Reader::new(&first);
+    if about.array::<32>().ok()? != *keys.vault().as_bytes() {
+        return None;
+    }
+    let base = ObjectRef::read(&mut about).ok()?;
+    let mut top = Folder::new(Meta::directory(), Some(base));
+    while let Some(record) = next() {
+        let Ok(record) = Record::decode(&record) else {
+            break;
+        };
+        // What cannot be done again was undone later, or its file is gone with a disk that lost power.
+        let _ = record.apply(&mut top, directory, keys, source);
+    }
+    Some((base, top))
+}
+
+impl Record {
+    fn apply(
+        self,
+        top: &mut Folder,
+        directory: &Path,
+        keys: &Keyring,
+        source: &Source,
+    ) -> Result<(), Trouble> {
+        match self {
+            Self::Bind(path, bound) => {
+                let node = match bound {
+                    Bound::Gone => None,
+                    Bound::Entry(entry) => Some(Node::Entry(entry)),
+                    Bound::Folder(meta, base) => Some(Node::Folder(Folder::new(meta, base))),
+                    Bound::File(id, base) => {
+                        match Staged::open(directory, keys, id, base) {
+                            Ok(staged) => Some(Node::File(staged)),
+                            // It was removed later.
+                            Err(_) => return Ok(()),
+                        }
+                    }
+                };
+                top.bind(&path, node, source, 0).map(drop)
+            }
+            Self::Move(from, to) => top.rename(&from, &to, source, 0).map(drop),
+            Self::Meta(path, meta) => top.set_meta(&path, meta, source, 0).map(drop),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        match self {
+            Self::Bind(path, bound) => {
+                out.u8(1);
+                out.bytes(&path.to_bytes());
+                bound.write(&mut out);
+            }
+            Self::Move(from, to) => {
+                out.u8(2);
+                out.bytes(&from.to_bytes());
+                out.bytes(&to.to_bytes());
+            }
+            Self::Meta(path, meta) => {
+                out.u8(3);
+                out.bytes(&path.to_bytes());
+                write_meta(&mut out, meta);
+            }
+        }
+        out.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let kind = input.u8()?;
+        let path = read_path(&mut input)?;
+        let record = match kind {
+            1 => Self::Bind(path, Bound::read(&mut input)?),
+            2 => Self::Move(path, read_path(&mut input)?),
+            3 => Self::Meta(path, read_meta(&mut input)?),
+            _ => return Err(DecodeError::Invalid),
+        };
+        input.finish()?;
+        Ok(record)
+    }
+}
+
+fn read_path(input: &mut Reader<'_>) -> Result<VaultPath, DecodeError> {
+    let bytes = input.bytes(limits::MOUNT_RECORD_BYTES)?;
+    VaultPath::parse(bytes).ok_or(DecodeError::Invalid)
+}
+
+fn write_meta(out: &mut Writer, meta: &Meta) {
+    out.u16(meta.mode);
+    out.array(&meta.modified.0.to_be_bytes());
+    out.u32(meta.modified.1);
+}
+
+fn read_meta(input: &mut Reader<'_>) -> Result<Meta, DecodeError> {
+    Ok(Meta {
+        mode: input.u16()?,
+        modified: (i64::from_be_bytes(input.array()?), input.u32()?),
+    })
+}
+
+/// The name of what lies in no directory.
+fn nameless() -> Result<Name, DecodeError> {
+    Name::new(b"-").ok_or(DecodeError::Invalid)
+}
+
+impl Bound {
+    fn write(&self, out: &mut Writer) {
+        let entry = |entry: &Entry| {
+            nameless()
+                .map(|name| entry.encode(&name))
+                .unwrap_or_default()
+        };
+        match self {
+            Self::Gone => out.u8(0),
+            Self::Entry(it) => {
+                out.u8(1);
+                out.bytes(&entry(it));
+            }
+            Self::Folder(meta, base) => {
+                out.u8(2);
+                write_meta(out, meta);
+                out.u8(u8::from(base.is_some()));
+                if let Some(base) = base {
+                    base.write(out);
+                }
+            }
+            Self::File(id, base) => {
+                out.u8(3);
+                out.u32(id.generation);
+                out.array(&id.name);
+                let base = base.as_ref().map(|base| {
+                    let what = What::File {
+                        size: base.size,
+                        parts: base.parts.clone(),
+                    };
+                    entry(&entry_with(Meta::file(), what))
+                });
+                out.bytes(&base.unwrap_or_default());
+            }
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match input.u8()? {
+            0 => Self::Gone,
+            1 => Self::Entry(Entry::decode(input.bytes(limits::MOUNT_RECORD_BYTES)?)?.1),
+            2 => {
+                let meta = read_meta(input)?;
+                let base = match input.u8()? {
+                    0 => None,
+                    _ => Some(ObjectRef::read(input)?),
+                };
+                Self::Folder(meta, base)
+            }
+            3 => {
+                let id = StagedId {
+                    generation: input.u32()?,
+                    name: input.array()?,
+                };
+                let base = match input.bytes(limits::MOUNT_RECORD_BYTES)? {
+                    [] => None,
+                    bytes => Content::of(&Entry::decode(bytes)?.1),
+                };
+                Self::File(id, base)
+            }
+            _ => return Err(DecodeError::Invalid),
+        })
+    }
+}

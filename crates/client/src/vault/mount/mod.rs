@@ -1,0 +1,290 @@
+//! A vault that is mounted: a file system over its newest version, for faces that show one to the system.
+//!
+//! ```text
+//!   face ── read ──► chunks in memory ──► packs at the relay
+//!   face ── write ──► sealed on this machine's disk ── a pause ──► the next version
+//! ```
+//!
+//! | module | has |
+//! |---|---|
+//! | `system`, `writing` | what a face may do |
+//! | `nodes` | the numbers that it knows files by |
+//! | `source` | what versions have |
+//! | `tree` | what is changed and in no version yet |
+//! | `staged` | bytes that were written |
+//! | `log` | all that was changed, for whoever goes on after a kill |
+//! | `keeper` | makes versions of it, and takes those of others |
+
+mod keeper;
+mod log;
+mod nodes;
+mod source;
+mod staged;
+mod system;
+mod tree;
+mod trouble;
+mod writing;
+
+use self::keeper::Keeper;
+use self::log::Log;
+use self::source::Source;
+use self::system::State;
+pub use self::system::{About, FileSystem, Kind};
+pub use self::trouble::Trouble;
+pub use self::writing::Changes;
+pub(super) use self::writing::Unnamed;
+use super::change::{Place, change};
+use super::session::{Profile, Session, with_profile};
+use super::version_of;
+use crate::Client;
+use crate::api::{Answer, Request};
+use crate::failure::failure;
+use crate::os;
+use crate::sealed::Work;
+use crate::view::{Failure, FailureKind, VaultChange, VaultRole};
+use data_encoding::HEXLOWER;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+/// The kind that no object has: what is kept of mounts is named by it.
+const MOUNT: u8 = 254;
+
+/// Which vault is to be mounted, and how.
+pub struct Mount {
+    /// The home: what is in no version yet lies there.
+    pub home: PathBuf,
+    /// The vault: its name, or the beginning of its id.
+    pub vault: String,
+    /// An older version, which can only be read.
+    pub version: Option<u64>,
+    /// Whether nothing is to be changed.
+    pub read_only: bool,
+    /// The time as it is to stand in names of conflict copies: `2026-11-22 14-03`.
+    pub time: fn() -> String,
+}
+
+/// What a face gets.
+pub struct Mounted {
+    /// The vault's name.
+    pub vault: String,
+    /// Its files.
+    pub files: Arc<FileSystem>,
+}
+
+/// What happens while a vault is mounted.
+#[derive(Debug)]
+pub enum MountEvent {
+    /// What was written is in a version.
+    Version(VaultChange),
+    /// It is in none yet, and why; it is tried again.
+    Waits(Failure),
+}
+
+/// Mounts a vault: `face` shows it, on a thread that may wait, and returns when it is to end.
+///
+/// # Errors
+/// It cannot be read; or what was written is in no version yet: it is kept, and the next mount goes on with it.
+pub async fn mount(
+    client: &Client,
+    wish: Mount,
+    work: Arc<Work>,
+    tell: mpsc::UnboundedSender<MountEvent>,
+    face: impl FnOnce(Mounted) -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    let newer = client.call(Request::VaultNewer {
+        vault: wish.vault.clone(),
+    });
+    with_profile(client, move |profile| {
+        let begun = begin(&profile, &wish, &work, &tell)?;
+        let Begun {
+            session,
+            files,
+            lock,
+        } = begun;
+        let listening = profile.runtime.spawn(listen(newer, Arc::clone(&files)));
+        let keeper = Keeper {
+            profile: profile.clone(),
+            journals: wish.home.join("vaults"),
+            vault: session.id.to_string(),
+            name: session.name.clone(),
+            time: wish.time,
+            work: Arc::clone(&work),
+            files: Arc::clone(&files),
+            tell,
+            follows: wish.version.is_none(),
+        };
+        let keeping = std::thread::spawn(move || keeper.keep());
+        let mounted = Mounted {
+            vault: session.name.clone(),
+            files: Arc::clone(&files),
+        };
+        let shown = face(mounted);
+        files.ring(|bell| bell.end = true);
+        let kept = keeping
+            .join()
+            .unwrap_or_else(|_| Err(crate::failure::internal("a thread ended early")));
+        listening.abort();
+        if kept.is_ok() && !files.read_only {
+            os::remove_all(&files.directory);
+        }
+        drop(lock);
+        kept.map_err(|failure| unfinished(&failure)).and(shown)
+    })
+    .await
+}
+
+/// What was written is in no version, but it is not lost.
+fn unfinished(why: &Failure) -> Failure {
+    let message = format!(
+        "what was written last is in no version yet, and is kept in this home: {}",
+        why.message
+    );
+    let hint = "mount the vault again when this is mended: it goes on with what is kept";
+    failure(why.kind, message, Some(hint))
+}
+
+/// Hears of newer versions.
+async fn listen(mut newer: mpsc::Receiver<Answer>, files: Arc<FileSystem>) {
+    while let Some(answer) = newer.recv().await {
+        if let Answer::VaultNewer(_) = answer {
+            files.ring(|bell| bell.newer = true);
+        }
+    }
+}
+
+struct Begun {
+    session: Session,
+    files: Arc<FileSystem>,
+    /// Whoever finds what is kept of this mount knows by it that somebody is there still.
+    lock: Option<File>,
+}
+
+fn begin(
+    profile: &Profile,
+    wish: &Mount,
+    work: &Arc<Work>,
+    tell: &mpsc::UnboundedSender<MountEvent>,
+) -> Result<Begun, Failure> {
+    let mut session = Session::open(profile, &wish.vault, work)?;
+    let read_only = wish.read_only || wish.version.is_some() || session.role < VaultRole::Writer;
+    let journals = wish.home.join("vaults");
+    let vault = session.id.to_string();
+    let place = Place {
+        profile,
+        journals: &journals,
+        vault: &vault,
+        time: &(wish.time)(),
+        work,
+    };
+    if session.role >= VaultRole::Writer {
+        // The first version is made here, if there is none.
+        change(&place, |_, _| Ok(()))?;
+        recover(&place, &session, tell);
+        session = Session::open(profile, &vault, work)?;
+    }
+    let packs = session.packs(None);
+    let newest = session.newest(&packs)?.ok_or_else(|| {
+        let message = format!("nothing was ever written in {}", session.name);
+        let hint = "somebody who may write has to begin";
+        failure(FailureKind::NotFound, message, Some(hint))
+    })?;
+    let root = match wish.version {
+        Some(version) => version_of(&session, &packs, &newest, version)?,
+        None => newest.root,
+    };
+    let source = Source::new(&session);
+    let state = State::new(root.body.counter, root.body.directory);
+    let (directory, lock, log) = match read_only {
+        true => (wish.home.clone(), None, None),
+        false => {
+            let (directory, lock) = directory(&journals, &session).map_err(|error| disk(&error))?;
+            let log = Log::begin(&directory, &source.keys(), &state.base, &state.top);
+            let log = log.map_err(|trouble| disk(&std::io::Error::other(trouble)))?;
+            (directory, Some(lock), Some(log))
+        }
+    };
+    let files = Arc::new(FileSystem {
+        source,
+        directory,
+        read_only,
+        changing: Mutex::new(log),
+        state: Mutex::new(state),
+        unnamed: Arc::default(),
+        bell: Mutex::default(),
+        rang: std::sync::Condvar::new(),
+    });
+    Ok(Begun {
+        session,
+        files,
+        lock,
+    })
+}
+
+fn disk(error: &std::io::Error) -> Failure {
+    let message = format!(
+        "what is written cannot be kept in the home: {}",
+        error.kind()
+    );
+    let hint = "look at the room and the rights of the home's disk";
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
+/// What directories of mounts of this vault begin with. Only its keys say whose they are.
+fn prefix(session: &Session) -> String {
+    let name = session.keys.ids().object_id(MOUNT, b"mount");
+    let name = HEXLOWER.encode(name.get(..8).unwrap_or_default());
+    format!("mount.{name}.")
+}
+
+fn lock_of(directory: &Path) -> PathBuf {
+    directory.join("lock")
+}
+
+/// A directory for what is in no version yet.
+fn directory(journals: &Path, session: &Session) -> std::io::Result<(PathBuf, File)> {
+    loop {
+        let nonce = HEXLOWER.encode(&os::random::<8>());
+        let directory = journals.join(format!("{}{nonce}", prefix(session)));
+        os::create_home(&directory)?;
+        // Who looks for what is left over may hold it in this moment: it removes it then.
+        if let Some(lock) = os::try_lock(&lock_of(&directory))? {
+            return Ok((directory, lock));
+        }
+    }
+}
+
+/// What mounts left behind that came to no end becomes a version. What cannot be one now waits for the next time.
+fn recover(place: &Place<'_>, session: &Session, tell: &mpsc::UnboundedSender<MountEvent>) {
+    let prefix = prefix(session);
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with(&prefix))
+    };
+    for directory in os::paths_in(place.journals).into_iter().filter(ours) {
+        let Ok(Some(_lock)) = os::try_lock(&lock_of(&directory)) else {
+            continue;
+        };
+        let source = Source::new(session);
+        let left = log::replay(&directory, &source.keys(), &source);
+        let Some((base, top)) = left else {
+            // Its log was never whole: nothing was written then.
+            if !log::is_there(&directory) {
+                os::remove_all(&directory);
+            }
+            continue;
+        };
+        if top.changes.is_empty() {
+            os::remove_all(&directory);
+            continue;
+        }
+        match keeper::publish(place, &source, &base, &top) {
+            Ok(published) => {
+                os::remove_all(&directory);
+                let _ = tell.send(MountEvent::Version(published.shown(session.name.clone())));
+            }
+            Err(failure) => drop(tell.send(MountEvent::Waits(failure))),
+        }
+    }
+}
