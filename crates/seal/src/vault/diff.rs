@@ -1,5 +1,6 @@
 //! What differs between two directories, without reading what is the same.
 
+use super::budget::{Budget, of_path};
 use super::error::VaultError;
 use super::name::{DEPTH, Name, VaultPath};
 use super::reader::{Cursor, Reader};
@@ -29,20 +30,22 @@ impl Reader<'_> {
         after: Option<&ObjectRef>,
         each: &mut dyn FnMut(&VaultPath, &Change) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
-        self.diff_in(before, after, &VaultPath::top(), each)
+        let budget = &mut self.budget();
+        self.diff_in((before, after), &VaultPath::top(), budget, each)
     }
 
-    fn diff_in(
+    /// The same for directories at a path, as a part of an operation.
+    pub(crate) fn diff_in(
         &self,
-        before: Option<&ObjectRef>,
-        after: Option<&ObjectRef>,
+        (before, after): (Option<&ObjectRef>, Option<&ObjectRef>),
         at: &VaultPath,
+        budget: &mut Budget,
         each: &mut dyn FnMut(&VaultPath, &Change) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
         if at.names().len() >= DEPTH {
             return Err(VaultError::TooDeep);
         }
-        for (name, change) in self.changed(before, after)? {
+        for (name, change) in self.changed(before, after, at, budget)? {
             let path = at.join(&name);
             let inner = |entry: &Option<Entry>| entry.as_ref().and_then(Entry::directory);
             let (before, after) = (inner(&change.before), inner(&change.after));
@@ -56,17 +59,20 @@ impl Reader<'_> {
                 each(&path, &change)?;
             }
             if before.is_some() || after.is_some() {
-                self.diff_in(before.as_ref(), after.as_ref(), &path, each)?;
+                let inner = (before.as_ref(), after.as_ref());
+                self.diff_in(inner, &path, budget, each)?;
             }
         }
         Ok(())
     }
 
-    /// The entries of one directory that are not the same in another one.
+    /// The entries of one directory that are not the same in another one, both at a path.
     pub(crate) fn changed(
         &self,
         before: Option<&ObjectRef>,
         after: Option<&ObjectRef>,
+        at: &VaultPath,
+        budget: &mut Budget,
     ) -> Result<BTreeMap<Name, Change>, VaultError> {
         let mut changes: BTreeMap<Name, Change> = BTreeMap::new();
         if before.map(|object| object.id) == after.map(|object| object.id) {
@@ -77,14 +83,16 @@ impl Reader<'_> {
             None => Ok(Arc::default()),
         };
         let (before, after) = (open(before)?, open(after)?);
-        for (name, entry) in self.entries_not_in(&before, &after)? {
+        budget.objects(before.0.len().saturating_add(after.0.len()))?;
+        let place = of_path(at);
+        for (name, entry) in self.entries_not_in(&before, &after, place, budget)? {
             let change = Change {
                 before: Some(entry),
                 after: None,
             };
             changes.insert(name, change);
         }
-        for (name, entry) in self.entries_not_in(&after, &before)? {
+        for (name, entry) in self.entries_not_in(&after, &before, place, budget)? {
             match changes.get_mut(&name) {
                 Some(change) => change.after = Some(entry),
                 None => {
@@ -160,12 +168,18 @@ impl Reader<'_> {
         &self,
         directory: &Directory,
         other: &Directory,
+        place: u64,
+        budget: &mut Budget,
     ) -> Result<Vec<(Name, Entry)>, VaultError> {
         let same: HashSet<[u8; 32]> = other.0.iter().map(|(_, object)| object.id).collect();
         let mut entries = Vec::new();
         for (number, (_, object)) in directory.0.iter().enumerate() {
             if !same.contains(&object.id) {
-                entries.extend(self.segment(directory, number)?.0.iter().cloned());
+                let segment = self.segment(directory, number)?;
+                for (name, entry) in &segment.0 {
+                    budget.entry(place, name, entry)?;
+                }
+                entries.extend(segment.0.iter().cloned());
             }
         }
         Ok(entries)

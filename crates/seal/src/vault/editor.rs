@@ -250,12 +250,15 @@ impl<'a> Editor<'a> {
         let Some(base) = folder.base else {
             return Ok(true);
         };
-        let mut empty = true;
-        self.reader().list(&base, |name, _| {
-            empty &= removed.contains(name);
-            Ok(())
-        })?;
-        Ok(empty)
+        let reader = self.reader();
+        let directory = reader.directory(&base)?;
+        for number in 0..directory.0.len() {
+            let segment = reader.segment(&directory, number)?;
+            if segment.0.iter().any(|(name, _)| !removed.contains(name)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes a directory, where nothing is.

@@ -6,7 +6,10 @@
 )]
 
 use super::*;
+use crate::vault::budget::{Budget, ENTRIES, ENTRY_BYTES, NAMED};
+use crate::vault::folder::{Folder as OnDisk, InStep, Refused};
 use crate::vault::keyring::Keyring;
+use crate::vault::merge::Author;
 use crate::vault::object;
 use crate::vault::places::MemoryPacks;
 use crate::vault::reader::NodeCache;
@@ -96,7 +99,7 @@ fn a_change_among_a_hundred_thousand_changes_one_segment() {
     assert!(
         place
             .reader()
-            .changed(Some(&top), Some(&back))
+            .changed(Some(&top), Some(&back), &path(""), &mut Budget::default())
             .unwrap()
             .is_empty()
     );
@@ -352,4 +355,160 @@ fn chunks_of_another_generation_are_not_used_again() {
     assert_eq!(after.generation, 2);
     let id = object::id(&later.keys, Kind::Chunk, b"same");
     assert_eq!(after.id, id);
+}
+
+/// A directory that names another one twice, which names a third one twice, and so on: entries without end in few objects.
+fn unfolding(place: &Place, depth: u32, leaf: &str) -> ObjectRef {
+    let (mut inner, ()) = place.edit(None, |editor| {
+        editor.put_entry(&path(leaf), link("x")).unwrap();
+    });
+    for _ in 0..depth {
+        let entry = Meta::directory().with(What::Directory(inner));
+        inner = place
+            .edit(None, |editor| {
+                editor.put_entry(&path("a"), entry.clone()).unwrap();
+                editor.put_entry(&path("b"), entry.clone()).unwrap();
+            })
+            .0;
+    }
+    inner
+}
+
+/// Every operation that goes through a tree, with so much to go through; whether it came to its end.
+fn gone_through(place: &Place, top: &ObjectRef, other: &ObjectRef, most: Budget) -> [bool; 6] {
+    let reader = place.reader().at_most(most);
+    let whole = |done: Result<(), VaultError>| match done {
+        Ok(()) => true,
+        Err(VaultError::TooMuch) => false,
+        Err(error) => panic!("{error}"),
+    };
+    let walk = reader.walk(top, &mut |_, _| Ok(()));
+    let diff = reader.diff(Some(other), Some(top), &mut |_, _| Ok(()));
+    let disk = tempfile::tempdir().unwrap();
+    let got = reader.get(
+        &Entry::top(*top),
+        &name("got"),
+        disk.path(),
+        false,
+        1,
+        &|_| {},
+    );
+    assert_eq!(disk.path().join("got").exists(), got.is_ok());
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let mut editor = Editor::new(reader, &place.packs, Some(*other), &mut rng);
+    let author = Author {
+        person: "Ada".to_owned(),
+        time: "2026-11-22 14-03".to_owned(),
+    };
+    // Both sides have every directory, and nothing to begin with: so all are gone through.
+    let merged = editor.merge(None, top, &author).map(|_| ());
+    let quiet = |_: u64| {};
+    let folder = OnDisk::create(&disk.path().join("folder")).unwrap();
+    let applied = folder.apply(reader, None, top, &[], (&quiet, &quiet));
+    let once_more = Refused {
+        path: path("a"),
+        before: None,
+    };
+    let again = folder.apply(reader, Some(top), top, &[once_more], (&quiet, &quiet));
+    [
+        whole(walk),
+        whole(diff),
+        whole(got.map(|_| ())),
+        whole(merged),
+        whole(applied.map(|_| ())),
+        whole(again.map(|_| ())),
+    ]
+}
+
+#[test]
+fn what_unfolds_without_end_is_refused() {
+    let place = Place::new();
+    let most = |entries| Budget {
+        entries,
+        ..Budget::default()
+    };
+    // 6 + 8 + 16 = 30 entries and as many again for each depth more.
+    let (top, other) = (unfolding(&place, 3, "x"), unfolding(&place, 3, "y"));
+    assert_eq!(gone_through(&place, &top, &other, most(200)), [true; 6]);
+    let (top, other) = (unfolding(&place, 8, "x"), unfolding(&place, 8, "y"));
+    assert_eq!(gone_through(&place, &top, &other, most(200)), [false; 6]);
+    // The same by bytes.
+    let bytes = Budget {
+        bytes: 200 * (NAMED + 1),
+        ..Budget::default()
+    };
+    assert_eq!(gone_through(&place, &top, &other, bytes), [false; 6]);
+}
+
+#[test]
+fn what_was_removed_unfolds_within_limits() {
+    let place = Place::new();
+    let top = unfolding(&place, 8, "x");
+    let disk = tempfile::tempdir().unwrap();
+    let folder = OnDisk::create(&disk.path().join("folder")).unwrap();
+    let in_step = InStep {
+        vault: GroupId::from_bytes([2; 32]),
+        base: Some(top),
+        since: 0,
+        refused: Vec::new(),
+    };
+    let scan = |entries| {
+        let most = Budget {
+            entries,
+            ..Budget::default()
+        };
+        let reader = place.reader().at_most(most);
+        let mut rng = ChaCha20Rng::seed_from_u64(7);
+        let mut editor = Editor::new(reader, &place.packs, Some(top), &mut rng);
+        let quiet = |_: u64| {};
+        folder
+            .scan(&mut editor, reader, &in_step, None, (&quiet, &quiet))
+            .map(|_| ())
+    };
+    // Each of the two at the top has 2 + 4 + ... + 128 directories and 128 links.
+    assert!(scan(2 * (254 + 128)).is_ok());
+    let refused = scan(2 * (254 + 128) - 1);
+    assert!(matches!(refused, Err(VaultError::TooMuch)), "{refused:?}");
+}
+
+#[test]
+fn a_reader_has_the_limits_of_the_form() {
+    let most = Budget {
+        entries: 16_777_216,
+        bytes: 4_294_967_296,
+    };
+    assert_eq!(Place::new().reader().budget(), most);
+    assert_eq!((ENTRIES, ENTRY_BYTES, NAMED), (1 << 24, 1 << 32, 32));
+    let place = Place::new();
+    let (top, ()) = place.edit(None, |editor| {
+        editor.put_entry(&path("abc"), link("target")).unwrap();
+    });
+    let walked = |bytes| {
+        let most = Budget { entries: 1, bytes };
+        place.reader().at_most(most).walk(&top, &mut |_, _| Ok(()))
+    };
+    assert!(walked(NAMED + 3 + 6).is_ok());
+    assert!(matches!(walked(NAMED + 3 + 5), Err(VaultError::TooMuch)));
+    // One segment, and one entry in it.
+    let compared = |entries| {
+        let most = Budget {
+            entries,
+            ..Budget::default()
+        };
+        let reader = place.reader().at_most(most);
+        reader.diff(None, Some(&top), &mut |_, _| Ok(()))
+    };
+    assert!(compared(2).is_ok());
+    assert!(matches!(compared(1), Err(VaultError::TooMuch)));
+    let (file, ()) = place.edit(None, |editor| {
+        editor
+            .put_bytes(&path("f"), Meta::file(), b"one chunk")
+            .unwrap();
+    });
+    let walked = |bytes| {
+        let most = Budget { entries: 1, bytes };
+        place.reader().at_most(most).walk(&file, &mut |_, _| Ok(()))
+    };
+    assert!(walked(NAMED + 1 + 64).is_ok());
+    assert!(matches!(walked(NAMED + 64), Err(VaultError::TooMuch)));
 }

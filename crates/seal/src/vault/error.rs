@@ -1,5 +1,6 @@
 //! Why a vault could not be read or changed.
 
+use super::budget::{ENTRIES, ENTRY_BYTES};
 use super::name::VaultPath;
 use super::object::ObjectError;
 use keys::codec::DecodeError;
@@ -52,6 +53,12 @@ pub enum VaultError {
     /// Directories lie too deep in one another.
     #[error("directories lie too deep")]
     TooDeep,
+    /// With all that lies in it, a directory has more than [`ENTRIES`] entries, or more than [`ENTRY_BYTES`] bytes of paths
+    /// and of what they say.
+    #[error(
+        "it has more entries, with all that lies in it, than one operation goes through ({ENTRIES}, or {ENTRY_BYTES} bytes of them): take a directory in it, or an older version"
+    )]
+    TooMuch,
     /// Something on disk cannot be read or written.
     #[error("{} cannot be read or written", path.display())]
     Disk {

@@ -1,5 +1,6 @@
 //! What a vault holds, on its way to disk.
 
+use super::budget::Budget;
 use super::error::VaultError;
 use super::name::Name;
 use super::reader::{Cursor, Reader};
@@ -104,6 +105,7 @@ impl Reader<'_> {
                 stop: &stop,
                 all: &mut all,
                 got: &mut got,
+                budget: self.budget(),
             };
             plan.take(name.as_bytes().to_vec(), entry)
         })?;
@@ -145,10 +147,12 @@ struct Plan<'p, 'a> {
     stop: &'p AtomicBool,
     all: &'p mut Vec<lock::Entry>,
     got: &'p mut Got,
+    budget: Budget,
 }
 
 impl Plan<'_, '_> {
     fn take(&mut self, path: Vec<u8>, entry: &Entry) -> Result<(), VaultError> {
+        self.budget.entry_at(&path, entry)?;
         let kind = match &entry.what {
             What::File { size, .. } => EntryKind::File { size: Some(*size) },
             What::Directory(_) => EntryKind::Directory,
@@ -161,21 +165,19 @@ impl Plan<'_, '_> {
             What::Directory(directory) => {
                 self.staging.directory(&made)?;
                 self.all.push(made);
-                let mut inner = Vec::new();
-                self.reader.list(directory, |name, entry| {
-                    inner.push((name.clone(), entry.clone()));
-                    Ok(())
-                })?;
                 // SECURITY: somebody with the key may nest directories without end; `too_deep_a_tree_is_not_written`
                 // notices.
                 if path.iter().filter(|byte| **byte == b'/').count() >= super::DEPTH {
                     return Err(VaultError::TooDeep);
                 }
-                for (name, entry) in inner {
-                    if self.stop.load(Ordering::Relaxed) {
-                        return Ok(());
+                let directory = self.reader.directory(directory)?;
+                for number in 0..directory.0.len() {
+                    for (name, entry) in &self.reader.segment(&directory, number)?.0 {
+                        if self.stop.load(Ordering::Relaxed) {
+                            return Ok(());
+                        }
+                        self.take([&path, &b"/"[..], name.as_bytes()].concat(), entry)?;
                     }
-                    self.take([&path, &b"/"[..], name.as_bytes()].concat(), &entry)?;
                 }
                 Ok(())
             }

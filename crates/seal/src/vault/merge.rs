@@ -1,5 +1,6 @@
 //! Two versions that grew from one: what both changed is brought together, and nothing that was written is lost.
 
+use super::budget::Budget;
 use super::diff::Change;
 use super::editor::{Editor, Meta};
 use super::error::VaultError;
@@ -95,10 +96,12 @@ impl Editor<'_> {
         ours: &ObjectRef,
         author: &Author,
     ) -> Result<Vec<Conflict>, VaultError> {
+        let budget = self.reader().budget();
         let mut merge = Merge {
             editor: self,
             author,
             conflicts: Vec::new(),
+            budget,
         };
         merge.directory(&VaultPath::top(), base, Some(ours))?;
         Ok(merge.conflicts)
@@ -109,6 +112,7 @@ struct Merge<'m, 'a> {
     editor: &'m mut Editor<'a>,
     author: &'m Author,
     conflicts: Vec<Conflict>,
+    budget: Budget,
 }
 
 impl Merge<'_, '_> {
@@ -122,7 +126,8 @@ impl Merge<'_, '_> {
         if at.names().len() >= DEPTH {
             return Err(VaultError::TooDeep);
         }
-        let changes = self.editor.reader().changed(base, ours)?;
+        let reader = self.editor.reader();
+        let changes = reader.changed(base, ours, at, &mut self.budget)?;
         for (name, change) in changes {
             let theirs = self.editor.entry_as_written(&at.join(&name))?;
             self.entry(at, &name, ours, change, theirs)?;

@@ -7,6 +7,7 @@
 //! | `pack`, `places` | objects side by side, and where they are kept |
 //! | `chunker` | where files are cut |
 //! | `name`, `tree` | names, and what directories say of them |
+//! | `budget` | how much of a tree one operation goes through |
 //! | `head` | the newest root, as a relay keeps it |
 //! | `reader` | paths, directories, ranges of files |
 //! | `reach` | all objects of a version |
@@ -16,6 +17,7 @@
 //! | `untrusted` | all decoders behind one door |
 //! | `get` | what is written to disk |
 
+mod budget;
 mod chunker;
 mod diff;
 mod editor;
@@ -37,6 +39,7 @@ mod sealer;
 mod tree;
 mod untrusted;
 
+pub use budget::{ENTRIES, ENTRY_BYTES, NAMED};
 pub use chunker::{CHUNK_MAX, CHUNK_MIN, Cutter};
 pub use diff::Change;
 pub use editor::{Editor, Found, Meta};

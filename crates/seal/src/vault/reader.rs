@@ -1,5 +1,6 @@
 //! Reading a vault: paths, directories, and any range of a file.
 
+use super::budget::{Budget, of_path};
 use super::error::VaultError;
 use super::keyring::Keyring;
 use super::name::{DEPTH, Name, VaultPath};
@@ -84,6 +85,8 @@ pub struct Reader<'a> {
     cache: &'a NodeCache,
     /// A pack that is being filled, before it is where packs are.
     filling: Option<&'a Packer<'a>>,
+    /// What each operation may go through.
+    most: Budget,
 }
 
 impl<'a> Reader<'a> {
@@ -95,7 +98,19 @@ impl<'a> Reader<'a> {
             source,
             cache,
             filling: None,
+            most: Budget::default(),
         }
+    }
+
+    /// The same, with other limits of what an operation goes through.
+    #[cfg(test)]
+    pub(crate) fn at_most(self, most: Budget) -> Self {
+        Self { most, ..self }
+    }
+
+    /// What an operation that begins may go through.
+    pub(crate) fn budget(&self) -> Budget {
+        self.most
     }
 
     /// The same, which finds what is in a pack that is being filled too.
@@ -245,24 +260,28 @@ impl<'a> Reader<'a> {
         directory: &ObjectRef,
         each: &mut dyn FnMut(&VaultPath, &Entry) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
-        self.walk_in(directory, &VaultPath::top(), each)
+        self.walk_in(directory, &VaultPath::top(), &mut self.budget(), each)
     }
 
-    fn walk_in(
+    /// The same for a directory at a path, as a part of an operation.
+    pub(crate) fn walk_in(
         &self,
         directory: &ObjectRef,
         at: &VaultPath,
+        budget: &mut Budget,
         each: &mut dyn FnMut(&VaultPath, &Entry) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
         // SECURITY: somebody with the key may nest directories without end; `too_deep_a_tree_is_refused` notices.
         if at.names().len() >= DEPTH {
             return Err(VaultError::TooDeep);
         }
+        let place = of_path(at);
         self.list(directory, |name, entry| {
+            budget.entry(place, name, entry)?;
             let path = at.join(name);
             each(&path, entry)?;
             match &entry.what {
-                What::Directory(inner) => self.walk_in(inner, &path, each),
+                What::Directory(inner) => self.walk_in(inner, &path, budget, each),
                 _ => Ok(()),
             }
         })

@@ -93,11 +93,13 @@ impl Folder {
         (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Applied, VaultError> {
         let mut changes = BTreeMap::new();
-        reader.diff(from, Some(to), &mut |path, change| {
+        let budget = &mut reader.budget();
+        let between = (from, Some(to));
+        reader.diff_in(between, &VaultPath::top(), budget, &mut |path, change| {
             changes.insert(path.clone(), change.clone());
             Ok(())
         })?;
-        again(reader, to, refused, &mut changes)?;
+        again(reader, to, refused, (budget, &mut changes))?;
         // SECURITY: what is ours is no writer's business; `what_is_ours_is_left_alone` notices.
         changes.retain(|path, _| {
             let first = path.names().first();

@@ -1,6 +1,7 @@
 //! What the system did not let be written, so that it is no change of the person's at the next look.
 
 use super::InStep;
+use crate::vault::budget::Budget;
 use crate::vault::diff::Change;
 use crate::vault::editor::{Editor, Meta};
 use crate::vault::error::VaultError;
@@ -89,21 +90,19 @@ pub(super) fn again(
     reader: Reader<'_>,
     to: &ObjectRef,
     refused: &[Refused],
-    changes: &mut BTreeMap<VaultPath, Change>,
+    (budget, changes): (&mut Budget, &mut BTreeMap<VaultPath, Change>),
 ) -> Result<(), VaultError> {
     for at in refused {
         let after = reader.lookup(to, &at.path)?;
         if at.before.is_none()
             && let Some(directory) = after.as_ref().and_then(Entry::directory)
         {
-            reader.walk(&directory, &mut |path, entry| {
-                let names = path.names().iter();
-                let path = names.fold(at.path.clone(), |path, name| path.join(name));
+            reader.walk_in(&directory, &at.path, budget, &mut |path, entry| {
                 let change = Change {
                     before: None,
                     after: Some(entry.clone()),
                 };
-                changes.insert(path, change);
+                changes.insert(path.clone(), change);
                 Ok(())
             })?;
         }

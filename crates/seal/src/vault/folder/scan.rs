@@ -7,6 +7,7 @@
 
 use super::{Folder, InStep, OURS, Seen, disk, is_ours};
 use crate::parallel::Progress;
+use crate::vault::budget::Budget;
 use crate::vault::editor::{Editor, Meta};
 use crate::vault::error::VaultError;
 use crate::vault::name::{DEPTH, Name, VaultPath};
@@ -247,8 +248,9 @@ impl Folder {
         }
         total(bytes);
         // What was moved is not stored again.
+        let mut budget = reader.budget();
         for entry in &removed {
-            reuse_all(editor, reader, entry)?;
+            reuse_all(editor, reader, entry, &mut budget)?;
         }
         let mut put = editor.pipeline(progress, |pipeline| {
             let mut walk = Walk::new(pipeline);
@@ -262,9 +264,17 @@ impl Folder {
     }
 }
 
-fn reuse_all(editor: &Editor<'_>, reader: Reader<'_>, entry: &Entry) -> Result<(), VaultError> {
+fn reuse_all(
+    editor: &Editor<'_>,
+    reader: Reader<'_>,
+    entry: &Entry,
+    budget: &mut Budget,
+) -> Result<(), VaultError> {
     match &entry.what {
-        What::Directory(directory) => reader.walk(directory, &mut |_, entry| editor.reuse(entry)),
+        What::Directory(directory) => {
+            let top = VaultPath::top();
+            reader.walk_in(directory, &top, budget, &mut |_, entry| editor.reuse(entry))
+        }
         _ => editor.reuse(entry),
     }
 }
