@@ -227,6 +227,9 @@ impl Record {
                         archived.session.commit(staged);
                         archived.since = now; // The peer uses it still.
                     } else {
+                        if place == 0 {
+                            self.answered(now);
+                        }
                         self.promote(place, now);
                         if let Some(session) = self.current.as_mut() {
                             session.commit(staged);
@@ -339,10 +342,26 @@ impl Record {
     /// SECURITY: a stolen old session must not become current again for ever;
     /// `archived_session_expires_after_30_days` notices.
     fn is_young(&self, archived: &Archived, now: Timestamp) -> bool {
-        self.profile
-            .parameters()
-            .archived_seconds
-            .is_none_or(|limit| now.since(archived.since) <= limit)
+        let limit = self.profile.parameters().archived_seconds;
+        let waits = self.unanswered().is_some_and(|at| archived.since >= at);
+        waits || limit.is_none_or(|limit| now.since(archived.since) <= limit)
+    }
+
+    /// Since when the peer was not heard in the current session, which this side began.
+    fn unanswered(&self) -> Option<Timestamp> {
+        let pending = self.current.as_ref()?.pending.as_ref()?;
+        Some(pending.since)
+    }
+
+    /// The peer is heard, or another session begins. Until its first answer the peer may have used the session before, and
+    /// what it sealed there may lie at a relay as long as that keeps it; `who_does_not_know_of_a_new_session_is_understood` notices.
+    fn answered(&mut self, now: Timestamp) {
+        let Some(at) = self.unanswered() else {
+            return;
+        };
+        for archived in self.archived.iter_mut().filter(|it| it.since >= at) {
+            archived.since = now;
+        }
     }
 
     fn place_of(&self, incoming: &IncomingPreKeyMessage, now: Timestamp) -> Option<usize> {
@@ -364,6 +383,7 @@ impl Record {
 
     /// The previous current session loses its pending data and goes to the head of the archive.
     fn make_current(&mut self, session: Session, now: Timestamp) {
+        self.answered(now);
         if let Some(mut previous) = self.current.replace(session) {
             previous.pending = None;
             self.archived.push_front(Archived {

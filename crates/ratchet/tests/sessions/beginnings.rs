@@ -652,6 +652,30 @@ fn the_session_that_does_not_stay_opens_what_comes_in_it() {
     }
 }
 
+/// Whoever began anew waits for the answer before the 30 days of the session before begin.
+#[test]
+fn who_does_not_know_of_a_new_session_is_understood() {
+    for again in [false, true] {
+        let mut pair = Pair::met(Profile::Letterlock, 27);
+        pair.start(Alice, Stock::OneTime);
+        let anew = pair.write(Alice, b"anew");
+        if again {
+            // Nobody answered for a month: Alice begins once more.
+            pair.now = START.saturating_add(35 * DAY);
+            pair.start(Alice, Stock::OneTime);
+        }
+        pair.now = START.saturating_add(50 * DAY);
+        let before = [pair.write(Bob, b"1"), pair.write(Bob, b"2")];
+        pair.now = START.saturating_add(70 * DAY);
+        assert!(pair.read(Alice, &before[0]).is_ok());
+        assert!(pair.read(Bob, &anew).is_ok());
+        let answer = pair.write(Bob, b"answer");
+        assert!(pair.read(Alice, &answer).is_ok());
+        pair.now = START.saturating_add(99 * DAY);
+        assert!(pair.read(Alice, &before[1]).is_ok());
+    }
+}
+
 #[test]
 fn restart_loses_no_message_that_flies() {
     for profile in PROFILES {
