@@ -12,10 +12,12 @@ pub(super) fn vault_failure(error: VaultError) -> Failure {
             FailureKind::NotFound,
             "somebody who may write in it has to be online: wait, and try again",
         ),
-        VaultError::Object(_) | VaultError::Form(_) | VaultError::TooDeep => (
-            FailureKind::Refused,
-            "the relay or a member changed it; older versions may be whole: letterlock vault history",
-        ),
+        VaultError::Object(_) | VaultError::Form(_) | VaultError::TooDeep | VaultError::TooMuch => {
+            (
+                FailureKind::Refused,
+                "the relay or a member changed it; older versions may be whole: letterlock vault history",
+            )
+        }
         VaultError::NotFound { .. } => (
             FailureKind::NotFound,
             "letterlock vault list VAULT shows what is there",
