@@ -14,6 +14,8 @@ const SOAKS: &[&str] = &[
     // Worlds of groups, many small ones and a large one.
     "env LETTERLOCK_SEEDS=200 LETTERLOCK_STEPS=150 cargo nextest run -p letterlock-testkit --test random_groups",
     "env LETTERLOCK_SEEDS=1 LETTERLOCK_PEOPLE=20 LETTERLOCK_DEVICES=3 LETTERLOCK_STEPS=2000 cargo nextest run -p letterlock-testkit --test random_groups",
+    // Two months, in which sessions and keys come to their ends.
+    "env LETTERLOCK_SEEDS=6 LETTERLOCK_SEED=201 LETTERLOCK_PEOPLE=20 LETTERLOCK_DEVICES=2 LETTERLOCK_STEPS=3000 cargo nextest run -p letterlock-testkit --test random_groups whatever_happens_everybody",
     // An enclosure beyond 32-bit lengths, with both sides killed on the way.
     "env LETTERLOCK_FILE_MIB=2048 cargo nextest run -p letterlock large_file",
 ];
