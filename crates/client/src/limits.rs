@@ -89,6 +89,10 @@ pub(crate) const VAULT_ROOTS: usize = 1000;
 pub(crate) const VAULT_TOUCH_SECONDS: u64 = 30 * 24 * 3600;
 /// Pause before the head of a vault that does not count is looked at again: whoever wrote it may be telling the others.
 pub(crate) const VAULT_LOOK_TWICE: Duration = Duration::from_secs(1);
+/// How often the clock is looked at until the second is over in which a person took what the relay shows.
+pub(crate) const VAULT_JOINING_LOOKS: u32 = 24;
+/// Pause between two such looks.
+pub(crate) const VAULT_JOINING_LOOK: Duration = Duration::from_millis(50);
 /// How often a head that shows what does not count is written over, or that of an older generation is closed, before it is
 /// given up: whoever is out still has the key of an older one.
 pub(crate) const VAULT_TRIES: u32 = 8;

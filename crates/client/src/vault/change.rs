@@ -469,6 +469,14 @@ pub(super) fn joining<T>(
     if fresh && !matches!(taken, Ok((_, true))) {
         os::remove(&stamp);
     }
+    // Folders count seconds: one that is in step from now on is so in a later one.
+    let now = || i64::try_from(os::now().as_secs()).unwrap_or(i64::MAX);
+    for _ in 0..limits::VAULT_JOINING_LOOKS {
+        if !is_joined(session, journals, now()) {
+            break;
+        }
+        std::thread::sleep(limits::VAULT_JOINING_LOOK);
+    }
     taken
 }
 
