@@ -180,12 +180,29 @@ pub(crate) fn files_of(directory: &Path) -> Vec<std::path::PathBuf> {
 
 /// Takes a lock that the system gives back when this process ends, however it ends; nothing if it is taken.
 pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
-    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    loop {
+        let mut options = OpenOptions::new();
+        let file = private(options.write(true).create(true).truncate(false)).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+        // Whoever had it may have removed it meanwhile: the next one that comes makes another file, and locks that.
+        if is_at(&file, path)? {
+            return Ok(Some(file));
+        }
     }
+}
+
+/// Whether this is the file that a path names.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let there = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        there => there?,
+    };
+    let here = file.metadata()?;
+    Ok((there.dev(), there.ino()) == (here.dev(), here.ino()))
 }
 
 /// Opens a file for reading; a directory or device is refused.
@@ -330,6 +347,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test code")]
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -381,6 +399,30 @@ mod tests {
         assert!(try_lock(&path).unwrap().is_none());
         drop(held);
         assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    /// Those who remove the file while they have it are never two.
+    #[test]
+    fn a_lock_that_is_removed_keeps_others_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, inside) = (directory.path().join("lock"), AtomicUsize::new(0));
+        let often = || {
+            for _ in 0..5_000 {
+                let Some(held) = try_lock(&path).unwrap() else {
+                    continue;
+                };
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                std::thread::yield_now();
+                inside.fetch_sub(1, Ordering::SeqCst);
+                remove(&path);
+                drop(held);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(often);
+            }
+        });
     }
 
     #[test]
