@@ -15,9 +15,12 @@
     reason = "a benchmark"
 )]
 
+mod common;
+
 use client::api::{Answer, Request};
-use client::{Answers, Client, SecretBytes};
-use std::path::{Path, PathBuf};
+use client::{Answers, Client};
+use common::{House, ask, finish, letter, open, pair};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const HISTORY: usize = 10_000;
@@ -28,75 +31,22 @@ const COUNTED: usize = 200;
 const TEXT: usize = 120;
 const RUNS: usize = 3;
 
-async fn finish(mut answers: Answers) -> Vec<Answer> {
-    let mut all = Vec::new();
-    loop {
-        match answers.recv().await.expect("an answer") {
-            Answer::Done => return all,
-            Answer::Failed(failure) => panic!("{failure:?}"),
-            Answer::Progress(_) => {}
-            answer => all.push(answer),
-        }
-    }
-}
-
-async fn ask(client: &Client, request: Request) -> Vec<Answer> {
-    finish(client.call(request)).await
-}
-
-async fn open(home: &Path) -> Client {
-    let passphrase = SecretBytes::new(b"a passphrase".to_vec());
-    Client::open(home, passphrase).await.unwrap()
-}
-
-async fn person(name: &str, folder: &Path, relay: &str) -> Client {
-    let client = open(&folder.join(name)).await;
-    let create = Request::AccountCreate {
-        name: name.to_owned(),
-        relay: Some(relay.to_owned()),
-        invite: None,
-        suite: "hybrid".to_owned(),
-    };
-    ask(&client, create).await;
-    client
-}
-
 /// Two people who can write to each other.
-async fn pair(folder: &Path, relay: &str) -> (Client, Client) {
-    let alice = person("alice", folder, relay).await;
-    let bob = person("bob", folder, relay).await;
-    let invite = Request::Invite {
-        valid_for_seconds: 3600,
-    };
-    let Some(Answer::Invite(invite)) = ask(&bob, invite).await.pop() else {
-        panic!("no invite")
-    };
-    let add = Request::ContactAdd {
-        who: invite.invite,
-        petname: None,
-    };
-    ask(&alice, add).await;
-    ask(&alice, letter("bob", 0)).await;
+async fn acquainted(folder: &Path, relay: &str) -> (Client, Client) {
+    let (alice, bob) = pair(folder, relay).await;
+    ask(&alice, numbered("bob", 0)).await;
     receive(&bob).await;
-    ask(&bob, letter("alice", 0)).await;
+    ask(&bob, numbered("alice", 0)).await;
     receive(&alice).await;
     (alice, bob)
 }
 
-fn letter(to: &str, number: usize) -> Request {
+fn numbered(to: &str, number: usize) -> Request {
     let mut text = format!("Letter number {number}, with words as people write them. ");
     while text.len() < TEXT {
         text.push_str("More of them. ");
     }
-    Request::Send {
-        to: to.to_owned(),
-        text,
-        files: Vec::new(),
-        expires_seconds: None,
-        reply_to: None,
-        wait: true,
-        timeout_ms: 600_000,
-    }
+    letter(to, text, Vec::new())
 }
 
 async fn receive(client: &Client) -> usize {
@@ -117,7 +67,7 @@ async fn receive(client: &Client) -> usize {
 async fn write_letters(from: &Client, to: &str, count: usize) {
     let mut under_way = std::collections::VecDeque::new();
     for number in 0..count {
-        under_way.push_back(from.call(letter(to, number)));
+        under_way.push_back(from.call(numbered(to, number)));
         if under_way.len() == TOGETHER
             && let Some(first) = under_way.pop_front()
         {
@@ -177,29 +127,9 @@ fn cpu() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-struct House {
-    running: relay::Running,
-    url: String,
-    database: PathBuf,
-}
-
-async fn house(folder: &Path) -> House {
-    let mut config = relay::Config::default();
-    config.data = folder.join("relay");
-    config.listen = "127.0.0.1:0".parse().unwrap();
-    let database = config.data.join("relay.db");
-    let running = relay::Relay::start(config).await.unwrap();
-    let url = running.url().to_owned();
-    House {
-        running,
-        url,
-        database,
-    }
-}
-
 async fn history(folder: &Path) {
-    let house = house(folder).await;
-    let (alice, bob) = pair(folder, &house.url).await;
+    let house = House::open(folder).await;
+    let (alice, bob) = acquainted(folder, &house.url).await;
     let began = Instant::now();
     let half = HISTORY / 2;
     tokio::join!(
@@ -284,20 +214,20 @@ fn kept(database: &Path) -> [i64; 3] {
 }
 
 async fn costs(folder: &Path, devices: usize) {
-    let house = house(folder).await;
-    let (alice, bob) = pair(folder, &house.url).await;
+    let house = House::open(folder).await;
+    let (alice, bob) = acquainted(folder, &house.url).await;
     let mut others = Vec::new();
     for number in 1..devices {
         let home = folder.join(format!("bob-{number}"));
         others.push(link(&bob, &home, &format!("device {number}")).await.0);
     }
     // The first letter begins the sessions, and their answers end the beginning.
-    ask(&alice, letter("bob", 0)).await;
+    ask(&alice, numbered("bob", 0)).await;
     for device in std::iter::once(&bob).chain(&others) {
         receive(device).await;
     }
     for device in std::iter::once(&bob).chain(&others) {
-        ask(device, letter("alice", 0)).await;
+        ask(device, numbered("alice", 0)).await;
     }
     receive(&alice).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -305,12 +235,13 @@ async fn costs(folder: &Path, devices: usize) {
     for other in others {
         other.close().await;
     }
-    let (before, cpu_before, began) = (kept(&house.database), cpu(), Instant::now());
+    let database = folder.join("relay").join("relay.db");
+    let (before, cpu_before, began) = (kept(&database), cpu(), Instant::now());
     for number in 0..COUNTED {
-        ask(&alice, letter("bob", number)).await;
+        ask(&alice, numbered("bob", number)).await;
     }
     let (cpu_used, took) = (cpu() - cpu_before, began.elapsed());
-    let after = kept(&house.database);
+    let after = kept(&database);
     let each = |at: usize| (after[at] - before[at]) as f64 / COUNTED as f64;
     let ms = |time: Duration| time.as_secs_f64() * 1e3 / COUNTED as f64;
     println!(

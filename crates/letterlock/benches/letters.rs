@@ -13,9 +13,12 @@
     reason = "a benchmark"
 )]
 
+mod common;
+
 use client::api::{Answer, Request};
-use client::{Answers, Client, SecretBytes};
-use std::path::{Path, PathBuf};
+use client::{Answers, Client};
+use common::{House, ask, letter, pair, quantile};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LETTERS: usize = 300;
@@ -23,64 +26,12 @@ const WARM_UP: usize = 20;
 const ENCLOSURE: u64 = 1 << 30;
 const RUNS: usize = 5;
 
-async fn ask(client: &Client, request: Request) -> Vec<Answer> {
-    let mut answers = client.call(request);
-    let mut all = Vec::new();
-    loop {
-        match answers.recv().await.expect("an answer") {
-            Answer::Done => return all,
-            Answer::Failed(failure) => panic!("{failure:?}"),
-            Answer::Progress(_) => {}
-            answer => all.push(answer),
-        }
-    }
-}
-
-async fn person(name: &str, folder: &Path, relay: &str) -> Client {
-    let passphrase = SecretBytes::new(format!("the passphrase of {name}").into_bytes());
-    let client = Client::open(&folder.join(name), passphrase).await.unwrap();
-    let relay = Some(relay.to_owned());
-    let name = name.to_owned();
-    ask(
-        &client,
-        Request::AccountCreate {
-            name,
-            relay,
-            invite: None,
-            suite: "hybrid".to_owned(),
-        },
-    )
-    .await;
-    client
-}
-
-fn letter(to: &str, text: String, files: Vec<PathBuf>) -> Request {
-    Request::Send {
-        to: to.to_owned(),
-        text,
-        files,
-        expires_seconds: None,
-        reply_to: None,
-        wait: true,
-        timeout_ms: 600_000,
-    }
-}
-
 /// Waits until the reader sees the next letter.
 async fn shown(follow: &mut Answers) {
     while !matches!(
         follow.recv().await.expect("the reader follows"),
         Answer::Letter(_)
     ) {}
-}
-
-fn quantile(sorted: &[Duration], share: f64) -> f64 {
-    let place = (sorted.len() as f64 * share) as usize;
-    sorted
-        .get(place.min(sorted.len() - 1))
-        .unwrap()
-        .as_secs_f64()
-        * 1e3
 }
 
 async fn latency(alice: &Client, bob: &Client, _: &Path) {
@@ -164,36 +115,12 @@ async fn enclosure(alice: &Client, bob: &Client, folder: &Path) {
 
 /// Lets two people with a relay in a folder do something.
 async fn with_two(folder: &Path, work: impl AsyncFnOnce(&Client, &Client, &Path)) {
-    let mut config = relay::Config::default();
-    config.data = folder.join("relay");
-    config.listen = "127.0.0.1:0".parse().unwrap();
-    config.storage.blob_bytes = 16 << 30;
-    let running = relay::Relay::start(config).await.unwrap();
-    let url = running.url().to_owned();
-    let alice = person("alice", folder, &url).await;
-    let bob = person("bob", folder, &url).await;
-    let invite = ask(
-        &bob,
-        Request::Invite {
-            valid_for_seconds: 3600,
-        },
-    )
-    .await;
-    let Some(Answer::Invite(invite)) = invite.into_iter().next() else {
-        panic!("no invite")
-    };
-    ask(
-        &alice,
-        Request::ContactAdd {
-            who: invite.invite,
-            petname: None,
-        },
-    )
-    .await;
+    let house = House::open(folder).await;
+    let (alice, bob) = pair(folder, &house.url).await;
     work(&alice, &bob, folder).await;
     alice.close().await;
     bob.close().await;
-    running.shutdown().await;
+    house.running.shutdown().await;
 }
 
 fn main() {
