@@ -127,7 +127,6 @@ fn kind(error: &EngineError) -> FailureKind {
         | EngineError::LogRefuses { .. }
         | EngineError::NotSenior
         | EngineError::NoLettersOfTwo
-        | EngineError::NoHistory { .. }
         | EngineError::NoRootKey
         | EngineError::LinkUnderWay
         | EngineError::NoLink
@@ -194,7 +193,6 @@ fn hint(error: &EngineError) -> Option<&'static str> {
         EngineError::IdentityChanged { .. } => {
             "ask the person in another way, compare `letterlock contact verify NAME --number`, or take a new invite; `letterlock contact evidence NAME` shows what was kept"
         }
-        EngineError::NoHistory { .. } => "add the person without --share-history",
         EngineError::NoLettersOfTwo => {
             "write it again: what is new goes to that account in another way"
         }

@@ -272,12 +272,6 @@ pub enum EngineError {
         /// Why.
         error: keys::account_log::LogError,
     },
-    /// Letters of before go in sessions of two devices alone, and an account is of a suite without them.
-    #[error("letters of before cannot be shared with an account of this suite")]
-    NoHistory {
-        /// Whose account, or that one may be ours.
-        contact: AccountId,
-    },
     /// The recipient's account went over to a suite without sessions of two devices while a letter waited for one.
     #[error("letters do not go to or from an account of suite cnsa2 yet")]
     NoLettersOfTwo,

@@ -5,25 +5,29 @@
 //!  add counts ─► notice in the group ─► parts at the relay ─► a word to each new device ─► letters, marked as shared
 //! ```
 
+use super::pair;
 use super::state;
-use super::word::Word;
+use super::turn;
+use super::word::{self, Word};
 use super::words::say;
 use crate::account;
 use crate::amending;
 use crate::archive::{self, PartRef};
+use crate::contacts;
 use crate::error::{EngineError, StoreError};
 use crate::event::Event;
 use crate::letters;
 use crate::limits;
 use crate::records::{
-    Direction, Enclosure, GroupMember, GroupRecord, Letter, LetterState, PartPurpose, Record as _,
-    Share, key,
+    Contact, Direction, Enclosure, GroupMember, GroupRecord, Letter, LetterState, PartPurpose,
+    Record as _, Share, key,
 };
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::LeafName;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, Timestamp};
+use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 /// How many letters somebody is to get once it is in: group ‖ account.
@@ -214,10 +218,41 @@ pub(super) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<bool, En
         Ok::<_, DecodeError>((word, names))
     };
     let (word, names) = read().map_err(|_| DAMAGED)?;
+    let mut in_pairs = BTreeSet::new();
     for name in names {
-        say(tx, &name, &word)?;
+        let contact = contacts::load(tx, &name.account)?;
+        let log = contact.as_ref().map(contacts::log_of).transpose()?;
+        // SECURITY: a signed word has no forward secrecy, and this one opens letters: it goes in the pair.
+        // `history_goes_to_an_account_of_cnsa2_in_the_pair` notices.
+        match (contact, log) {
+            (Some(contact), Some(log)) if pair::is_needed(tx, &log)? => {
+                if in_pairs.insert(name.account) {
+                    say_in_pair(tx, &contact, &word)?;
+                }
+            }
+            _ => say(tx, &name, &word)?,
+        }
     }
     Ok(true)
+}
+
+/// Says where letters of before lie to all devices of an account, in the conversation of two.
+fn say_in_pair(tx: &mut Transaction<'_>, with: &Contact, word: &[u8]) -> Result<(), EngineError> {
+    let record = pair::ensure(tx, with)?;
+    super::letters::say(tx, &record, word::ERRAND, word)?;
+    turn::advance(tx, &record.id)
+}
+
+/// The other one of a pair says something of a group: nothing else than where letters of before lie is said there.
+pub(super) fn told_in_pair(
+    tx: &mut Transaction<'_>,
+    from: &AccountId,
+    word: &[u8],
+) -> Result<(), EngineError> {
+    match Word::decode(word) {
+        Ok(Word::History { group, part }) => told(tx, from, &group, &part),
+        _ => Ok(()),
+    }
 }
 
 const DAMAGED: StoreError = StoreError::Damaged {

@@ -1,7 +1,9 @@
 //! Letters of groups: filed, waiting, sealed.
 
+use super::history;
 use super::pair;
 use super::state;
+use super::word;
 use crate::account;
 use crate::amending;
 use crate::amendment::Speaker;
@@ -192,17 +194,18 @@ pub(super) fn content(
     let own = account::own(tx)?;
     let head = Head::of(&account::log_of(&own)?.head());
     let said = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
-    let amended = amending::of_errand(&letter.errand);
-    let body = match (amended, vault::word::of_errand(&letter.errand)) {
-        (Some(amendment), _) => Body::Amendment(said(amendment)),
-        (None, Some(word)) => Body::Vault(said(word)),
-        (None, None) => Body::Letter(LetterBody {
+    let errand = &letter.errand;
+    let amendment = amending::of_errand(errand).map(|it| Body::Amendment(said(it)));
+    let vault = || vault::word::of_errand(errand).map(|it| Body::Vault(said(it)));
+    let word = || word::of_errand(errand).map(|it| Body::Group(said(it)));
+    let body = amendment.or_else(vault).or_else(word).unwrap_or_else(|| {
+        Body::Letter(LetterBody {
             text: letter.text.clone(),
             reply_to: letter.reply_to,
             expires_after: letter.expires_after,
             enclosures: letter.enclosures.iter().map(letters::to_content).collect(),
-        }),
-    };
+        })
+    });
     let mut content = Content::new(letter.id, letter.sent_at, body);
     // The members learn from any letter that an account has newer entries; there is no one recipient.
     content.heads = Some(Heads {
@@ -255,6 +258,9 @@ pub(super) fn came(
                 sent_at: content.sent_at,
             };
             return amending::heard(tx, &conversation, &by, &said, true);
+        }
+        Body::Group(word) if record.data.pair.is_some() && !own => {
+            return history::told_in_pair(tx, &from.account, &word);
         }
         _ => return Ok(()),
     };

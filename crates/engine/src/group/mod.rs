@@ -34,7 +34,6 @@ pub(crate) mod word;
 pub(crate) mod words;
 
 use crate::account;
-use crate::contacts;
 use crate::error::EngineError;
 use crate::event::CommandOutcome;
 use crate::input::CommandId;
@@ -162,12 +161,6 @@ pub(crate) fn add(
     let record = existing(tx, id)?;
     for account in &accounts {
         may_come(tx, &record, account)?;
-    }
-    for account in accounts.iter().filter(|_| history > 0) {
-        let contact = contacts::existing(tx, account)?;
-        if pair::is_needed(tx, &contacts::log_of(&contact)?)? {
-            return Err(EngineError::NoHistory { contact: *account });
-        }
     }
     history::promise(tx, id, &accounts, history)?;
     wish(tx, command, record, Wish::Add(accounts))

@@ -237,6 +237,11 @@ fn secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {
     Secret::from_slice(input.take(32)?).ok_or(DecodeError::Invalid)
 }
 
+/// What stands behind the first byte of an errand that is such a word.
+pub(super) fn of_errand(errand: &[u8]) -> Option<&[u8]> {
+    errand.strip_prefix(&[ERRAND])
+}
+
 /// Whether a word leads to letters of before.
 pub(crate) fn is_history(bytes: &[u8]) -> bool {
     bytes.first() == Some(&HISTORY)

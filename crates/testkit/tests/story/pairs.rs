@@ -576,19 +576,38 @@ fn letters_of_a_pair_are_amended() {
 }
 
 #[test]
-fn letters_of_before_are_not_shared_with_an_account_of_cnsa2() {
-    let mut world = two(2395);
-    world.join_in("carol", Suite::Cnsa2);
-    world.befriend("alice", "carol");
-    let group = world.create_group("alice", "night shift", &["bob"]);
-    world.write_to_group("alice", group, "of before");
-    world.run(30);
-    let refused = world.add_with_history("alice", group, &["carol"], 10);
-    assert!(matches!(refused, Err(EngineError::NoHistory { .. })));
-    world.add_to_group("alice", group, &["carol"]).unwrap();
-    world.run(60);
-    assert!(world.is_in_group("carol", group));
-    assert!(world.group_texts("carol", group).is_empty());
+fn history_goes_to_an_account_of_cnsa2_in_the_pair() {
+    for (seed, suite) in (2395..).zip([Suite::Cnsa2, Suite::Hybrid]) {
+        let mut world = World::new(seed);
+        for (name, suite) in [("alice", suite), ("bob", suite), ("carol", Suite::Cnsa2)] {
+            world.join_in(name, suite);
+        }
+        world.join_in("dave", Suite::Cnsa2);
+        for name in ["bob", "carol", "dave"] {
+            world.befriend("alice", name);
+        }
+        world.link("carol", "carol tablet");
+        let group = world.create_group("alice", "night shift", &["bob"]);
+        world.write_to_group("alice", group, "of long before");
+        world.settle();
+        world.write_to_group("bob", group, "of before");
+        world.settle();
+        let added = world.add_with_history("alice", group, &["carol"], 1);
+        added.unwrap();
+        world.settle();
+        for name in ["carol", "carol tablet"] {
+            assert_eq!(world.group_texts(name, group), ["of before"], "{name}");
+            let shared = world.group_letters(name, group);
+            assert_eq!(shared[0].marks.shared_by, Some(world.account("alice")));
+            assert_eq!(shared[0].author, Some(world.account("bob")));
+        }
+        // It is no letter of the conversation, and whoever comes without history has none.
+        assert!(world.texts("carol", "alice").is_empty());
+        world.add_to_group("alice", group, &["dave"]).unwrap();
+        world.settle();
+        assert!(world.is_in_group("dave", group));
+        assert!(world.group_texts("dave", group).is_empty());
+    }
 }
 
 #[test]
