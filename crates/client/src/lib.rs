@@ -26,6 +26,7 @@ pub mod insight;
 pub mod inventory;
 mod limits;
 mod lock;
+mod loopback;
 mod names;
 mod net;
 mod os;

@@ -6,27 +6,21 @@
 use super::fetch::Place;
 use super::taker::Take;
 use super::{by_link, failure};
-use crate::failure::{failure as failed, internal};
 use crate::limits;
+use crate::loopback::{self, Bounds};
 use crate::os;
 use crate::sealed::Work;
-use crate::view::{Failure, FailureKind};
+use crate::view::Failure;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
 
 const HTML: &str = include_str!("page.html");
 /// What a request shows.
@@ -69,14 +63,8 @@ pub async fn serve_page(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, page.port));
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        let message = format!("{address} cannot be listened on: {}", error.kind());
-        let hint = "another `letterlock take --page` runs, or another program has the port: --port names another one";
-        failed(FailureKind::Failed, message, Some(hint))
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|_| internal("an address of loopback"))?;
+    let hint = "another `letterlock take --page` runs, or another program has the port: --port names another one";
+    let (listener, address) = loopback::listen(address, hint).await?;
     let served = Arc::new(Served {
         page,
         authority: address.to_string(),
@@ -85,41 +73,25 @@ pub async fn serve_page(
         stopped: Notify::new(),
     });
     let _ = tell.send(format!("http://{address}/"));
-    let mut open = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = open.join_next() => continue,
-            () = &mut stop => break,
-        };
-        let Ok((stream, _)) = stream else { continue };
-        if open.len() >= limits::PAGE_CONNECTIONS {
-            continue;
-        }
-        let served = Arc::clone(&served);
-        open.spawn(async move {
-            let answer = service_fn(|request| {
-                let served = Arc::clone(&served);
-                async move { Ok::<_, Infallible>(served.answer(request).await) }
-            });
-            let _ = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits::CONNECT)
-                .max_headers(64)
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-        });
-    }
-    // A transfer that is under way leaves nothing.
-    served.stopped.notify_waiters();
-    let rest = async { while open.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(limits::CLOSE, rest).await;
+    let bounds = Bounds {
+        connections: limits::PAGE_CONNECTIONS,
+        head: limits::CONNECT,
+    };
+    let stop = async {
+        stop.await;
+        // A transfer that is under way leaves nothing.
+        served.stopped.notify_waiters();
+    };
+    let answering = Arc::clone(&served);
+    loopback::serve(listener, bounds, stop, move |request| {
+        Arc::clone(&answering).answer(request)
+    })
+    .await;
     Ok(())
 }
 
 impl Served {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let head = |name: &str| request.headers().get(name).and_then(|it| it.to_str().ok());
         // SECURITY: a name that somebody pointed at this address is another origin; `a_page_under_another_name_is_refused`
         // notices.

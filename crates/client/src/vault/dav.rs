@@ -12,24 +12,19 @@ use self::answer::{Body, Properties, empty, multistatus};
 use self::locks::Locks;
 use self::request::{Depth, Wish, decode, encode, property_names, read_range};
 use super::mount::{About, Changes, FileSystem, Kind, Trouble};
-use crate::failure::{failure as failed, internal};
+use crate::failure::failure as failed;
 use crate::limits;
+use crate::loopback::{self, Bounds};
 use crate::os;
 use crate::view::{Failure, FailureKind};
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 /// Bytes that are read for an answer at a time.
 const PIECE: usize = 256 * 1024;
@@ -98,14 +93,8 @@ pub async fn serve_dav(
         let hint = "take 127.0.0.1 with a port";
         return Err(failed(FailureKind::Usage, message, Some(hint)));
     }
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        let message = format!("{address} cannot be listened on: {}", error.kind());
-        let hint = "another program has the port: name another one";
-        failed(FailureKind::Failed, message, Some(hint))
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|_| internal("an address of loopback"))?;
+    let hint = "another program has the port: name another one";
+    let (listener, address) = loopback::listen(address, hint).await?;
     let served = Arc::new(Served {
         files,
         authority: address.to_string(),
@@ -113,35 +102,14 @@ pub async fn serve_dav(
         locks: Mutex::default(),
     });
     tell(format!("http://{address}/{}/", served.secret));
-    let mut open = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = open.join_next() => continue,
-            () = &mut stop => break,
-        };
-        let Ok((stream, _)) = stream else { continue };
-        if open.len() >= limits::DAV_CONNECTIONS {
-            continue;
-        }
-        let served = Arc::clone(&served);
-        open.spawn(async move {
-            let answer = service_fn(|request| {
-                let served = Arc::clone(&served);
-                async move { Ok::<_, Infallible>(served.answer(request).await) }
-            });
-            let _ = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits::STALL)
-                .max_headers(64)
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-        });
-    }
-    // What was asked already may end.
-    let rest = async { while open.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(limits::CLOSE, rest).await;
+    let bounds = Bounds {
+        connections: limits::DAV_CONNECTIONS,
+        head: limits::STALL,
+    };
+    loopback::serve(listener, bounds, stop, move |request| {
+        Arc::clone(&served).answer(request)
+    })
+    .await;
     Ok(())
 }
 
