@@ -9,7 +9,7 @@ use keys::vault_root::ObjectRef;
 use seal::vault::{Cursor, Entry, Keyring, Name, NodeCache, Part, Parts, Reader, VaultError, What};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use zeroize::Zeroizing;
 
 type Chunk = Arc<Zeroizing<Vec<u8>>>;
@@ -79,7 +79,7 @@ impl Chunks {
         fetch: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, VaultError>,
     ) -> Result<Chunk, Trouble> {
         let id = part.object.id;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.lock();
         loop {
             if let Some(chunk) = kept.find(&id) {
                 // Another list may count the same chunk with another length: it is refused as where it is read.
@@ -94,14 +94,30 @@ impl Chunks {
             kept = self.came.wait(kept).unwrap_or_else(PoisonError::into_inner);
         }
         drop(kept);
+        let fetching = Fetching { chunks: self, id };
         let fetched = fetch().map(Arc::new);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.fetched.remove(&id);
         if let Ok(chunk) = &fetched {
-            kept.keep(id, chunk);
+            self.lock().keep(id, chunk);
         }
-        self.came.notify_all();
+        drop(fetching);
         Ok(fetched?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who fetches a chunk: whatever comes of it, those who wait for it go on.
+struct Fetching<'a> {
+    chunks: &'a Chunks,
+    id: [u8; 32],
+}
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        self.chunks.lock().fetched.remove(&self.id);
+        self.chunks.came.notify_all();
     }
 }
 
@@ -250,11 +266,7 @@ impl Source {
     }
 
     fn is_kept(&self, part: &Part) -> bool {
-        let kept = self
-            .chunks
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let kept = self.chunks.lock();
         kept.chunks.contains_key(&part.object.id) || kept.fetched.contains(&part.object.id)
     }
 }
@@ -276,5 +288,27 @@ impl Content {
             }),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "test code")]
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn whoever_dies_of_fetching_keeps_nobody_waiting() {
+        let chunks = Chunks::default();
+        let part = Part {
+            object: ObjectRef::NONE,
+            length: 3,
+        };
+        let dies = || chunks.get(&part, || panic!("on purpose")).map(drop);
+        assert!(catch_unwind(AssertUnwindSafe(dies)).is_err());
+        // Whoever finds it here waits.
+        assert!(chunks.lock().fetched.is_empty());
+        let fetched = chunks.get(&part, || Ok(Zeroizing::new(vec![1, 2, 3])));
+        assert!(fetched.is_ok_and(|chunk| chunk.as_slice() == [1, 2, 3]));
     }
 }
