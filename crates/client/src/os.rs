@@ -277,11 +277,29 @@ pub(crate) fn length(path: &Path) -> u64 {
 
 /// Opens a file under way for reading and writing, or makes it; a link is refused.
 pub(crate) fn open_part(path: &Path) -> io::Result<File> {
+    part(path, true)
+}
+
+/// Opens a file under way again; nothing if it is not there. A link is refused.
+pub(crate) fn reopen_part(path: &Path) -> io::Result<Option<File>> {
+    match part(path, false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+fn part(path: &Path, create: bool) -> io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let mut options = OpenOptions::new();
-    let file = private(options.read(true).write(true).create(true).truncate(false))
-        .custom_flags(flags)
-        .open(path)?;
+    let file = private(
+        options
+            .read(true)
+            .write(true)
+            .create(create)
+            .truncate(false),
+    )
+    .custom_flags(flags)
+    .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }

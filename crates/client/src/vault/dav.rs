@@ -69,6 +69,7 @@ impl Refused {
                 Trouble::ReadOnly | Trouble::NotHeld => StatusCode::FORBIDDEN,
                 Trouble::TooLong | Trouble::Invalid => StatusCode::BAD_REQUEST,
                 Trouble::NoRoom | Trouble::TooLarge => StatusCode::INSUFFICIENT_STORAGE,
+                Trouble::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
                 Trouble::Io => StatusCode::SERVICE_UNAVAILABLE,
             },
         }

@@ -510,8 +510,8 @@ fn what_waits_on_a_disk_cannot_be_changed() {
         .open(directory.join(staged));
     let staged = staged.unwrap();
     let mut byte = [0];
-    staged.read_exact_at(&mut byte, 10_000).unwrap();
-    staged.write_all_at(&[byte[0] ^ 1], 10_000).unwrap();
+    staged.read_exact_at(&mut byte, 80_000).unwrap();
+    staged.write_all_at(&[byte[0] ^ 1], 80_000).unwrap();
     let error = fs::read(mounted.path("long")).unwrap_err();
     assert_eq!(
         error.raw_os_error(),
@@ -524,7 +524,7 @@ fn what_waits_on_a_disk_cannot_be_changed() {
     assert_eq!(last, long[299_996..]);
     drop((open, file));
     // Nothing of it comes into a version, and it is put right here.
-    staged.write_all_at(&byte, 10_000).unwrap();
+    staged.write_all_at(&byte, 80_000).unwrap();
     assert_eq!(fs::read(mounted.path("long")).unwrap(), long);
     let process = mounted.process.take().unwrap();
     process.interrupt();

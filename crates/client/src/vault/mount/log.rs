@@ -1,7 +1,7 @@
 //! What is changed in a mounted vault, written down as it is changed: who is killed goes on from it.
 //!
 //! ```text
-//!   log    = "LLMOUNT" ‖ 01 ‖ BE4(generation) ‖ name 16 ‖ record 0 ‖ record 1 ...
+//!   log    = "LLMOUNT" ‖ 02 ‖ BE4(generation) ‖ name 16 ‖ record 0 ‖ record 1 ...
 //!   record = BE4(length) ‖ nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ BE8(its number), bytes)
 //! ```
 //!
@@ -21,7 +21,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-const BEGIN: &[u8; 8] = b"LLMOUNT\x01";
+const BEGIN: &[u8; 8] = b"LLMOUNT\x02";
 const FILE: &str = "log";
 
 /// What has a path now.

@@ -11,10 +11,11 @@
 //! | `nodes` | the numbers that it knows files by |
 //! | `source` | what versions have |
 //! | `tree` | what is changed and in no version yet |
-//! | `staged` | bytes that were written |
+//! | `staged`, `blocks` | bytes that were written |
 //! | `log` | all that was changed, for whoever goes on after a kill |
 //! | `keeper` | makes versions of it, and takes those of others |
 
+mod blocks;
 mod keeper;
 mod log;
 mod nodes;

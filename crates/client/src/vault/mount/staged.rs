@@ -1,39 +1,23 @@
 //! A file of a mounted vault that is written to: what is written lies, sealed, on this machine's disk until it is in a
 //! version.
 //!
-//! ```text
-//!   file  = head (at 0) ‖ head (at 512) ‖ block 0 (at 4096) ‖ block 1 ...
-//!   head  = nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ 01 ‖ BE8(0), BE8(number) ‖ BE8(size) ‖ BE8(below) ‖ mode ‖ time)
-//!   block = nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ 02 ‖ BE8(index), 64 KiB)
-//! ```
-//!
-//! Heads are written in turns, so that one of them is whole whatever happens. A block that is not there has the bytes of
-//! the version that was written over as far as these go below `below`, and zeros from there on.
+//! A block that is not there has the bytes of the version that was written over as far as these go below `below`, and
+//! zeros from there on.
 
+use super::blocks::{BLOCK, Blocks, Head};
 use super::source::{Content, Source};
 use super::trouble::Trouble;
 use crate::os;
 use keys::GcmKey;
-use keys::codec::{Reader, Writer};
 use seal::vault::{Keyring, Meta};
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
-/// Bytes that are sealed together.
-const BLOCK: usize = 64 * 1024;
 const BLOCK_BYTES: u64 = BLOCK as u64;
-/// Nonce and tag.
-const AROUND: usize = 12 + keys::TAG_LEN;
-const SEALED: usize = BLOCK + AROUND;
-const HEADS: [u64; 2] = [0, 512];
-const HEAD: usize = 38;
-const BLOCKS: u64 = 4096;
 /// Longest file: more than a disk holds.
 const LONGEST: u64 = 1 << 45;
 
@@ -64,45 +48,10 @@ impl StagedId {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Head {
-    number: u64,
-    size: u64,
-    /// As far as the version that is written over counts.
-    below: u64,
-    meta: Meta,
-}
-
-impl Head {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::new();
-        out.u64(self.number);
-        out.u64(self.size);
-        out.u64(self.below);
-        out.u16(self.meta.mode);
-        out.array(&self.meta.modified.0.to_be_bytes());
-        out.u32(self.meta.modified.1);
-        out.finish()
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut input = Reader::new(bytes);
-        Some(Self {
-            number: input.u64().ok()?,
-            size: input.u64().ok()?,
-            below: input.u64().ok()?,
-            meta: Meta {
-                mode: input.u16().ok()?,
-                modified: (i64::from_be_bytes(input.array().ok()?), input.u32().ok()?),
-            },
-        })
-    }
-}
-
 struct Inner {
-    file: File,
-    key: GcmKey,
-    head: Head,
+    blocks: Blocks,
+    /// Nothing: that is damaged, and so all is.
+    head: Option<Head>,
     /// Counts changes.
     changes: u64,
     written: Instant,
@@ -110,8 +59,6 @@ struct Inner {
     settled: bool,
     /// It is in a version: whoever writes takes another one.
     retired: bool,
-    /// The block that was read or written last.
-    last: Option<(u64, Zeroizing<Vec<u8>>)>,
 }
 
 /// A file that is written to.
@@ -130,10 +77,6 @@ pub(super) struct Shown {
     pub(super) meta: Meta,
 }
 
-fn place(index: u64) -> u64 {
-    BLOCKS.saturating_add(index.saturating_mul(SEALED as u64))
-}
-
 impl Staged {
     /// Begins one, in a directory; `base` has the bytes that it begins with.
     pub(super) fn create(
@@ -143,7 +86,6 @@ impl Staged {
         meta: Meta,
     ) -> Result<Arc<Self>, Trouble> {
         let id = StagedId::new(keys);
-        let key = id.key(keys)?;
         let size = base.as_ref().map_or(0, |base| base.size);
         let head = Head {
             number: 0,
@@ -151,9 +93,9 @@ impl Staged {
             below: size,
             meta,
         };
-        let file = os::open_part(&id.path(directory))?;
-        let staged = Self::with(id, base, file, key, head);
-        staged.lock().write_head(&id)?;
+        let blocks = Blocks::create(directory, keys, id)?;
+        let staged = Self::with(id, base, blocks, Some(head));
+        staged.lock().write_head()?;
         Ok(Arc::new(staged))
     }
 
@@ -164,40 +106,22 @@ impl Staged {
         id: StagedId,
         base: Option<Content>,
     ) -> Result<Arc<Self>, Trouble> {
-        let path = id.path(directory);
-        if !os::exists(&path) {
-            return Err(Trouble::NotFound);
-        }
-        let key = id.key(keys)?;
-        let file = os::open_part(&path)?;
-        let mut heads = Vec::new();
-        for at in HEADS {
-            let mut sealed = [0; HEAD + AROUND];
-            if file.read_exact_at(&mut sealed, at).is_ok()
-                && let Some(bytes) = opened(&key, &id, (1, 0), &mut sealed)
-            {
-                heads.extend(Head::decode(bytes));
-            }
-        }
-        let head = heads.into_iter().max_by_key(|head| head.number);
-        let head = head.ok_or(Trouble::Io)?;
-        Ok(Arc::new(Self::with(id, base, file, key, head)))
+        let (blocks, head) = Blocks::open(directory, keys, id)?;
+        Ok(Arc::new(Self::with(id, base, blocks, head)))
     }
 
-    fn with(id: StagedId, base: Option<Content>, file: File, key: GcmKey, head: Head) -> Self {
+    fn with(id: StagedId, base: Option<Content>, blocks: Blocks, head: Option<Head>) -> Self {
         Self {
             id,
             base,
             writers: AtomicU32::new(0),
             inner: Mutex::new(Inner {
-                file,
-                key,
+                blocks,
                 head,
                 changes: 0,
                 written: os::instant(),
                 settled: false,
                 retired: false,
-                last: None,
             }),
         }
     }
@@ -207,10 +131,12 @@ impl Staged {
     }
 
     pub(super) fn shown(&self) -> Shown {
-        let inner = self.lock();
-        Shown {
-            size: inner.head.size,
-            meta: inner.head.meta,
+        match self.lock().head {
+            Some(Head { size, meta, .. }) => Shown { size, meta },
+            None => Shown {
+                size: 0,
+                meta: Meta::file(),
+            },
         }
     }
 
@@ -245,7 +171,8 @@ impl Staged {
         out: &mut [u8],
     ) -> Result<usize, Trouble> {
         let mut inner = self.lock();
-        let left = inner.head.size.saturating_sub(offset);
+        let head = inner.head()?;
+        let left = head.size.saturating_sub(offset);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(out.len());
         let mut done: usize = 0;
         while done < wanted {
@@ -256,9 +183,9 @@ impl Staged {
                 .min(wanted.saturating_sub(done));
             let until = done.saturating_add(length);
             let to = out.get_mut(done..until).ok_or(Trouble::Io)?;
-            match inner.block(&self.id, index)? {
+            match inner.blocks.block(index)? {
                 Some(block) => copy(to, block.get(inside..).unwrap_or_default()),
-                None => self.below(inner.head.below, source, at, to)?,
+                None => self.below(head.below, source, at, to)?,
             }
             done = until;
         }
@@ -287,29 +214,52 @@ impl Staged {
         bytes: &[u8],
     ) -> Result<bool, Trouble> {
         let end = offset.checked_add(bytes.len() as u64);
-        let end = end.filter(|end| *end <= LONGEST).ok_or(Trouble::TooLarge)?;
+        if end.is_none_or(|end| end > LONGEST) {
+            return Err(Trouble::TooLarge);
+        }
         let mut inner = self.lock();
         if inner.retired {
             return Ok(false);
         }
+        let mut head = inner.head()?;
+        let (end, done) = self.write_blocks(&mut inner, source, offset, bytes);
+        // What was written before there was no room is there.
+        if end > offset || done.is_ok() {
+            head.size = head.size.max(end);
+            inner.touched(head)?;
+        }
+        done.map(|()| true)
+    }
+
+    /// As far as it came, and why no further.
+    fn write_blocks(
+        &self,
+        inner: &mut Inner,
+        source: &Source,
+        offset: u64,
+        bytes: &[u8],
+    ) -> (u64, Result<(), Trouble>) {
         let mut left = bytes;
         let mut at = offset;
         while !left.is_empty() {
             let (index, inside) = split(at);
             let length = BLOCK.saturating_sub(inside).min(left.len());
             let (now, later) = left.split_at(length);
-            let mut block = match length {
-                BLOCK => Zeroizing::new(vec![0; BLOCK]),
-                _ => self.whole(&mut inner, source, index)?,
+            let block = match length {
+                BLOCK => Ok(Zeroizing::new(vec![0; BLOCK])),
+                _ => self.whole(inner, source, index),
             };
-            copy(block.get_mut(inside..).unwrap_or_default(), now);
-            inner.write_block(&self.id, index, block)?;
+            let written = block.and_then(|mut block| {
+                copy(block.get_mut(inside..).unwrap_or_default(), now);
+                inner.write_block(index, block)
+            });
+            if written.is_err() {
+                return (at, written);
+            }
             at = at.saturating_add(length as u64);
             left = later;
         }
-        inner.head.size = inner.head.size.max(end);
-        inner.touched(&self.id)?;
-        Ok(true)
+        (at, Ok(()))
     }
 
     /// A block as it is, wherever its bytes are.
@@ -319,12 +269,12 @@ impl Staged {
         source: &Source,
         index: u64,
     ) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-        if let Some(block) = inner.block(&self.id, index)? {
+        if let Some(block) = inner.blocks.block(index)? {
             return Ok(Zeroizing::new(block.to_vec()));
         }
         let mut block = Zeroizing::new(vec![0; BLOCK]);
         let start = index.saturating_mul(BLOCK_BYTES);
-        self.below(inner.head.below, source, start, &mut block)?;
+        self.below(inner.head()?.below, source, start, &mut block)?;
         Ok(block)
     }
 
@@ -337,25 +287,19 @@ impl Staged {
         if inner.retired {
             return Ok(false);
         }
-        if size < inner.head.size {
-            let (index, inside) = split(size);
-            if inside > 0
-                && let Some(block) = inner.block(&self.id, index)?
-            {
-                let mut block = Zeroizing::new(block.to_vec());
-                block.get_mut(inside..).unwrap_or_default().fill(0);
-                inner.write_block(&self.id, index, block)?;
-            }
-            let kept = index.saturating_add(u64::from(inside > 0));
-            let length = os::length_of(&inner.file)?;
-            if place(kept) < length {
-                inner.file.set_len(place(kept))?;
-            }
-            inner.last = None;
-            inner.head.below = inner.head.below.min(size);
+        let before = inner.head()?;
+        // Who is killed here leaves it cut: no block counts that lies behind its end.
+        inner.touched(Head {
+            size,
+            below: before.below.min(size),
+            ..before
+        })?;
+        if size < before.size
+            && let Err(trouble) = inner.cut(size)
+        {
+            inner.touched(before)?;
+            return Err(trouble);
         }
-        inner.head.size = size;
-        inner.touched(&self.id)?;
         Ok(true)
     }
 
@@ -365,17 +309,21 @@ impl Staged {
         if inner.retired {
             return Ok(false);
         }
-        inner.head.meta = meta;
+        let before = inner.head()?;
         inner.changes = inner.changes.saturating_add(1);
-        inner.write_head(&self.id)?;
-        Ok(true)
+        inner.head = Some(Head { meta, ..before });
+        let written = inner.write_head();
+        if written.is_err() {
+            inner.head = Some(before);
+        }
+        written.map(|()| true)
     }
 
     /// Waits until it is on the disk, where a loss of power leaves it.
     pub(super) fn sync(&self) -> Result<(), Trouble> {
         let mut inner = self.lock();
         inner.settled = true;
-        Ok(inner.file.sync_data()?)
+        inner.blocks.sync()
     }
 }
 
@@ -391,100 +339,49 @@ fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-fn about(id: &StagedId, (kind, index): (u8, u64)) -> [u8; 25] {
-    let mut about = [0; 25];
-    let parts = id.name.iter().chain([&kind]).copied();
-    let all = parts.chain(index.to_be_bytes());
-    about.iter_mut().zip(all).for_each(|(to, from)| *to = from);
-    about
-}
-
-fn opened<'a>(
-    key: &GcmKey,
-    id: &StagedId,
-    what: (u8, u64),
-    sealed: &'a mut [u8],
-) -> Option<&'a [u8]> {
-    let (nonce, rest) = sealed.split_first_chunk_mut::<12>()?;
-    let opened = key.open_in_place(nonce, &about(id, what), rest).ok()?;
-    Some(opened)
-}
-
-fn sealed(key: &GcmKey, id: &StagedId, what: (u8, u64), plain: &[u8]) -> Vec<u8> {
-    let nonce: [u8; 12] = os::random();
-    let mut out = Vec::with_capacity(plain.len().saturating_add(AROUND));
-    out.extend_from_slice(&nonce);
-    out.extend_from_slice(plain);
-    let tag = match out.get_mut(nonce.len()..) {
-        Some(inside) => key.seal_separate_tag(&nonce, &about(id, what), inside),
-        None => [0; keys::TAG_LEN],
-    };
-    out.extend_from_slice(&tag);
-    out
-}
-
 impl Inner {
-    /// A block that was written. Nothing: it was not.
-    fn block(&mut self, id: &StagedId, index: u64) -> Result<Option<&[u8]>, Trouble> {
-        if self.last.as_ref().is_none_or(|(last, _)| *last != index) {
-            let mut bytes = Zeroizing::new(vec![0; SEALED]);
-            let got = read_up_to(&self.file, &mut bytes, place(index))?;
-            if got < SEALED || bytes.iter().take(12).all(|byte| *byte == 0) {
-                return Ok(None);
-            }
-            // SECURITY: the disk may hold other bytes than were written; `what_waits_on_a_disk_cannot_be_changed`
-            // notices.
-            let block = opened(&self.key, id, (2, index), &mut bytes).ok_or(Trouble::Io)?;
-            self.last = Some((index, Zeroizing::new(block.to_vec())));
-        }
-        Ok(self.last.as_ref().map(|(_, block)| block.as_slice()))
+    fn head(&self) -> Result<Head, Trouble> {
+        self.head.ok_or(Trouble::Damaged)
     }
 
-    fn write_block(
-        &mut self,
-        id: &StagedId,
-        index: u64,
-        block: Zeroizing<Vec<u8>>,
-    ) -> Result<(), Trouble> {
-        self.last = None;
+    fn write_head(&mut self) -> Result<(), Trouble> {
+        let head = self.head.as_mut().ok_or(Trouble::Damaged)?;
+        self.blocks.write_head(head)
+    }
+
+    fn write_block(&mut self, index: u64, block: Zeroizing<Vec<u8>>) -> Result<(), Trouble> {
         self.changes = self.changes.saturating_add(1);
-        let bytes = sealed(&self.key, id, (2, index), &block);
-        self.file.write_all_at(&bytes, place(index))?;
-        self.last = Some((index, block));
-        Ok(())
+        self.blocks.write(index, block)
     }
 
-    fn write_head(&mut self, id: &StagedId) -> Result<(), Trouble> {
-        self.head.number = self.head.number.saturating_add(1);
-        let bytes = sealed(&self.key, id, (1, 0), &self.head.encode());
-        let at = match self.head.number % 2 {
-            0 => HEADS[0],
-            _ => HEADS[1],
-        };
-        Ok(self.file.write_all_at(&bytes, at)?)
+    /// Takes away what lies behind its end.
+    fn cut(&mut self, end: u64) -> Result<(), Trouble> {
+        let (index, inside) = split(end);
+        if inside > 0
+            && let Some(block) = self.blocks.block(index)?
+        {
+            let mut block = Zeroizing::new(block.to_vec());
+            block.get_mut(inside..).unwrap_or_default().fill(0);
+            self.write_block(index, block)?;
+        }
+        self.blocks.cut(index.saturating_add(u64::from(inside > 0)))
     }
 
     /// Its bytes are others now.
-    fn touched(&mut self, id: &StagedId) -> Result<(), Trouble> {
+    fn touched(&mut self, head: Head) -> Result<(), Trouble> {
         self.changes = self.changes.saturating_add(1);
         self.written = os::instant();
         self.settled = false;
-        self.head.meta.modified = os::wall();
-        self.write_head(id)
-    }
-}
-
-fn read_up_to(file: &File, out: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut done: usize = 0;
-    while let Some(room) = out.get_mut(done..).filter(|room| !room.is_empty()) {
-        match file.read_at(room, at.saturating_add(done as u64)) {
-            Ok(0) => break,
-            Ok(more) => done = done.saturating_add(more),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        let before = self.head.replace(head);
+        if let Some(head) = &mut self.head {
+            head.meta.modified = os::wall();
         }
+        let written = self.write_head();
+        if written.is_err() {
+            self.head = before;
+        }
+        written
     }
-    Ok(done)
 }
 
 /// Reads one from its beginning to its end.

@@ -40,8 +40,11 @@ pub enum Trouble {
     /// It is longer than a file may be.
     #[error("the file is too long")]
     TooLarge,
-    /// The relay does not answer, or what it has is not what was written; or the disk of this machine failed.
-    #[error("it cannot be read")]
+    /// What the relay has, or the disk of this machine, is not what was written, or is gone.
+    #[error("it is damaged")]
+    Damaged,
+    /// The relay does not answer, a key is not here yet, or the disk of this machine failed.
+    #[error("it cannot be read now")]
     Io,
 }
 
@@ -55,6 +58,15 @@ impl From<VaultError> for Trouble {
             VaultError::Place { .. } => Self::Invalid,
             VaultError::TooDeep => Self::TooLong,
             VaultError::Object(ObjectError::NoKey { .. }) => Self::Io,
+            VaultError::Object(_) | VaultError::Form(_) => Self::Damaged,
+            VaultError::Pack(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Self::Damaged
+            }
             VaultError::Disk { error, .. } => error.into(),
             _ => Self::Io,
         }
