@@ -74,6 +74,8 @@ pub(crate) const MOUNT_LOG_BYTES: u64 = 1 << 30;
 pub(crate) const MOUNT_RECORD_BYTES: usize = 1 << 20;
 /// How often a file that is written to all the time is read again for a version.
 pub(crate) const MOUNT_TRIES: usize = 3;
+/// Damaged files of a mounted vault that are named to the person.
+pub(crate) const MOUNT_DAMAGED_SHOWN: usize = 5;
 /// Connections to a vault that is served by WebDAV, at a time.
 pub(crate) const DAV_CONNECTIONS: usize = 64;
 /// Longest body of a request that is no file.

@@ -120,6 +120,7 @@ fn shown(event: MountEvent, screen: &mut Screen) -> Result<(), Stop> {
             let why = text::line(&failure.message);
             screen.talk(&format!("waits to become a version, and is kept: {why}"));
         }
+        MountEvent::Kept(failure) => screen.failure(&failure),
     }
     Ok(())
 }

@@ -37,6 +37,8 @@ struct Kept {
     heads: BTreeMap<u32, (u64, String)>,
     pin: Option<VaultRoot>,
     refused: Option<String>,
+    /// Nothing is read.
+    fails: bool,
     role: Option<VaultRole>,
 }
 
@@ -138,6 +140,11 @@ impl Stand {
     /// What the relay does not let anybody ask for.
     pub(super) fn refuse(&self, path: &str) {
         self.kept.lock().unwrap().refused = Some(path.to_owned());
+    }
+
+    /// Whether the relay reads nothing to anybody.
+    pub(super) fn fail(&self, fails: bool) {
+        self.kept.lock().unwrap().fails = fails;
     }
 
     /// From now on with another role.
@@ -283,6 +290,7 @@ fn answer(kept: &Mutex<Kept>, method: &str, path: &str, head: &str, body: Vec<u8
             )
             .into_bytes()
         }
+        ("get", _) if kept.fails => plain("503 Service Unavailable"),
         ("get", Some(blob)) => {
             let (_, range) = head.split_once("range: bytes=").unwrap();
             let range = range.split_once("\r\n").unwrap().0;

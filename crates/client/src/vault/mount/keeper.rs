@@ -1,13 +1,13 @@
 //! Makes versions of what is written to a mounted vault, and shows those of others.
 
 use super::MountEvent;
-use super::log::Log;
+use super::log::{self, Log};
 use super::nodes::Kept;
 use super::source::Source;
 use super::staged::{Staged, StagedId, Whole};
 use super::system::{FileSystem, State};
 use super::tree::{Folder, Node, entry_with};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, is_damage};
 use crate::failure::failure;
 use crate::limits;
 use crate::os;
@@ -19,8 +19,9 @@ use crate::vault::session::{Profile, Session};
 use crate::view::{Failure, FailureKind, VaultChange};
 use keys::vault_root::ObjectRef;
 use seal::vault::{Author, Conflict, Editor, Entry, Found, Meta, VaultError, VaultPath, What};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -35,10 +36,12 @@ pub(super) struct Published {
     /// The newest version now, with what others wrote meanwhile.
     directory: ObjectRef,
     version: u64,
-    changed: bool,
+    pub(super) changed: bool,
     conflicts: Vec<Conflict>,
     written: Written,
     bytes: u64,
+    /// Files that are as they were: what was written to them is damaged.
+    pub(super) damaged: Vec<(VaultPath, Arc<Staged>)>,
 }
 
 impl Published {
@@ -74,6 +77,7 @@ pub(super) fn publish(
             source,
             written: Written::new(),
             bytes: 0,
+            damaged: Vec::new(),
         };
         let (ours, conflicts) = if newest.id == base.id {
             writing.folder(editor, &VaultPath::top(), top)?;
@@ -93,9 +97,9 @@ pub(super) fn publish(
             let conflicts = editor.merge(Some(base), &ours, &author);
             (ours, conflicts.map_err(vault_failure)?)
         };
-        Ok((ours, conflicts, writing.written, writing.bytes))
+        Ok((ours, conflicts, writing))
     })?;
-    let (ours, mut conflicts, written, bytes) = changed.done;
+    let (ours, mut conflicts, writing) = changed.done;
     conflicts.extend(changed.conflicts);
     Ok(Published {
         // What is in the vault already was not stored again.
@@ -107,8 +111,9 @@ pub(super) fn publish(
         version: changed.version,
         changed: changed.changed,
         conflicts,
-        written,
-        bytes,
+        written: writing.written,
+        bytes: writing.bytes,
+        damaged: writing.damaged,
     })
 }
 
@@ -117,6 +122,7 @@ struct Writing<'a> {
     source: &'a Source,
     written: Written,
     bytes: u64,
+    damaged: Vec<(VaultPath, Arc<Staged>)>,
 }
 
 impl Writing<'_> {
@@ -160,10 +166,9 @@ impl Writing<'_> {
                 size: base.size,
                 parts: base.parts.clone(),
             };
-            let entry = entry_with(Meta::file(), what);
-            editor.reuse(&entry).map_err(vault_failure)?;
+            reuse(editor, &entry_with(Meta::file(), what))?;
         } else if let Some(Found::Entry(entry)) = &before {
-            editor.reuse(entry).map_err(vault_failure)?;
+            reuse(editor, entry)?;
         }
         for _ in 0..limits::MOUNT_TRIES {
             let changes = staged.changes();
@@ -175,8 +180,14 @@ impl Writing<'_> {
                 trouble: None,
             };
             let put = editor.put_file(path, shown.meta, &mut whole);
-            if let Some(trouble) = whole.trouble {
-                return Err(unread(path, trouble));
+            match whole.trouble {
+                None => {}
+                // It keeps nothing else from becoming a version.
+                Some(Trouble::Damaged) => {
+                    self.damaged.push((path.clone(), Arc::clone(staged)));
+                    break;
+                }
+                Some(trouble) => return Err(unread(path, trouble)),
             }
             put.map_err(vault_failure)?;
             // A version holds no half of a change.
@@ -190,6 +201,14 @@ impl Writing<'_> {
             Some(Found::Entry(entry)) => editor.put_entry(path, entry).map_err(vault_failure),
             _ => gone(editor, path).map_err(vault_failure),
         }
+    }
+}
+
+/// Remembers what a file consists of, as far as that can be read: it spares storing it again, and nothing else.
+fn reuse(editor: &Editor<'_>, entry: &Entry) -> Result<(), Failure> {
+    match editor.reuse(entry) {
+        Err(error) if is_damage(&error) => Ok(()),
+        reused => reused.map_err(vault_failure),
     }
 }
 
@@ -222,6 +241,47 @@ fn begin(
     }
 }
 
+/// What did not become a part of a version stays in a directory, alone; without any the directory goes.
+pub(super) fn left_over(
+    directory: &Path,
+    source: &Source,
+    mut top: Folder,
+    published: &Published,
+) -> Result<(), Trouble> {
+    let written = |staged: &Staged| published.written.contains_key(&staged.id);
+    top.forget(Some(&published.ours), source, u64::MAX, &written)?;
+    match top.changes.is_empty() {
+        true => log::discard(directory),
+        false => drop(Log::begin(
+            directory,
+            &source.keys(),
+            &published.ours,
+            &top,
+        )?),
+    }
+    Ok(())
+}
+
+/// Which files are in no version because they are damaged, and where they are kept.
+pub(super) fn damaged(published: &Published, directory: &Path) -> Failure {
+    let files = published.damaged.iter().map(|(path, staged)| {
+        let file = staged.id.path(directory);
+        format!("{path} ({})", file.display())
+    });
+    let files: Vec<String> = files.take(limits::MOUNT_DAMAGED_SHOWN).collect();
+    let more = published.damaged.len().saturating_sub(files.len());
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "what was written to {}{more} is damaged on this machine's disk, or what it was written over at the relay: it is kept, and all else is in a version",
+        files.join(", ")
+    );
+    let hint = "write these files anew; or put what is damaged back from a copy of the home, and mount the vault again";
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
 /// What is to become a version.
 struct Snapshot {
     base: ObjectRef,
@@ -241,6 +301,8 @@ pub(super) struct Keeper {
     pub(super) tell: mpsc::UnboundedSender<MountEvent>,
     /// Whether versions of others are shown.
     pub(super) follows: bool,
+    /// Files that were found damaged, and after how many changes of each: they are looked at again at the end.
+    pub(super) damaged: RefCell<Written>,
 }
 
 /// What is to be done next.
@@ -349,7 +411,7 @@ impl Keeper {
     }
 
     /// What was written becomes a version: what is being written only if `all` is to. Nothing of it is lost if not.
-    fn flush(&self, all: bool) -> Result<(), Failure> {
+    pub(super) fn flush(&self, all: bool) -> Result<(), Failure> {
         if self.files.read_only {
             return Ok(());
         }
@@ -371,6 +433,16 @@ impl Keeper {
             let shown = published.shown(self.name.clone());
             let _ = self.tell.send(MountEvent::Version(shown));
         }
+        if !published.damaged.is_empty() {
+            let failure = damaged(&published, &self.files.directory);
+            if all {
+                return Err(failure);
+            }
+            let found = published.damaged.iter();
+            let found = found.map(|(_, staged)| (staged.id, staged.changes()));
+            self.damaged.borrow_mut().extend(found);
+            let _ = self.tell.send(MountEvent::Kept(failure));
+        }
         match all && self.files.lock().changed.is_some() {
             true => self.flush(all),
             false => Ok(()),
@@ -385,6 +457,10 @@ impl Keeper {
         let quiet = now.checked_sub(limits::MOUNT_QUIET).unwrap_or(now);
         let patience = now.checked_sub(limits::MOUNT_PATIENCE).unwrap_or(now);
         let mut top = state.top.clone();
+        if !all {
+            let damaged = self.damaged.borrow();
+            top.leave_out(&|staged| damaged.get(&staged.id) == Some(&staged.changes()));
+        }
         if !all && first > patience {
             top.leave_out(&|staged| !staged.is_settled(quiet));
         }
@@ -415,7 +491,7 @@ impl Keeper {
         let mut log = self.files.change();
         let mut state = self.files.lock();
         let mut top = state.top.clone();
-        let retired = std::cell::RefCell::new(Vec::new());
+        let retired = RefCell::new(Vec::new());
         let has = |staged: &Staged| {
             let retires = in_version(staged).is_some_and(|changes| staged.retire(changes));
             if retires {

@@ -18,7 +18,7 @@ use keys::codec::{DecodeError, Reader, Writer};
 use keys::vault_root::ObjectRef;
 use seal::vault::{Entry, Keyring, Meta, Name, VaultPath, What};
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 const BEGIN: &[u8; 8] = b"LLMOUNT\x02";
@@ -55,11 +55,6 @@ fn about(id: &StagedId, number: u64) -> Vec<u8> {
 
 fn path(directory: &Path) -> PathBuf {
     directory.join(FILE)
-}
-
-/// Whether a log was begun in a directory.
-pub(super) fn is_there(directory: &Path) -> bool {
-    os::exists(&path(directory))
 }
 
 impl Log {
@@ -124,49 +119,143 @@ impl Log {
     }
 }
 
-/// What somebody who is no more has changed: the version that it grew from, and the changes. Nothing: there is no log, or
-/// it is of another vault or of keys that are gone.
+/// What somebody who is no more has changed.
+pub(super) struct Left {
+    /// The version that it grew from.
+    pub(super) base: ObjectRef,
+    pub(super) top: Folder,
+    /// Whether something follows in the log that does not open.
+    pub(super) damaged: bool,
+}
+
+/// Why what somebody left is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unread {
+    #[error("its log is of another version of letterlock")]
+    Version,
+    #[error("the key of its log is not here")]
+    Key,
+    #[error("its log is longer than any that is written")]
+    Long,
+    #[error("its log is damaged")]
+    Damaged,
+    #[error("its log cannot be read: {0}")]
+    Disk(io::ErrorKind),
+    /// The relay or the disk; another time it may be read.
+    #[error("not all of it can be read now: {0}")]
+    Trouble(Trouble),
+}
+
+impl From<DecodeError> for Unread {
+    fn from(_: DecodeError) -> Self {
+        Self::Damaged
+    }
+}
+
+/// Goes through the records of a log.
+struct Records<'a> {
+    /// Those that were not gone through yet.
+    rest: &'a [u8],
+    key: GcmKey,
+    id: StagedId,
+    number: u64,
+}
+
+impl<'a> Records<'a> {
+    fn begin(bytes: &'a [u8], keys: &Keyring) -> Result<Self, Unread> {
+        let mut input = Reader::new(bytes);
+        let begin = input.array::<8>()?;
+        if begin != *BEGIN {
+            let ours = begin.starts_with(BEGIN.get(..7).unwrap_or_default());
+            return Err(if ours {
+                Unread::Version
+            } else {
+                Unread::Damaged
+            });
+        }
+        let id = StagedId {
+            generation: input.u32()?,
+            name: input.array()?,
+        };
+        let key = id.key(keys).map_err(|_| Unread::Key)?;
+        let from = bytes.len().saturating_sub(input.remaining());
+        Ok(Self {
+            rest: bytes.get(from..).unwrap_or_default(),
+            key,
+            id,
+            number: 0,
+        })
+    }
+
+    /// The next one; nothing where none opens.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut input = Reader::new(self.rest);
+        let sealed = input.bytes(limits::MOUNT_RECORD_BYTES).ok()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
+        let mut sealed = sealed.to_vec();
+        let about = about(&self.id, self.number);
+        let opened = self.key.open_in_place(nonce, &about, &mut sealed).ok()?;
+        let length = opened.len();
+        sealed.truncate(length);
+        self.number = self.number.saturating_add(1);
+        let from = self.rest.len().saturating_sub(input.remaining());
+        self.rest = self.rest.get(from..).unwrap_or_default();
+        Some(sealed)
+    }
+
+    /// Whether what is left is more than a record whose writing came to no end.
+    fn is_damaged(&self) -> bool {
+        let Some((length, after)) = self.rest.split_first_chunk::<4>() else {
+            return false;
+        };
+        let length = u32::from_be_bytes(*length) as usize;
+        let cut = length <= limits::MOUNT_RECORD_BYTES && after.len() < length;
+        // A disk that lost power has zeros where nothing was waited for.
+        !cut && self.rest.iter().any(|byte| *byte != 0)
+    }
+}
+
+/// What somebody who is no more has changed. Nothing: no log was begun, and so nothing was changed.
 pub(super) fn replay(
     directory: &Path,
     keys: &Keyring,
     source: &Source,
-) -> Option<(ObjectRef, Folder)> {
-    let bytes = os::read(&path(directory), limits::MOUNT_LOG_BYTES).ok()??;
-    let mut input = Reader::new(&bytes);
-    if input.array::<8>().ok()? != *BEGIN {
-        return None;
+) -> Result<Option<Left>, Unread> {
+    let path = path(directory);
+    if os::length(&path) > limits::MOUNT_LOG_BYTES {
+        return Err(Unread::Long);
     }
-    let id = StagedId {
-        generation: input.u32().ok()?,
-        name: input.array().ok()?,
+    let read = os::read(&path, limits::MOUNT_LOG_BYTES);
+    let Some(bytes) = read.map_err(|error| Unread::Disk(error.kind()))? else {
+        return Ok(None);
     };
-    let key = id.key(keys).ok()?;
-    let mut number: u64 = 0;
-    let mut next = || -> Option<Vec<u8>> {
-        let sealed = input.bytes(limits::MOUNT_RECORD_BYTES).ok()?;
-        let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
-        let mut sealed = sealed.to_vec();
-        let about = about(&id, number);
-        let length = key.open_in_place(nonce, &about, &mut sealed).ok()?.len();
-        sealed.truncate(length);
-        number = number.saturating_add(1);
-        Some(sealed)
-    };
-    let first = next()?;
+    let mut records = Records::begin(&bytes, keys)?;
+    let first = records.next().ok_or(Unread::Damaged)?;
     let mut about = Reader::new(&first);
-    if about.array::<32>().ok()? != *keys.vault().as_bytes() {
-        return None;
+    if about.array::<32>()? != *keys.vault().as_bytes() {
+        return Err(Unread::Damaged);
     }
-    let base = ObjectRef::read(&mut about).ok()?;
+    let base = ObjectRef::read(&mut about)?;
     let mut top = Folder::new(Meta::directory(), Some(base));
-    while let Some(record) = next() {
-        let Ok(record) = Record::decode(&record) else {
-            break;
-        };
-        // What cannot be done again was undone later, or its file is gone with a disk that lost power.
-        let _ = record.apply(&mut top, directory, keys, source);
+    while let Some(record) = records.next() {
+        match Record::decode(&record)?.apply(&mut top, directory, keys, source) {
+            Ok(()) => {}
+            Err(trouble) if trouble.is_failure() => return Err(Unread::Trouble(trouble)),
+            // What cannot be done again was undone later, or its file is gone with a disk that lost power.
+            Err(_) => {}
+        }
     }
-    Some((base, top))
+    Ok(Some(Left {
+        base,
+        top,
+        damaged: records.is_damaged(),
+    }))
+}
+
+/// Takes away what somebody left, the log first: whoever is killed meanwhile leaves nothing that is done twice.
+pub(super) fn discard(directory: &Path) {
+    os::remove(&path(directory));
+    os::remove_all(directory);
 }
 
 impl Record {
@@ -184,11 +273,7 @@ impl Record {
                     Bound::Entry(entry) => Some(Node::Entry(entry)),
                     Bound::Folder(meta, base) => Some(Node::Folder(Folder::new(meta, base))),
                     Bound::File(id, base) => {
-                        match Staged::open(directory, keys, id, base) {
-                            Ok(staged) => Some(Node::File(staged)),
-                            // It was removed later.
-                            Err(_) => return Ok(()),
-                        }
+                        Some(Node::File(Staged::open(directory, keys, id, base)?))
                     }
                 };
                 top.bind(&path, node, source, 0).map(drop)

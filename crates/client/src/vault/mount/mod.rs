@@ -27,7 +27,7 @@ mod trouble;
 mod writing;
 
 use self::keeper::Keeper;
-use self::log::Log;
+use self::log::{Log, Unread};
 use self::source::Source;
 use self::system::State;
 pub use self::system::{About, FileSystem, Kind};
@@ -81,6 +81,8 @@ pub enum MountEvent {
     Version(VaultChange),
     /// It is in none yet, and why; it is tried again.
     Waits(Failure),
+    /// It cannot become a part of one as it is, and where it is kept.
+    Kept(Failure),
 }
 
 /// Mounts a vault: `face` shows it, on a thread that may wait, and returns when it is to end.
@@ -99,26 +101,12 @@ pub async fn mount(
     });
     with_profile(client, move |profile| {
         let begun = begin(&profile, &wish, &work, &tell)?;
-        let Begun {
-            session,
-            files,
-            lock,
-        } = begun;
+        let files = Arc::clone(&begun.files);
         let listening = profile.runtime.spawn(listen(newer, Arc::clone(&files)));
-        let keeper = Keeper {
-            profile: profile.clone(),
-            journals: wish.home.join("vaults"),
-            vault: session.id.to_string(),
-            name: session.name.clone(),
-            time: wish.time,
-            work: Arc::clone(&work),
-            files: Arc::clone(&files),
-            tell,
-            follows: wish.version.is_none(),
-        };
+        let keeper = begun.keeper(&profile, &wish, &work, tell);
         let keeping = std::thread::spawn(move || keeper.keep());
         let mounted = Mounted {
-            vault: session.name.clone(),
+            vault: begun.session.name.clone(),
             files: Arc::clone(&files),
         };
         let shown = face(mounted);
@@ -128,9 +116,9 @@ pub async fn mount(
             .unwrap_or_else(|_| Err(crate::failure::internal("a thread ended early")));
         listening.abort();
         if kept.is_ok() && !files.read_only {
-            os::remove_all(&files.directory);
+            log::discard(&files.directory);
         }
-        drop(lock);
+        drop(begun.lock);
         kept.map_err(|failure| unfinished(&failure)).and(shown)
     })
     .await
@@ -160,6 +148,29 @@ struct Begun {
     files: Arc<FileSystem>,
     /// Whoever finds what is kept of this mount knows by it that somebody is there still.
     lock: Option<File>,
+}
+
+impl Begun {
+    fn keeper(
+        &self,
+        profile: &Profile,
+        wish: &Mount,
+        work: &Arc<Work>,
+        tell: mpsc::UnboundedSender<MountEvent>,
+    ) -> Keeper {
+        Keeper {
+            profile: profile.clone(),
+            journals: wish.home.join("vaults"),
+            vault: self.session.id.to_string(),
+            name: self.session.name.clone(),
+            time: wish.time,
+            work: Arc::clone(work),
+            files: Arc::clone(&self.files),
+            tell,
+            follows: wish.version.is_none(),
+            damaged: std::cell::RefCell::default(),
+        }
+    }
 }
 
 fn begin(
@@ -264,28 +275,88 @@ fn recover(place: &Place<'_>, session: &Session, tell: &mpsc::UnboundedSender<Mo
         name.is_some_and(|name| name.starts_with(&prefix))
     };
     for directory in os::paths_in(place.journals).into_iter().filter(ours) {
-        let Ok(Some(_lock)) = os::try_lock(&lock_of(&directory)) else {
-            continue;
+        let event = match os::try_lock(&lock_of(&directory)) {
+            Ok(Some(_lock)) => finish(place, session, &directory, tell),
+            // Somebody is there still.
+            Ok(None) => Ok(()),
+            Err(error) => Err(MountEvent::Kept(unread(
+                &directory,
+                &Unread::Disk(error.kind()),
+            ))),
         };
-        let source = Source::new(session);
-        let left = log::replay(&directory, &source.keys(), &source);
-        let Some((base, top)) = left else {
-            // Its log was never whole: nothing was written then.
-            if !log::is_there(&directory) {
-                os::remove_all(&directory);
-            }
-            continue;
-        };
-        if top.changes.is_empty() {
-            os::remove_all(&directory);
-            continue;
-        }
-        match keeper::publish(place, &source, &base, &top) {
-            Ok(published) => {
-                os::remove_all(&directory);
-                let _ = tell.send(MountEvent::Version(published.shown(session.name.clone())));
-            }
-            Err(failure) => drop(tell.send(MountEvent::Waits(failure))),
+        if let Err(event) = event {
+            let _ = tell.send(event);
         }
     }
 }
+
+/// Makes a version of what one of them left. Nothing is taken away that is in none.
+fn finish(
+    place: &Place<'_>,
+    session: &Session,
+    directory: &Path,
+    tell: &mpsc::UnboundedSender<MountEvent>,
+) -> Result<(), MountEvent> {
+    let source = Source::new(session);
+    let left = log::replay(directory, &source.keys(), &source);
+    let left = left.map_err(|why| MountEvent::Kept(unread(directory, &why)))?;
+    let Some(left) = left.filter(|left| left.damaged || !left.top.changes.is_empty()) else {
+        log::discard(directory);
+        return Ok(());
+    };
+    let published = keeper::publish(place, &source, &left.base, &left.top);
+    let published = published.map_err(MountEvent::Waits)?;
+    if published.changed || published.damaged.is_empty() {
+        let _ = tell.send(MountEvent::Version(published.shown(session.name.clone())));
+    }
+    if left.damaged {
+        // It is not gone through twice: what became of it since would be undone.
+        let aside = aside(directory).map_err(|error| MountEvent::Waits(disk(&error)))?;
+        return Err(MountEvent::Kept(half(&aside)));
+    }
+    let kept = keeper::left_over(directory, &source, left.top, &published);
+    kept.map_err(|trouble| MountEvent::Waits(disk(&std::io::Error::other(trouble))))?;
+    match published.damaged.is_empty() {
+        true => Ok(()),
+        false => Err(MountEvent::Kept(keeper::damaged(&published, directory))),
+    }
+}
+
+/// Gives a directory a name by which no mount looks for it.
+fn aside(directory: &Path) -> std::io::Result<PathBuf> {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let to = directory.with_file_name(name.replacen("mount.", "damaged.", 1));
+    os::replace(directory, &to)?;
+    Ok(to)
+}
+
+fn unread(directory: &Path, why: &Unread) -> Failure {
+    let message = format!(
+        "what a mount that came to no end left is in no version, and is kept in {}: {why}",
+        directory.display()
+    );
+    let hint = match why {
+        Unread::Version => "mount the vault once with the letterlock that wrote it",
+        Unread::Key => "it comes when somebody who may write is online: mount the vault again then",
+        Unread::Trouble(Trouble::Io) => {
+            "mount the vault again when the relay answers: it goes on with what is kept"
+        }
+        _ => {
+            "look at the disk; put that directory back from a copy of the home and mount the vault again, or remove it to give up what is in it"
+        }
+    };
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
+/// What stands in a log behind what is damaged.
+fn half(aside: &Path) -> Failure {
+    let message = format!(
+        "what a mount that came to no end left is damaged: what was written first is in a version, and all of it is kept in {}",
+        aside.display()
+    );
+    let hint = "look through the folder, and write again what is missing; remove that directory when nothing is";
+    failure(FailureKind::Failed, message, Some(hint))
+}
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,13 @@ pub enum Trouble {
     Io,
 }
 
+impl Trouble {
+    /// Whether relay, keys or disk failed, and not what was asked for: another time it may be done.
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Self::Io | Self::Damaged | Self::NoRoom)
+    }
+}
+
 impl From<VaultError> for Trouble {
     fn from(error: VaultError) -> Self {
         match error {
@@ -57,19 +64,23 @@ impl From<VaultError> for Trouble {
             VaultError::Exists { .. } => Self::Exists,
             VaultError::Place { .. } => Self::Invalid,
             VaultError::TooDeep => Self::TooLong,
-            VaultError::Object(ObjectError::NoKey { .. }) => Self::Io,
-            VaultError::Object(_) | VaultError::Form(_) => Self::Damaged,
-            VaultError::Pack(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Self::Damaged
-            }
             VaultError::Disk { error, .. } => error.into(),
+            error if is_damage(&error) => Self::Damaged,
             _ => Self::Io,
         }
+    }
+}
+
+/// Whether what is at the relay is not what was written there: it does not change by waiting.
+pub(super) fn is_damage(error: &VaultError) -> bool {
+    match error {
+        VaultError::Object(ObjectError::NoKey { .. }) => false,
+        VaultError::Object(_) | VaultError::Form(_) => true,
+        VaultError::Pack(error) => matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+        ),
+        _ => false,
     }
 }
 
