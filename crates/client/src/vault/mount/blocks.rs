@@ -83,7 +83,7 @@ pub(super) struct Blocks {
     torn: Option<u64>,
     /// Bytes for which the disk has room.
     #[cfg(test)]
-    room: std::cell::Cell<Option<usize>>,
+    pub(super) room: std::cell::Cell<Option<usize>>,
 }
 
 /// What is at a place.

@@ -47,6 +47,11 @@ pub(super) struct Log {
     key: GcmKey,
     id: StagedId,
     number: u64,
+    /// Bytes, and how many there were when it was begun.
+    length: u64,
+    begun: u64,
+    /// Whether it says all that was changed.
+    whole: bool,
 }
 
 fn about(id: &StagedId, number: u64) -> Vec<u8> {
@@ -77,6 +82,9 @@ impl Log {
             key: id.key(keys)?,
             id,
             number: 0,
+            length: begin.len() as u64,
+            begun: 0,
+            whole: true,
         };
         let mut first = Writer::new();
         first.array(keys.vault().as_bytes());
@@ -86,15 +94,28 @@ impl Log {
         top.records(&VaultPath::top(), &mut records);
         log.write(&records)?;
         log.sync()?;
+        log.begun = log.length;
         os::replace(&new, &path(directory))?;
         Ok(log)
     }
 
-    /// Writes down what was changed.
+    /// Writes down what was changed. Where that fails it does not go on.
     pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Trouble> {
-        records
+        let written = records
             .iter()
-            .try_for_each(|record| self.append(&record.encode()))
+            .try_for_each(|record| self.append(&record.encode()));
+        self.whole &= written.is_ok();
+        written
+    }
+
+    /// Whether more can be written behind it. If not, another one is to begin: something is missing in this one, or most
+    /// of it was changed again since.
+    pub(super) fn goes_on(&self) -> bool {
+        let most = self
+            .begun
+            .saturating_mul(2)
+            .max(limits::MOUNT_LOG_BYTES / 4);
+        self.whole && self.length <= most
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
@@ -108,9 +129,27 @@ impl Log {
         }
         let length = u32::try_from(length).map_err(|_| Trouble::TooLong)?;
         let record = [&length.to_be_bytes()[..], &nonce, &sealed].concat();
+        let end = self.length.saturating_add(record.len() as u64);
+        // Nobody reads a longer one.
+        if end > limits::MOUNT_LOG_BYTES {
+            return Err(Trouble::NoRoom);
+        }
         self.file.write_all(&record)?;
+        self.length = end;
         self.number = self.number.saturating_add(1);
         Ok(())
+    }
+
+    /// From now on the disk is full.
+    #[cfg(test)]
+    pub(super) fn fill(&mut self, full: File) {
+        self.file = full;
+    }
+
+    /// As if it had so many bytes.
+    #[cfg(test)]
+    pub(super) fn lengthen(&mut self, length: u64) {
+        self.length = length;
     }
 
     /// Waits until it is on the disk.

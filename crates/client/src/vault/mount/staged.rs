@@ -407,3 +407,7 @@ impl Read for Whole<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "staged_tests.rs"]
+mod tests;

@@ -396,3 +396,63 @@ fn a_log_whose_end_is_cut_is_whole() {
         assert!(!directory.exists());
     }
 }
+
+/// What the log does not say, because there was no room, the next one says.
+#[test]
+fn a_log_that_had_no_room_is_begun_anew() {
+    let mut desk = Desk::new();
+    let begun = desk.mount();
+    let files = &begun.files;
+    let top = files.top();
+    let full = || {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        files.change().as_mut().unwrap().fill(full);
+    };
+    write(files, "a", b"a");
+    full();
+    let refused = files.create(top, b"b", 0o644);
+    assert_eq!(refused.map(drop), Err(Trouble::NoRoom));
+    write(files, "c", b"c");
+    full();
+    let refused = files.make_directory(top, b"d", 0o755);
+    assert_eq!(refused.map(drop), Err(Trouble::NoRoom));
+    // Whoever waits until it is on the disk is not told that it is before it is.
+    files
+        .sync(files.look_up(top, b"a").unwrap().number)
+        .unwrap();
+    drop(begun);
+    let (versions, failures) = desk.recovered();
+    assert_eq!((versions.len(), failures.len()), (1, 0));
+    let contents = desk.contents();
+    let names: Vec<&str> = contents.keys().map(String::as_str).collect();
+    assert_eq!(names, ["a", "b", "c", "deep/old"]);
+    let session = desk.stand.session();
+    let packs = session.packs(None);
+    let newest = session.newest(&packs).unwrap().unwrap();
+    let name = seal::vault::Name::new(b"d").unwrap();
+    let reader = session.reader(&packs);
+    let made = reader.entry(&newest.root.body.directory, &name).unwrap();
+    assert!(made.is_some());
+}
+
+/// A log that nobody would read is not written.
+#[test]
+fn a_log_that_grew_long_is_begun_anew() {
+    let mut desk = Desk::new();
+    let begun = desk.mount();
+    write(&begun.files, "a", b"a");
+    let length = |begun: &Begun| os::length(&begun.files.directory.join("log"));
+    let before = length(&begun);
+    for name in ["b", "c"] {
+        let mut log = begun.files.change();
+        log.as_mut()
+            .unwrap()
+            .lengthen(crate::limits::MOUNT_LOG_BYTES);
+        drop(log);
+        write(&begun.files, name, name.as_bytes());
+    }
+    assert!(length(&begun) < before * 3);
+    drop(begun);
+    assert_eq!(desk.recovered().0.len(), 1);
+    desk.has(&["a", "b", "c"]);
+}

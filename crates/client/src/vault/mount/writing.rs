@@ -40,10 +40,20 @@ impl Drop for Unnamed {
 impl FileSystem {
     /// Notes what was changed, so that it survives and becomes a version.
     fn noted(&self, log: &mut Option<Log>, records: &[Record]) -> Result<(), Trouble> {
-        let log = log.as_mut().ok_or(Trouble::ReadOnly)?;
-        log.write(records)?;
+        let now = log.as_mut().ok_or(Trouble::ReadOnly)?;
         self.lock().touched();
         self.ring(|_| {});
+        match now.goes_on() {
+            true => now.write(records),
+            false => self.begin_log(log),
+        }
+    }
+
+    /// Begins another log, with all that is changed.
+    pub(super) fn begin_log(&self, log: &mut Option<Log>) -> Result<(), Trouble> {
+        let keys = self.source.keys();
+        let state = self.lock();
+        *log = Some(Log::begin(&self.directory, &keys, &state.base, &state.top)?);
         Ok(())
     }
 
@@ -470,9 +480,11 @@ impl FileSystem {
         if let Ok(Seen::File(staged)) = self.seen(number) {
             staged.sync()?;
         }
-        if let Some(log) = self.change().as_ref() {
-            log.sync()?;
+        let mut log = self.change();
+        match log.as_ref() {
+            Some(now) if now.goes_on() => now.sync(),
+            Some(_) => self.begin_log(&mut log),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
