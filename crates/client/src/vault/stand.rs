@@ -39,6 +39,8 @@ struct Kept {
     refused: Option<String>,
     /// Nothing is read.
     fails: bool,
+    /// Bytes that were read.
+    read: u64,
     role: Option<VaultRole>,
 }
 
@@ -145,6 +147,21 @@ impl Stand {
     /// Whether the relay reads nothing to anybody.
     pub(super) fn fail(&self, fails: bool) {
         self.kept.lock().unwrap().fails = fails;
+    }
+
+    /// Bytes of packs besides some.
+    pub(super) fn kept_since(&self, before: &BTreeSet<String>) -> usize {
+        let kept = self.kept.lock().unwrap();
+        let new = kept
+            .blobs
+            .iter()
+            .filter(|(path, _)| !before.contains(*path));
+        new.map(|(_, blob)| blob.len()).sum()
+    }
+
+    /// Bytes that were read since the last time.
+    pub(super) fn read(&self) -> u64 {
+        std::mem::take(&mut self.kept.lock().unwrap().read)
     }
 
     /// From now on with another role.
@@ -301,7 +318,9 @@ fn answer(kept: &Mutex<Kept>, method: &str, path: &str, head: &str, body: Vec<u8
                 "HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\n\r\n",
                 bytes.len()
             );
-            [head.as_bytes(), bytes].concat()
+            let answer = [head.as_bytes(), bytes].concat();
+            kept.read += bytes.len() as u64;
+            answer
         }
         _ => plain("404 Not Found"),
     }

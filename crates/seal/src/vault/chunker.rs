@@ -58,6 +58,8 @@ impl Cutter {
 pub(crate) struct Chunks<'a> {
     cutter: &'a Cutter,
     window: &'a mut Vec<u8>,
+    /// What is read at once.
+    most: usize,
     start: usize,
     end: usize,
     ended: bool,
@@ -69,10 +71,24 @@ impl<'a> Chunks<'a> {
         Self {
             cutter,
             window,
+            most: WINDOW,
             start: 0,
             end: 0,
             ended: false,
         }
+    }
+
+    /// The same, for whoever passes over much: nothing is read that the next chunk does not take.
+    pub(crate) fn sparing(self) -> Self {
+        Self {
+            most: CHUNK_MAX,
+            ..self
+        }
+    }
+
+    /// Begins anew, where the input is by now.
+    pub(crate) fn begin_again(&mut self) {
+        (self.start, self.end, self.ended) = (0, 0, false);
     }
 
     /// The next chunk; an empty one: there is none.
@@ -90,13 +106,14 @@ impl<'a> Chunks<'a> {
         self.window.copy_within(self.start..self.end, 0);
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
-        while self.end < WINDOW {
+        while self.end < self.most {
             // Small files shall not ask for a whole window.
-            let room = self.end.saturating_mul(2).clamp(64 * 1024, WINDOW);
+            let room = self.end.saturating_mul(2).clamp(64 * 1024, self.most);
             if self.window.len() < room {
                 self.window.resize(room, 0);
             }
-            let rest = self.window.get_mut(self.end..).unwrap_or_default();
+            let until = self.window.len().min(self.most);
+            let rest = self.window.get_mut(self.end..until).unwrap_or_default();
             match input.read(rest) {
                 Ok(0) => {
                     self.ended = true;

@@ -5,6 +5,7 @@ use super::editor::{Editor, Meta};
 use super::error::VaultError;
 use super::name::VaultPath;
 use super::object::Kind;
+use super::over::{Input, Over, ReadAt};
 use super::sealer::{Draw, Lists, Sealer};
 use super::tree::Part;
 use crate::parallel::Progress;
@@ -117,6 +118,29 @@ impl<'a> Editor<'a> {
         })
     }
 
+    /// Puts a file that was written over another one, in the place of a file or a link. What is as it was before is not
+    /// read, but for what is cut anew.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn put_file_over(
+        &mut self,
+        path: &VaultPath,
+        meta: Meta,
+        over: &Over<'_>,
+        read: ReadAt<'_>,
+    ) -> Result<(), VaultError> {
+        let disk = |error| VaultError::Disk {
+            path: path.to_string().into(),
+            error,
+        };
+        self.pipeline(&|_| {}, |pipeline| {
+            pipeline.begin(path, meta)?;
+            pipeline.contents_over(over, read)?.map_err(disk)?;
+            pipeline.end()
+        })
+    }
+
     /// Runs threads that seal while `feed` gives them files.
     pub(crate) fn pipeline<T>(
         &mut self,
@@ -200,27 +224,78 @@ impl Pipeline<'_, '_> {
                 Ok(chunk) => chunk,
                 Err(error) => break Err(error),
             };
-            let mut bytes = self.rooms.pop().unwrap_or_default();
-            bytes.clear();
-            bytes.extend_from_slice(chunk);
-            let job = Job {
-                file: self.last,
-                number,
-                bytes,
-                draw: Draw::new(self.editor.rng),
-            };
+            self.send(number, chunk)?;
             number = number.saturating_add(1);
-            // The receiver lives as long as the threads do.
-            let _ = self.jobs.send(job);
-            while let Ok(done) = self.done.try_recv() {
-                self.take(done)?;
-            }
         };
         self.cutter = cutter;
+        self.count(number);
+        Ok(ended)
+    }
+
+    /// As [`Pipeline::contents`] does, of a file that was written over: what is as before is not read.
+    pub(crate) fn contents_over(
+        &mut self,
+        over: &Over<'_>,
+        read: ReadAt<'_>,
+    ) -> Result<Result<(), std::io::Error>, VaultError> {
+        let mut window = std::mem::take(&mut self.window);
+        let cutter = std::mem::replace(&mut self.cutter, Cutter::new(0));
+        let mut chunks = Chunks::new(&cutter, &mut window).sparing();
+        let mut before = over.before(&self.editor.reader())?;
+        let mut input = Input { at: 0, read };
+        let (mut at, mut number): (u64, u64) = (0, 0);
+        let ended = loop {
+            let kept = before.at(&self.editor.reader(), at)?;
+            if let Some(part) = kept.filter(|part| over.keeps(at, part, self.generation())) {
+                at = at.saturating_add(part.length);
+                self.came(self.last, number, part)?;
+                chunks.begin_again();
+                input.at = at;
+            } else {
+                let chunk = match chunks.next(&mut input) {
+                    Ok([]) => break Ok(()),
+                    Ok(chunk) => chunk,
+                    Err(error) => break Err(error),
+                };
+                at = at.saturating_add(chunk.len() as u64);
+                self.send(number, chunk)?;
+            }
+            number = number.saturating_add(1);
+        };
+        self.cutter = cutter;
+        self.window = window;
+        self.count(number);
+        Ok(ended)
+    }
+
+    fn generation(&self) -> u32 {
+        self.editor.sealer.packer.generation()
+    }
+
+    /// The file that was begun last has so many chunks.
+    fn count(&mut self, number: u64) {
         if let Some(open) = self.files.get_mut(&self.last) {
             open.count = Some(number);
         }
-        Ok(ended)
+    }
+
+    /// Has a chunk of the file that was begun last sealed.
+    fn send(&mut self, number: u64, chunk: &[u8]) -> Result<(), VaultError> {
+        let mut bytes = self.rooms.pop().unwrap_or_default();
+        bytes.clear();
+        bytes.extend_from_slice(chunk);
+        let job = Job {
+            file: self.last,
+            number,
+            bytes,
+            draw: Draw::new(self.editor.rng),
+        };
+        // The receiver lives as long as the threads do.
+        let _ = self.jobs.send(job);
+        while let Ok(done) = self.done.try_recv() {
+            self.take(done)?;
+        }
+        Ok(())
     }
 
     /// The file that was begun last is whole.
@@ -231,18 +306,23 @@ impl Pipeline<'_, '_> {
     fn take(&mut self, done: Done) -> Result<(), VaultError> {
         let part = done.part?;
         self.rooms.push(done.room);
-        let Some(open) = self.files.get_mut(&done.file) else {
+        self.came(done.file, done.number, part)
+    }
+
+    /// A chunk of a file is where packs are.
+    fn came(&mut self, file: u64, number: u64, part: Part) -> Result<(), VaultError> {
+        let Some(open) = self.files.get_mut(&file) else {
             return Ok(());
         };
-        open.early.insert(done.number, part);
+        open.early.insert(number, part);
         while let Some(part) = open.early.remove(&open.next) {
             open.next = open.next.saturating_add(1);
             self.editor.push_part(&mut open.lists, part)?;
         }
-        match done.file == self.last {
+        match file == self.last {
             // It may be given up still.
             true => Ok(()),
-            false => self.settle(done.file),
+            false => self.settle(file),
         }
     }
 

@@ -191,6 +191,11 @@ impl Blocks {
         })
     }
 
+    /// Whether a block was written.
+    pub(super) fn has(&self, index: u64) -> Result<bool, Trouble> {
+        self.is_there(place(index))
+    }
+
     /// A block that was written. Nothing: it was not.
     pub(super) fn block(&mut self, index: u64) -> Result<Option<&[u8]>, Trouble> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != index) {

@@ -18,7 +18,9 @@ use crate::vault::failure::vault_failure;
 use crate::vault::session::{Profile, Session};
 use crate::view::{Failure, FailureKind, VaultChange};
 use keys::vault_root::ObjectRef;
-use seal::vault::{Author, Conflict, Editor, Entry, Found, Meta, VaultError, VaultPath, What};
+use seal::vault::{
+    Author, Conflict, Editor, Entry, Found, Meta, Over, VaultError, VaultPath, What,
+};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -179,7 +181,18 @@ impl Writing<'_> {
                 at: 0,
                 trouble: None,
             };
-            let put = editor.put_file(path, shown.meta, &mut whole);
+            let put = match &staged.base {
+                Some(base) => {
+                    let over = Over {
+                        size: shown.size,
+                        base: (base.size, &base.parts),
+                        same: &|from, to| staged.is_as_before(from, to),
+                    };
+                    let read = &mut |at, out: &mut [u8]| whole.read_at(at, out);
+                    editor.put_file_over(path, shown.meta, &over, read)
+                }
+                None => editor.put_file(path, shown.meta, &mut whole),
+            };
             match whole.trouble {
                 None => {}
                 // It keeps nothing else from becoming a version.

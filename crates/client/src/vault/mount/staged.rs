@@ -192,6 +192,16 @@ impl Staged {
         Ok(done)
     }
 
+    /// Whether all from one place to another is as in what is written over.
+    pub(super) fn is_as_before(&self, from: u64, to: u64) -> bool {
+        let inner = self.lock();
+        let (first, last) = (from / BLOCK_BYTES, to.div_ceil(BLOCK_BYTES));
+        // What cannot be looked at is read, and whoever reads it is told.
+        let untouched = |index| matches!(inner.blocks.has(index), Ok(false));
+        let below = inner.head.is_some_and(|head| to <= head.below);
+        below && (first..last).all(untouched)
+    }
+
     /// The bytes of what is written over.
     fn below(&self, below: u64, source: &Source, at: u64, out: &mut [u8]) -> Result<(), Trouble> {
         out.fill(0);
@@ -393,18 +403,20 @@ pub(super) struct Whole<'a> {
     pub(super) trouble: Option<Trouble>,
 }
 
+impl Whole<'_> {
+    pub(super) fn read_at(&mut self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+        self.staged.read(self.source, at, out).map_err(|trouble| {
+            self.trouble = Some(trouble);
+            io::Error::other("what was written cannot be read")
+        })
+    }
+}
+
 impl Read for Whole<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match self.staged.read(self.source, self.at, out) {
-            Ok(length) => {
-                self.at = self.at.saturating_add(length as u64);
-                Ok(length)
-            }
-            Err(trouble) => {
-                self.trouble = Some(trouble);
-                Err(io::Error::other("what was written cannot be read"))
-            }
-        }
+        let length = self.read_at(self.at, out)?;
+        self.at = self.at.saturating_add(length as u64);
+        Ok(length)
     }
 }
 

@@ -456,3 +456,65 @@ fn a_log_that_grew_long_is_begun_anew() {
     assert_eq!(desk.recovered().0.len(), 1);
     desk.has(&["a", "b", "c"]);
 }
+
+/// Little of a large file is read and stored again where little of it is written.
+#[test]
+fn a_byte_of_a_large_file_takes_what_is_around_it() {
+    let mut desk = Desk::new();
+    let path = VaultPath::parse(b"long").unwrap();
+    let mut long = Vec::new();
+    let mut number: u32 = 1;
+    while long.len() < 24 << 20 {
+        number ^= number << 13;
+        number ^= number >> 17;
+        number ^= number << 5;
+        long.extend_from_slice(&number.to_be_bytes());
+    }
+    change(&desk.stand.place(&desk.profile), |editor, _| {
+        editor.put_bytes(&path, Meta::file(), &long).unwrap();
+        Ok(())
+    })
+    .unwrap();
+    let packs = desk.stand.packs();
+    let begun = desk.mount();
+    let files = &begun.files;
+    let number = files.look_up(files.top(), b"long").unwrap().number;
+    let handle = files.open(number, true).unwrap();
+    desk.stand.read();
+    let at = 12_345_678;
+    long[at] ^= 1;
+    files.write(handle, at as u64, &[long[at]]).unwrap();
+    files.close(handle);
+    let keeper = begun.keeper(
+        &desk.profile,
+        &desk.wish(),
+        &desk.stand.work,
+        desk.tell.clone(),
+    );
+    keeper.flush(true).unwrap();
+    assert_eq!(desk.events().0.len(), 1);
+    let read = desk.stand.read();
+    assert!(read < 14 << 20, "{read}");
+    let kept = desk.stand.kept_since(&packs);
+    assert!(kept < 4 << 20, "{kept}");
+    let looks_like = |long: &[u8]| {
+        let handle = files.open(number, false).unwrap();
+        for at in (0..long.len()).step_by(1 << 20) {
+            let there = files.read(handle, at as u64, 1 << 20).unwrap();
+            assert!(there == long[at..long.len().min(at + (1 << 20))], "{at}");
+        }
+        files.close(handle);
+    };
+    looks_like(&long);
+    // What was cut off does not come back with what is as before.
+    for size in [5_000_000, 9_000_000] {
+        let changes = Changes {
+            size: Some(size),
+            ..Changes::default()
+        };
+        files.set(number, changes).unwrap();
+        long.resize(size as usize, 0);
+    }
+    keeper.flush(true).unwrap();
+    looks_like(&long);
+}
