@@ -13,12 +13,14 @@
 //! | `tree` | what is changed and in no version yet |
 //! | `staged`, `blocks` | bytes that were written |
 //! | `log` | all that was changed, for whoever goes on after a kill |
-//! | `keeper` | makes versions of it, and takes those of others |
+//! | `publish` | makes a version of it |
+//! | `keeper` | does so as long as it is mounted, and takes those of others |
 
 mod blocks;
 mod keeper;
 mod log;
 mod nodes;
+mod publish;
 mod source;
 mod staged;
 mod system;
@@ -304,7 +306,7 @@ fn finish(
         log::discard(directory);
         return Ok(());
     };
-    let published = keeper::publish(place, &source, &left.base, &left.top);
+    let published = publish::publish(place, &source, &left.base, &left.top);
     let published = published.map_err(MountEvent::Waits)?;
     if published.changed || published.damaged.is_empty() {
         let _ = tell.send(MountEvent::Version(published.shown(session.name.clone())));
@@ -314,11 +316,11 @@ fn finish(
         let aside = aside(directory).map_err(|error| MountEvent::Waits(disk(&error)))?;
         return Err(MountEvent::Kept(half(&aside)));
     }
-    let kept = keeper::left_over(directory, &source, left.top, &published);
+    let kept = publish::left_over(directory, &source, left.top, &published);
     kept.map_err(|trouble| MountEvent::Waits(disk(&std::io::Error::other(trouble))))?;
     match published.damaged.is_empty() {
         true => Ok(()),
-        false => Err(MountEvent::Kept(keeper::damaged(&published, directory))),
+        false => Err(MountEvent::Kept(publish::damaged(&published, directory))),
     }
 }
 
