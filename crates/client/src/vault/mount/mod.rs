@@ -47,6 +47,7 @@ use crate::sealed::Work;
 use crate::view::{Failure, FailureKind, VaultChange, VaultRole};
 use data_encoding::HEXLOWER;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
@@ -262,9 +263,12 @@ fn directory(journals: &Path, session: &Session) -> std::io::Result<(PathBuf, Fi
         let nonce = HEXLOWER.encode(&os::random::<8>());
         let directory = journals.join(format!("{}{nonce}", prefix(session)));
         os::create_home(&directory)?;
-        // Who looks for what is left over may hold it in this moment: it removes it then.
-        if let Some(lock) = os::try_lock(&lock_of(&directory))? {
-            return Ok((directory, lock));
+        // Who looks for what is left over may hold it in this moment, and removes it then, or have removed it.
+        match os::try_lock(&lock_of(&directory)) {
+            Ok(Some(lock)) => return Ok((directory, lock)),
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -281,6 +285,8 @@ fn recover(place: &Place<'_>, session: &Session, tell: &mpsc::UnboundedSender<Mo
             Ok(Some(_lock)) => finish(place, session, &directory, tell),
             // Somebody is there still.
             Ok(None) => Ok(()),
+            // Somebody ended it meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(MountEvent::Kept(unread(
                 &directory,
                 &Unread::Disk(error.kind()),

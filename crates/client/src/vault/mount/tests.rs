@@ -518,3 +518,14 @@ fn a_byte_of_a_large_file_takes_what_is_around_it() {
     keeper.flush(true).unwrap();
     looks_like(&long);
 }
+
+/// Two who mount at once look for the same, and one of them was faster.
+#[test]
+fn what_somebody_else_ended_is_nobodys_trouble() {
+    let mut desk = Desk::new();
+    let directory = desk.killed(&["a"]);
+    let gone = format!("{}0", directory.display());
+    std::os::unix::fs::symlink("nowhere", gone).unwrap();
+    let (versions, failures) = desk.recovered();
+    assert_eq!((versions.len(), failures.len()), (1, 0), "{failures:?}");
+}
