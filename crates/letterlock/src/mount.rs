@@ -10,7 +10,7 @@ use crate::{ask, os, signal, text, time};
 use client::api::Answer;
 use client::sealed::Work;
 use client::vault::{self, Mount, MountEvent, Mounted};
-use client::view::{Failure, VaultMounted};
+use client::view::{Failure, Notice, VaultMounted};
 use rustix::mount::{UnmountFlags, unmount};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -120,7 +120,13 @@ fn shown(event: MountEvent, screen: &mut Screen) -> Result<(), Stop> {
             let why = text::line(&failure.message);
             screen.talk(&format!("waits to become a version, and is kept: {why}"));
         }
-        MountEvent::Kept(failure) => screen.failure(&failure),
+        MountEvent::Kept(failure) => {
+            let hint = failure.hint.unwrap_or_default();
+            screen.show(&Answer::Notice(Notice {
+                notice: "mount_kept".to_owned(),
+                message: format!("{}; {hint}", failure.message),
+            }))?;
+        }
     }
     Ok(())
 }

@@ -236,3 +236,46 @@ fn only_loopback_is_served() {
     let (alice, _) = shared(&town, "reader");
     alice.fails(2, &["vault", "mount", "plans", "--webdav", "0.0.0.0:0"]);
 }
+
+/// Who is killed leaves what was written; where that cannot be read, the next one says where it is, and takes nothing away.
+#[test]
+fn what_was_left_and_cannot_be_read_is_told_and_kept() {
+    let town = Town::new();
+    let (alice, _) = shared(&town, "reader");
+    let served = serve(&alice, &[]);
+    assert_eq!(served.ask("PUT", "/note", &[], b"a note").status, 201);
+    served.process.kill();
+    let left = std::fs::read_dir(alice.home.join("vaults")).unwrap();
+    let mut left = left.map(|entry| entry.unwrap().path());
+    let is_mount = |path: &std::path::PathBuf| path.to_string_lossy().contains("mount.");
+    let directory = left.find(is_mount).unwrap();
+    let log = directory.join("log");
+    let whole = std::fs::read(&log).unwrap();
+    std::fs::write(&log, b"no log").unwrap();
+    let served = serve(&alice, &[]);
+    assert_eq!(served.ask("GET", "/note", &[], b"").status, 404);
+    served.process.interrupt();
+    let ran = served.process.wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = ran.stderr.lines().next().unwrap();
+    let told: Value = serde_json::from_str(told).unwrap();
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains(directory.to_str().unwrap()), "{message}");
+    assert_eq!(told["notice"], "mount_kept");
+    assert!(message.contains("copy of the home"), "{message}");
+    std::fs::write(&log, whole).unwrap();
+    let (mut process, url) = begin(&alice);
+    assert_eq!(url["answer"], "vault_change");
+    process.next_line().unwrap();
+    process.interrupt();
+    assert_eq!(process.wait().code, Some(0));
+    assert!(!directory.exists());
+    assert_eq!(alice.json(&["vault", "list", "plans"]).len(), 1);
+}
+
+/// What a command that serves says first.
+fn begin(person: &Person) -> (Process, Value) {
+    let mut process = person.start(&["vault", "mount", "plans", "--webdav", "--json"]);
+    let line = process.next_line().unwrap();
+    (process, serde_json::from_str(&line).unwrap())
+}
