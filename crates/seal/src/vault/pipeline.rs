@@ -10,7 +10,7 @@ use super::sealer::{Draw, Lists, Sealer};
 use super::tree::Part;
 use crate::parallel::Progress;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
@@ -107,15 +107,7 @@ impl<'a> Editor<'a> {
         meta: Meta,
         input: &mut impl Read,
     ) -> Result<(), VaultError> {
-        let disk = |error| VaultError::Disk {
-            path: path.to_string().into(),
-            error,
-        };
-        self.pipeline(&|_| {}, |pipeline| {
-            pipeline.begin(path, meta)?;
-            pipeline.contents(input)?.map_err(disk)?;
-            pipeline.end()
-        })
+        self.put_contents(path, meta, |pipeline| pipeline.contents(input))
     }
 
     /// Puts a file that was written over another one, in the place of a file or a link. What is as it was before is not
@@ -130,13 +122,22 @@ impl<'a> Editor<'a> {
         over: &Over<'_>,
         read: ReadAt<'_>,
     ) -> Result<(), VaultError> {
+        self.put_contents(path, meta, |pipeline| pipeline.contents_over(over, read))
+    }
+
+    fn put_contents(
+        &mut self,
+        path: &VaultPath,
+        meta: Meta,
+        contents: impl FnOnce(&mut Pipeline<'_, 'a>) -> Result<io::Result<()>, VaultError>,
+    ) -> Result<(), VaultError> {
         let disk = |error| VaultError::Disk {
             path: path.to_string().into(),
             error,
         };
         self.pipeline(&|_| {}, |pipeline| {
             pipeline.begin(path, meta)?;
-            pipeline.contents_over(over, read)?.map_err(disk)?;
+            contents(pipeline)?.map_err(disk)?;
             pipeline.end()
         })
     }
@@ -200,10 +201,7 @@ impl Pipeline<'_, '_> {
     }
 
     /// Cuts the contents of the file that was begun last. The inner error is that of `input`.
-    pub(crate) fn contents(
-        &mut self,
-        input: &mut impl Read,
-    ) -> Result<Result<(), std::io::Error>, VaultError> {
+    pub(crate) fn contents(&mut self, input: &mut impl Read) -> Result<io::Result<()>, VaultError> {
         let mut window = std::mem::take(&mut self.window);
         let read = self.cut(input, &mut window);
         self.window = window;
@@ -214,7 +212,7 @@ impl Pipeline<'_, '_> {
         &mut self,
         input: &mut impl Read,
         window: &mut Vec<u8>,
-    ) -> Result<Result<(), std::io::Error>, VaultError> {
+    ) -> Result<io::Result<()>, VaultError> {
         let cutter = std::mem::replace(&mut self.cutter, Cutter::new(0));
         let mut chunks = Chunks::new(&cutter, window);
         let mut number = 0;
@@ -237,7 +235,7 @@ impl Pipeline<'_, '_> {
         &mut self,
         over: &Over<'_>,
         read: ReadAt<'_>,
-    ) -> Result<Result<(), std::io::Error>, VaultError> {
+    ) -> Result<io::Result<()>, VaultError> {
         let mut window = std::mem::take(&mut self.window);
         let cutter = std::mem::replace(&mut self.cutter, Cutter::new(0));
         let mut chunks = Chunks::new(&cutter, &mut window).sparing();
