@@ -5,6 +5,7 @@ use super::moves::{At, over};
 use super::refused::{Refused, again};
 use super::{Folder, Seen, disk, is_ours};
 use crate::parallel::Progress;
+use crate::vault::budget::Budget;
 use crate::vault::diff::Change;
 use crate::vault::error::VaultError;
 use crate::vault::name::{Name, VaultPath};
@@ -64,6 +65,7 @@ fn times(entry: &Entry) -> Timestamps {
 pub(super) struct Hand<'a> {
     pub(super) folder: &'a Folder,
     reader: Reader<'a>,
+    budget: Budget,
     top: OwnedFd,
     pub(super) ours: OwnedFd,
     /// The directory that was used last.
@@ -93,13 +95,18 @@ impl Folder {
         (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Applied, VaultError> {
         let mut changes = BTreeMap::new();
-        let budget = &mut reader.budget();
+        let mut budget = reader.budget();
         let between = (from, Some(to));
-        reader.diff_in(between, &VaultPath::top(), budget, &mut |path, change| {
-            changes.insert(path.clone(), change.clone());
-            Ok(())
-        })?;
-        again(reader, to, refused, (budget, &mut changes))?;
+        reader.diff_in(
+            between,
+            &VaultPath::top(),
+            &mut budget,
+            &mut |path, change| {
+                changes.insert(path.clone(), change.clone());
+                Ok(())
+            },
+        )?;
+        again(reader, to, refused, (&mut budget, &mut changes))?;
         // SECURITY: what is ours is no writer's business; `what_is_ours_is_left_alone` notices.
         changes.retain(|path, _| {
             let first = path.names().first();
@@ -112,6 +119,7 @@ impl Folder {
                 .fold(0, u64::saturating_add),
         );
         let mut hand = Hand::new(self, reader)?;
+        hand.budget = budget;
         hand.take_up_what_was_left()?;
         // What goes, the inner first; then what comes, the outer first.
         for (path, change) in changes.iter().rev() {
@@ -189,6 +197,7 @@ impl<'a> Hand<'a> {
         Ok(Self {
             folder,
             reader,
+            budget: reader.budget(),
             top,
             ours,
             last: None,
@@ -383,7 +392,7 @@ impl<'a> Hand<'a> {
             }
             _ => {
                 if let Some(before) = before
-                    && self.reader.same_content(before, after)?
+                    && self.reader.same_content(before, after, &mut self.budget)?
                 {
                     return self.set_meta(path, at, after);
                 }
@@ -416,6 +425,7 @@ impl<'a> Hand<'a> {
         let mut offset = 0;
         loop {
             let length = contents.read_at(offset, &mut self.piece)?;
+            self.budget.parts(contents.steps())?;
             let piece = self.piece.get(..length).unwrap_or_default();
             if piece.is_empty() {
                 break;
