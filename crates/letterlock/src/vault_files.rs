@@ -243,7 +243,7 @@ fn said(done: &VaultSynced) -> impl Iterator<Item = String> {
         lines(
             &done.refused,
             "not written",
-            "could not be changed here: look at the rights with ls -l",
+            "could not be written here: look at the rights with ls -l, and for a name that differs in large and small letters alone",
         ),
         lines(
             &done.aside,
