@@ -351,3 +351,7 @@ fn remember(
     };
     folder.remember(&in_step).map_err(vault_failure)
 }
+
+#[cfg(test)]
+#[path = "whole_tests.rs"]
+mod whole_tests;
