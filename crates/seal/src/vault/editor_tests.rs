@@ -211,7 +211,7 @@ fn any_number_of_chunks_is_found_at_any_place() {
 }
 
 /// A file whose lists name one list again and again: 1024 to the power of its levels chunks of one byte.
-fn endless(place: &Place, levels: u8, salt: u8) -> Entry {
+fn endless_file(place: &Place, levels: u8, salt: u8) -> Entry {
     let chunk = Part {
         object: ObjectRef {
             id: [7; 32],
@@ -234,7 +234,7 @@ fn endless(place: &Place, levels: u8, salt: u8) -> Entry {
 #[test]
 fn a_file_without_end_is_written_over() {
     let place = Place::new();
-    let endless = endless(&place, 6, 0);
+    let endless = endless_file(&place, 6, 0);
     let (_, known) = place.edit(None, |editor| {
         editor.reuse(&endless).unwrap();
         editor.reuse(&endless).unwrap();
@@ -246,7 +246,7 @@ fn a_file_without_end_is_written_over() {
 #[test]
 fn a_file_without_end_is_refused() {
     let place = Place::new();
-    let (one, other) = (endless(&place, 2, 1), endless(&place, 2, 2));
+    let (one, other) = (endless_file(&place, 2, 1), endless_file(&place, 2, 2));
     let refused = |done: Result<(), VaultError>| matches!(done, Err(VaultError::TooMuch));
     // Few of the million chunks.
     let most = Budget {
@@ -271,6 +271,27 @@ fn a_file_without_end_is_refused() {
     let mut rng = ChaCha20Rng::seed_from_u64(9);
     let mut editor = Editor::new(reader, &place.packs, Some(one), &mut rng);
     assert!(refused(editor.merge(None, &other, &author).map(|_| ())));
+    // What is compared counts for the whole operation: one file of a thousand chunks is not too much, two are.
+    let files = |salt: u8, names: &[&str]| {
+        let file = endless_file(&place, 1, salt);
+        let edit = |editor: &mut Editor<'_>| {
+            let put = |name: &&str| editor.put_entry(&path(name), file.clone());
+            names.iter().try_for_each(put).unwrap();
+        };
+        place.edit(None, edit).0
+    };
+    let more = Budget {
+        bytes: 3000 * 64,
+        ..Budget::default()
+    };
+    let merged = |names: &[&str]| {
+        let reader = place.reader().at_most(more);
+        let (one, other) = (files(1, names), files(2, names));
+        let mut rng = ChaCha20Rng::seed_from_u64(9);
+        let mut editor = Editor::new(reader, &place.packs, Some(one), &mut rng);
+        editor.merge(None, &other, &author).map(|_| ())
+    };
+    assert!(merged(&["f"]).is_ok() && refused(merged(&["f", "g"])));
     // A few short files, so that it is there to be read.
     let zeros = {
         let (_, object) = place.edit(None, |editor| editor.object(Kind::Chunk, &[0]).unwrap());
