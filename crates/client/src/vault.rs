@@ -30,8 +30,8 @@ pub use self::mount::{
 use self::newest::Newest;
 use self::packs::RelayPacks;
 use self::session::{Profile, Session, with_profile};
-pub use self::sync::{Sync, sync};
-pub use self::watch::Watch;
+pub use self::sync::{Sync, Unsynced, sync};
+pub use self::watch::{Standing, Watch};
 use crate::Client;
 use crate::api::{Answer, Request};
 use crate::failure::failure;

@@ -136,6 +136,8 @@ pub const GROUP_LOOK_SECONDS: u64 = 10;
 pub const VAULT_RENEW_SECONDS: u64 = 5;
 /// Seconds after which a device that came into a vault asks for keys, if none came.
 pub const VAULT_ASK_SECONDS: u64 = 10;
+/// Seconds that whoever alone may write in a vault waits for what readers know, after it asked.
+pub const VAULT_REMIND_SECONDS: u64 = 20;
 /// Seconds until a device without keys of a vault asks again.
 pub const VAULT_ASK_AGAIN_SECONDS: u64 = 3_600;
 /// How far beyond the newest version that a device knows a version may be that it is told of.

@@ -9,9 +9,9 @@ use crate::{ask, os, signal, text, time};
 use client::Client;
 use client::api::{Answer, Request};
 use client::sealed::{Stopped, Work};
-use client::vault::{self, Desk, Get, Sync, Watch};
+use client::vault::{self, Desk, Get, Standing, Sync, Unsynced, Watch};
 use client::view::{
-    FailureKind, Notice, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
+    Failure, FailureKind, Notice, VaultChange, VaultConflict, VaultEntry, VaultEntryKind, VaultGot,
     VaultSynced, VaultVersion,
 };
 use std::collections::BTreeSet;
@@ -134,12 +134,14 @@ async fn tell(
 /// What was noticed on the way and did not keep it from being done.
 fn notes(work: &Work, screen: &mut Screen) -> Result<(), Stop> {
     for message in work.notes() {
-        screen.show(&Answer::Notice(Notice {
-            notice: "vault_head".to_owned(),
-            message,
-        }))?;
+        notice("vault_head", message, screen)?;
     }
     Ok(())
+}
+
+fn notice(notice: &str, message: String, screen: &mut Screen) -> Result<(), Stop> {
+    let notice = notice.to_owned();
+    screen.show(&Answer::Notice(Notice { notice, message }))
 }
 
 /// Puts people out. Where what is under the old key cannot be ended now, the next change does it.
@@ -181,32 +183,45 @@ async fn once_in_step(
     screen: &mut Screen,
 ) -> Result<(), Stop> {
     let told = &mut BTreeSet::new();
-    let (done, _) = in_step(client, wish, work, (screen, told)).await?;
+    let (done, _) = in_step(client, wish, work, (screen, told)).await??;
     screen.show(&Answer::VaultSynced(done))
 }
 
+/// What came of one sync, and whether anything was moved; or why it did not come to its end, if that may pass.
 async fn in_step(
     client: &Client,
     wish: &Sync,
     work: &Arc<Work>,
     (screen, told): (&mut Screen, &mut BTreeSet<String>),
-) -> Result<(VaultSynced, bool), Stop> {
+) -> Result<Result<(VaultSynced, bool), Failure>, Stop> {
     let wish = Sync {
         time: time::local(os::now()).replace(':', "-"),
         ..wish.clone()
     };
     let running = vault::sync(client, wish, Arc::clone(work));
-    let running = async { running.await.map_err(Stopped::from) };
+    let running = async {
+        match running.await {
+            Ok(done) => Ok(Ok(done)),
+            Err(Unsynced::Passes(failure)) => Ok(Err(failure)),
+            Err(Unsynced::Stays(failure)) => Err(Stopped::from(failure)),
+        }
+    };
     let done = watched(work, ("sync", "vault"), screen, running).await?;
-    notes(work, screen)?;
-    let now: BTreeSet<String> = said(&done).collect();
+    let noted = work.notes();
+    let Ok(done) = done else {
+        return Ok(done.map(|done| (done, false)));
+    };
     // Who watches reads each once.
-    for note in now.difference(told) {
-        screen.talk(note);
+    for message in noted.iter().filter(|message| !told.contains(*message)) {
+        notice("vault_head", message.clone(), screen)?;
     }
-    *told = now;
+    let lines: Vec<String> = said(&done).collect();
+    for line in lines.iter().filter(|line| !told.contains(*line)) {
+        screen.talk(line);
+    }
+    *told = noted.into_iter().chain(lines).collect();
     let moved = done.put > 0 || done.written > 0 || done.removed > 0;
-    Ok((done, moved))
+    Ok(Ok((done, moved)))
 }
 
 /// What a person is to know of a folder beside what moved.
@@ -228,7 +243,7 @@ fn said(done: &VaultSynced) -> impl Iterator<Item = String> {
         lines(
             &done.refused,
             "not written",
-            "could not be changed here: look at the rights with ls -l",
+            "could not be written here: look at the rights with ls -l, and for a name that differs in large and small letters alone",
         ),
         lines(
             &done.aside,
@@ -243,7 +258,8 @@ fn said(done: &VaultSynced) -> impl Iterator<Item = String> {
     all.into_iter().flatten().chain(kept)
 }
 
-/// Brings a folder in step whenever something changes, until whoever began it ends it.
+/// Brings a folder in step whenever something changes, until whoever began it ends it. What may pass is waited for: it is
+/// told when it begins, and when it is something else.
 async fn keep_in_step(
     client: &Client,
     wish: &Sync,
@@ -251,30 +267,35 @@ async fn keep_in_step(
     screen: &mut Screen,
 ) -> Result<(), Stop> {
     let mut watch = Watch::new(client, &wish.vault, &wish.folder)?;
-    let (mut first, mut away) = (true, false);
+    let (mut first, mut times) = (true, 0_u32);
+    let mut waits: Option<String> = None;
     let told = &mut BTreeSet::new();
     loop {
-        let version = match in_step(client, wish, work, (screen, told)).await {
+        let stand = match in_step(client, wish, work, (screen, told)).await? {
             Ok((done, moved)) => {
                 let version = done.version;
-                if first || moved || away {
+                if first || moved || waits.is_some() {
                     screen.show(&Answer::VaultSynced(done))?;
                 }
-                (first, away) = (false, false);
-                Some(version)
+                (first, times, waits) = (false, 0, None);
+                Standing::InStep(version)
             }
-            // Without a relay the folder waits.
-            Err(Stop::Failed(failure)) if failure.kind == FailureKind::Unreachable => {
-                if !away {
-                    screen.talk(&format!("{}: waiting", failure.message));
+            Err(failure) => {
+                let hint = failure.hint.map(|hint| format!("; {hint}"));
+                let why = format!("{}: waiting{}", failure.message, hint.unwrap_or_default());
+                if waits.as_ref() != Some(&why) {
+                    notice("vault_waiting", why.clone(), screen)?;
                 }
-                away = true;
-                None
+                waits = Some(why);
+                times = times.saturating_add(1);
+                match failure.kind {
+                    FailureKind::Unreachable => Standing::Away,
+                    _ => Standing::Waiting(times),
+                }
             }
-            Err(stop) => return Err(stop),
         };
         tokio::select! {
-            changed = watch.changed(version) => changed?,
+            changed = watch.changed(stand) => changed?,
             () = signal::stop_asked() => return Ok(()),
         }
     }

@@ -140,6 +140,11 @@ fn pin_of(pin: Option<&VaultPin>) -> Result<Pin, Failure> {
 }
 
 impl Session {
+    /// Whether the profile has such a vault.
+    pub(super) fn find(profile: &Profile, vault: &str) -> Result<(), Failure> {
+        access(profile, vault).map(drop)
+    }
+
     /// Asks for the keys.
     pub(super) fn open(profile: &Profile, vault: &str, work: &Arc<Work>) -> Result<Self, Failure> {
         Self::with(profile, access(profile, vault)?, work)

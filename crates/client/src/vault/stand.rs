@@ -42,6 +42,42 @@ struct Kept {
     /// Bytes that were read.
     read: u64,
     role: Option<VaultRole>,
+    /// All versions that were taken.
+    published: Vec<VaultRoot>,
+    end: Option<End>,
+}
+
+/// When everything ends, as for somebody who is killed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    /// After so many steps.
+    pub(super) after: u64,
+    /// Whether the last one is done, and nobody hears of it.
+    pub(super) unheard: bool,
+}
+
+/// Whether a step is done, and whether its answer is heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Done,
+    Unheard,
+    Never,
+}
+
+impl Kept {
+    fn step(&mut self) -> Step {
+        let Some(end) = &mut self.end else {
+            return Step::Done;
+        };
+        match end.after {
+            0 => return Step::Never,
+            _ => end.after -= 1,
+        }
+        match end.after == 0 && end.unheard {
+            true => Step::Unheard,
+            false => Step::Done,
+        }
+    }
 }
 
 /// What a test does when a version is published; what it is given publishes it. The answer is what the face hears.
@@ -169,6 +205,22 @@ impl Stand {
         self.kept.lock().unwrap().role = Some(role);
     }
 
+    /// From now on nothing is done any more after so many steps; nothing: it goes on.
+    pub(super) fn end(&self, end: Option<End>) {
+        self.kept.lock().unwrap().end = end;
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        let kept = self.kept.lock().unwrap();
+        kept.end.is_some_and(|end| end.after == 0)
+    }
+
+    /// All versions that were taken.
+    pub(super) fn published(&self) -> Vec<VaultRoot> {
+        self.kept.lock().unwrap().published.clone()
+    }
+
     /// The version of the head, and the version of the vault that is in it.
     pub(super) fn head(&self) -> (u64, u64) {
         let kept = self.kept.lock().unwrap();
@@ -184,6 +236,16 @@ impl Stand {
     }
 
     fn answer(self: &Arc<Self>, request: Request) -> Result<Vec<Answer>, Failure> {
+        let step = self.kept.lock().unwrap().step();
+        let ended = || Err(crate::failure::failure(FailureKind::Failed, "ended", None));
+        match step {
+            Step::Done => self.heard(request),
+            Step::Unheard => self.heard(request).and(ended()),
+            Step::Never => ended(),
+        }
+    }
+
+    fn heard(self: &Arc<Self>, request: Request) -> Result<Vec<Answer>, Failure> {
         match request {
             Request::VaultAccess { .. } => Ok(vec![Answer::VaultAccess(self.access())]),
             Request::VaultHead { generation, .. } => {
@@ -264,6 +326,7 @@ impl Stand {
             if taken {
                 kept.heads.insert(generation, head.clone());
                 kept.pin = Some(root.clone());
+                kept.published.push(root.clone());
             }
             taken
         };
@@ -287,6 +350,20 @@ async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Kept>>) {
 fn answer(kept: &Mutex<Kept>, method: &str, path: &str, head: &str, body: Vec<u8>) -> Vec<u8> {
     let mut kept = kept.lock().unwrap();
     kept.asked.push((method.to_owned(), path.to_owned()));
+    let plain =
+        |status: &str| format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").into_bytes();
+    let step = kept.step();
+    if step == Step::Never {
+        return plain("403 Forbidden");
+    }
+    let answer = asked(&mut kept, method, path, head, body);
+    match step {
+        Step::Unheard => plain("403 Forbidden"),
+        _ => answer,
+    }
+}
+
+fn asked(kept: &mut Kept, method: &str, path: &str, head: &str, body: Vec<u8>) -> Vec<u8> {
     let plain =
         |status: &str| format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").into_bytes();
     match (method, kept.blobs.get(path)) {

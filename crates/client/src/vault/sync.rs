@@ -2,7 +2,7 @@
 
 use super::change::{Desk, Place, change, is_joined};
 use super::failure::vault_failure;
-use super::session::{Session, with_profile};
+use super::session::{Profile, Session, with_profile};
 use super::uses::keep;
 use super::{VaultConflict, shown_path};
 use crate::Client;
@@ -44,82 +44,127 @@ struct Looked {
     applied: Option<Applied>,
 }
 
+/// Why a folder was not brought in step. Nothing is lost then, on either side: the next time goes on.
+#[derive(Debug)]
+pub enum Unsynced {
+    /// It may be over later: the relay does not answer, or shows what does not count.
+    Passes(Failure),
+    /// Only the person can mend it.
+    Stays(Failure),
+}
+
+impl Unsynced {
+    fn later(failure: Failure) -> Self {
+        match failure.kind {
+            FailureKind::Usage => Self::Stays(failure),
+            _ => Self::Passes(failure),
+        }
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Passes(failure) | Self::Stays(failure) => failure,
+        }
+    }
+}
+
 /// Brings a folder in step with a vault, both ways. Whoever may only read gets what is new; what is changed in the folder
 /// stays there.
 ///
 /// # Errors
-/// Nothing is lost then, on either side: the next time goes on.
-pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultSynced, Failure> {
-    with_profile(client, move |profile| {
-        let folder = Folder::create(&wish.folder).map_err(vault_failure)?;
-        let Some(_alone) = folder.lock().map_err(vault_failure)? else {
-            let message = "this folder is being brought in step by another process";
-            let hint = "end that one, or wait until it is done";
-            return Err(failure(FailureKind::Refused, message, Some(hint)));
-        };
-        let session = Session::open(&profile, &wish.vault, &work)?;
-        let in_step = folder.in_step().map_err(vault_failure)?;
-        let in_step = match in_step {
-            None => InStep {
-                vault: session.id,
-                base: None,
-                since: 0,
-                refused: Vec::new(),
-            },
-            Some(in_step) if in_step.vault == session.id => in_step,
-            Some(_) => {
-                let message = "this folder is kept in step with another vault";
-                let hint = "name another folder, or remove .letterlock-sync from it to join them";
-                return Err(failure(FailureKind::Refused, message, Some(hint)));
-            }
-        };
-        let in_step = match is_joined(&session, &wish.home.join("vaults"), in_step.since) {
-            // SECURITY: what was known of an older history removes nothing;
-            // `a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so` notices.
-            true => InStep {
-                base: None,
-                since: 0,
-                refused: Vec::new(),
-                ..in_step
-            },
-            false => in_step,
-        };
-        let mut synced = VaultSynced {
-            vault: session.name.clone(),
-            version: 0,
-            put: 0,
-            bytes: 0,
-            written: 0,
-            removed: 0,
-            left_out: Vec::new(),
-            conflicts: Vec::new(),
-            kept: false,
-            unread: Vec::new(),
+/// [`Unsynced`].
+pub async fn sync(client: &Client, wish: Sync, work: Arc<Work>) -> Result<VaultSynced, Unsynced> {
+    let done = with_profile(client, move |profile| Ok(run(&profile, &wish, &work))).await;
+    done.unwrap_or_else(|failure| Err(Unsynced::Stays(failure)))
+}
+
+fn run(profile: &Profile, wish: &Sync, work: &Arc<Work>) -> Result<VaultSynced, Unsynced> {
+    let on_disk = |error| Unsynced::Stays(vault_failure(error));
+    let folder = Folder::create(&wish.folder).map_err(on_disk)?;
+    let Some(_alone) = folder.lock().map_err(on_disk)? else {
+        let message = "this folder is being brought in step by another process";
+        let hint = "end that one, or wait until it is done";
+        let failure = failure(FailureKind::Refused, message, Some(hint));
+        return Err(Unsynced::Passes(failure));
+    };
+    let known = Session::find(profile, &wish.vault);
+    known.map_err(|failure| match failure.kind {
+        FailureKind::Unreachable => Unsynced::Passes(failure),
+        _ => Unsynced::Stays(failure),
+    })?;
+    let session = Session::open(profile, &wish.vault, work).map_err(Unsynced::later)?;
+    let in_step = match folder.in_step().map_err(on_disk)? {
+        None => InStep {
+            vault: session.id,
+            base: None,
+            since: 0,
             refused: Vec::new(),
-            aside: Vec::new(),
-        };
-        if session.role < VaultRole::Writer {
-            let journals = wish.home.join("vaults");
-            read_only(&session, &journals, (&folder, &in_step), &mut synced)?;
+        },
+        Some(in_step) if in_step.vault == session.id => in_step,
+        Some(_) => {
+            let message = "this folder is kept in step with another vault";
+            let hint = "name another folder, or remove .letterlock-sync from it to join them";
+            let failure = failure(FailureKind::Refused, message, Some(hint));
+            return Err(Unsynced::Stays(failure));
+        }
+    };
+    let brought = bring(profile, wish, &session, (&folder, in_step));
+    brought.map_err(Unsynced::later)
+}
+
+fn bring(
+    profile: &Profile,
+    wish: &Sync,
+    session: &Session,
+    (folder, in_step): (&Folder, InStep),
+) -> Result<VaultSynced, Failure> {
+    let journals = wish.home.join("vaults");
+    let in_step = match is_joined(session, &journals, in_step.since) {
+        // SECURITY: what was known of an older history removes nothing;
+        // `a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so` notices.
+        true => InStep {
+            base: None,
+            since: 0,
+            refused: Vec::new(),
+            ..in_step
+        },
+        false => in_step,
+    };
+    let mut synced = VaultSynced {
+        vault: session.name.clone(),
+        version: 0,
+        put: 0,
+        bytes: 0,
+        written: 0,
+        removed: 0,
+        left_out: Vec::new(),
+        conflicts: Vec::new(),
+        kept: false,
+        unread: Vec::new(),
+        refused: Vec::new(),
+        aside: Vec::new(),
+    };
+    if session.role < VaultRole::Writer {
+        read_only(session, &journals, (folder, &in_step), &mut synced)?;
+        return Ok(synced);
+    }
+    let place = Place {
+        profile,
+        journals: &journals,
+        vault: &wish.vault,
+        time: &wish.time,
+        work: &session.work,
+    };
+    for _ in 0..limits::VAULT_LOOKS {
+        if round(&place, folder, &in_step, &mut synced)? {
             return Ok(synced);
         }
-        let place = Place {
-            profile: &profile,
-            journals: &wish.home.join("vaults"),
-            vault: &wish.vault,
-            time: &wish.time,
-            work: &work,
-        };
-        for _ in 0..limits::VAULT_LOOKS {
-            if round(&place, &folder, &in_step, &mut synced)? {
-                return Ok(synced);
-            }
-        }
-        let message = "somebody writes in this folder all the time";
-        let hint = "what was there is in step; try again when it is quiet";
-        Err(failure(FailureKind::Failed, message, Some(hint)))
-    })
-    .await
+    }
+    let message = "somebody writes in this folder all the time";
+    let hint = "what was there is in step; try again when it is quiet";
+    Err(failure(FailureKind::Failed, message, Some(hint)))
 }
 
 /// Looks through the folder, publishes what is new, and writes what came. False: something was changed meanwhile.
@@ -306,3 +351,7 @@ fn remember(
     };
     folder.remember(&in_step).map_err(vault_failure)
 }
+
+#[cfg(test)]
+#[path = "whole_tests.rs"]
+mod whole_tests;

@@ -29,6 +29,32 @@ const CHANGES: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::ONLYDIR)
     .union(WatchFlags::DONT_FOLLOW);
 
+/// How a folder and its vault stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// In step with a version.
+    InStep(u64),
+    /// The relay did not answer.
+    Away,
+    /// Not in step, for so many times one after another, for a reason that may pass.
+    Waiting(u32),
+}
+
+impl Standing {
+    /// How long nothing may happen before all is looked at again.
+    fn pause(self) -> Duration {
+        match self {
+            Self::InStep(_) => limits::VAULT_LOOK_AGAIN,
+            Self::Away => limits::VAULT_ASK_AGAIN,
+            Self::Waiting(times) => {
+                let doubled = 2_u32.saturating_pow(times.saturating_sub(1));
+                let pause = limits::VAULT_ASK_AGAIN.saturating_mul(doubled);
+                pause.min(limits::VAULT_LOOK_AGAIN)
+            }
+        }
+    }
+}
+
 /// A folder and a vault that are watched.
 pub struct Watch {
     folder: PathBuf,
@@ -90,27 +116,25 @@ impl Watch {
         }
     }
 
-    /// Waits until something changed in the folder, the vault has a newer version than `version`, or a while is over, and
-    /// then until it is quiet. Without a version, because the relay did not answer, the while is short.
+    /// Waits until something changed in the folder, the vault has a newer version than the folder, or a while is over, and
+    /// then until it is quiet. Where the relay did not answer the while is short; where what it shows does not count it
+    /// grows, and what changes in the folder waits for it.
     ///
     /// # Errors
     /// The profile hung up, or the system watches no more.
-    pub async fn changed(&mut self, version: Option<u64>) -> Result<(), Failure> {
-        let a_while = sleep(match version {
-            Some(_) => limits::VAULT_LOOK_AGAIN,
-            None => limits::VAULT_ASK_AGAIN,
-        });
+    pub async fn changed(&mut self, stand: Standing) -> Result<(), Failure> {
+        let a_while = sleep(stand.pause());
         tokio::pin!(a_while);
         loop {
             tokio::select! {
                 () = &mut a_while => break,
-                Some(came) = self.events.recv() => {
+                Some(came) = self.events.recv(), if !matches!(stand, Standing::Waiting(_)) => {
                     came.map_err(system)?;
                     self.quiet().await?;
                     break;
                 }
                 newer = self.newer.recv() => match newer {
-                    Some(Answer::VaultNewer(newer)) if version.is_some_and(|version| newer.counter <= version) => {}
+                    Some(Answer::VaultNewer(newer)) if matches!(stand, Standing::InStep(version) if newer.counter <= version) => {}
                     Some(Answer::Failed(failure)) => return Err(failure),
                     Some(_) => break,
                     None => {
@@ -164,5 +188,19 @@ fn drain(fd: &OwnedFd, room: &mut [MaybeUninit<u8>]) -> Result<(), Errno> {
             Err(Errno::AGAIN) => return Ok(()),
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        let pauses =
+            [1, 2, 3, 4, 5, u32::MAX].map(|times| Standing::Waiting(times).pause().as_secs());
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(Standing::Away.pause().as_secs(), 5);
+        assert_eq!(Standing::InStep(1).pause().as_secs(), 60);
     }
 }

@@ -168,6 +168,36 @@ fn another_may(tx: &Transaction<'_>, record: &GroupRecord) -> Result<bool, Engin
     Ok(others.any(|member| record.data.role(&member.account) >= Role::Admin))
 }
 
+/// The device that may write, where it is one alone.
+fn sole_writer(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+) -> Result<Option<LeafName>, EngineError> {
+    let members = state::members(tx, &record.id)?;
+    let mut writers = members
+        .iter()
+        .filter(|member| record.data.role(&member.account) >= Role::Admin);
+    let first = writers.next().map(|member| LeafName {
+        account: member.account,
+        device: member.device,
+    });
+    Ok(first.filter(|_| writers.next().is_none()))
+}
+
+/// Whether this device, which may not write, tells keys to the one that alone may: nobody else could.
+fn may_remind(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+    vault: &VaultRecord,
+) -> Result<bool, EngineError> {
+    // SECURITY: the key of somebody who went out is nothing to go on with; `a_reader_who_waits_for_a_key_reminds_nobody`
+    // notices.
+    let knows = record.standing == GroupStanding::In && vault.is_sure() && !vault.departed;
+    Ok(knows
+        && sole_writer(tx, record)?
+            .is_some_and(|writer| state::own_name(tx).is_ok_and(|ours| ours != writer)))
+}
+
 /// All keys that are here, and a new one where somebody went out.
 fn keys_now(tx: &mut Transaction<'_>, vault: &VaultRecord) -> Word {
     // SECURITY: whoever hears keys hears no old ones after somebody went out; `a_newcomer_gets_no_key_of_before` notices.
@@ -323,11 +353,23 @@ pub(crate) fn heard(
         // What this device said before it was away is nothing new to the others.
         Word::Keys { .. } if ours && !vault.is_sure() => return Ok(()),
         Word::Keys { keys, newest } if counts => take_keys(tx, &mut vault, from, keys, newest)?,
+        Word::Keys { keys, .. } if !ours => {
+            let alone = sole_writer(tx, record)? == Some(state::own_name(tx)?);
+            if !alone || !be_reminded(&mut vault, keys) {
+                return Ok(());
+            }
+            // All agree on what came, whoever it came from.
+            vault.answer = Some(tx.now);
+            tx.event(Event::VaultNewer { vault: vault.id });
+        }
         Word::Root(root) if counts => {
             roots::tell(tx, &mut vault, ToldRoot { root, by: *from })?;
             tx.event(Event::VaultNewer { vault: vault.id });
         }
         Word::Ask if may_tell(tx, record, &vault)? && !ours => {
+            vault.answer = Some(group::turn::later(tx, limits::GROUP_LOOK_SECONDS));
+        }
+        Word::Ask if counts && !ours && may_remind(tx, record, &vault)? => {
             vault.answer = Some(group::turn::later(tx, limits::GROUP_LOOK_SECONDS));
         }
         _ => return Ok(()),
@@ -384,6 +426,31 @@ fn take_keys(
     Ok(())
 }
 
+/// Takes what a reader tells of keys that this device, which alone may write, made and does not know any more. Whether it
+/// took any.
+fn be_reminded(vault: &mut VaultRecord, keys: Vec<(u32, Secret<32>)>) -> bool {
+    // SECURITY: a reader gives no key where none is missing; `a_reader_gives_no_key_that_nobody_misses` notices. Somebody
+    // went out, and the next key is due: this device makes it if it does not hear it.
+    if vault.is_sure() || !vault.departed {
+        return false;
+    }
+    let known = vault.generation();
+    let next = |(generation, _): &(u32, Secret<32>)| *generation > known;
+    let told = (1_u32..).zip(&keys).all(|(index, (generation, key))| {
+        // SECURITY: `a_reader_of_another_history_reminds_nobody` notices.
+        let same = |known: &Secret<32>| known.ct_eq(key);
+        *generation == index && vault.key(index).is_none_or(same)
+    });
+    if !told || !keys.iter().any(next) {
+        return false;
+    }
+    vault
+        .keys
+        .extend(keys.into_iter().filter(next).map(|(_, key)| key));
+    (vault.unsure, vault.departed, vault.renew) = (None, false, None);
+    true
+}
+
 /// Does what time brings: makes a generation that nobody made, asks, answers.
 pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     for (_, bytes) in tx.scan(Table::Vault, &[], None, usize::MAX)? {
@@ -408,8 +475,12 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             vault.ask = vault.keys.is_empty().then_some(again);
             words.push(Word::Ask);
         }
-        if sure || (ask && !another_may(tx, &record)?) {
-            // Nobody can answer, or nobody did.
+        if ask && !sure && vault.unsure.is_some() && !another_may(tx, &record)? {
+            // Whoever reads may know more than this device does.
+            let wait = tx.now.saturating_add(limits::VAULT_REMIND_SECONDS);
+            vault.unsure = (state::members(tx, &vault.id)?.len() > 1).then_some(wait);
+        } else if sure {
+            // Nobody did answer.
             vault.unsure = None;
         }
         let may = may_tell(tx, &record, &vault)?;
@@ -421,6 +492,8 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
                 // One that could not be said yet is said better now.
                 group::letters::unsay(tx, &vault.id, word::gives_keys)?;
                 words.push(keys_now(tx, &vault));
+            } else if answer && may_remind(tx, &record, &vault)? {
+                words.push(keys_of(&vault, None));
             }
             (vault.renew, vault.answer) = (None, None);
         }
@@ -431,4 +504,68 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         group::turn::advance(tx, &vault.id)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+    use keys::Timestamp;
+
+    fn key(byte: u8) -> Secret<32> {
+        Secret::from_slice(&[byte; 32]).unwrap()
+    }
+
+    fn told(keys: &[(u32, u8)]) -> Vec<(u32, Secret<32>)> {
+        let keys = keys.iter();
+        keys.map(|(generation, byte)| (*generation, key(*byte)))
+            .collect()
+    }
+
+    /// Whoever alone writes came back with one key, and saw that somebody went out.
+    fn came_back() -> VaultRecord {
+        let mut vault = VaultRecord::new(GroupId::from_bytes([1; 32]));
+        vault.keys.push(key(1));
+        vault.departed = true;
+        vault.unsure = Some(Timestamp::from_secs(1));
+        vault
+    }
+
+    #[test]
+    fn a_reader_gives_no_key_that_nobody_misses() {
+        let whole = || told(&[(1, 1), (2, 2), (3, 3)]);
+        let mut vault = came_back();
+        assert!(be_reminded(&mut vault, whole()));
+        assert_eq!(
+            (vault.generation(), vault.departed, vault.is_sure()),
+            (3, false, true)
+        );
+        // Not even then once more.
+        assert!(!be_reminded(
+            &mut vault,
+            told(&[(1, 1), (2, 2), (3, 3), (4, 4)])
+        ));
+        let mut sure = came_back();
+        sure.unsure = None;
+        let mut nobody_went = came_back();
+        nobody_went.departed = false;
+        for mut vault in [sure, nobody_went] {
+            assert!(!be_reminded(&mut vault, whole()));
+            assert_eq!(vault.generation(), 1);
+        }
+    }
+
+    #[test]
+    fn a_reader_of_another_history_reminds_nobody() {
+        for other in [
+            &[(1, 9), (2, 2)][..],
+            &[(2, 2)],
+            &[(1, 1), (3, 3)],
+            &[(1, 1)],
+        ] {
+            let mut vault = came_back();
+            assert!(!be_reminded(&mut vault, told(other)), "{other:?}");
+            assert_eq!((vault.generation(), vault.departed), (1, true));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::sealed::{empty, text};
 use crate::support::{Person, Town};
 use crate::vault_files::shared;
+use crate::vault_sync::eventually;
 use crate::vaults::{until, vault};
 use client::Client;
 use client::api::{Answer, Request};
@@ -10,8 +11,10 @@ use client::view::VaultAccess;
 use data_encoding::HEXLOWER;
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, params};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use testkit::head_of_anybody;
 
 /// What opens a vault, as the program of any member has it.
@@ -144,6 +147,72 @@ fn a_spoilt_head_ends_no_vault() {
     let history = alice.json(&["vault", "history", "plans", "note"]);
     assert_eq!(history.len(), 7);
     town.stop_relay();
+}
+
+const HEAD: [&str; 4] = ["version", "previous", "signature", "body"];
+
+/// The one head that the relay has.
+fn head(town: &Town) -> Vec<Cell> {
+    let read = format!("SELECT {} FROM heads", HEAD.join(", "));
+    let row = |row: &rusqlite::Row<'_>| (0..HEAD.len()).map(|at| row.get(at)).collect();
+    relay_db(town).query_row(&read, [], row).unwrap()
+}
+
+fn show(town: &Town, head: &[Cell]) {
+    let places: Vec<String> = HEAD.iter().map(|name| format!("{name} = ?")).collect();
+    let write = format!("UPDATE heads SET {}", places.join(", "));
+    let changed = relay_db(town).execute(&write, rusqlite::params_from_iter(head));
+    assert_eq!(changed.unwrap(), 1);
+}
+
+/// A process that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A relay that holds a version back ends no watch: it says so once, publishes nothing, and goes on when the version is
+/// there.
+#[test]
+fn who_watches_waits_until_the_relay_shows_what_it_holds_back() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "writer");
+    let (from, folder) = (empty(&town, "from"), empty(&town, "folder"));
+    put(&alice, &from, "first");
+    bob.ok(&["vault", "sync", "plans", text(&folder)]);
+    let first = head(&town);
+    put(&alice, &from, "second");
+    let second = head(&town);
+    // Bob hears of it, and does not see it.
+    show(&town, &first);
+    bob.ok(&["receive"]);
+    fs::write(folder.join("by bob"), "while it is held back").unwrap();
+    let said = town.path("said");
+    let mut watching = bob.command(&["vault", "sync", "plans", text(&folder), "--watch"]);
+    watching.stdout(Stdio::null());
+    watching.stderr(fs::File::create(&said).unwrap());
+    let mut watching = Ended(watching.spawn().unwrap());
+    let told = || {
+        let said = fs::read_to_string(&said).unwrap();
+        said.matches("holds a newer version back: waiting").count()
+    };
+    eventually("that it waits", || told() == 1);
+    let note = || fs::read_to_string(folder.join("note")).unwrap();
+    assert_eq!((head(&town), note()), (first, "first".to_owned()));
+    assert_eq!(watching.0.try_wait().unwrap(), None);
+    show(&town, &second);
+    eventually("what was held back", || note() == "second");
+    eventually("what bob wrote", || head(&town) != second);
+    kill_process(Pid::from_child(&watching.0), Signal::INT).unwrap();
+    let ended = watching.0.wait().unwrap().code();
+    assert!(matches!(ended, Some(0 | 130)), "{ended:?}");
+    assert_eq!(told(), 1);
+    let listed = alice.json(&["vault", "list", "plans"]);
+    assert_eq!(listed.len(), 2, "{listed:?}");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -46,7 +46,7 @@ fn sync(person: &Person, folder: &Path) -> Value {
     done.into_iter().next().unwrap()
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(120);
     while !holds() {
         assert!(Instant::now() < end, "{what} does not come");

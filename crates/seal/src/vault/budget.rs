@@ -1,5 +1,6 @@
 //! How much of a tree one operation goes through. Equal directories are one object, so whoever has the key may name one
-//! twice in one that is named twice, and so on: what is small where it is stored has entries without end.
+//! twice in one that is named twice, and so on: what is small where it is stored has entries without end. So it is with
+//! the lists of a file.
 
 use super::error::VaultError;
 use super::name::{Name, VaultPath};
@@ -11,7 +12,7 @@ pub const ENTRIES: u64 = 1 << 24;
 pub const ENTRY_BYTES: u64 = 1 << 32;
 /// Bytes that a name counts for besides its own.
 pub const NAMED: u64 = 32;
-/// Bytes of a chunk in an entry: a ref and a length.
+/// Bytes of a chunk in an entry: a ref and a length. Chunks and lists that a list leads to count as many.
 const CHUNK: usize = 64;
 
 /// What an operation may still go through.
@@ -52,6 +53,12 @@ impl Budget {
     /// Counts objects that only say where entries are.
     pub(super) fn objects(&mut self, count: usize) -> Result<(), VaultError> {
         self.take(count as u64, 0)
+    }
+
+    /// Counts chunks and lists of files that were gone through.
+    // SECURITY: a list may be named again and again as a directory may; `a_file_without_end_is_refused` notices.
+    pub(super) fn parts(&mut self, count: u64) -> Result<(), VaultError> {
+        self.take(0, count.saturating_mul(CHUNK as u64))
     }
 
     // SECURITY: a writer cannot make a reader's time or memory grow without end; `what_unfolds_without_end_is_refused`

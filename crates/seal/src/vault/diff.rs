@@ -106,7 +106,7 @@ impl Reader<'_> {
         }
         let mut same = Vec::new();
         for (name, change) in &changes {
-            if self.same(change.before.as_ref(), change.after.as_ref())? {
+            if self.same_in(change.before.as_ref(), change.after.as_ref(), budget)? {
                 same.push(name.clone());
             }
         }
@@ -122,15 +122,30 @@ impl Reader<'_> {
     /// # Errors
     /// [`VaultError`].
     pub fn same(&self, a: Option<&Entry>, b: Option<&Entry>) -> Result<bool, VaultError> {
+        self.same_in(a, b, &mut self.budget())
+    }
+
+    /// The same as a part of an operation.
+    pub(crate) fn same_in(
+        &self,
+        a: Option<&Entry>,
+        b: Option<&Entry>,
+        budget: &mut Budget,
+    ) -> Result<bool, VaultError> {
         match (a, b) {
-            (Some(a), Some(b)) => Ok(a.same_meta(b) && self.same_content(a, b)?),
+            (Some(a), Some(b)) => Ok(a.same_meta(b) && self.same_content(a, b, budget)?),
             (None, None) => Ok(true),
             _ => Ok(false),
         }
     }
 
     /// Whether two entries have the same contents, as [`Reader::same`] says.
-    pub(crate) fn same_content(&self, a: &Entry, b: &Entry) -> Result<bool, VaultError> {
+    pub(crate) fn same_content(
+        &self,
+        a: &Entry,
+        b: &Entry,
+        budget: &mut Budget,
+    ) -> Result<bool, VaultError> {
         match (&a.what, &b.what) {
             (
                 What::File { size: a, parts },
@@ -138,7 +153,7 @@ impl Reader<'_> {
                     size: b,
                     parts: with,
                 },
-            ) => Ok(a == b && self.same_parts(*a, parts, with)?),
+            ) => Ok(a == b && self.same_parts(*a, (parts, with), budget)?),
             (What::Directory(a), What::Directory(b)) => Ok(a.id == b.id),
             (What::Link(a), What::Link(b)) => Ok(a == b),
             _ => Ok(false),
@@ -146,7 +161,12 @@ impl Reader<'_> {
     }
 
     /// The same chunks have the same ids; but the id of a list tells where they lie too.
-    fn same_parts(&self, size: u64, a: &Parts, b: &Parts) -> Result<bool, VaultError> {
+    fn same_parts(
+        &self,
+        size: u64,
+        (a, b): (&Parts, &Parts),
+        budget: &mut Budget,
+    ) -> Result<bool, VaultError> {
         if let (Parts::Listed(a), Parts::Listed(b)) = (a, b)
             && a.id == b.id
         {
@@ -155,7 +175,7 @@ impl Reader<'_> {
         let mut a = Cursor::new(self, size, a, 0)?;
         let mut b = Cursor::new(self, size, b, 0)?;
         loop {
-            match (a.next(self)?, b.next(self)?) {
+            match (a.next_in(self, budget)?, b.next_in(self, budget)?) {
                 (None, None) => return Ok(true),
                 (Some((_, a)), Some((_, b))) if a.object.id == b.object.id => {}
                 _ => return Ok(false),

@@ -12,8 +12,8 @@ use crate::vault::keyring::Keyring;
 use crate::vault::merge::Author;
 use crate::vault::object;
 use crate::vault::places::MemoryPacks;
-use crate::vault::reader::NodeCache;
-use crate::vault::tree::{List, Parts};
+use crate::vault::reader::{Cursor, NodeCache};
+use crate::vault::tree::{List, PARTS, Parts};
 use keys::{BlobId, GroupId, Secret};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -208,6 +208,121 @@ fn any_number_of_chunks_is_found_at_any_place() {
         let mut cursor = Cursor::new(&reader, size, &parts, size).unwrap();
         assert_eq!(cursor.next(&reader).unwrap(), None);
     }
+}
+
+/// A file whose lists name one list again and again: 1024 to the power of its levels chunks of one byte.
+fn endless_file(place: &Place, levels: u8, salt: u8) -> Entry {
+    let chunk = Part {
+        object: ObjectRef {
+            id: [7; 32],
+            generation: 1,
+            pack: BlobId::from_bytes([salt; 16]),
+            offset: 0,
+            length: 300,
+        },
+        length: 1,
+    };
+    let (_, top) = place.edit(None, |editor| {
+        (0..levels).fold(chunk, |part, level| forge(editor, level, vec![part; PARTS]))
+    });
+    Meta::file().with(What::File {
+        size: top.length,
+        parts: Parts::Listed(top.object),
+    })
+}
+
+#[test]
+fn a_file_without_end_is_written_over() {
+    let place = Place::new();
+    let endless = endless_file(&place, 6, 0);
+    let (_, known) = place.edit(None, |editor| {
+        editor.reuse(&endless).unwrap();
+        editor.reuse(&endless).unwrap();
+        editor.sealer.known()
+    });
+    assert_eq!(known, 7);
+}
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let place = Place::new();
+    let (one, other) = (endless_file(&place, 2, 1), endless_file(&place, 2, 2));
+    let refused = |done: Result<(), VaultError>| matches!(done, Err(VaultError::TooMuch));
+    // Few of the million chunks.
+    let most = Budget {
+        bytes: 100 * 64,
+        ..Budget::default()
+    };
+    let reader = place.reader().at_most(most);
+    let same = reader.same(Some(&one), Some(&other)).map(|_| ());
+    assert!(refused(same));
+    let top = |entry: &Entry| {
+        let entry = entry.clone();
+        let edit = |editor: &mut Editor<'_>| editor.put_entry(&path("f"), entry).unwrap();
+        place.edit(None, edit).0
+    };
+    let (one, other) = (top(&one), top(&other));
+    let diff = reader.diff(Some(&one), Some(&other), &mut |_, _| Ok(()));
+    assert!(refused(diff));
+    let author = Author {
+        person: "Ada".to_owned(),
+        time: "now".to_owned(),
+    };
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let mut editor = Editor::new(reader, &place.packs, Some(one), &mut rng);
+    assert!(refused(editor.merge(None, &other, &author).map(|_| ())));
+    // What is compared counts for the whole operation: one file of a thousand chunks is not too much, two are.
+    let files = |salt: u8, names: &[&str]| {
+        let file = endless_file(&place, 1, salt);
+        let edit = |editor: &mut Editor<'_>| {
+            let put = |name: &&str| editor.put_entry(&path(name), file.clone());
+            names.iter().try_for_each(put).unwrap();
+        };
+        place.edit(None, edit).0
+    };
+    let more = Budget {
+        bytes: 3000 * 64,
+        ..Budget::default()
+    };
+    let merged = |names: &[&str]| {
+        let reader = place.reader().at_most(more);
+        let (one, other) = (files(1, names), files(2, names));
+        let mut rng = ChaCha20Rng::seed_from_u64(9);
+        let mut editor = Editor::new(reader, &place.packs, Some(one), &mut rng);
+        editor.merge(None, &other, &author).map(|_| ())
+    };
+    assert!(merged(&["f"]).is_ok() && refused(merged(&["f", "g"])));
+    // A few short files, so that it is there to be read.
+    let zeros = {
+        let (_, object) = place.edit(None, |editor| editor.object(Kind::Chunk, &[0]).unwrap());
+        let chunk = Part { object, length: 1 };
+        let (_, list) = place.edit(None, |editor| forge(editor, 0, vec![chunk; 1000]));
+        let what = What::File {
+            size: 1000,
+            parts: Parts::Listed(list.object),
+        };
+        top(&Meta::file().with(what))
+    };
+    let quiet = |_: u64| {};
+    let written = |most: Budget, folder: &str| {
+        let disk = tempfile::tempdir().unwrap();
+        let reader = place.reader().at_most(most);
+        let got = reader.get(
+            &Entry::top(zeros),
+            &name(folder),
+            disk.path(),
+            false,
+            1,
+            &quiet,
+        );
+        let folder = OnDisk::create(&disk.path().join("in step")).unwrap();
+        let applied = folder.apply(reader, None, &zeros, &[], (&quiet, &quiet));
+        (got.map(|_| ()), applied.map(|_| ()))
+    };
+    let (got, applied) = written(most, "little");
+    assert!(refused(got) && refused(applied));
+    let (got, applied) = written(Budget::default(), "all");
+    assert!(got.is_ok() && applied.is_ok());
 }
 
 /// Seals a list as a member with the key can.

@@ -186,7 +186,7 @@ impl Plan<'_, '_> {
                 self.got.files = self.got.files.saturating_add(1);
                 self.got.bytes = self.got.bytes.saturating_add(*size);
                 let mut cursor = Cursor::new(self.reader, *size, parts, 0)?;
-                while let Some((offset, part)) = cursor.next(self.reader)? {
+                while let Some((offset, part)) = cursor.next_in(self.reader, &mut self.budget)? {
                     let path = path.clone();
                     let _ = self.jobs.send(Job { path, offset, part });
                     if self.stop.load(Ordering::Relaxed) {

@@ -151,10 +151,11 @@ impl Merge<'_, '_> {
         let inner = |entry: &Option<Entry>| entry.as_ref().and_then(Entry::directory);
         let base_inner = inner(&base);
         let reader = self.editor.reader();
-        if reader.same(theirs.as_ref(), ours.as_ref())? {
+        let budget = &mut self.budget;
+        if reader.same_in(theirs.as_ref(), ours.as_ref(), budget)? {
             return Ok(());
         }
-        if reader.same(theirs.as_ref(), base.as_ref())? {
+        if reader.same_in(theirs.as_ref(), base.as_ref(), budget)? {
             return match ours {
                 Some(ours) => self.editor.put_entry(&path, ours),
                 None => self.editor.remove(&path),
@@ -185,14 +186,15 @@ impl Merge<'_, '_> {
                     return self.directory(&path, base_inner.as_ref(), Some(&inner));
                 }
                 let reader = self.editor.reader();
-                let unchanged = |entry: &Entry| match &base {
-                    Some(base) => reader.same_content(base, entry),
+                let budget = &mut self.budget;
+                let unchanged = |entry: &Entry, budget: &mut Budget| match &base {
+                    Some(base) => reader.same_content(base, entry, budget),
                     None => Ok(false),
                 };
-                if reader.same_content(&ours, &theirs)? || unchanged(&ours)? {
+                if reader.same_content(&ours, &theirs, budget)? || unchanged(&ours, budget)? {
                     return self.editor.put_entry(&path, meta.with(theirs.what));
                 }
-                if unchanged(&theirs)? {
+                if unchanged(&theirs, budget)? {
                     return self.editor.put_entry(&path, meta.with(ours.what));
                 }
                 self.copy(at, name, directory, ours)

@@ -211,7 +211,7 @@ impl<'w, 'p, 'a> Walk<'w, 'p, 'a> {
 
     /// Puts a file. What has its path on disk is not followed if it is a link.
     pub(crate) fn file(&mut self, to: &VaultPath, from: &Path) -> Result<(), VaultError> {
-        let editor = &*self.pipeline.editor;
+        let editor = &mut *self.pipeline.editor;
         match editor.find(to)? {
             Some(Found::Entry(old)) => editor.reuse(&old)?,
             Some(Found::Changed(_)) => return Err(VaultError::Exists { path: to.clone() }),

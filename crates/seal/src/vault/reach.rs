@@ -3,7 +3,7 @@
 use super::error::VaultError;
 use super::name::DEPTH;
 use super::reader::Reader;
-use super::tree::{LEVELS, Part, Parts, Place, What};
+use super::tree::{Entry, LEVELS, Part, Parts, Place, What};
 use keys::codec::DecodeError;
 use keys::vault_root::ObjectRef;
 use std::collections::HashSet;
@@ -32,6 +32,28 @@ impl Reader<'_> {
             failed: None,
         };
         walk.directory(directory, 0)?;
+        walk.failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Reader<'_> {
+    /// Shows every chunk and list of a file that was not reached before.
+    ///
+    /// # Errors
+    /// As [`Reader::objects`].
+    pub(crate) fn objects_of_file(
+        &self,
+        entry: &Entry,
+        reached: &mut Reached,
+        each: &mut dyn FnMut(&ObjectRef),
+    ) -> Result<(), VaultError> {
+        let mut walk = Objects {
+            reader: *self,
+            reached,
+            each,
+            failed: None,
+        };
+        walk.file(entry)?;
         walk.failed.map_or(Ok(()), Err)
     }
 }
@@ -80,23 +102,30 @@ impl Objects<'_, '_> {
             for (_, entry) in &segment.0 {
                 match &entry.what {
                     What::Directory(inner) => self.directory(inner, depth.saturating_add(1))?,
-                    What::File {
-                        parts: Parts::Few(parts),
-                        ..
-                    } => parts.iter().for_each(|part| (self.each)(&part.object)),
-                    What::File {
-                        size,
-                        parts: Parts::Listed(object),
-                    } => {
-                        let part = Part {
-                            object: *object,
-                            length: *size,
-                        };
-                        self.list(&part, LEVELS.saturating_add(1))?;
-                    }
-                    What::Link(_) => {}
+                    What::File { .. } | What::Link(_) => self.file(entry)?,
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, entry: &Entry) -> Result<(), VaultError> {
+        match &entry.what {
+            What::File {
+                parts: Parts::Few(parts),
+                ..
+            } => parts.iter().for_each(|part| (self.each)(&part.object)),
+            What::File {
+                size,
+                parts: Parts::Listed(object),
+            } => {
+                let part = Part {
+                    object: *object,
+                    length: *size,
+                };
+                self.list(&part, LEVELS.saturating_add(1))?;
+            }
+            What::Directory(_) | What::Link(_) => {}
         }
         Ok(())
     }

@@ -333,8 +333,10 @@ impl Entry {
 pub struct Cursor {
     /// The lists on the way, the top first: each with the number of its next part.
     lists: Vec<(Arc<List>, usize)>,
-    /// Lists that were opened, until somebody asks.
-    entered: Vec<ObjectRef>,
+    /// Lists that were opened and chunks of them that were shown, until somebody asks.
+    steps: u64,
+    /// Whether there are lists: a file of few chunks has none.
+    listed: bool,
     offset: u64,
 }
 
@@ -366,13 +368,11 @@ impl Cursor {
                 list
             }
         };
-        let entered = match parts {
-            Parts::Few(_) => Vec::new(),
-            Parts::Listed(object) => vec![*object],
-        };
+        let listed = matches!(parts, Parts::Listed(_));
         let mut cursor = Self {
             lists: vec![(top, 0)],
-            entered,
+            steps: u64::from(listed),
+            listed,
             offset: 0,
         };
         cursor.seek(reader, offset)?;
@@ -421,14 +421,25 @@ impl Cursor {
         if inner.level.checked_add(1) != Some(list.level) {
             return Err(DecodeError::Invalid.into());
         }
-        self.entered.push(part.object);
+        self.steps = self.steps.saturating_add(1);
         self.lists.push((inner, 0));
         Ok(())
     }
 
-    /// The lists that were opened since the last time.
-    pub(crate) fn entered(&mut self) -> Vec<ObjectRef> {
-        std::mem::take(&mut self.entered)
+    /// How many lists were opened, and chunks of them shown, since the last time.
+    pub(crate) fn steps(&mut self) -> u64 {
+        std::mem::take(&mut self.steps)
+    }
+
+    /// The next chunk, as a part of an operation.
+    pub(crate) fn next_in(
+        &mut self,
+        reader: &Reader<'_>,
+        budget: &mut Budget,
+    ) -> Result<Option<(u64, Part)>, VaultError> {
+        let next = self.next(reader)?;
+        budget.parts(self.steps())?;
+        Ok(next)
     }
 
     /// The next chunk, and where in the file it begins.
@@ -446,6 +457,7 @@ impl Cursor {
                 continue;
             }
             *next = next.saturating_add(1);
+            self.steps = self.steps.saturating_add(u64::from(self.listed));
             let start = self.offset;
             self.offset = self.offset.saturating_add(part.length);
             return Ok(Some((start, part)));
@@ -468,6 +480,11 @@ impl FileReader<'_> {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// How many lists were opened, and chunks of them read, since the last time, if that was one after another.
+    pub(crate) fn steps(&mut self) -> u64 {
+        self.cursor.as_mut().map_or(0, Cursor::steps)
     }
 
     /// Reads at an offset until `out` is full or the end is reached; how many bytes there were.

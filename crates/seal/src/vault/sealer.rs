@@ -68,6 +68,13 @@ impl<'a> Sealer<'a> {
         }
     }
 
+    /// How many objects are remembered.
+    #[cfg(test)]
+    pub(crate) fn known(&self) -> usize {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.len()
+    }
+
     /// Stores an object if it is not there already.
     pub(crate) fn put(
         &self,

@@ -190,3 +190,68 @@ fn whoever_comes_back_writes_nothing_for_those_who_went_meanwhile() {
     world.run(60);
     same_keys(&world, vault, &["carol"], 2);
 }
+
+/// Alice alone writes, Carol and Dave read; Alice's disk is that of before she put Bob out and made the key after that.
+fn set_back_past_a_key(seed: u64, meanwhile: impl FnOnce(&mut World, GroupId)) -> (World, GroupId) {
+    let mut world = friends(seed, &["alice", "bob", "carol", "dave"]);
+    let vault = world.create_vault("alice", "plans");
+    let others = ["bob", "carol", "dave"];
+    world.share_vault("alice", vault, &others, None).unwrap();
+    world.run(60);
+    let disk = old_disk(&mut world, "alice", vault);
+    world.unshare_vault("alice", vault, &["bob"]).unwrap();
+    world.run(60);
+    same_keys(&world, vault, &["carol", "dave"], 2);
+    world.set_online("alice", false);
+    meanwhile(&mut world, vault);
+    set_back(&mut world, "alice", disk);
+    world.set_online("alice", true);
+    assert_eq!(world.vault_keys("alice", vault).len(), 1);
+    // It notices when it does something.
+    let begun = world.try_command("alice", |command| Input::RenameVault {
+        command,
+        vault,
+        name: "new plans".to_owned(),
+    });
+    drop(begun);
+    world.run(120);
+    // What it asks first may be under numbers that were used before.
+    world.sleep(5 * 24 * 3600);
+    world.run(400);
+    (world, vault)
+}
+
+/// Nobody but those who read has the key that it made.
+#[test]
+fn whoever_alone_writes_and_forgot_its_key_hears_it_from_readers() {
+    let mut keys = Vec::new();
+    let (mut world, vault) = set_back_past_a_key(1030, |world, vault| {
+        keys = world.vault_keys("carol", vault);
+    });
+    assert_eq!(world.vault_keys("alice", vault), keys);
+    same_keys(&world, vault, &["carol", "dave"], 2);
+    // From there on all is as before.
+    world.unshare_vault("alice", vault, &["dave"]).unwrap();
+    world.run(60);
+    same_keys(&world, vault, &["carol"], 3);
+}
+
+/// Somebody went out since, and has the key that they know.
+#[test]
+fn a_reader_who_waits_for_a_key_reminds_nobody() {
+    let mut keys = Vec::new();
+    let (world, vault) = set_back_past_a_key(1031, |world, vault| {
+        let tablet = world.link("carol", "carol tablet");
+        world.run(120);
+        world.sleep(4 * 24 * 3600);
+        world.revoke("carol", tablet, Reason::Lost);
+        world.run(120);
+        for name in ["carol", "dave"] {
+            assert!(world.vault(name, vault).unwrap().departed, "{name}");
+        }
+        keys = world.vault_keys("carol", vault);
+    });
+    let now = world.vault_keys("alice", vault);
+    assert_eq!(now.len(), 2);
+    assert_ne!(now, keys);
+}

@@ -5,15 +5,17 @@ use super::moves::{At, over};
 use super::refused::{Refused, again};
 use super::{Folder, Seen, disk, is_ours};
 use crate::parallel::Progress;
+use crate::vault::budget::Budget;
 use crate::vault::diff::Change;
 use crate::vault::error::VaultError;
-use crate::vault::name::{Name, VaultPath};
+use crate::vault::name::VaultPath;
 use crate::vault::reader::Reader;
 use crate::vault::tree::{Entry, What};
 use keys::vault_root::ObjectRef;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
@@ -64,6 +66,7 @@ fn times(entry: &Entry) -> Timestamps {
 pub(super) struct Hand<'a> {
     pub(super) folder: &'a Folder,
     reader: Reader<'a>,
+    budget: Budget,
     top: OwnedFd,
     pub(super) ours: OwnedFd,
     /// The directory that was used last.
@@ -73,6 +76,9 @@ pub(super) struct Hand<'a> {
     piece: Zeroizing<Vec<u8>>,
     pub(super) applied: Applied,
 }
+
+/// A directory, and a name in it.
+type Found<'p> = (OwnedFd, Cow<'p, [u8]>);
 
 pub(super) const DIRECTORY: OFlags = OFlags::DIRECTORY
     .union(OFlags::NOFOLLOW)
@@ -93,13 +99,18 @@ impl Folder {
         (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Applied, VaultError> {
         let mut changes = BTreeMap::new();
-        let budget = &mut reader.budget();
+        let mut budget = reader.budget();
         let between = (from, Some(to));
-        reader.diff_in(between, &VaultPath::top(), budget, &mut |path, change| {
-            changes.insert(path.clone(), change.clone());
-            Ok(())
-        })?;
-        again(reader, to, refused, (budget, &mut changes))?;
+        reader.diff_in(
+            between,
+            &VaultPath::top(),
+            &mut budget,
+            &mut |path, change| {
+                changes.insert(path.clone(), change.clone());
+                Ok(())
+            },
+        )?;
+        again(reader, to, refused, (&mut budget, &mut changes))?;
         // SECURITY: what is ours is no writer's business; `what_is_ours_is_left_alone` notices.
         changes.retain(|path, _| {
             let first = path.names().first();
@@ -112,6 +123,7 @@ impl Folder {
                 .fold(0, u64::saturating_add),
         );
         let mut hand = Hand::new(self, reader)?;
+        hand.budget = budget;
         hand.take_up_what_was_left()?;
         // What goes, the inner first; then what comes, the outer first.
         for (path, change) in changes.iter().rev() {
@@ -189,6 +201,7 @@ impl<'a> Hand<'a> {
         Ok(Self {
             folder,
             reader,
+            budget: reader.budget(),
             top,
             ours,
             last: None,
@@ -243,11 +256,17 @@ impl<'a> Hand<'a> {
         from.next().is_some_and(|at| at.is_in(path))
     }
 
+    /// Whether something else has the name of a path on a disk that takes both names for one.
+    pub(super) fn is_another(&self, path: &VaultPath, at: At<'_>) -> bool {
+        let named = path.names().last().map(|name| At {
+            name: name.as_bytes(),
+            ..at
+        });
+        named.is_some_and(|named| self.folder.moves.is_another(named))
+    }
+
     /// The directory that a path lies in, and its name there. Nothing: it is not there any more, or a link or a file.
-    fn place<'p>(
-        &mut self,
-        path: &'p VaultPath,
-    ) -> Result<Option<(OwnedFd, &'p Name)>, VaultError> {
+    fn place<'p>(&mut self, path: &'p VaultPath) -> Result<Option<Found<'p>>, VaultError> {
         let Some((place, name)) = path.split_last() else {
             return Ok(None);
         };
@@ -258,7 +277,8 @@ impl<'a> Hand<'a> {
                 .map_err(|e| disk(&self.folder.path, e))?;
             for name in place.names() {
                 // SECURITY: a writer cannot lead this device out of the folder; `no_link_is_followed` notices.
-                at = match rustix::fs::openat(&at, name.as_bytes(), DIRECTORY, Mode::empty()) {
+                let asked = self.folder.moves.asked(at.as_fd(), name.as_bytes());
+                at = match rustix::fs::openat(&at, &*asked, DIRECTORY, Mode::empty()) {
                     Ok(inner) => inner,
                     Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
                     Err(error) => {
@@ -271,6 +291,7 @@ impl<'a> Hand<'a> {
         }
         let (_, at) = self.last.as_ref().ok_or(VaultError::TooDeep)?;
         let at = at.try_clone().map_err(|e| disk(&self.folder.path, e))?;
+        let name = self.folder.moves.asked(at.as_fd(), name.as_bytes());
         Ok(Some((at, name)))
     }
 
@@ -296,7 +317,7 @@ impl<'a> Hand<'a> {
         };
         let at = At {
             directory: directory.as_fd(),
-            name: name.as_bytes(),
+            name: &name,
         };
         if before.directory().is_some() {
             self.last = None;
@@ -344,13 +365,16 @@ impl<'a> Hand<'a> {
         };
         let at = At {
             directory: directory.as_fd(),
-            name: name.as_bytes(),
+            name: &name,
         };
         if after.directory().is_some() {
             let open = mode(after.mode).union(Mode::RWXU);
             match rustix::fs::mkdirat(at.directory, at.name, open) {
                 Ok(()) => self.applied.written = self.applied.written.saturating_add(1),
                 Err(Errno::EXIST) if before.is_some() => {}
+                Err(Errno::EXIST) if self.is_another(path, at) => {
+                    self.refused.insert(path.clone());
+                }
                 // It may be one that stayed because something is in it.
                 Err(Errno::EXIST) => self.applied.busy |= !self.is_still(at, after),
                 Err(error) => return self.refuse(path, error),
@@ -383,7 +407,7 @@ impl<'a> Hand<'a> {
             }
             _ => {
                 if let Some(before) = before
-                    && self.reader.same_content(before, after)?
+                    && self.reader.same_content(before, after, &mut self.budget)?
                 {
                     return self.set_meta(path, at, after);
                 }
@@ -416,6 +440,7 @@ impl<'a> Hand<'a> {
         let mut offset = 0;
         loop {
             let length = contents.read_at(offset, &mut self.piece)?;
+            self.budget.parts(contents.steps())?;
             let piece = self.piece.get(..length).unwrap_or_default();
             if piece.is_empty() {
                 break;
@@ -458,13 +483,16 @@ impl<'a> Hand<'a> {
     }
 
     fn set_mode(&mut self, path: &VaultPath, after: &Entry) -> Result<(), VaultError> {
+        if self.is_refused(path) {
+            return Ok(()); // Something else may have its name.
+        }
         self.last = None;
         let Some((directory, name)) = self.place(path)? else {
             return Ok(());
         };
         let at = At {
             directory: directory.as_fd(),
-            name: name.as_bytes(),
+            name: &name,
         };
         let set = || -> rustix::io::Result<()> {
             let (_directory, itself) = itself(at, OFlags::DIRECTORY)?;
@@ -489,3 +517,7 @@ fn itself(at: At<'_>, flags: OFlags) -> rustix::io::Result<(OwnedFd, String)> {
     let path = format!("/proc/self/fd/{}", held.as_raw_fd());
     Ok((held, path))
 }
+
+#[cfg(test)]
+#[path = "folding_tests.rs"]
+mod folding_tests;

@@ -149,7 +149,9 @@ impl Hand<'_> {
                 // SECURITY: what a person wrote meanwhile is not replaced; `what_is_written_meanwhile_stays` notices.
                 Err(Errno::EXIST | Errno::NOENT | Errno::NOTDIR) => {
                     self.clear(NEW)?;
-                    if holds_nothing(at, path.names().len()) {
+                    // SECURITY: what has a name that is the same to the disk alone is no change of the person's;
+                    // `names_that_are_one_for_the_disk_are_told` notices.
+                    if holds_nothing(at, path.names().len()) || self.is_another(path, at) {
                         return self.refuse(path, Errno::BUSY);
                     }
                     self.applied.busy |= !self.is_still(at, after);

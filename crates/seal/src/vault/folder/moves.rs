@@ -1,8 +1,9 @@
 //! Steps between directories that replace nothing, and what takes their place on file systems that have none of them.
 
-use rustix::fd::BorrowedFd;
-use rustix::fs::{AtFlags, RenameFlags};
+use rustix::fd::{AsFd as _, BorrowedFd};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use std::borrow::Cow;
 
 /// A name in a directory.
 #[derive(Clone, Copy)]
@@ -18,6 +19,30 @@ impl At<'_> {
     }
 }
 
+fn swap(byte: &u8) -> u8 {
+    match byte.is_ascii_alphabetic() {
+        true => byte ^ 0x20,
+        false => *byte,
+    }
+}
+
+/// A name that a directory has.
+fn listed(
+    directory: BorrowedFd<'_>,
+    is_it: impl Fn(&[u8]) -> bool,
+) -> rustix::io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+    let opened = rustix::fs::openat(directory, c".", flags, Mode::empty())?;
+    for entry in Dir::read_from(opened.as_fd())? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if is_it(name) {
+            return Ok(Some(name.to_vec()));
+        }
+    }
+    Ok(None)
+}
+
 /// Moves what has one name to another one.
 pub(super) fn over(from: At<'_>, to: At<'_>) -> Result<(), Errno> {
     rustix::fs::renameat(from.directory, from.name, to.directory, to.name)
@@ -28,12 +53,56 @@ pub(super) fn over(from: At<'_>, to: At<'_>) -> Result<(), Errno> {
 pub(super) struct Moves {
     /// As on a file system that knows no flags of `renameat2`.
     plain: bool,
+    /// As on a file system where large and small letters are one.
+    folds: bool,
 }
 
 impl Moves {
     #[cfg(test)]
     pub(super) fn plain() -> Self {
-        Self { plain: true }
+        Self {
+            plain: true,
+            folds: false,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn folding() -> Self {
+        Self {
+            plain: false,
+            folds: true,
+        }
+    }
+
+    /// The name to ask the system for: itself does what a file system does that takes large and small letters for one.
+    pub(super) fn asked<'n>(&self, directory: BorrowedFd<'_>, name: &'n [u8]) -> Cow<'n, [u8]> {
+        let folds = |other: &[u8]| self.folds && other.eq_ignore_ascii_case(name);
+        let folded = match self.folds {
+            true => listed(directory, folds),
+            false => Ok(None),
+        };
+        folded
+            .unwrap_or_default()
+            .map_or(Cow::Borrowed(name), Cow::Owned)
+    }
+
+    /// Whether what the system finds under a name has another one there: names are one for it that are two for a vault.
+    pub(super) fn is_another(&self, at: At<'_>) -> bool {
+        let swapped: Vec<u8> = at.name.iter().map(swap).collect();
+        if swapped == at.name && at.name.is_ascii() {
+            return false;
+        }
+        let file = |name: &[u8]| {
+            let name = self.asked(at.directory, name);
+            let stat = rustix::fs::statat(at.directory, &*name, AtFlags::SYMLINK_NOFOLLOW);
+            stat.map(|stat| (stat.st_dev, stat.st_ino)).ok()
+        };
+        // A directory may be long: only one that may have more than one name for it is looked through.
+        let found = file(at.name);
+        if found.is_none() || (swapped != at.name && found != file(&swapped)) {
+            return false;
+        }
+        matches!(listed(at.directory, |other| other == at.name), Ok(None))
     }
 
     /// Tries a step in the way of the system, and says whether there was one.
@@ -96,7 +165,6 @@ impl Moves {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test code")]
     use super::*;
-    use rustix::fd::AsFd as _;
     use std::fs::{self, File};
 
     /// What the system does by itself, and what is done where it cannot.

@@ -94,6 +94,10 @@ pub(super) fn again(
 ) -> Result<(), VaultError> {
     for at in refused {
         let after = reader.lookup(to, &at.path)?;
+        if at.before.is_none() {
+            // Nothing of what was to be in it is there.
+            changes.retain(|path, _| !path.is_in(&at.path));
+        }
         if at.before.is_none()
             && let Some(directory) = after.as_ref().and_then(Entry::directory)
         {

@@ -265,7 +265,7 @@ impl Folder {
 }
 
 fn reuse_all(
-    editor: &Editor<'_>,
+    editor: &mut Editor<'_>,
     reader: Reader<'_>,
     entry: &Entry,
     budget: &mut Budget,
