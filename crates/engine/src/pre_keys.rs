@@ -197,14 +197,15 @@ pub(crate) fn rotate(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     publish(tx, 0, 0, false)
 }
 
-/// First letters may lie at the relay as long as it keeps them; after that nobody needs a replaced key.
+/// A session goes on with the keys it began with until it is answered, and what was sealed in it may lie at the relay as
+/// long as that keeps it; after that nobody needs a replaced key. `keys_of_a_session_that_waits_long_are_kept` notices.
 fn destroy_replaced(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     for (when, ids) in tx.scan(Table::Meta, REPLACED, None, limits::PAGE)? {
         let at = when
             .last_chunk::<8>()
             .copied()
             .map_or(0, u64::from_be_bytes);
-        if tx.now.since(Timestamp::from_secs(at)) < limits::SENT_KEPT_SECONDS {
+        if tx.now.since(Timestamp::from_secs(at)) < limits::PRE_KEYS_KEPT_SECONDS {
             continue;
         }
         let mut input = Reader::new(&ids);
