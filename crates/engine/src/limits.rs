@@ -149,6 +149,8 @@ pub const VAULT_ROOTS: usize = 1_000;
 pub const GROUP_BEHIND_TICKS: u64 = 30;
 /// Seconds until a device that cannot follow a group asks again.
 pub const GROUP_ASK_AGAIN_SECONDS: u64 = 60;
+/// So often members are asked again about what does not open, each pause twice as long as the one before.
+pub const GROUP_ASKS: u8 = 4;
 /// Seconds until a device that wants to leave, and hears nothing, asks where the group is.
 pub const GROUP_LEAVING_SECONDS: u64 = 24 * 3600;
 /// Devices that one that cannot follow asks at once.
