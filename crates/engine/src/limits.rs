@@ -45,8 +45,8 @@ pub const TOP_UP_BELOW: u32 = 10;
 pub const PRE_KEY_VALID_SECONDS: u64 = 90 * 24 * 3600;
 /// Seconds a sealed body is kept for sending again.
 pub const SENT_KEPT_SECONDS: u64 = 30 * 24 * 3600;
-/// Seconds for which signed and last-resort pre-keys open first letters after others took their place: a session that
-/// nobody answers may send for 30 days, and a relay keeps as long what was sealed in it.
+/// Seconds for which pre-keys open first letters after others took their place: a session that nobody answers may send for
+/// 30 days, and a relay keeps as long what was sealed in it. One-time keys at the relay are replaced after as long.
 pub const PRE_KEYS_KEPT_SECONDS: u64 = 2 * SENT_KEPT_SECONDS;
 /// Seconds for which keys that were replaced open what was sealed to them: as long as a letter may lie at a relay.
 pub const REPLACED_KEPT_SECONDS: u64 = SENT_KEPT_SECONDS;
