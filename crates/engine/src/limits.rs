@@ -45,6 +45,9 @@ pub const TOP_UP_BELOW: u32 = 10;
 pub const PRE_KEY_VALID_SECONDS: u64 = 90 * 24 * 3600;
 /// Seconds a sealed body is kept for sending again.
 pub const SENT_KEPT_SECONDS: u64 = 30 * 24 * 3600;
+/// Seconds for which pre-keys open first letters after others took their place: a session that nobody answers may send for
+/// 30 days, and a relay keeps as long what was sealed in it. One-time keys at the relay are replaced after as long.
+pub const PRE_KEYS_KEPT_SECONDS: u64 = 2 * SENT_KEPT_SECONDS;
 /// Seconds for which keys that were replaced open what was sealed to them: as long as a letter may lie at a relay.
 pub const REPLACED_KEPT_SECONDS: u64 = SENT_KEPT_SECONDS;
 /// Seconds for which they open anything from a device once it was heard under the new keys.
@@ -148,6 +151,8 @@ pub const VAULT_ROOTS: usize = 1_000;
 pub const GROUP_BEHIND_TICKS: u64 = 30;
 /// Seconds until a device that cannot follow a group asks again.
 pub const GROUP_ASK_AGAIN_SECONDS: u64 = 60;
+/// So often members are asked again about what does not open, each pause twice as long as the one before.
+pub const GROUP_ASKS: u8 = 4;
 /// Seconds until a device that wants to leave, and hears nothing, asks where the group is.
 pub const GROUP_LEAVING_SECONDS: u64 = 24 * 3600;
 /// Devices that one that cannot follow asks at once.

@@ -1,7 +1,8 @@
 //! Our pre-keys: made, published, topped up, used.
 //!
-//! A one-time key is stored before it is published and deleted in the step that uses it. The last-resort KEM key
-//! and the signed key live until they are replaced; base keys that used them are remembered as long.
+//! A one-time key is stored before it is published and deleted in the step that uses it; all that nobody used are replaced
+//! after 60 days. The last-resort KEM key and the signed key are replaced once a week; base keys that used them are
+//! remembered. What was replaced opens first letters for 60 days more.
 //!
 //! A device of a suite without sessions of two has no pre-keys: it publishes its front door alone.
 
@@ -35,6 +36,10 @@ const NUMBER: &str = "pre-key";
 const REFUSED: &[u8] = b"pre-keys-refused";
 /// The signed and last-resort keys that were replaced at a time, BE8: BE4(signed id) ‖ BE4(last-resort id).
 const REPLACED: &[u8] = b"pre-keys-replaced/";
+/// When all one-time keys at the relay were made anew: BE8.
+const STOCK: &[u8] = b"pre-keys-stock";
+/// One-time keys that were replaced at a time, BE8: BE4(the last of them).
+const STOCK_REPLACED: &[u8] = b"pre-keys-stock-replaced/";
 /// A signed pre-key is replaced after a week.
 pub(crate) const ROTATE_SECONDS: u64 = 7 * 24 * 3600;
 
@@ -51,12 +56,13 @@ pub(crate) enum Kind {
 /// How many of a kind there are: those of the device's keys, and those of keys that were replaced.
 pub(crate) fn count(snapshot: &dyn Snapshot, kind: Kind) -> Result<(u64, u64), StoreError> {
     let replaced = retired::own(snapshot)?;
-    let last = replaced.iter().map(|keys| keys.last_pre_key).max();
+    let mut last = replaced.iter().map(|keys| keys.last_pre_key).max();
+    if matches!(kind, Kind::OneTimeEc | Kind::OneTimeKem) {
+        let stocks = snapshot.scan(Table::Meta, STOCK_REPLACED, None, limits::PAGE)?;
+        last = last.max(stocks.iter().filter_map(|(_, last)| number(last)).max());
+    }
     let rows = snapshot.scan(Table::PreKey, &[kind as u8], None, usize::MAX)?;
-    let is_old = |place: &[u8]| {
-        let number = place.last_chunk::<4>().copied().map(u32::from_be_bytes);
-        number <= last && last.is_some()
-    };
+    let is_old = |place: &[u8]| number(place) <= last && last.is_some();
     let old = rows.iter().filter(|(place, _)| is_old(place)).count();
     Ok((rows.len().saturating_sub(old) as u64, old as u64))
 }
@@ -66,6 +72,11 @@ pub(crate) fn made(snapshot: &dyn Snapshot) -> Result<Option<Timestamp>, StoreEr
     let row = snapshot.get(Table::Meta, CURRENT)?;
     let made = row.as_ref().and_then(|row| row.last_chunk::<8>());
     Ok(made.map(|made| Timestamp::from_secs(u64::from_be_bytes(*made))))
+}
+
+/// The number at the end of a place or a row.
+fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.last_chunk::<4>().copied().map(u32::from_be_bytes)
 }
 
 fn place(kind: u8, id: u32) -> Vec<u8> {
@@ -88,12 +99,7 @@ pub(crate) fn publish_first(tx: &mut Transaction<'_>) -> Result<(), EngineError>
     if has_some(tx)? && tx.get(Table::Meta, CURRENT)?.is_none() {
         make_current(tx)?;
     }
-    publish(
-        tx,
-        limits::ONE_TIME_EC_KEYS,
-        limits::ONE_TIME_KEM_KEYS,
-        true,
-    )
+    publish_stock(tx)
 }
 
 /// The number of the pre-key that was made last.
@@ -107,8 +113,7 @@ pub(crate) fn last(tx: &Transaction<'_>) -> Result<u32, EngineError> {
 /// Destroys the pre-keys up to a number.
 pub(crate) fn destroy_until(tx: &mut Transaction<'_>, last: u32) -> Result<(), EngineError> {
     tx.each(Table::PreKey, &[], |tx, place, _| {
-        let number = place.last_chunk::<4>().copied().map(u32::from_be_bytes);
-        if number.is_some_and(|number| number <= last) {
+        if number(place).is_some_and(|number| number <= last) {
             tx.delete(Table::PreKey, place.to_vec());
         }
         Ok(())
@@ -134,12 +139,26 @@ pub(crate) fn destroy(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 /// The relay lost what was published: everything anew, for it may hand out keys that are used up.
 pub(crate) fn publish_again(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     packages::publish_again(tx);
-    publish(
-        tx,
-        limits::ONE_TIME_EC_KEYS,
-        limits::ONE_TIME_KEM_KEYS,
-        true,
-    )
+    publish_stock(tx)
+}
+
+/// Publishes one-time keys in the place of all that are at the relay.
+fn publish_stock(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    if has_some(tx)? {
+        let now = tx.now.as_secs().to_be_bytes();
+        let last = Zeroizing::new(last(tx)?.to_be_bytes().to_vec());
+        tx.put(Table::Meta, key(&[STOCK_REPLACED, &now]), last);
+        tx.put(Table::Meta, STOCK.to_vec(), Zeroizing::new(now.to_vec()));
+    }
+    let (ec, kem) = (limits::ONE_TIME_EC_KEYS, limits::ONE_TIME_KEM_KEYS);
+    publish(tx, ec, kem, true)
+}
+
+/// Whether the signatures of one-time keys at the relay are to expire before long.
+fn is_stock_old(tx: &Transaction<'_>) -> Result<bool, EngineError> {
+    let row = tx.get(Table::Meta, STOCK)?;
+    let at = row.and_then(|row| row.as_slice().try_into().ok().map(u64::from_be_bytes));
+    Ok(at.is_none_or(|at| tx.now.since(Timestamp::from_secs(at)) >= limits::PRE_KEYS_KEPT_SECONDS))
 }
 
 /// The relay has an older log of ours than we, and does not know these keys: later again.
@@ -194,17 +213,18 @@ pub(crate) fn rotate(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     tx.put(Table::Meta, replaced, Zeroizing::new(ids));
     destroy_replaced(tx)?;
     make_current(tx)?;
-    publish(tx, 0, 0, false)
+    // Nobody may have used any for months; `who_is_not_written_to_for_months_is_reachable` notices.
+    match is_stock_old(tx)? {
+        true => publish_stock(tx),
+        false => publish(tx, 0, 0, false),
+    }
 }
 
-/// First letters may lie at the relay as long as it keeps them; after that nobody needs a replaced key.
+/// A session goes on with the keys it began with until it is answered, and what was sealed in it may lie at the relay as
+/// long as that keeps it; after that nobody needs a replaced key. `keys_of_a_session_that_waits_long_are_kept` notices.
 fn destroy_replaced(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     for (when, ids) in tx.scan(Table::Meta, REPLACED, None, limits::PAGE)? {
-        let at = when
-            .last_chunk::<8>()
-            .copied()
-            .map_or(0, u64::from_be_bytes);
-        if tx.now.since(Timestamp::from_secs(at)) < limits::SENT_KEPT_SECONDS {
+        if tx.now.since(time(&when)) < limits::PRE_KEYS_KEPT_SECONDS {
             continue;
         }
         let mut input = Reader::new(&ids);
@@ -215,7 +235,26 @@ fn destroy_replaced(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         tx.delete(Table::PreKey, place(LAST_RESORT, last_resort));
         tx.delete(Table::Meta, when);
     }
+    for (when, last) in tx.scan(Table::Meta, STOCK_REPLACED, None, limits::PAGE)? {
+        if tx.now.since(time(&when)) < limits::PRE_KEYS_KEPT_SECONDS {
+            continue;
+        }
+        for kind in [ONE_TIME, KEM] {
+            for (place, _) in tx.scan(Table::PreKey, &[kind], None, usize::MAX)? {
+                if number(&place) <= number(&last) {
+                    tx.delete(Table::PreKey, place);
+                }
+            }
+        }
+        tx.delete(Table::Meta, when);
+    }
     Ok(())
+}
+
+/// The time at the end of a place.
+fn time(place: &[u8]) -> Timestamp {
+    let at = place.last_chunk::<8>().copied();
+    Timestamp::from_secs(at.map_or(0, u64::from_be_bytes))
 }
 
 /// Asks how many keys are left, after one was used.

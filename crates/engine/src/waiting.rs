@@ -191,7 +191,10 @@ pub(crate) fn answered(
     account: &AccountId,
     device: &DeviceId,
 ) -> Result<bool, EngineError> {
-    tx.delete(Table::Meta, mark(ASKED, account, device));
+    // A session that begins although there is one costs a pre-key, and may be answered after its keys are gone.
+    for what in [ASKED, AGAIN] {
+        tx.delete(Table::Meta, mark(what, account, device));
+    }
     let repairing = mark(REPAIRING, account, device);
     let repair = tx.get(Table::Meta, &repairing)?.is_some();
     tx.delete(Table::Meta, repairing);

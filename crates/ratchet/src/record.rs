@@ -203,7 +203,7 @@ impl Record {
     }
 
     /// Decrypts a message of a session that exists. An archived session that decrypts becomes current, in the
-    /// `letterlock` profile only if it has the greater base key.
+    /// `letterlock` profile only if it has the greater base key and the current one does not wait for its first answer.
     ///
     /// # Errors
     /// [`DecryptError`]; nothing changed.
@@ -330,13 +330,16 @@ impl Record {
     /// An archived session that stays archived although the peer used it: of two sessions that both sides hold, the one
     /// with the greater base key is used. Where two were begun at once, answers that cross would else make them change
     /// places for ever, and one side would go on with a session that the other one lets expire;
-    /// `who_began_at_once_understand_each_other_after_a_long_silence` notices.
+    /// `who_began_at_once_understand_each_other_after_a_long_silence` notices. Until the peer is heard in a session that
+    /// this side began, it may not know of it, and where it uses another one that says nothing: once it knows, it will not
+    /// keep that one; `who_began_anew_stays_there_when_an_older_session_is_heard` notices.
     fn staying(&mut self, place: usize) -> Option<&mut Archived> {
         let archived = self.archived.get_mut(place.checked_sub(1)?)?;
         let current = self.current.as_ref()?;
         let greater =
             current.bound.base_key.as_bytes() > archived.session.bound.base_key.as_bytes();
-        (self.profile == Profile::Letterlock && greater).then_some(archived)
+        let stays = current.pending.is_some() || greater;
+        (self.profile == Profile::Letterlock && stays).then_some(archived)
     }
 
     /// SECURITY: a stolen old session must not become current again for ever;

@@ -1,6 +1,7 @@
 //! The way back into a group: of a device that lost its state or cannot follow, and of one part of a group into another
 //! (docs/spec/groups.md, sections 7 and 8).
 
+use super::doubt;
 use super::pair;
 use super::people;
 use super::state;
@@ -49,10 +50,13 @@ pub(super) fn relay_answered(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(
     let Some(mut record) = state::load(tx, id)? else {
         return Ok(());
     };
-    let Some(behind) = &mut record.behind else {
+    if record.standing != GroupStanding::In {
         return Ok(());
+    }
+    let Some(behind) = &mut record.behind else {
+        return doubt::relay_answered(tx, record);
     };
-    if record.standing != GroupStanding::In || !is_up(behind.ticks) {
+    if !is_up(behind.ticks) {
         return Ok(());
     }
     // SECURITY: a device without a connection is not led to believe that it lost its group;
@@ -82,24 +86,9 @@ fn give_up_following(
         turn::land_again(tx, record, flight)?;
     }
     record.behind = None;
+    doubt::forget(tx, &record.id)?;
     record.standing = GroupStanding::Lost;
     pair::tell(tx, record, |group| Event::GroupLost { group });
-    Ok(())
-}
-
-/// A body of this epoch does not open: it is junk, or this device follows another branch than the sender. The others
-/// are asked.
-pub(super) fn doubtful(
-    tx: &mut Transaction<'_>,
-    mut record: GroupRecord,
-) -> Result<(), EngineError> {
-    let due = record
-        .asked
-        .is_none_or(|at| at > tx.now || tx.now.since(at) >= limits::GROUP_ASK_AGAIN_SECONDS);
-    if due {
-        ask_back(tx, &mut record)?;
-        state::store(tx, &record);
-    }
     Ok(())
 }
 
@@ -346,6 +335,7 @@ pub(super) fn come_back(
     if !members.any(|member| member.account == *from) {
         return Ok(());
     }
+    doubt::forget(tx, id)?;
     let standing = record.standing;
     if !leads_on(tx, &mut record, &told)? {
         return Ok(());

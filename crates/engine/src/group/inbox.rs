@@ -4,6 +4,7 @@
 //! behind it in its group with it.
 
 use super::back;
+use super::doubt;
 use super::letters;
 use super::parcels;
 use super::people;
@@ -132,13 +133,13 @@ fn read(tx: &mut Transaction<'_>, record: GroupRecord, body: &[u8]) -> Result<Re
     }
     if epoch > record.epoch {
         // What leads there was never delivered, or taken by a later state of this home; or it is junk. The others know.
-        back::doubtful(tx, record)?;
+        doubt::begin(tx, record)?;
         return Ok(Read::Done);
     }
     let Ok(message) = envelope::open_group(&record.envelope, body) else {
         // SECURITY: whoever is in this epoch has its key. Another branch of the group has the same number and
         // another key; `a_fork_is_noticed_by_the_next_letter` notices.
-        back::doubtful(tx, record)?;
+        doubt::begin(tx, record)?;
         return Ok(Read::Done);
     };
     let message = match parcels::open(tx, &id, &record.relay, &message)? {

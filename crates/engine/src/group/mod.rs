@@ -18,6 +18,7 @@
 //! | `stays` | who was in it when |
 
 pub(crate) mod back;
+mod doubt;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod invitations;
@@ -257,7 +258,10 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             GroupStanding::In => {
                 if record.behind.is_some() {
                     back::tick(tx, record)?;
-                } else if is_due(tx, &record) {
+                    continue;
+                }
+                doubt::tick(tx, &id)?;
+                if is_due(tx, &record) {
                     turn::advance(tx, &id)?;
                 }
             }

@@ -2,6 +2,7 @@
 //!
 //! A commit of ours makes the next state beside the present one; it takes its place when the commit comes back.
 
+use super::doubt;
 use super::pictures;
 use super::stays;
 use crate::account;
@@ -302,6 +303,7 @@ pub(super) fn enter(
         }
         record.tokens.push((record.epoch, record.token.duplicate()));
     }
+    doubt::forget(tx, &id)?;
     record.set_back = None;
     record.sure = false;
     record.epoch = group.epoch();

@@ -12,6 +12,7 @@ mod plan;
 
 use self::plan::{Plan, plan};
 use super::back;
+use super::doubt;
 use super::packages;
 use super::pair;
 use super::parcels;
@@ -586,6 +587,7 @@ pub(super) fn out(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<(
     record.flight = None;
     record.behind = None;
     let id = record.id;
+    doubt::forget(tx, &id)?;
     let wishes = std::mem::take(&mut record.wishes);
     state::forget_keys(tx, &id);
     super::pictures::forget(tx, &id);

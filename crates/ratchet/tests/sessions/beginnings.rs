@@ -635,6 +635,23 @@ fn who_began_at_once_understand_each_other_after_a_long_silence() {
     }
 }
 
+/// What the other side sealed before it knew of a new session comes late, and says nothing about that session.
+#[test]
+fn who_began_anew_stays_there_when_an_older_session_is_heard() {
+    for seed in 0..16 {
+        let mut pair = Pair::met(Profile::Letterlock, 300 + seed);
+        let late = pair.write(Bob, b"late");
+        pair.start(Alice, Stock::OneTime);
+        let anew = pair.write(Alice, b"anew");
+        assert!(pair.read(Bob, &anew).is_ok());
+        assert!(pair.read(Alice, &late).is_ok());
+        pair.now = START.saturating_add(20 * DAY);
+        pair.pass(Bob, b"I write");
+        pair.now = START.saturating_add(40 * DAY);
+        pair.pass(Alice, b"after a long silence");
+    }
+}
+
 /// Whoever is never answered in the session that stays goes on in the other one.
 #[test]
 fn the_session_that_does_not_stay_opens_what_comes_in_it() {

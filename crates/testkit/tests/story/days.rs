@@ -4,6 +4,7 @@ use crate::from;
 use engine::records::{LetterState, Trust};
 use engine::{CommandOutcome, Draft, EngineError, Event, Input, Table, VerificationMeans};
 use letterlock_testkit::World;
+use wire::{RefusalKind, Refused, Reply, Request};
 
 #[test]
 fn letters_go_both_ways_in_order_while_one_is_away() {
@@ -293,15 +294,90 @@ fn replaced_pre_keys_are_destroyed() {
     world.join("bob");
     let kept = |world: &World| world.person("alice").store.count(Table::PreKey);
     let at_first = kept(&world);
-    for _ in 0..12 {
+    for _ in 0..20 {
         world.sleep(7 * 24 * 3600 + 60);
         world.run(5);
         world.settle();
     }
-    // Two keys a week, for as long as a first letter may lie at the relay.
-    assert!(kept(&world) <= at_first + 2 * 5, "{}", kept(&world));
+    // For as long as a session may wait for an answer and a letter lie at the relay: two keys a week, and all one-time keys
+    // once.
+    assert!(kept(&world) <= 2 * at_first + 2 * 10, "{}", kept(&world));
+}
+
+#[test]
+fn who_is_not_written_to_for_months_is_reachable() {
+    let mut world = World::new(74);
+    world.join("alice");
+    world.join("bob");
     world.befriend("alice", "bob");
+    for _ in 0..16 {
+        world.sleep(7 * 24 * 3600 + 60);
+        world.run(5);
+        world.settle();
+    }
     world.send("bob", "alice", "still reachable");
     world.settle();
     assert_eq!(world.read("alice"), from("bob", &["still reachable"]));
+}
+
+/// Alice hears nothing of Bob, and goes on in the session that she began; he comes to it late.
+#[test]
+fn keys_of_a_session_that_waits_long_are_kept() {
+    let mut world = World::new(72);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    world.set_online("bob", false);
+    world.send("alice", "bob", "one");
+    world.run(5);
+    let weeks = |world: &mut World, weeks: u64| {
+        for _ in 0..weeks {
+            world.sleep(7 * 24 * 3600 + 60);
+            world.run(5);
+        }
+    };
+    weeks(&mut world, 3);
+    world.send("alice", "bob", "two");
+    world.run(5);
+    weeks(&mut world, 4);
+    world.set_online("bob", true);
+    world.run(30);
+    assert!(world.read("bob").contains(&from("alice", &["two"])[0]));
+    let closed = |event: &Event| matches!(event, Event::Undecryptable { .. });
+    assert!(!world.was_told("bob", closed));
+}
+
+/// Keys that were asked for again, and came after others did, begin no session.
+#[test]
+fn keys_that_nobody_waits_for_begin_no_session() {
+    let mut world = World::new(73);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let mut left = 1;
+    world
+        .relay()
+        .twist(move |request, reply| match (request, left) {
+            (Request::FetchBundle(_), 1) => {
+                left = 0;
+                Reply::Refused(Refused::new(RefusalKind::NotFound, ""))
+            }
+            _ => reply,
+        });
+    let asked = |world: &mut World| {
+        let heard = world.relay().heard().iter();
+        heard
+            .filter(|request| matches!(request, Request::FetchBundle(_)))
+            .count()
+    };
+    let before = asked(&mut world);
+    world.send("alice", "bob", "one");
+    world.run(5);
+    assert_eq!(asked(&mut world), before + 1);
+    assert!(world.read("bob").is_empty());
+    world.send("alice", "bob", "two");
+    world.run(5);
+    assert_eq!(world.read("bob").len(), 2);
+    world.run(300);
+    assert_eq!(asked(&mut world), before + 2);
 }

@@ -85,6 +85,87 @@ fn who_is_set_back_to_an_older_disk_comes_back_in() {
     assert_eq!(texts.last().map(String::as_str), Some("welcome back"));
 }
 
+/// What a home asks that was set back may be a duplicate to its peers, and nobody else speaks for hours.
+#[test]
+fn who_is_set_back_asks_until_somebody_answers() {
+    let mut world = friends(203, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    for name in ["alice", "bob"] {
+        world.send("carol", name, "hello");
+        world.send(name, "carol", "hello");
+    }
+    world.settle();
+    let backup = world.person("carol").store.clone();
+    for name in ["alice", "bob"] {
+        world.set_online(name, false);
+        for text in ["one", "two", "three"] {
+            world.send("carol", name, text);
+        }
+        world.set_online(name, true);
+    }
+    world.settle();
+    let change = DataChange {
+        name: Some("late shift".to_owned()),
+        ..DataChange::default()
+    };
+    world.change_group("alice", group, change).unwrap();
+    world.settle();
+    world.stop("carol");
+    world.person_mut("carol").store = backup;
+    world.start("carol");
+    world.settle();
+    world.write_to_group("bob", group, "who is there?");
+    world.run(50);
+    let epochs = |world: &World| {
+        let epoch = |name| world.group(name, group).unwrap().epoch;
+        (epoch("carol"), epoch("bob"))
+    };
+    let (carol, bob) = epochs(&world);
+    assert!(carol < bob, "the first question was heard");
+    world.run(1_000);
+    let (carol, bob) = epochs(&world);
+    assert_eq!(carol, bob);
+    world.write_to_group("carol", group, "I am");
+    world.settle();
+    for name in ["alice", "bob"] {
+        let texts = world.group_texts(name, group);
+        assert_eq!(texts.last().map(String::as_str), Some("I am"), "{name}");
+    }
+}
+
+/// One body is junk: nobody has anything to answer, and the questions come to an end.
+#[test]
+fn who_asks_in_vain_stops() {
+    let mut world = friends(204, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.settle();
+    let queues = world.queues("carol");
+    let mut done = false;
+    world.relay().distort(move |mut deliver| {
+        if queues.contains(&deliver.queue_id) && !done {
+            done = true;
+            let mut bytes = deliver.body.to_vec();
+            *bytes.last_mut().unwrap() ^= 1;
+            deliver.body = wire::Body::new(bytes).unwrap();
+        }
+        vec![deliver]
+    });
+    let sent = |world: &mut World| {
+        let heard = world.relay().heard().iter();
+        heard
+            .filter(|request| matches!(request, wire::Request::Send(_)))
+            .count()
+    };
+    let before = sent(&mut world);
+    world.write_to_group("bob", group, "junk to carol");
+    world.run(1_000);
+    let asked = sent(&mut world);
+    // Five times two questions; and the receipts.
+    assert_eq!(asked, before + 20);
+    world.run(4_000);
+    assert_eq!(sent(&mut world), asked);
+}
+
 #[test]
 fn programs_that_die_at_any_point_lose_no_letter_of_a_group() {
     for (seed, point) in (210..).zip([
