@@ -210,7 +210,7 @@ impl Writing<'_> {
 }
 
 /// Remembers what a file consists of, as far as that can be read: it spares storing it again, and nothing else.
-fn reuse(editor: &Editor<'_>, entry: &Entry) -> Result<(), Failure> {
+fn reuse(editor: &mut Editor<'_>, entry: &Entry) -> Result<(), Failure> {
     match editor.reuse(entry) {
         Err(error) if is_damage(&error) => Ok(()),
         reused => reused.map_err(vault_failure),
