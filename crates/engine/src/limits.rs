@@ -189,8 +189,9 @@ pub const KEY_PACKAGES_KEPT: usize = 256;
 pub const KEY_PACKAGES_BYTES: usize = 128 * 1024;
 /// Seconds after which all key packages are replaced: 30 days.
 pub const KEY_PACKAGE_SECONDS: u64 = 30 * 24 * 3600;
-/// Seconds for which the private half of a key package is kept: as long as a Welcome may lie at a relay, beyond that.
-pub const KEY_PACKAGE_KEPT_SECONDS: u64 = 2 * KEY_PACKAGE_SECONDS;
+/// Seconds for which the private half of a key package is kept: beyond those, whoever used it may be away before it hears
+/// that this counts, and then a Welcome may lie at a relay, each for 30 days. `who_is_invited_late_comes_in` notices.
+pub const KEY_PACKAGE_KEPT_SECONDS: u64 = 3 * KEY_PACKAGE_SECONDS;
 /// What came back to us last in a group, so that it is known when it comes again.
 pub const GROUP_ECHOES: usize = 64;
 /// Tokens of epochs that are over, kept for a relay that was set back.

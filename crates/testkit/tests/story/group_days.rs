@@ -299,6 +299,49 @@ fn who_was_away_reads_the_letters_of_every_stay() {
     assert!(world.is_in_group("carol", group));
 }
 
+/// A commit counts although its maker died: whom it let in is invited when the maker is back, and may be away then.
+#[test]
+fn who_is_invited_late_comes_in() {
+    const DAY: u64 = 24 * 3600;
+    let invited_late = |steps| {
+        let mut world = friends(227, &["alice", "bob", "carol"]);
+        let group = world.create_group("alice", "night shift", &["bob"]);
+        world.settle();
+        world.sleep(28 * DAY);
+        world.run(60);
+        let members = vec![world.account("carol")];
+        world.crash("alice", CrashPoint::AfterSend, steps);
+        let _begun = world.try_command("alice", |command| Input::AddToGroup {
+            command,
+            group,
+            members,
+            history: 0,
+        });
+        world.run(60);
+        world.forget_crash("alice");
+        let carol = world.device("carol");
+        let counts = world.group_devices("bob", group).contains(&carol);
+        if world.runs("alice") || world.is_in_group("carol", group) || !counts {
+            return false;
+        }
+        world.write_to_group("bob", group, "welcome");
+        world.sleep(3 * DAY);
+        world.run(60);
+        world.sleep(17 * DAY);
+        world.run(60);
+        world.stop("carol");
+        world.start("alice");
+        world.settle();
+        world.sleep(14 * DAY);
+        world.start("carol");
+        world.settle();
+        assert!(world.is_in_group("carol", group));
+        assert_eq!(world.group_texts("carol", group), ["welcome"]);
+        true
+    };
+    assert!((1..20).any(invited_late), "no step was the right one");
+}
+
 #[test]
 fn a_device_with_new_keys_stays_in_its_groups() {
     let mut world = friends(230, &["alice", "bob"]);
