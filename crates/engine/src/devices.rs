@@ -264,6 +264,7 @@ fn revoked(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if tx.get(Table::Meta, REVOKED)?.is_none() {
         tx.put(Table::Meta, REVOKED.to_vec(), Zeroizing::new(vec![1]));
         tx.event(Event::DeviceRevoked);
+        group::leave_all(tx)?;
         queues::close_all(tx)?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::people;
 use super::state::{self, Part};
 use super::words::{accounts_of, fresh};
 use crate::account;
+use crate::devices;
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::limits;
@@ -109,6 +110,9 @@ pub(super) fn join_after(
 
 /// Joins by an invitation that is here, if the logs of all members are.
 pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
+    if devices::is_revoked(tx)? {
+        return Ok(());
+    }
     for (place, bytes) in all(tx, id)? {
         match join(tx, id, &place, &bytes)? {
             Tried::Over => forget(tx, &place),

@@ -274,6 +274,17 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// This device is out of its account, and so of every group: their keys go, and nothing is said there any more.
+pub(crate) fn leave_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    for id in state::ids(tx)? {
+        let record = state::load(tx, &id)?;
+        if let Some(record) = record.filter(|record| record.standing != GroupStanding::Out) {
+            turn::out(tx, record)?;
+        }
+    }
+    Ok(())
+}
+
 /// Asks where the group is, if the last time is so many seconds ago.
 fn ask_if_due(
     tx: &mut Transaction<'_>,

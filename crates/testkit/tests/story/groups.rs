@@ -1,6 +1,6 @@
 //! Groups: ordinary days.
 
-use engine::records::{DataChange, Direction};
+use engine::records::{DataChange, Direction, GroupStanding};
 use engine::{CommandOutcome, EngineError, Event, Input, Role};
 use keys::account_log::Reason;
 use letterlock_testkit::World;
@@ -143,6 +143,31 @@ fn a_revoked_device_is_out_of_its_groups() {
     world.settle();
     assert_eq!(world.group_texts("bob", group), ["without it"]);
     assert!(world.group_texts("bob tablet", group).is_empty());
+    let told = |event: &Event| matches!(event, Event::DeviceRevoked);
+    assert!(world.was_told("bob tablet", told));
+    assert!(!world.is_in_group("bob tablet", group));
+}
+
+#[test]
+fn a_device_that_was_revoked_while_it_was_away_hears_so() {
+    let mut world = friends(107, &["alice", "bob"]);
+    let tablet = world.link("bob", "bob tablet");
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    world.write_to_group("alice", group, "before");
+    world.settle();
+    world.stop("bob tablet");
+    world.sleep(4 * 24 * 3600);
+    world.revoke("bob", tablet, Reason::Stolen);
+    world.settle();
+    world.start("bob tablet");
+    world.settle();
+    let told = |event: &Event| matches!(event, Event::DeviceRevoked);
+    assert!(world.was_told("bob tablet", told));
+    // It has what it read, and is in nothing any more; its keys of the group are gone.
+    assert_eq!(world.group_texts("bob tablet", group), ["before"]);
+    assert!(!world.is_in_group("bob tablet", group));
+    let record = world.group("bob tablet", group).unwrap();
+    assert_eq!(record.standing, GroupStanding::Out);
 }
 
 #[test]
