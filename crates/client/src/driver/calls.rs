@@ -209,6 +209,15 @@ impl Loop {
         }
     }
 
+    /// Lets a request wait no longer than this, if it would.
+    pub(super) fn wait_at_most(&mut self, call: u64, pause: Duration) {
+        if let Some(pending) = self.calls.open.get_mut(&call) {
+            let latest = os::instant().checked_add(pause);
+            let earlier = pending.deadline.into_iter().chain(latest).min();
+            pending.deadline = earlier.or(pending.deadline);
+        }
+    }
+
     /// A command of the engine ended.
     pub(super) fn outcome(&mut self, command: CommandId, outcome: CommandOutcome) {
         let Some(call) = self.calls.commands.remove(&command) else {

@@ -361,15 +361,14 @@ impl Loop {
         };
         let news = known.up.take().is_some() || known.problem.as_ref() != Some(&problem);
         known.problem = Some(problem.clone());
-        if !news {
-            return;
+        if news {
+            let authority = crate::relay_url::authority_of(relay);
+            let message = format!("{authority}: {problem}; trying again");
+            self.calls.tell_all(&Notice {
+                notice: "relay_unreachable".to_owned(),
+                message,
+            });
         }
-        let authority = crate::relay_url::authority_of(relay);
-        let message = format!("{authority}: {problem}; trying again");
-        self.calls.tell_all(&Notice {
-            notice: "relay_unreachable".to_owned(),
-            message,
-        });
         // Commands that need an answer now do not wait for better weather.
         let own = self.own_relay.as_deref() == Some(relay);
         let waits = |kind: &Kind| match kind {
@@ -402,7 +401,8 @@ impl Loop {
                     self.sas_too_late(call);
                     self.fail(call, failure);
                 }
-                _ => self.wait_until(call, limits::LAST_ATTEMPTS),
+                // Whoever asked after the first attempt had failed hears of the next one.
+                _ => self.wait_at_most(call, limits::LAST_ATTEMPTS),
             }
         }
     }
