@@ -61,6 +61,23 @@ fn nothing_is_left(stand: &Arc<Stand>) {
 }
 
 /// A home is brought back from a disk of old, on which a change was under way. It came to its end since.
+/// A home that was restored reads what it knew, although others write under keys that it has not.
+#[test]
+fn a_version_under_a_key_that_is_not_here_is_passed_over() {
+    let stand = Stand::new();
+    let profile = stand.profile();
+    put(&stand.place(&profile), "a", b"one");
+    let session = stand.session();
+    let known = newest(&session).root;
+    let mut body = known.body.clone();
+    body.counter += 2;
+    body.previous_root.generation = 2;
+    stand.show(&session.keys, &body);
+    let newest = newest(&stand.session());
+    assert_eq!((newest.root.hash(), newest.shown), (known.hash(), false));
+    assert_eq!(names(&stand), BTreeSet::from(["a".to_owned()]));
+}
+
 #[test]
 fn a_journal_of_old_takes_nothing_away() {
     let stand = Stand::new();

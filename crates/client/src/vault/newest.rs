@@ -3,7 +3,7 @@
 //! Every member has the key that writes a head. So one that does not open, or shows what does not count, is no reason to
 //! stop: it says as little as a relay that shows the version of before.
 
-use super::packs::RelayPacks;
+use super::packs::{NO_KEY, RelayPacks};
 use super::session::{Head, Session, followed};
 use crate::api::Request;
 use crate::failure::failure;
@@ -36,6 +36,12 @@ enum Look {
 fn lie(message: &str) -> Failure {
     let hint = "a member may have spoilt it, or the relay lies; who may write and knows the newest version puts it back with \
                 `letterlock vault put` or `sync`; `letterlock vault accept VAULT` takes what is there";
+    failure(FailureKind::Refused, message, Some(hint))
+}
+
+fn keyless() -> Failure {
+    let message = "its newest version was written under a key that this home does not have";
+    let hint = "an owner lets this home in again with `letterlock vault share`";
     failure(FailureKind::Refused, message, Some(hint))
 }
 
@@ -154,6 +160,8 @@ impl Session {
             Err(VaultError::Pack(error)) if is_gone(&error) => Err(lie(
                 "the relay does not have what its newest version follows",
             )),
+            // A home that was restored has the keys of before.
+            Err(VaultError::Pack(error)) if error.kind() == NO_KEY => Err(keyless()),
             older => followed(older),
         }
     }

@@ -23,6 +23,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+/// The kind of an error that says that the key of a generation is not here.
+pub(super) const NO_KEY: io::ErrorKind = io::ErrorKind::Unsupported;
 /// What is read at once where little is asked for: what lies beside it is asked for next. Who sees requests sees less.
 const WINDOW: u32 = 512 * 1024;
 /// Windows that are kept.
@@ -83,7 +85,7 @@ impl RelayPacks {
 
     fn token(&self, generation: u32, right: Right, pack: &BlobId) -> io::Result<Secret<32>> {
         let keys = self.keys.generation(generation);
-        let keys = keys.ok_or_else(|| io::Error::other("no key of this generation"))?;
+        let keys = keys.ok_or_else(|| io::Error::new(NO_KEY, "no key of this generation"))?;
         Ok(keys.pack_token(right, pack))
     }
 
