@@ -215,9 +215,9 @@ pub(super) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<bool, En
                 device: DeviceId::from_bytes(input.array()?),
             });
         }
-        Ok::<_, DecodeError>((word, names))
+        Ok::<_, DecodeError>((group, word, names))
     };
-    let (word, names) = read().map_err(|_| DAMAGED)?;
+    let (group, word, names) = read().map_err(|_| DAMAGED)?;
     let mut in_pairs = BTreeSet::new();
     for name in names {
         let contact = contacts::load(tx, &name.account)?;
@@ -226,14 +226,26 @@ pub(super) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<bool, En
         // `history_goes_to_an_account_of_cnsa2_in_the_pair` notices.
         match (contact, log) {
             (Some(contact), Some(log)) if pair::is_needed(tx, &log)? => {
-                if in_pairs.insert(name.account) {
-                    say_in_pair(tx, &contact, &word)?;
+                let first = in_pairs.insert(name.account);
+                if first && let Err(error) = say_in_pair(tx, &contact, &word) {
+                    no_pair(tx, group, error)?;
                 }
             }
             _ => say(tx, &name, &word)?,
         }
     }
     Ok(true)
+}
+
+/// The contact was blocked meanwhile, say: what was promised does not come, and the person is told.
+fn no_pair(tx: &mut Transaction<'_>, group: GroupId, why: EngineError) -> Result<(), EngineError> {
+    match why {
+        EngineError::Store(_) | EngineError::Internal { .. } => Err(why),
+        _ => {
+            tx.event(Event::HistoryIncomplete { group });
+            Ok(())
+        }
+    }
 }
 
 /// Says where letters of before lie to all devices of an account, in the conversation of two.

@@ -610,6 +610,36 @@ fn history_goes_to_an_account_of_cnsa2_in_the_pair() {
     }
 }
 
+/// Nothing can be said to the newcomer any more: that is told, and keeps nothing else from going on.
+#[test]
+fn history_for_somebody_who_is_blocked_meanwhile_does_not_come() {
+    let mut world = two(2397);
+    world.join_in("carol", Suite::Cnsa2);
+    world.befriend("alice", "carol");
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    world.write_to_group("bob", group, "of before");
+    world.settle();
+    let contact = world.account("carol");
+    world.begin("alice", |command| Input::AddToGroup {
+        command,
+        group,
+        members: vec![contact],
+        history: 1,
+    });
+    world.command("alice", |command| Input::Block {
+        command,
+        contact,
+        blocked: true,
+    });
+    world.settle();
+    let told = |event: &Event| matches!(event, Event::HistoryIncomplete { .. });
+    assert!(world.was_told("alice", told));
+    assert!(world.group_texts("carol", group).is_empty());
+    world.write_to_group("alice", group, "it goes on");
+    world.settle();
+    assert_eq!(world.group_texts("bob", group), ["it goes on"]);
+}
+
 #[test]
 fn two_accounts_of_different_suites_write_to_each_other() {
     for (seed, suites) in
