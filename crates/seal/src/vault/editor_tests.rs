@@ -11,6 +11,7 @@ use crate::vault::folder::{Folder as OnDisk, InStep, Refused};
 use crate::vault::keyring::Keyring;
 use crate::vault::merge::Author;
 use crate::vault::object;
+use crate::vault::over::Over;
 use crate::vault::places::MemoryPacks;
 use crate::vault::reader::{Cursor, NodeCache};
 use crate::vault::tree::{List, PARTS, Parts};
@@ -271,6 +272,20 @@ fn a_file_without_end_is_refused() {
     let mut rng = ChaCha20Rng::seed_from_u64(9);
     let mut editor = Editor::new(reader, &place.packs, Some(one), &mut rng);
     assert!(refused(editor.merge(None, &other, &author).map(|_| ())));
+    // Nor is it gone through by whoever writes a byte into it.
+    let What::File { size, parts } = endless_file(&place, 2, 1).what else {
+        unreachable!("it is a file");
+    };
+    let over = Over {
+        size,
+        base: (size, &parts),
+        same: &|_, _| true,
+    };
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let mut editor = Editor::new(reader, &place.packs, None, &mut rng);
+    let read = &mut |_, _: &mut [u8]| Ok(0);
+    let put = editor.put_file_over(&path("over"), Meta::file(), &over, read);
+    assert!(refused(put));
     // What is compared counts for the whole operation: one file of a thousand chunks is not too much, two are.
     let files = |salt: u8, names: &[&str]| {
         let file = endless_file(&place, 1, salt);

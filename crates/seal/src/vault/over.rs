@@ -1,5 +1,6 @@
 //! Files that were written over: what is as it was before is neither read nor stored again.
 
+use super::budget::Budget;
 use super::error::VaultError;
 use super::reader::{Cursor, Reader};
 use super::tree::{Part, Parts};
@@ -24,6 +25,7 @@ impl Over<'_> {
         Ok(Before {
             cursor: Cursor::new(reader, size, parts, 0)?,
             next: None,
+            budget: reader.budget(),
         })
     }
 
@@ -43,6 +45,7 @@ impl Over<'_> {
 pub(crate) struct Before {
     cursor: Cursor,
     next: Option<(u64, Part)>,
+    budget: Budget,
 }
 
 impl Before {
@@ -53,7 +56,7 @@ impl Before {
         offset: u64,
     ) -> Result<Option<Part>, VaultError> {
         while self.next.is_none_or(|(start, _)| start < offset) {
-            match self.cursor.next(reader)? {
+            match self.cursor.next_in(reader, &mut self.budget)? {
                 Some(next) => self.next = Some(next),
                 None => return Ok(None),
             }
