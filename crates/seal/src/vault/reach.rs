@@ -25,18 +25,9 @@ impl Reader<'_> {
         reached: &mut Reached,
         each: &mut dyn FnMut(&ObjectRef),
     ) -> Result<(), VaultError> {
-        let mut walk = Objects {
-            reader: *self,
-            reached,
-            each,
-            failed: None,
-        };
-        walk.directory(directory, 0)?;
-        walk.failed.map_or(Ok(()), Err)
+        Objects::walk(*self, reached, each, |walk| walk.directory(directory, 0))
     }
-}
 
-impl Reader<'_> {
     /// Shows every chunk and list of a file that was not reached before.
     ///
     /// # Errors
@@ -47,14 +38,7 @@ impl Reader<'_> {
         reached: &mut Reached,
         each: &mut dyn FnMut(&ObjectRef),
     ) -> Result<(), VaultError> {
-        let mut walk = Objects {
-            reader: *self,
-            reached,
-            each,
-            failed: None,
-        };
-        walk.file(entry)?;
-        walk.failed.map_or(Ok(()), Err)
+        Objects::walk(*self, reached, each, |walk| walk.file(entry))
     }
 }
 
@@ -65,7 +49,23 @@ struct Objects<'w, 'r> {
     failed: Option<VaultError>,
 }
 
-impl Objects<'_, '_> {
+impl<'w, 'r> Objects<'w, 'r> {
+    fn walk(
+        reader: Reader<'r>,
+        reached: &'w mut Reached,
+        each: &'w mut dyn FnMut(&ObjectRef),
+        from: impl FnOnce(&mut Self) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let mut walk = Self {
+            reader,
+            reached,
+            each,
+            failed: None,
+        };
+        from(&mut walk)?;
+        walk.failed.map_or(Ok(()), Err)
+    }
+
     /// What can be had, if the place of packs can be asked at all.
     fn had<T>(&mut self, found: Result<T, VaultError>) -> Result<Option<T>, VaultError> {
         match found {
