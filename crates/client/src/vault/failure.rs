@@ -1,17 +1,18 @@
 //! Why a vault was not read or changed, for people.
 
+use super::packs::NO_KEY;
 use crate::failure::{failure, unreachable};
 use crate::view::{Failure, FailureKind};
 use seal::vault::{ObjectError, VaultError};
 use std::io;
 
+const NO_KEY_HINT: &str = "somebody who may write in it has to be online: wait, and try again; in a home that was restored \
+                           an owner has to let it in again: letterlock vault share";
+
 pub(super) fn vault_failure(error: VaultError) -> Failure {
     let (kind, hint) = match &error {
         VaultError::Pack(error) => return pack_failure(error),
-        VaultError::Object(ObjectError::NoKey { .. }) => (
-            FailureKind::NotFound,
-            "somebody who may write in it has to be online: wait, and try again",
-        ),
+        VaultError::Object(ObjectError::NoKey { .. }) => (FailureKind::NotFound, NO_KEY_HINT),
         VaultError::Object(_) | VaultError::Form(_) | VaultError::TooDeep | VaultError::TooMuch => {
             (
                 FailureKind::Refused,
@@ -60,6 +61,11 @@ fn pack_failure(error: &io::Error) -> Failure {
             FailureKind::Refused,
             "the relay refuses the key of a part of this vault",
             Some("ask the relay's operator; nothing was changed"),
+        ),
+        NO_KEY => failure(
+            FailureKind::NotFound,
+            "a part of this vault is under a key that this home does not have",
+            Some(NO_KEY_HINT),
         ),
         io::ErrorKind::TimedOut => unreachable("the relay does not answer"),
         _ => failure(
