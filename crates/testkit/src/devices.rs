@@ -105,6 +105,42 @@ impl World {
         }
     }
 
+    /// Links a new home, as far as what happens meanwhile lets it: devices die, and the network breaks. Says whether
+    /// the home was made at all; whether it got an account shows later.
+    pub fn try_link(&mut self, old: &str, new: &str) -> bool {
+        let from = self.person(old).events.len();
+        let offered = self.try_command(old, |command| Input::OfferLink { command });
+        if offered.is_err() {
+            return false;
+        }
+        let ready = |world: &Self| {
+            let mut events = world.person(old).events.iter().skip(from);
+            events.any(|event| matches!(event, Event::LinkReady))
+        };
+        for _ in 0..20 {
+            if ready(self) {
+                break;
+            }
+            self.run(1);
+        }
+        let offer = Engine.link_offer(&self.person(old).store).ok().flatten();
+        let (true, Some(offer)) = (ready(self), offer) else {
+            return false;
+        };
+        self.new_home(new);
+        self.knock(new, offer.code.as_ref());
+        for _ in 0..30 {
+            let codes = [old, new].map(|home| self.pairing_code(home));
+            if codes[0].is_some() && codes[0] == codes[1] {
+                let _died = self.try_confirm_link(old, true);
+                let _died = self.try_confirm_link(new, true);
+                break;
+            }
+            self.run(1);
+        }
+        true
+    }
+
     /// Deletes a letter.
     pub fn delete(&mut self, name: &str, letter: keys::LetterId) {
         let letters = vec![letter];
@@ -142,6 +178,12 @@ impl World {
     #[must_use]
     pub fn has_account(&self, name: &str) -> bool {
         self.person(name).account().is_some()
+    }
+
+    /// Whether a home knows that its device was revoked.
+    #[must_use]
+    pub fn was_revoked(&self, name: &str) -> bool {
+        self.was_told(name, |event| matches!(event, Event::DeviceRevoked))
     }
 
     /// Whether a home knows nothing: no account, no link, no contact, no letter.

@@ -246,6 +246,12 @@ impl World {
         self.person_mut(name).outcomes.remove(&command)
     }
 
+    /// Whether a command has ended, as long as nobody took its outcome.
+    #[must_use]
+    pub fn has_ended(&self, name: &str, command: CommandId) -> bool {
+        self.person(name).outcomes.contains_key(&command)
+    }
+
     /// Makes an invite.
     pub fn invite(&mut self, name: &str) -> String {
         match self.command(name, |command| Input::CreateInvite {

@@ -111,11 +111,6 @@ impl Life {
         }
     }
 
-    fn is_revoked(&self, home: &str) -> bool {
-        self.world
-            .was_told(home, |event| matches!(event, Event::DeviceRevoked))
-    }
-
     fn step(&mut self) {
         self.note_revocations(false);
         match self.some(100) {
@@ -160,7 +155,7 @@ impl Life {
 
     fn write(&mut self) {
         let (person, home) = self.home();
-        if !self.world.runs(&home) || self.is_revoked(&home) {
+        if !self.world.runs(&home) || self.world.was_revoked(&home) {
             return;
         }
         let to = (person + 1 + self.some(PEOPLE.len() - 1)) % PEOPLE.len();
@@ -185,7 +180,7 @@ impl Life {
             draft,
         });
         if let Some(CommandOutcome::Failed(error)) = self.world.outcome(home, begun.unwrap()) {
-            assert!(self.is_revoked(home), "{home} cannot write: {error}");
+            assert!(self.world.was_revoked(home), "{home} cannot write: {error}");
         }
         let kept = self.letters(home, PEOPLE[to]);
         let Some(kept) = kept.iter().find(|kept| kept.id == letter) else {
@@ -240,7 +235,7 @@ impl Life {
         let (person, home) = self.home();
         let contact = PEOPLE[(person + 1 + self.some(PEOPLE.len() - 1)) % PEOPLE.len()];
         let letters = self.letters(&home, contact);
-        if letters.is_empty() || !self.world.runs(&home) || self.is_revoked(&home) {
+        if letters.is_empty() || !self.world.runs(&home) || self.world.was_revoked(&home) {
             return;
         }
         let letter = letters[self.some(letters.len())].id;
@@ -296,46 +291,19 @@ impl Life {
     /// Links another home, as far as what happens meanwhile lets it.
     fn link(&mut self, person: usize) {
         let able = |home: &&String| {
-            self.world.has_account(home) && self.world.runs(home) && !self.is_revoked(home)
+            self.world.has_account(home) && self.world.runs(home) && !self.world.was_revoked(home)
         };
         let able: Vec<String> = self.homes[person].iter().filter(able).cloned().collect();
         if able.is_empty() || able.len() >= IN_FORCE || self.homes[person].len() >= HOMES {
             return;
         }
         let old = able[self.some(able.len())].clone();
-        let from = self.world.person(&old).events.len();
-        let offered = self
-            .world
-            .try_command(&old, |command| Input::OfferLink { command });
-        offered.unwrap();
-        let ready = |world: &World| {
-            let mut events = world.person(&old).events.iter().skip(from);
-            events.any(|event| matches!(event, Event::LinkReady))
-        };
-        for _ in 0..20 {
-            if ready(&self.world) {
-                break;
-            }
-            self.world.run(1);
-        }
-        let offer = engine::Engine.link_offer(&self.world.person(&old).store);
-        let (true, Some(offer)) = (ready(&self.world), offer.unwrap()) else {
+        let new = format!("{}{}", PEOPLE[person], self.links + 1);
+        if !self.world.try_link(&old, &new) {
             return;
-        };
-        self.links += 1;
-        let new = format!("{}{}", PEOPLE[person], self.links);
-        self.world.new_home(&new);
-        self.homes[person].push(new.clone());
-        self.world.knock(&new, offer.code.as_ref());
-        for _ in 0..30 {
-            let codes = [&old, &new].map(|home| self.world.pairing_code(home));
-            if codes[0].is_some() && codes[0] == codes[1] {
-                let _died = self.world.try_confirm_link(&old, true);
-                let _died = self.world.try_confirm_link(&new, true);
-                break;
-            }
-            self.world.run(1);
         }
+        self.links += 1;
+        self.homes[person].push(new);
         let seconds = self.some(10) as u64;
         self.world.run(seconds);
     }

@@ -15,8 +15,9 @@
     reason = "a run that does not hold ends its test"
 )]
 
-use engine::records::{DataChange, Direction, GroupStanding};
-use engine::{CommandOutcome, Engine, EngineError, Event, HolderKind, Input, Item};
+use engine::records::{DataChange, Direction, GroupStanding, LetterState};
+use engine::{CommandId, CommandOutcome, Engine, EngineError, Event, HolderKind, Input, Item};
+use keys::account_log::Reason;
 use keys::{AccountId, DeviceId, GroupId, LetterId, Suite, Timestamp};
 use letterlock_testkit::{Chance, CrashPoint, Weather, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,12 +35,39 @@ struct Life {
     /// The homes of each person; the first person knows all others.
     homes: Vec<Vec<String>>,
     group: GroupId,
-    /// Letters that their writers' stores took, and who wrote them.
-    written: Vec<(LetterId, String)>,
+    /// Letters that their writers' stores took.
+    written: Vec<Written>,
+    /// Who was ever asked to go, or to come in again: a person of no such command is a member from first to last.
+    moved: BTreeSet<usize>,
+    /// Who was let in again, in this order: the person and the command of the first home, unless it died of it.
+    adds: Vec<(usize, Option<CommandId>)>,
     count: usize,
     begun: Timestamp,
+    /// Devices are linked and revoked, and get new keys.
+    devices_change: bool,
+    /// How many homes came later.
+    links: usize,
     /// When each home was there last, as far as somebody looked.
     there: BTreeMap<String, Timestamp>,
+}
+
+struct Written {
+    letter: LetterId,
+    writer: String,
+    /// People of whom the first home knew then that they are out, and whom it was not about to let in. Nobody else
+    /// lets people in, and the relay takes nothing for an epoch that has passed: unless they were let in later, this
+    /// letter is not theirs, whatever its writer says of it.
+    out: Vec<usize>,
+    /// How many people had been let in then.
+    adds: usize,
+}
+
+/// How many homes a person has at most, in all.
+const HOMES: usize = 6;
+
+/// Whether a home was linked in the middle of a life.
+fn came_later(home: &str) -> bool {
+    home.contains(" later ")
 }
 
 /// Nobody is away for longer: a relay keeps bodies for 30 days, and keys that were replaced are kept as long.
@@ -75,7 +103,11 @@ impl Life {
             homes,
             group,
             written: Vec::new(),
+            moved: BTreeSet::new(),
+            adds: Vec::new(),
             count: 0,
+            devices_change: false,
+            links: 0,
             begun,
             there: BTreeMap::new(),
         }
@@ -112,6 +144,9 @@ impl Life {
     }
 
     fn step(&mut self) {
+        if self.devices_change && self.some(12) == 0 {
+            return self.change_devices();
+        }
         match self.some(100) {
             0..=54 => self.write(),
             55..=64 => {
@@ -169,6 +204,12 @@ impl Life {
             ..engine::Draft::default()
         };
         let to = AccountId::from_bytes(*self.group.as_bytes());
+        let written = Written {
+            letter,
+            writer: home.clone(),
+            out: self.out(),
+            adds: self.adds.len(),
+        };
         let begun = self.world.try_command(&home, |command| Input::SendLetter {
             command,
             letter,
@@ -177,15 +218,29 @@ impl Life {
         });
         let Ok(command) = begun else { return };
         match self.world.outcome(&home, command) {
-            Some(CommandOutcome::LetterQueued(_)) => self.written.push((letter, home)),
+            Some(CommandOutcome::LetterQueued(_)) => self.written.push(written),
             Some(CommandOutcome::Failed(EngineError::NotInGroup)) | None => {
                 // A program that died before it stored the letter never took it.
                 if self.has(&home, &letter) {
-                    self.written.push((letter, home));
+                    self.written.push(written);
                 }
             }
             other => panic!("a letter ended as {other:?}"),
         }
+    }
+
+    /// Who is out for the first home, and not about to come in.
+    fn out(&self) -> Vec<usize> {
+        let leaves = Engine.group_leaves(&self.world.person("p0").store, &self.group);
+        let leaves = leaves.unwrap();
+        let out = (1..self.homes.len()).filter(|person| {
+            let account = self.world.account(&format!("p{person}"));
+            let mut adds = self.adds.iter().filter(|(whom, _)| whom == person);
+            let ended = |command| self.world.has_ended("p0", command);
+            let wanted = adds.any(|(_, command)| !command.is_some_and(ended));
+            !wanted && !leaves.iter().any(|leaf| leaf.account == account)
+        });
+        out.collect()
     }
 
     fn has(&self, home: &str, letter: &LetterId) -> bool {
@@ -222,7 +277,8 @@ impl Life {
         let inside = leaves.unwrap().iter().any(|leaf| leaf.account == account);
         let group = self.group;
         let members = vec![account];
-        let _begun = match (inside, self.some(2)) {
+        self.moved.insert(person);
+        let begun = match (inside, self.some(2)) {
             (true, 0) => self
                 .world
                 .try_command("p0", |command| Input::RemoveFromGroup {
@@ -245,10 +301,65 @@ impl Life {
                 history: 0,
             }),
         };
+        if !inside {
+            self.adds.push((person, begun.ok()));
+        }
     }
 
+    fn change_devices(&mut self) {
+        let person = self.some(self.homes.len());
+        let home = self.some(self.homes[person].len());
+        let home = self.homes[person][home].clone();
+        let able = self.world.has_account(&home)
+            && self.world.runs(&home)
+            && !self.world.was_revoked(&home);
+        if !able {
+            return;
+        }
+        match self.some(4) {
+            0 if self.homes[person].len() < HOMES => {
+                let new = format!("p{person} later {}", self.links + 1);
+                if self.world.try_link(&home, &new) {
+                    self.links += 1;
+                    self.homes[person].push(new);
+                }
+            }
+            1 => {
+                // The first home stays, so that somebody is there to the end.
+                let other = 1 + self.some(self.homes[person].len());
+                let other = self.homes[person].get(other).cloned();
+                let other = other.filter(|other| self.world.has_account(other));
+                if let Some(other) = other {
+                    let device = self.world.device(&other);
+                    let reason = Reason::Lost;
+                    let _begun = self
+                        .world
+                        .try_command(&home, |command| Input::RevokeDevice {
+                            command,
+                            device,
+                            reason,
+                        });
+                }
+            }
+            _ => {
+                let _begun = self
+                    .world
+                    .try_command(&home, |command| Input::RotateDevice { command });
+            }
+        }
+    }
+
+    /// Every home that has an account, and that nobody revoked.
     fn all_homes(&self) -> Vec<String> {
-        self.homes.iter().flatten().cloned().collect()
+        let mut homes = self.homes_of_all_times();
+        homes.retain(|home| !self.world.was_revoked(home));
+        homes
+    }
+
+    fn homes_of_all_times(&self) -> Vec<String> {
+        let homes = self.homes.iter().flatten();
+        let homes = homes.filter(|home| self.world.has_account(home));
+        homes.cloned().collect()
     }
 
     /// Everybody is there, and all that was asked for comes to its end.
@@ -313,12 +424,28 @@ impl Life {
         for home in self.all_homes() {
             let record = self.world.group(&home, self.group);
             if inside.contains(&home) {
-                assert_eq!(record.unwrap().epoch, epoch, "{home} is in another epoch");
+                let record = record.unwrap();
+                assert_eq!(record.epoch, epoch, "{home} is in another epoch");
+                assert!(!record.is_busy(), "{}", self.standing(&home));
             } else if let Some(record) = record {
                 assert_eq!(record.standing, GroupStanding::Out, "{home}");
             }
         }
+        for home in self.steady() {
+            assert!(inside.contains(&home), "{}", self.standing(&home));
+        }
         self.check_letters();
+    }
+
+    /// The homes of people whom nobody asked to go, and who did not want to.
+    fn steady(&self) -> Vec<String> {
+        let moved = |home: &String| {
+            let mut moved = self.moved.iter().flat_map(|person| &self.homes[*person]);
+            moved.any(|other| other == home)
+        };
+        let mut homes = self.all_homes();
+        homes.retain(|home| !came_later(home) && !moved(home));
+        homes
     }
 
     fn home_of(&self, device: &DeviceId) -> String {
@@ -345,12 +472,17 @@ impl Life {
     fn check_letters(&self) {
         let mut home_of: BTreeMap<DeviceId, String> = BTreeMap::new();
         let mut order: BTreeMap<String, Vec<LetterId>> = BTreeMap::new();
-        for home in self.all_homes() {
+        let revoked = |home: &String| self.world.was_revoked(home);
+        for home in self.homes_of_all_times() {
             home_of.insert(self.world.device(&home), home.clone());
             let letters = self.world.group_letters(&home, self.group);
+            for letter in &letters {
+                let waits = matches!(letter.state, LetterState::Queued | LetterState::Uploading);
+                let waits = waits && !revoked(&home);
+                assert!(!waits, "{} still waits at {home}", letter.id);
+            }
             let sent = letters.iter().filter(|letter| {
-                letter.direction == Direction::Received
-                    || letter.state == engine::records::LetterState::Sent
+                letter.direction == Direction::Received || letter.state == LetterState::Sent
             });
             let ids: Vec<LetterId> = sent.map(|letter| letter.id).collect();
             let once: BTreeSet<&LetterId> = ids.iter().collect();
@@ -359,7 +491,12 @@ impl Life {
         }
         let read = order.iter().map(|(home, ids)| (home, ids.iter().collect()));
         let read: BTreeMap<&String, BTreeSet<&LetterId>> = read.collect();
-        for (letter, writer) in &self.written {
+        let steady = self.steady();
+        for written in &self.written {
+            let Written { letter, writer, .. } = written;
+            if revoked(writer) {
+                continue; // It may not have heard what became of it.
+            }
             if !read[writer].contains(letter) {
                 // Whoever was removed before the letter left keeps it as one that failed.
                 for (home, ids) in &read {
@@ -385,11 +522,31 @@ impl Life {
                 .filter_map(|holder| home_of.get(&holder.device?))
                 .collect();
             for (home, ids) in &read {
-                assert_eq!(
-                    ids.contains(letter),
-                    entitled.contains(home),
-                    "{home} and the letter {letter} of {writer}"
+                // Who came later has what its account read before.
+                let (has, may) = (ids.contains(letter), entitled.contains(home));
+                let holds = if came_later(home) {
+                    has || !may
+                } else {
+                    has == may
+                };
+                assert!(
+                    holds,
+                    "{home} and the letter {letter} of {writer}: {has}, {may}"
                 );
+            }
+            // The same without the writer's word.
+            for home in &steady {
+                assert!(read[home].contains(letter), "{home} misses {letter}");
+            }
+            let later = self.adds.get(written.adds..).unwrap();
+            for person in &written.out {
+                if later.iter().any(|(whom, _)| whom == person) {
+                    continue;
+                }
+                for home in &self.homes[*person] {
+                    let has = read.get(home).is_some_and(|ids| ids.contains(letter));
+                    assert!(!has, "{home} has {letter}");
+                }
             }
         }
         for (one, ids) in &order {
@@ -430,8 +587,8 @@ impl Report {
     }
 }
 
-/// Random lives of people of these suites, in turn.
-fn live(suites: &[Suite]) {
+/// Random lives of people of these suites, in turn, whose devices change or stay.
+fn live(suites: &[Suite], devices_change: bool) {
     let first = number("LETTERLOCK_SEED", 1);
     let people = number("LETTERLOCK_PEOPLE", 4);
     let devices = number("LETTERLOCK_DEVICES", 2);
@@ -440,6 +597,7 @@ fn live(suites: &[Suite]) {
         println!("LETTERLOCK_SEED={seed} LETTERLOCK_SEEDS=1 LETTERLOCK_PEOPLE={people}");
         let report = Report::begin();
         let mut life = Life::new(seed as u64, suites, people, devices);
+        life.devices_change = devices_change;
         report.say("everybody is in", &life);
         for step in 1..=steps {
             life.step();
@@ -456,15 +614,20 @@ fn live(suites: &[Suite]) {
 
 #[test]
 fn whatever_happens_everybody_reads_what_is_theirs() {
-    live(&[Suite::Hybrid]);
+    live(&[Suite::Hybrid], false);
 }
 
 #[test]
 fn whatever_happens_to_people_of_cnsa2_they_read_what_is_theirs() {
-    live(&[Suite::Cnsa2]);
+    live(&[Suite::Cnsa2], false);
 }
 
 #[test]
 fn whatever_happens_to_people_of_both_suites_they_read_what_is_theirs() {
-    live(&[Suite::Hybrid, Suite::Cnsa2]);
+    live(&[Suite::Hybrid, Suite::Cnsa2], false);
+}
+
+#[test]
+fn whatever_happens_to_devices_everybody_reads_what_is_theirs() {
+    live(&[Suite::Hybrid], true);
 }
