@@ -466,6 +466,7 @@ impl Group {
         if size.saturating_add(wishes.add.len()) > LEAVES {
             return Err(GroupError::TooLarge);
         }
+        let only_adds = !wishes.add.is_empty() && wishes.remove.is_empty() && wishes.data.is_none();
         let mut builder = next.commit_builder().commit_time(mls_time(now));
         for package in &wishes.add {
             let package = decode(package)?;
@@ -490,7 +491,10 @@ impl Group {
             .inner
             .current_member_signing_identity()
             .map_err(refused)?;
-        if own.signature_key.as_bytes() != us.leaf.public() {
+        // A new leaf key comes with a path. A commit that only adds has none: others know the key before alone, by
+        // which it is signed, and a commit after it brings the new one;
+        // `new_keys_of_the_device_wait_for_a_commit_that_brings_them` notices.
+        if !only_adds && own.signature_key.as_bytes() != us.leaf.public() {
             builder = builder.set_new_signing_identity(us.secret(), us.identity()?);
         }
         let output = builder.build().map_err(refused)?;

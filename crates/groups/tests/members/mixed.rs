@@ -93,6 +93,39 @@ fn new_keys_of_the_device_are_new_keys_of_its_leaf() {
     assert_eq!(after, carol.us.leaf.public());
 }
 
+/// A commit that only adds has no path, so that nobody hears of a new leaf key by it: it is signed by the one before,
+/// and so is what the newcomer joins by.
+#[test]
+fn new_keys_of_the_device_wait_for_a_commit_that_brings_them() {
+    let mut town = Town::new(606);
+    let (mut ann, mut bob, mut carol) = hybrid_and_cnsa2(&mut town);
+    town.gather(&mut [&mut ann, &mut carol]);
+    town.renew(&mut ann, Suite::Hybrid);
+    for person in [&mut ann, &mut carol] {
+        town.reload(person);
+    }
+    let add = vec![town.package(&mut bob)];
+    let commit = ann
+        .commit(Wishes {
+            add,
+            ..Wishes::default()
+        })
+        .unwrap();
+    carol.receive(&commit.message).unwrap();
+    town.join(&mut bob, &commit).unwrap();
+    ann.group = Some(commit.next);
+    let letter = ann.write(b"welcome");
+    for person in [&mut bob, &mut carol] {
+        person.reads(&letter, &ann.us.name, b"welcome");
+    }
+    let commit = ann.commit(Wishes::default()).unwrap();
+    for person in [&mut bob, &mut carol] {
+        person.receive(&commit.message).unwrap();
+    }
+    ann.group = Some(commit.next);
+    assert_eq!(key_of(&mut bob, &ann), ann.us.leaf.public());
+}
+
 /// Bob's account takes the higher suite: his leaf follows with the next commit, and the group stays what it is.
 #[test]
 fn an_account_that_takes_a_higher_suite_stays_in_its_groups() {
