@@ -5,7 +5,7 @@ use engine::records::GroupStanding;
 use engine::{CommandOutcome, Event, Input, Snapshot as _, Table};
 use keys::account_log::{Authority, Reason};
 use letterlock_testkit::World;
-use wire::{FetchLog, Reply, Request};
+use wire::{Reply, Request};
 
 /// Uses up the one-time key packages of somebody, so that the one of last resort is given out.
 fn drain(world: &mut World, name: &str) {
@@ -128,13 +128,15 @@ fn a_member_has_one_history() {
     world.write_to_group("alice", group, "two");
     world.settle();
     let account = world.account("alice");
-    let shown = forged.bytes().to_vec();
+    let forged = forged.bytes().to_vec();
     world
         .relay()
         .twist(move |request, reply| match (request, reply) {
-            (Request::FetchLog(FetchLog::ByAccount(of)), Reply::Log(mut log)) if *of == account => {
-                log.log.clone_from(&shown);
-                Reply::Log(log)
+            (Request::CheckLog(asked), Reply::Entries(mut shown)) if asked.account == account => {
+                let raw = wire::RawLog::parse(&forged).unwrap();
+                shown.first = 0;
+                shown.entries = raw.part(0).unwrap().entries.to_vec();
+                Reply::Entries(shown)
             }
             (_, reply) => reply,
         });
