@@ -167,6 +167,8 @@ pub const GROUP_ASKED: usize = 16;
 pub const GROUP_HELD_BODIES: usize = 4_096;
 /// Invitations into one group that wait, each for a stay of its own.
 pub const GROUP_INVITATIONS: usize = 8;
+/// Invitations into one group that were used, and are known when they come again.
+pub const GROUP_WELCOMES: usize = 64;
 /// Longest word about a group between two devices, in bytes.
 pub const GROUP_WORD_BYTES: usize = 56 * 1024;
 /// Longest picture of a group in bytes.

@@ -72,6 +72,9 @@ pub enum GroupError {
     /// The key package of a Welcome was used before, or never made here.
     #[error("the key package of the invitation is not here")]
     NoKeyPackage,
+    /// An invitation that was used before: its stay is over.
+    #[error("the invitation was used before, and leads into an epoch that is over")]
+    PastInvitation,
     /// A message of another suite than the group's, or of one that is not spoken here.
     #[error("another suite")]
     WrongSuite,

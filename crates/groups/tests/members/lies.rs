@@ -715,16 +715,24 @@ fn an_invitation_opens_with_its_own_package_alone() {
     let commit = commit.unwrap();
     let welcome = [commit.welcomes[0].message.clone()];
     let tree = commit.next.tree().unwrap();
-    // The same invitation a second time, after its package is gone.
-    town.package(&mut bob);
-    let again = town.joined(&bob, &welcome, &tree);
-    assert!(matches!(again, Err(GroupError::NotGenuine { .. })));
-    // Nor does a Welcome go with another tree.
+    assert!(town.joined(&bob, &welcome, &tree).is_ok());
+    // It does not go with another tree.
     let other = ann.group().tree().unwrap();
     assert!(matches!(
         town.joined(&bob, &welcome, &other),
         Err(GroupError::NotGenuine { .. })
     ));
+    // The same invitation a second time, after its package was used: the others of the device do not open it.
+    let used = bob.package().id.clone();
+    town.package(&mut bob);
+    let again = town.joined(&bob, &welcome, &tree);
+    assert_eq!(again.err(), Some(GroupError::NoKeyPackage));
+    // Nor do they under its name.
+    let fresh = &bob.package().secret;
+    let directory = town.directory();
+    let sent = (&welcome[0][..], &tree[..]);
+    let again = Group::join(&bob.us, directory, sent, (&used, fresh), &mut town.rng);
+    assert!(matches!(again, Err(GroupError::NotGenuine { .. })));
 }
 
 #[test]
