@@ -78,7 +78,10 @@ pub enum GroupError {
     /// A message of another suite than the group's, or of one that is not spoken here.
     #[error("another suite")]
     WrongSuite,
-    /// A signature or tag does not hold, a key does not fit, or the bytes are no message.
+    /// A signature does not hold: whoever sealed the message is not who it says, or the bytes were changed before.
+    #[error("a signature does not hold")]
+    BadSignature,
+    /// A tag does not hold, a key does not fit, or the bytes are no message.
     #[error("the message is not genuine: {what}")]
     NotGenuine {
         /// What is wrong, in words for a log.
