@@ -119,10 +119,7 @@ fn of_groups(
     reply: &Reply,
 ) -> Result<(), EngineError> {
     match (purpose, reply) {
-        (Purpose::LogOfMember(account), Reply::Log(log)) => {
-            group::people::fetched(tx, account, Some(&log.log))
-        }
-        (Purpose::LogOfMember(account), _) => group::people::fetched(tx, account, None),
+        (Purpose::LogOfMember(account), reply) => group::people::answered(tx, account, reply),
         (Purpose::GroupSend { group, message }, reply) => {
             group::turn::answered(tx, group, message, reply)
         }
@@ -285,7 +282,8 @@ fn whole(purpose: &Purpose, reply: wire::Reply) -> Result<wire::Reply, EngineErr
     match reply {
         // More of a log that began in an earlier answer is for whoever asked.
         wire::Reply::Entries(entries)
-            if entries.first == 0 && !matches!(purpose, Purpose::CheckLog(_)) =>
+            if entries.first == 0
+                && !matches!(purpose, Purpose::CheckLog(_) | Purpose::LogOfMember(_)) =>
         {
             let log = wire::RawLog::begin(&entries.entries).map_err(|_| EngineError::Protocol)?;
             Ok(wire::Reply::Log(wire::Log {

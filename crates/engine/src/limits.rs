@@ -134,6 +134,12 @@ pub const GROUP_RENEW_SECONDS: u64 = 7 * 24 * 3600;
 pub const GROUP_RENEW_AGAIN_SECONDS: u64 = 60;
 /// Within so many seconds somebody removes a device that is gone, or takes up a wish to leave.
 pub const GROUP_LOOK_SECONDS: u64 = 10;
+/// Seconds between two rounds of questions for the logs of members.
+pub const MEMBER_ROUND_SECONDS: u64 = 600;
+/// Accounts whose logs one round asks for. In groups of so many other accounts a letter waits for all of them.
+pub const MEMBER_ROUND: usize = 8;
+/// Seconds for which a letter in a group begins no more questions for logs after the last ones.
+pub const MEMBER_LETTER_SECONDS: u64 = 60;
 /// Seconds after which a device that may write makes a new generation of a vault, at the earliest, where another one made
 /// the commit that puts somebody out.
 pub const VAULT_RENEW_SECONDS: u64 = 5;
@@ -161,6 +167,8 @@ pub const GROUP_ASKED: usize = 16;
 pub const GROUP_HELD_BODIES: usize = 4_096;
 /// Invitations into one group that wait, each for a stay of its own.
 pub const GROUP_INVITATIONS: usize = 8;
+/// Invitations into one group that were used, and are known when they come again.
+pub const GROUP_WELCOMES: usize = 64;
 /// Longest word about a group between two devices, in bytes.
 pub const GROUP_WORD_BYTES: usize = 56 * 1024;
 /// Longest picture of a group in bytes.

@@ -99,6 +99,11 @@ pub(crate) fn check(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(),
     ask(tx, &peer)
 }
 
+/// Whether a question for newer entries of an account's log is under way.
+pub(crate) fn is_asked(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
+    Ok(tx.get(Table::Meta, &place(ASKED, account))?.is_some())
+}
+
 fn ask(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineError> {
     let sequence = if peer.own {
         reminding::asked_for(tx, &peer.log)?
@@ -216,7 +221,7 @@ fn newer(
     peer: &Peer,
     entries: &wire::Entries,
 ) -> Result<(), EngineError> {
-    let Some(log) = behind(peer, entries) else {
+    let Some(log) = behind(&peer.log, entries) else {
         // Nonsense; perhaps another answer is better.
         ask_later(tx, &peer.id);
         return Ok(());
@@ -234,9 +239,8 @@ fn newer(
 }
 
 /// The log that a relay's entries make with the ones before them.
-pub(crate) fn behind(peer: &Peer, entries: &wire::Entries) -> Option<Vec<u8>> {
-    let known = peer.log.bytes();
-    let before = wire::RawLog::parse(known).ok()?;
+pub(crate) fn behind(known: &VerifiedLog, entries: &wire::Entries) -> Option<Vec<u8>> {
+    let before = wire::RawLog::parse(known.bytes()).ok()?;
     let before = before.until(entries.first.checked_sub(1)?).ok()?;
     wire::RawLog::parse(&before)
         .and_then(|before| before.with(&entries.entries))

@@ -258,8 +258,9 @@ impl Assembly {
             let directory: Directory = town.directory();
             let (took, group) = timed(|| {
                 let sent = (&welcome.message[..], &tree[..]);
-                let secret = &person.package().secret;
-                Group::join(&person.us, directory, sent, secret, &mut town.rng)
+                let package = person.package();
+                let package = (&package.id[..], &package.secret[..]);
+                Group::join(&person.us, directory, sent, package, &mut town.rng)
             });
             person.group = Some(group.unwrap());
             joins.push(took);

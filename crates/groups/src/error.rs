@@ -72,10 +72,16 @@ pub enum GroupError {
     /// The key package of a Welcome was used before, or never made here.
     #[error("the key package of the invitation is not here")]
     NoKeyPackage,
+    /// An invitation that was used before: its stay is over.
+    #[error("the invitation was used before, and leads into an epoch that is over")]
+    PastInvitation,
     /// A message of another suite than the group's, or of one that is not spoken here.
     #[error("another suite")]
     WrongSuite,
-    /// A signature or tag does not hold, a key does not fit, or the bytes are no message.
+    /// A signature does not hold: whoever sealed the message is not who it says, or the bytes were changed before.
+    #[error("a signature does not hold")]
+    BadSignature,
+    /// A tag does not hold, a key does not fit, or the bytes are no message.
     #[error("the message is not genuine: {what}")]
     NotGenuine {
         /// What is wrong, in words for a log.

@@ -627,6 +627,7 @@ fn not_genuine(judge: &Judge, error: MlsError) -> GroupError {
         MlsError::CantProcessMessageFromSelf => GroupError::Own,
         MlsError::KeyMissing(_) => GroupError::Repeated,
         MlsError::WelcomeKeyPackageNotFound => GroupError::NoKeyPackage,
+        MlsError::InvalidSignature => GroupError::BadSignature,
         MlsError::CipherSuiteMismatch | MlsError::UnsupportedCipherSuite(_) => {
             GroupError::WrongSuite
         }

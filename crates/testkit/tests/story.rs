@@ -32,6 +32,8 @@ mod devices;
 mod group_days;
 #[path = "story/group_lies.rs"]
 mod group_lies;
+#[path = "story/group_rounds.rs"]
+mod group_rounds;
 #[path = "story/groups.rs"]
 mod groups;
 #[path = "story/guardians.rs"]

@@ -10,6 +10,7 @@ use super::people;
 use super::state::{self, Part};
 use super::words::{accounts_of, fresh};
 use crate::account;
+use crate::contacts;
 use crate::devices;
 use crate::error::EngineError;
 use crate::event::Event;
@@ -24,6 +25,8 @@ use zeroize::Zeroizing;
 
 /// Accounts whose logs an invitation waits for: its place; account 32 each.
 const MISSING: &[u8] = b"group-missing/";
+/// Welcomes of a group that were used here, oldest first: SHA-256 32, [`Use`] 1 each.
+const USED: &[u8] = b"group-welcomes/";
 
 /// An invitation that is here.
 struct Invitation<'a> {
@@ -129,6 +132,72 @@ pub(super) fn join_again(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), E
     Ok(())
 }
 
+/// What was done with a Welcome.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// This device came in by it.
+    Joined = 1,
+    /// It was refused as one that had been used, and people know.
+    Told = 2,
+}
+
+type Digest = [u8; 32];
+
+/// The Welcomes of a group that were used.
+fn used(tx: &Transaction<'_>, id: &GroupId) -> Result<Vec<(Digest, Use)>, EngineError> {
+    let row = tx.get(Table::Meta, &key(&[USED, id.as_bytes()]))?;
+    let (rows, _) = row.as_deref().map_or(&[][..], |row| row).as_chunks::<33>();
+    let read = |row: &[u8; 33]| {
+        let (hash, how) = row.split_first_chunk::<32>()?;
+        let how = match how {
+            [1] => Use::Joined,
+            _ => Use::Told,
+        };
+        Some((*hash, how))
+    };
+    Ok(rows.iter().filter_map(read).collect())
+}
+
+/// Notes what was done with a Welcome, in the place of what was noted of it. Of too many the oldest is forgotten.
+fn note(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    hash: &Digest,
+    how: Use,
+) -> Result<(), EngineError> {
+    let mut noted = used(tx, id)?;
+    noted.retain(|(other, _)| other != hash);
+    noted.push((*hash, how));
+    let first = noted.len().saturating_sub(limits::GROUP_WELCOMES);
+    let mut row = Zeroizing::new(Vec::new());
+    for (hash, how) in noted.iter().skip(first) {
+        row.extend_from_slice(hash);
+        row.push(*how as u8);
+    }
+    tx.put(Table::Meta, key(&[USED, id.as_bytes()]), row);
+    Ok(())
+}
+
+/// A Welcome comes again, or what would open it is gone. People are told, once, unless it is the one by which this device
+/// is in: whoever invited may say that twice.
+fn replayed(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    (host, hash): (&AccountId, &Digest),
+    error: GroupError,
+) -> Result<Tried, EngineError> {
+    let known = used(tx, id)?;
+    let told = known.contains(&(*hash, Use::Told));
+    // What strangers say is no reason to tell people anything.
+    let heeded = account::own(tx)?.id == *host
+        || contacts::load(tx, host)?.is_some_and(|contact| !contact.request);
+    if !told && heeded {
+        note(tx, id, hash, Use::Told)?;
+        tx.event(Event::GroupRefused { group: *id, error });
+    }
+    Ok(Tried::Over)
+}
+
 /// What became of an invitation.
 enum Tried {
     Joined,
@@ -147,35 +216,81 @@ fn join(
     let Ok(invitation) = Invitation::decode(kept) else {
         return Ok(Tried::Over);
     };
-    let Invitation { welcome, tree, .. } = invitation;
+    let welcome = invitation.welcome;
     let before = state::load(tx, id)?;
-    let Some((package_id, package)) = packages::secret_of(tx, &packages_of(welcome))? else {
-        return Ok(Tried::Over); // It was heard before.
-    };
     let is_in = |record: &GroupRecord| {
         matches!(record.standing, GroupStanding::In | GroupStanding::Leaving)
     };
-    if before.as_ref().is_some_and(is_in) {
+    let is_in = before.as_ref().is_some_and(is_in);
+    let hash = keys::sha256(&[welcome]);
+    let said = (&invitation.host, &hash);
+    let noted = used(tx, id)?;
+    let was_used = noted.iter().any(|(other, _)| *other == hash);
+    if is_in && was_used {
+        let last = noted.iter().rfind(|(_, how)| *how == Use::Joined);
+        return match last.is_some_and(|(last, _)| *last == hash) {
+            true => Ok(Tried::Over), // It was heard before.
+            false => replayed(tx, id, said, GroupError::PastInvitation),
+        };
+    }
+    // SECURITY: what opens a Welcome is destroyed by its use, but for a package of last resort;
+    // `a_used_invitation_is_refused` notices.
+    let Some(package) = packages::secret_of(tx, &packages_of(welcome))? else {
+        return replayed(tx, id, said, GroupError::NoKeyPackage);
+    };
+    if is_in {
         // It came before the commit that removes this device did.
         return Ok(Tried::Waits);
     }
-    let Some(accounts) = accounts_of(tree) else {
+    let (mut group, suite) = match group_of(tx, id, place, &invitation, &package)? {
+        Ok(found) => found,
+        Err(tried) => return Ok(tried),
+    };
+    // SECURITY: an old invitation into a group that this device has left leads nowhere;
+    // `a_replayed_invitation_does_nothing` notices.
+    let epoch = before.as_ref().map(|record| record.epoch);
+    if epoch.is_some_and(|epoch| group.epoch() <= epoch) {
+        // One that waited while this device came in another way was never used.
+        return match was_used {
+            true => replayed(tx, id, said, GroupError::PastInvitation),
+            false => Ok(Tried::Over),
+        };
+    }
+    if !leads_here(tx, id, before, &invitation, &group)? {
         return Ok(Tried::Over);
+    }
+    packages::used(tx, &package.0, suite)?;
+    note(tx, id, &hash, Use::Joined)?;
+    joined(tx, id, &invitation, suite, &mut group)?;
+    Ok(Tried::Joined)
+}
+
+/// The group that an invitation leads to, and its suite, if the logs of all members are here.
+fn group_of(
+    tx: &mut Transaction<'_>,
+    id: &GroupId,
+    place: &[u8],
+    invitation: &Invitation<'_>,
+    (package_id, package): &packages::OurPackage,
+) -> Result<Result<(Group, Suite), Tried>, EngineError> {
+    let Invitation { welcome, tree, .. } = *invitation;
+    let Some(accounts) = accounts_of(tree) else {
+        return Ok(Err(Tried::Over));
     };
     if !pair::may_name(tx, &invitation.host, &accounts)? {
-        return Ok(Tried::Over);
+        return Ok(Err(Tried::Over));
     }
     let mut directory = Directory::new();
     if !people::fill(tx, &mut directory, &accounts)? {
         let missing = accounts.into_iter().filter(|one| !directory.contains(one));
         let missing: Vec<AccountId> = missing.collect();
         await_logs(tx, id, place, &missing);
-        return Ok(Tried::Waits);
+        return Ok(Err(Tried::Waits));
     }
     let own = account::own(tx)?;
     // SECURITY: all members are at one relay, and nobody makes us call another one; `a_group_is_at_our_relay` notices.
     if invitation.relay != own.relay {
-        return Ok(Tried::Over);
+        return Ok(Err(Tried::Over));
     }
     let ours = own.secrets.suite();
     let spoken = suite_of_welcome(welcome)
@@ -184,37 +299,29 @@ fn join(
     let Some(suite) = spoken else {
         let error = GroupError::WrongSuite;
         tx.event(Event::GroupRefused { group: *id, error });
-        return Ok(Tried::Over);
+        return Ok(Err(Tried::Over));
     };
     let us = state::us(tx, suite)?;
-    let mut group = match Group::join(&us, directory, (welcome, tree), &package, tx.rng) {
-        Ok(group) => group,
+    let package = (&package_id[..], &package[..]);
+    match Group::join(&us, directory, (welcome, tree), package, tx.rng) {
+        Ok(group) => Ok(Ok((group, suite))),
         Err(GroupError::LogsNeeded(accounts)) => {
             tx.delete(Table::Meta, key(&[MISSING, place]));
             for account in &accounts {
                 people::ask(tx, account)?;
                 inbox::wait_for(tx, id, account);
             }
-            return Ok(Tried::Waits);
+            Ok(Err(Tried::Waits))
         }
-        Err(error) if people::ask_once_more(tx, id, welcome, &error)? => {
-            return Ok(Tried::Waits);
-        }
+        Err(error) if people::ask_once_more(tx, id, welcome, &error)? => Ok(Err(Tried::Waits)),
         Err(error) => {
             tx.event(Event::GroupRefused { group: *id, error });
-            return Ok(Tried::Over);
+            Ok(Err(Tried::Over))
         }
-    };
-    if !leads_here(tx, id, before, &invitation, &group)? {
-        return Ok(Tried::Over);
     }
-    packages::used(tx, &package_id, suite)?;
-    joined(tx, id, &invitation, suite, &mut group)?;
-    Ok(Tried::Joined)
 }
 
-/// Whether a group that an invitation leads to is the one that it names, newer than what is known of it, and may be
-/// invited into.
+/// Whether a group that an invitation leads to is the one that it names, and may be invited into.
 fn leads_here(
     tx: &Transaction<'_>,
     id: &GroupId,
@@ -222,11 +329,7 @@ fn leads_here(
     invitation: &Invitation<'_>,
     group: &Group,
 ) -> Result<bool, EngineError> {
-    // SECURITY: an old invitation into a group that this device has left leads nowhere;
-    // `a_replayed_invitation_does_nothing` notices.
-    let old = before.as_ref();
-    let old = old.is_some_and(|record| group.epoch() <= record.epoch);
-    if old || group.id() != Ok(*id) {
+    if group.id() != Ok(*id) {
         return Ok(false);
     }
     let data = group.data().map_err(|_| EngineError::Internal {

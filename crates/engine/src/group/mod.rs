@@ -12,6 +12,7 @@
 //! | `packages` | key packages, ours and those of devices that are to be added |
 //! | `pair` | conversations of two |
 //! | `people` | the account logs of members |
+//! | `rounds` | questions for those logs from time to time |
 //! | `pictures` | the picture of a group, here and for whoever asks |
 //! | `history` | letters of before, for somebody who joins |
 //! | `state` | what the profile keeps |
@@ -28,6 +29,7 @@ pub(crate) mod pair;
 pub(crate) mod parcels;
 pub(crate) mod people;
 pub(crate) mod pictures;
+mod rounds;
 pub(crate) mod state;
 pub(crate) mod stays;
 pub(crate) mod turn;
@@ -249,6 +251,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         packages::renew(tx)?;
     }
     people::ask_again(tx)?;
+    rounds::tick(tx)?;
     pictures::tick(tx)?;
     for id in state::ids(tx)? {
         let Some(record) = state::load(tx, &id)? else {

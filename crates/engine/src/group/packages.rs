@@ -187,7 +187,7 @@ pub(super) fn renew(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
 }
 
 /// A package of ours: its reference and its private half.
-type OurPackage = (Vec<u8>, Zeroizing<Vec<u8>>);
+pub(super) type OurPackage = (Vec<u8>, Zeroizing<Vec<u8>>);
 
 /// The private half of the package that a Welcome answers.
 pub(super) fn secret_of(

@@ -12,7 +12,7 @@ use crate::records::{Purpose, key};
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, GroupError, KnownDevice};
-use keys::account_log::{Pin, UnverifiedLog, VerifiedLog};
+use keys::account_log::{LogError, Pin, UnverifiedLog, VerifiedLog};
 use keys::{AccountId, GroupId, Timestamp};
 use zeroize::Zeroizing;
 
@@ -94,7 +94,7 @@ fn known(
     }
 }
 
-fn is_fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
+pub(super) fn is_fresh(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
     if account::own(tx)?.id == *account || contacts::load(tx, account)?.is_some() {
         return logs::fresh(tx, account);
     }
@@ -165,8 +165,23 @@ pub(super) fn ask(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), E
         return Ok(());
     }
     tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
-    let request = wire::Request::FetchLog(wire::FetchLog::ByAccount(*account));
+    let request = match Kept::load(tx, account)? {
+        Some(kept) => wire::Request::CheckLog(wire::CheckLog {
+            account: *account,
+            sequence: kept.head.sequence,
+        }),
+        None => wire::Request::FetchLog(wire::FetchLog::ByAccount(*account)),
+    };
     outbox::add_own(tx, Purpose::LogOfMember(*account), request)
+}
+
+/// Whether a question for the log of a member is under way.
+pub(super) fn is_asked(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
+    if logs::is_asked(tx, account)? {
+        return Ok(true);
+    }
+    let asked = tx.get(Table::Meta, &key(&[ASKED, account.as_bytes()]))?;
+    Ok(asked.is_some_and(|due| due.is_empty()))
 }
 
 /// A message was refused because of a log that was confirmed a short while ago, and that may have gone on since. Says
@@ -219,36 +234,65 @@ fn ask_later(tx: &mut Transaction<'_>, account: &AccountId) {
 }
 
 /// The relay answered what it knows of a member.
-pub(crate) fn fetched(
+pub(crate) fn answered(
     tx: &mut Transaction<'_>,
     account: &AccountId,
-    log: Option<&[u8]>,
+    reply: &wire::Reply,
 ) -> Result<(), EngineError> {
-    let Some(log) = log else {
+    let known = Kept::load(tx, account)?;
+    let known = known.map(|kept| kept.log(account)).transpose()?;
+    let Some(log) = shown(account, known.as_ref(), reply) else {
         ask_later(tx, account);
         return Ok(());
     };
     tx.delete(Table::Meta, key(&[ASKED, account.as_bytes()]));
-    let known = Kept::load(tx, account)?;
-    let known = known.map(|kept| kept.log(account)).transpose()?;
-    let log = UnverifiedLog::decode(log).and_then(|log| match &known {
-        // SECURITY: a log goes on, or it is not taken; `a_member_has_one_history` notices.
-        Some(known) => log.verify_after(known),
-        None => log.verify(Some(account), None),
-    });
-    let log = match (log, known) {
-        (Ok(log), _) | (Err(keys::account_log::LogError::RolledBack { .. }), Some(log)) => log,
-        _ => {
-            ask_later(tx, account);
-            return Ok(());
-        }
-    };
     let now = tx.now.as_secs().to_be_bytes();
     let head = log.head();
     let sequence = head.sequence.to_be_bytes();
     let value = Zeroizing::new([&now[..], &sequence, &head.hash, log.bytes()].concat());
     tx.put(Table::MemberLog, account.as_bytes().to_vec(), value);
+    if known.is_none_or(|known| known.head() != head) {
+        // SECURITY: a member's revocation is seen to by whoever hears of it, contact or not;
+        // `who_knows_nobody_removes_a_revoked_device` notices.
+        super::turn::account_changed(tx, account)?;
+        if matches!(reply, wire::Reply::Entries(entries) if entries.more) {
+            return ask(tx, account);
+        }
+    }
     super::turn::logs_came(tx, account)
+}
+
+/// The log that an answer shows; nothing where it shows none that goes on from the one that is kept.
+fn shown(
+    account: &AccountId,
+    known: Option<&VerifiedLog>,
+    reply: &wire::Reply,
+) -> Option<VerifiedLog> {
+    let bytes = match (reply, known) {
+        (wire::Reply::Log(log), _) => log.log.clone(),
+        (wire::Reply::Entries(entries), _) if entries.first == 0 => {
+            wire::RawLog::begin(&entries.entries).ok()?
+        }
+        (wire::Reply::Entries(entries), Some(known)) => logs::behind(known, entries)?,
+        // Nothing is newer, or the relay has less than was seen here, which stays.
+        (wire::Reply::Done, Some(known)) => return Some(known.clone()),
+        (wire::Reply::Refused(refused), Some(known))
+            if refused.kind == wire::RefusalKind::Conflict =>
+        {
+            return Some(known.clone());
+        }
+        _ => return None,
+    };
+    let log = UnverifiedLog::decode(&bytes).and_then(|log| match known {
+        // SECURITY: a log goes on, or it is not taken; `a_member_has_one_history` notices.
+        Some(known) => log.verify_after(known),
+        None => log.verify(Some(account), None),
+    });
+    match log {
+        Ok(log) => Some(log),
+        Err(LogError::RolledBack { .. }) => known.cloned(),
+        Err(_) => None,
+    }
 }
 
 /// A member says how far the log of its account goes.

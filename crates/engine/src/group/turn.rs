@@ -17,6 +17,7 @@ use super::packages;
 use super::pair;
 use super::parcels;
 use super::people;
+use super::rounds;
 use super::state::{self, Part};
 use super::words;
 use crate::account;
@@ -242,12 +243,21 @@ fn next_letter(
     let Some((place, id)) = super::letters::first(tx, &record.id)? else {
         return Ok(false);
     };
-    // SECURITY: as between two devices with a session, the other side's devices are asked for first;
-    // `a_revoked_device_gets_no_letter_of_a_pair` notices.
-    if let Some(other) = record.data.other_than(&account::own(tx)?.id)
-        && !people::confirmed(tx, &record.id, &[other])?
-    {
+    let may_go = match record.data.other_than(&account::own(tx)?.id) {
+        // SECURITY: as between two devices with a session, the other side's devices are asked for first;
+        // `a_revoked_device_gets_no_letter_of_a_pair` notices.
+        Some(other) => people::confirmed(tx, &record.id, &[other])?,
+        None => rounds::before_letter(tx, &record.id, members)?,
+    };
+    if !may_go {
         return Ok(false);
+    }
+    // SECURITY: a look that others may be first with is not waited for where a letter would go to a device that is gone;
+    // `a_letter_in_a_small_group_waits_for_the_logs` notices.
+    if record.look.is_some_and(|at| at > tx.now) && !plan::gone(tx, members)?.is_empty() {
+        record.look = Some(tx.now);
+        state::store(tx, &record);
+        return Ok(true);
     }
     tx.delete(Table::Waiting, place);
     let Some(letter) = letters::load(tx, &id)? else {

@@ -74,7 +74,7 @@ pub(super) fn newer(
 ) -> Result<(), EngineError> {
     let peer = peers::existing(tx, account)?;
     // Another question may have brought the same entries meanwhile.
-    let log = logs::behind(&peer, entries).ok_or(EngineError::Protocol)?;
+    let log = logs::behind(&peer.log, entries).ok_or(EngineError::Protocol)?;
     logs::take_over(tx, &peer, &log)?;
     ask_log(tx, &peers::existing(tx, account)?)
 }

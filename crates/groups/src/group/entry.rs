@@ -76,31 +76,32 @@ impl Group {
         }
     }
 
-    /// Joins by a Welcome. The directory must know the accounts of [`names_of`] the tree.
+    /// Joins by a Welcome, with the name and the private half of a key package of ours. The directory must know the
+    /// accounts of [`names_of`] the tree.
     ///
     /// # Errors
-    /// [`GroupError::NoKeyPackage`], or what is wrong with the invitation.
+    /// [`GroupError::NoKeyPackage`]: it answers another package, as one that was used before. Else what is wrong with
+    /// the invitation.
     pub fn join(
         us: &OurDevice,
         directory: Directory,
         (welcome, tree): (&[u8], &[u8]),
-        package: &[u8],
+        (id, secret): (&[u8], &[u8]),
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, GroupError> {
         let message = decode(welcome)?;
         let suite = suite_number(us.suite)?;
-        let id = match message.description() {
+        match message.description() {
             MlsMessageDescription::Welcome { cipher_suite, .. } if cipher_suite != suite => {
                 return Err(GroupError::WrongSuite);
             }
-            MlsMessageDescription::Welcome {
-                key_package_refs, ..
-            } => key_package_refs.first().map(|id| id.to_vec()),
-            _ => None,
-        };
+            MlsMessageDescription::Welcome { .. } => {}
+            _ => return Err(malformed()),
+        }
         let storage = Storage::default();
-        let id = id.ok_or_else(malformed)?;
-        storage.put_package(id, crate::package::decode(package)?);
+        // SECURITY: under its own name, so that a Welcome finds no other package than the one that it answers;
+        // `an_invitation_opens_with_its_own_package_alone` notices.
+        storage.put_package(id.to_vec(), crate::package::decode(secret)?);
         // The leaf is that of the key package.
         let tools = tools(us, us.identity_with(&[]), directory, storage, rng)?;
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;

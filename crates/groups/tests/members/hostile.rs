@@ -38,7 +38,6 @@ pub(crate) struct Stage {
     tree_of_welcome: Vec<u8>,
     info: Vec<u8>,
     tree: Vec<u8>,
-    kept: Vec<u8>,
     samples: Vec<(Form, Vec<u8>)>,
 }
 
@@ -63,7 +62,7 @@ impl Stage {
         let wish = carol.group().propose_removal(leaf).unwrap();
         let welcome = add.welcomes[0].message.clone();
         let tree_of_welcome = add.next.tree().unwrap();
-        let kept = eve.kept();
+        let kept = eve.package().secret.to_vec();
         let samples = vec![
             (Form::KeyPackage, package),
             (Form::Welcome, welcome.clone()),
@@ -73,7 +72,7 @@ impl Stage {
             (Form::Message, back.unwrap().1),
             (Form::Message, wish),
             (Form::Message, letter),
-            (Form::Kept, kept.clone()),
+            (Form::Kept, kept),
         ];
         let stored = bob.group().store().unwrap();
         Self {
@@ -86,7 +85,6 @@ impl Stage {
             tree_of_welcome,
             info,
             tree,
-            kept,
             samples,
         }
     }
@@ -103,10 +101,14 @@ impl Stage {
         Group::load(&self.bob.us, directory, &id, &self.stored, rng).unwrap()
     }
 
-    fn join(&mut self, welcome: &[u8], tree: &[u8], kept: &[u8]) -> Result<(), GroupError> {
+    /// Joins with what Eve keeps of her package, or with something else in its place.
+    fn join(&mut self, welcome: &[u8], tree: &[u8], kept: Option<&[u8]>) -> Result<(), GroupError> {
         let directory = self.town.directory();
         let rng = &mut self.town.rng;
-        Group::join(&self.eve.us, directory, (welcome, tree), kept, rng).map(drop)
+        let package = self.eve.package();
+        let secret = kept.unwrap_or(&package.secret);
+        let package = (&package.id[..], secret);
+        Group::join(&self.eve.us, directory, (welcome, tree), package, rng).map(drop)
     }
 
     fn rejoin(&mut self, info: &[u8], tree: &[u8]) -> Result<(), GroupError> {
@@ -128,8 +130,8 @@ impl Stage {
             }
             Form::Welcome => {
                 let _ = groups::packages_of(bytes);
-                let (tree, kept) = (self.tree_of_welcome.clone(), self.kept.clone());
-                self.join(bytes, &tree, &kept)
+                let tree = self.tree_of_welcome.clone();
+                self.join(bytes, &tree, None)
             }
             Form::Tree => {
                 let _ = groups::names_of(bytes);
@@ -137,8 +139,8 @@ impl Stage {
                 if bytes != self.tree {
                     assert!(self.rejoin(&info, bytes).is_err());
                 }
-                let (welcome, kept) = (self.welcome.clone(), self.kept.clone());
-                self.join(&welcome, bytes, &kept)
+                let welcome = self.welcome.clone();
+                self.join(&welcome, bytes, None)
             }
             Form::Info => {
                 let tree = self.tree.clone();
@@ -147,7 +149,7 @@ impl Stage {
             Form::Message => self.group().receive(bytes, NOW).map(drop),
             Form::Kept => {
                 let (welcome, tree) = (self.welcome.clone(), self.tree_of_welcome.clone());
-                self.join(&welcome, &tree, bytes)
+                self.join(&welcome, &tree, Some(bytes))
             }
         }
     }
@@ -171,8 +173,6 @@ impl Stage {
         let same = match form {
             Form::Tree => bytes.starts_with(&sample),
             Form::Kept => true,
-            // By its reference a device finds its package; what is sealed says the rest.
-            Form::Welcome => groups::packages_of(&bytes) != groups::packages_of(&sample),
             _ => false,
         };
         assert!(

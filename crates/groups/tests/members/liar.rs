@@ -13,7 +13,7 @@ use mls_rs::mls_rules::{
     CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle,
 };
 use mls_rs::psk::{ExternalPskId, PreSharedKey};
-use mls_rs::storage_provider::in_memory::InMemoryPreSharedKeyStorage;
+use mls_rs::storage_provider::in_memory::{InMemoryKeyPackageStorage, InMemoryPreSharedKeyStorage};
 use mls_rs::{Client, Extension, ExtensionList, Group, MlsMessage, MlsRules};
 use mls_rs_core::crypto::{CipherSuite, SignaturePublicKey, SignatureSecretKey};
 use mls_rs_core::extension::ExtensionType;
@@ -128,6 +128,8 @@ pub(crate) struct Habits {
     pub(crate) inbox: bool,
     /// Another credential that it takes for its own.
     pub(crate) alias: Option<Vec<u8>>,
+    /// Whether it signs with a key that is not its leaf's, once it is in.
+    pub(crate) forges: bool,
 }
 
 impl Default for Habits {
@@ -137,6 +139,7 @@ impl Default for Habits {
             open: false,
             inbox: true,
             alias: None,
+            forges: false,
         }
     }
 }
@@ -144,6 +147,8 @@ impl Default for Habits {
 pub(crate) struct Liar<C: MlsConfig> {
     pub(crate) us: OurDevice,
     client: Client<C>,
+    /// The client that it goes on with once it is in.
+    inside: Client<C>,
     inbox: ExtensionList,
     pub(crate) group: Option<Group<C>>,
 }
@@ -205,18 +210,28 @@ pub(crate) fn of_device(
         BasicCredential::new([own, voucher].concat()).into_credential(),
         SignaturePublicKey::new_slice(us.leaf.public()),
     );
-    let client = Client::builder()
-        .crypto_provider(replay::provider(Secret::random(&mut town.rng)))
-        .identity_provider(lax.clone())
-        .mls_rules(lax)
-        .psk_store(keys)
-        .extension_types([GROUP_DATA, INBOX])
-        .signing_identity(
-            identity,
-            SignatureSecretKey::new_slice(us.leaf.secret().expose_secret()),
-            habits.suite,
-        )
-        .build();
+    let packages = InMemoryKeyPackageStorage::default();
+    let provider = replay::provider(Secret::random(&mut town.rng));
+    let signing_with = |secret: &[u8]| {
+        Client::builder()
+            .crypto_provider(provider.clone())
+            .identity_provider(lax.clone())
+            .mls_rules(lax.clone())
+            .psk_store(keys.clone())
+            .key_package_repo(packages.clone())
+            .extension_types([GROUP_DATA, INBOX])
+            .signing_identity(
+                identity.clone(),
+                SignatureSecretKey::new_slice(secret),
+                habits.suite,
+            )
+            .build()
+    };
+    let client = signing_with(us.leaf.secret().expose_secret());
+    let inside = match habits.forges {
+        true => signing_with(&[7; 32]),
+        false => client.clone(),
+    };
     let inbox = match habits.inbox {
         true => vec![Extension::new(INBOX, inbox(&us))].into(),
         false => ExtensionList::new(),
@@ -224,6 +239,7 @@ pub(crate) fn of_device(
     Liar {
         us,
         client,
+        inside,
         inbox,
         group: None,
     }
@@ -270,7 +286,7 @@ impl<C: MlsConfig> Liar<C> {
         let welcome = MlsMessage::from_bytes(&commit.welcomes[0].message).unwrap();
         let tree = commit.next.tree().unwrap();
         let tree = ExportedTree::from_bytes(&tree).unwrap();
-        let joined = self.client.join_group(Some(tree), &welcome, None);
+        let joined = self.inside.join_group(Some(tree), &welcome, None);
         self.group = Some(joined.unwrap().0);
     }
 
@@ -317,6 +333,14 @@ impl<C: MlsConfig> Liar<C> {
                 .collect(),
             tree,
         )
+    }
+
+    /// Proposes that somebody is added, and leaves the commit to others.
+    pub(crate) fn proposes_to_add(&mut self, package: &[u8]) -> Vec<u8> {
+        let package = MlsMessage::from_bytes(package).unwrap();
+        let proposal = self.group().propose_add(package, Vec::new());
+        self.group().clear_proposal_cache();
+        proposal.unwrap().to_bytes().unwrap()
     }
 
     /// Comes in from outside, in the place of a leaf or beside all.

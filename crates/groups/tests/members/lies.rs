@@ -640,6 +640,61 @@ fn nobody_does_for_others_what_they_alone_may() {
     scene.go_on();
 }
 
+/// All that the group's keys seal is good, and what is inside is not signed by its sender.
+#[test]
+fn a_bad_signature_in_a_good_envelope_is_refused() {
+    for (seed, role) in [(130, Role::Member), (131, Role::Owner)] {
+        let habits = Habits {
+            forges: true,
+            ..Habits::default()
+        };
+        let (mut scene, mut forger) = scene(seed, role, &habits);
+        let (_, own) = scene.newcomer(LIAR);
+        let (_, stranger) = scene.newcomer(STRANGER);
+        let letter = forger
+            .group()
+            .encrypt_application_message(b"it is me", Vec::new());
+        let letter = letter.unwrap().to_bytes().unwrap();
+        let leaf = forger.group().current_member_index();
+        let leave = forger.group().propose_remove(leaf, Vec::new()).unwrap();
+        forger.group().clear_proposal_cache();
+        for sent in [
+            letter,
+            forger.proposes_to_add(&own),
+            forger.proposes_to_add(&stranger),
+            leave.to_bytes().unwrap(),
+            forger.commit(|commit| commit),
+            forger.commit(|commit| commit.add_member(message(&own)).unwrap()),
+            forger.commit(|commit| commit.add_member(message(&stranger)).unwrap()),
+        ] {
+            assert_eq!(scene.refuse(&sent), GroupError::BadSignature);
+        }
+    }
+}
+
+/// A key package is signed by its leaf, a description of the group by a member.
+#[test]
+fn what_brings_somebody_in_is_signed() {
+    let (mut scene, mut liar) = scene(132, Role::Owner, &Habits::default());
+    let (stranger, package) = scene.newcomer(STRANGER);
+    let mut unsigned = package.clone();
+    *unsigned.last_mut().unwrap() ^= 1;
+    let add = scene.ann.commit(Wishes {
+        add: vec![unsigned.clone()],
+        ..Wishes::default()
+    });
+    assert_eq!(add.err(), Some(GroupError::BadSignature));
+    // The way in, signed by somebody who is not the member that it names.
+    let (mut info, tree) = scene.door();
+    *info.last_mut().unwrap() ^= 1;
+    let directory = scene.town.directory();
+    let door = (&info[..], &tree[..]);
+    let back = Group::rejoin(&scene.bob.us, directory, door, NOW, &mut scene.town.rng);
+    assert_eq!(back.err(), Some(GroupError::BadSignature));
+    let add = liar.commit(|commit| commit.add_member(message(&package)).unwrap());
+    assert_eq!(scene.take(&add), [Change::Added(stranger.us.name)]);
+}
+
 #[test]
 fn who_was_removed_says_nothing_more() {
     let (mut scene, mut liar) = scene(119, Role::Member, &Habits::default());
@@ -715,16 +770,24 @@ fn an_invitation_opens_with_its_own_package_alone() {
     let commit = commit.unwrap();
     let welcome = [commit.welcomes[0].message.clone()];
     let tree = commit.next.tree().unwrap();
-    // The same invitation a second time, after its package is gone.
-    town.package(&mut bob);
-    let again = town.joined(&bob, &welcome, &tree);
-    assert!(matches!(again, Err(GroupError::NotGenuine { .. })));
-    // Nor does a Welcome go with another tree.
+    assert!(town.joined(&bob, &welcome, &tree).is_ok());
+    // It does not go with another tree.
     let other = ann.group().tree().unwrap();
     assert!(matches!(
         town.joined(&bob, &welcome, &other),
         Err(GroupError::NotGenuine { .. })
     ));
+    // The same invitation a second time, after its package was used: the others of the device do not open it.
+    let used = bob.package().id.clone();
+    town.package(&mut bob);
+    let again = town.joined(&bob, &welcome, &tree);
+    assert_eq!(again.err(), Some(GroupError::NoKeyPackage));
+    // Nor do they under its name.
+    let fresh = &bob.package().secret;
+    let directory = town.directory();
+    let sent = (&welcome[0][..], &tree[..]);
+    let again = Group::join(&bob.us, directory, sent, (&used, fresh), &mut town.rng);
+    assert!(matches!(again, Err(GroupError::NotGenuine { .. })));
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl Town {
             &person.us,
             self.directory(),
             (&welcome.message, &tree),
-            &package.secret,
+            (&package.id, &package.secret),
             &mut self.rng,
         )?;
         person.group = Some(group);
@@ -197,12 +197,11 @@ impl Town {
         };
         let welcome = welcomes.iter().find(answers).unwrap_or(&welcomes[0]);
         let directory = self.directory();
-        let secret = &package.secret;
         Group::join(
             &person.us,
             directory,
             (welcome, tree),
-            secret,
+            (&package.id, &package.secret),
             &mut self.rng,
         )
     }
@@ -226,13 +225,7 @@ impl Town {
 }
 
 impl Person {
-    /// What the device keeps of its key package.
-    pub(crate) fn kept(&self) -> Vec<u8> {
-        self.package.as_ref().unwrap().secret.to_vec()
-    }
-
     /// The key package that it was added with.
-    #[allow(dead_code, reason = "for the benchmark")]
     pub(crate) fn package(&self) -> &KeyPackage {
         self.package.as_ref().unwrap()
     }

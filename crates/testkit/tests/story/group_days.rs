@@ -6,7 +6,7 @@ use engine::{Event, Input};
 use letterlock_testkit::{CrashPoint, Weather, World};
 
 /// One person who knows many others, who do not know each other.
-fn host(seed: u64, guests: usize) -> (World, Vec<String>) {
+pub(crate) fn host(seed: u64, guests: usize) -> (World, Vec<String>) {
     let mut world = World::new(seed);
     world.join("host");
     let names: Vec<String> = (0..guests).map(|number| format!("guest{number}")).collect();

@@ -2,10 +2,10 @@
 
 use crate::groups::friends;
 use engine::records::GroupStanding;
-use engine::{CommandOutcome, Event, Input, Snapshot as _, Table};
+use engine::{CommandOutcome, Event, GroupError, Input, Snapshot as _, Table};
 use keys::account_log::{Authority, Reason};
 use letterlock_testkit::World;
-use wire::{FetchLog, Reply, Request};
+use wire::{Reply, Request};
 
 /// Uses up the one-time key packages of somebody, so that the one of last resort is given out.
 fn drain(world: &mut World, name: &str) {
@@ -32,39 +32,124 @@ fn set_back(world: &mut World, name: &str, store: letterlock_testkit::MemoryStor
     world.start(name);
 }
 
-#[test]
-fn a_replayed_invitation_does_nothing() {
-    let mut world = friends(301, &["alice", "bob", "carol"]);
-    let group = world.create_group("alice", "night shift", &["carol"]);
-    drain(&mut world, "bob");
-    world.set_online("bob", false);
-    world.add_to_group("alice", group, &["bob"]).unwrap();
-    world.settle();
-    // The invitation is on its way; no receipt says that it arrived.
-    let before = world.person("alice").store.clone();
-    world.set_online("bob", true);
-    world.settle();
-    assert!(world.is_in_group("bob", group));
-    world.remove_from_group("alice", group, &["bob"]).unwrap();
-    world.settle();
-    assert!(!world.is_in_group("bob", group));
+/// Why things of groups were refused, as somebody was told.
+fn refusals(world: &World, name: &str) -> Vec<GroupError> {
+    let events = world.person(name).events.iter();
+    let refused = events.filter_map(|event| match event {
+        Event::GroupRefused { error, .. } => Some(error.clone()),
+        _ => None,
+    });
+    refused.collect()
+}
+
+fn times_joined(world: &World, name: &str) -> usize {
+    let joined = |event: &&Event| matches!(event, Event::GroupJoined { .. });
+    world.person(name).events.iter().filter(joined).count()
+}
+
+/// Alice's disk is an older one now: her session with Bob is lost, and she says again what no receipt covers.
+fn say_again(world: &mut World, before: letterlock_testkit::MemoryStore) {
     for text in ["a letter", "another one"] {
         world.send("alice", "bob", text);
         world.settle();
     }
-    // Her disk is older now: their session is lost, and she says again what no receipt covers.
-    set_back(&mut world, "alice", before);
+    set_back(world, "alice", before);
     world.send("alice", "bob", "what was I saying?");
     world.settle();
     world.send("bob", "alice", "you have said that before");
     world.run(30);
     world.send("alice", "bob", "have I?");
     world.settle();
+}
+
+/// Alice invites Bob; her disk before a receipt said that he got it.
+fn invited(
+    world: &mut World,
+    group: keys::GroupId,
+    last_resort: bool,
+) -> letterlock_testkit::MemoryStore {
+    if last_resort {
+        drain(world, "bob");
+    }
+    world.set_online("bob", false);
+    world.add_to_group("alice", group, &["bob"]).unwrap();
+    world.settle();
+    let before = world.person("alice").store.clone();
+    world.set_online("bob", true);
+    world.settle();
+    assert!(world.is_in_group("bob", group));
+    before
+}
+
+/// The key package of last resort opens as often as somebody answers it.
+#[test]
+fn a_replayed_invitation_does_nothing() {
+    let mut world = friends(301, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["carol"]);
+    let before = invited(&mut world, group, true);
+    world.remove_from_group("alice", group, &["bob"]).unwrap();
+    world.settle();
+    assert!(!world.is_in_group("bob", group));
+    say_again(&mut world, before);
     let record = world.group("bob", group).unwrap();
     assert_eq!(record.standing, GroupStanding::Out);
-    let joined = |event: &&Event| matches!(event, Event::GroupJoined { .. });
-    let times = world.person("bob").events.iter().filter(joined).count();
-    assert_eq!(times, 1);
+    assert_eq!(times_joined(&world, "bob"), 1);
+    assert_eq!(refusals(&world, "bob"), [GroupError::PastInvitation]);
+}
+
+#[test]
+fn a_used_invitation_is_refused() {
+    let mut world = friends(304, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["carol"]);
+    let before = invited(&mut world, group, false);
+    world.remove_from_group("alice", group, &["bob"]).unwrap();
+    world.settle();
+    say_again(&mut world, before);
+    let record = world.group("bob", group).unwrap();
+    assert_eq!(record.standing, GroupStanding::Out);
+    assert_eq!(times_joined(&world, "bob"), 1);
+    assert_eq!(refusals(&world, "bob"), [GroupError::NoKeyPackage]);
+}
+
+/// What is said twice while it still holds is no lie.
+#[test]
+fn an_invitation_that_comes_twice_alarms_nobody() {
+    for (seed, last_resort) in [(305, true), (306, false)] {
+        let mut world = friends(seed, &["alice", "bob", "carol"]);
+        let group = world.create_group("alice", "night shift", &["carol"]);
+        let before = invited(&mut world, group, last_resort);
+        say_again(&mut world, before);
+        assert_eq!(times_joined(&world, "bob"), 1);
+        assert_eq!(refusals(&world, "bob"), []);
+        world.remove_from_group("alice", group, &["bob"]).unwrap();
+        world.settle();
+        assert!(!world.is_in_group("bob", group));
+        assert_eq!(refusals(&world, "bob"), []);
+    }
+}
+
+/// Bob is in again by another invitation when the one of his first stay comes again.
+#[test]
+fn an_invitation_of_an_earlier_stay_is_refused() {
+    for (seed, last_resort) in [(307, true), (308, false)] {
+        let mut world = friends(seed, &["alice", "bob", "carol"]);
+        let group = world.create_group("alice", "night shift", &["carol"]);
+        let owner = engine::records::DataChange {
+            role: Some((world.account("carol"), engine::Role::Owner)),
+            ..engine::records::DataChange::default()
+        };
+        world.change_group("alice", group, owner).unwrap();
+        world.settle();
+        let before = invited(&mut world, group, last_resort);
+        world.remove_from_group("carol", group, &["bob"]).unwrap();
+        world.settle();
+        world.add_to_group("carol", group, &["bob"]).unwrap();
+        world.settle();
+        assert_eq!(times_joined(&world, "bob"), 2);
+        say_again(&mut world, before);
+        assert!(world.is_in_group("bob", group));
+        assert_eq!(refusals(&world, "bob"), [GroupError::PastInvitation]);
+    }
 }
 
 #[test]
@@ -128,13 +213,15 @@ fn a_member_has_one_history() {
     world.write_to_group("alice", group, "two");
     world.settle();
     let account = world.account("alice");
-    let shown = forged.bytes().to_vec();
+    let forged = forged.bytes().to_vec();
     world
         .relay()
         .twist(move |request, reply| match (request, reply) {
-            (Request::FetchLog(FetchLog::ByAccount(of)), Reply::Log(mut log)) if *of == account => {
-                log.log.clone_from(&shown);
-                Reply::Log(log)
+            (Request::CheckLog(asked), Reply::Entries(mut shown)) if asked.account == account => {
+                let raw = wire::RawLog::parse(&forged).unwrap();
+                shown.first = 0;
+                shown.entries = raw.part(0).unwrap().entries.to_vec();
+                Reply::Entries(shown)
             }
             (_, reply) => reply,
         });

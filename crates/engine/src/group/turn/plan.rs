@@ -139,11 +139,19 @@ fn look(
     members: &[GroupMember],
     plan: &mut Plan,
 ) -> Result<(), EngineError> {
+    let own = account::own(tx)?.id;
+    add_devices(tx, &own, members, plan)?;
+    plan.remove.extend(gone(tx, members)?);
+    Ok(())
+}
+
+/// The leaves whose log, as far as it is known here, does not have them in force. Our own is none of them.
+pub(super) fn gone(tx: &Transaction<'_>, members: &[GroupMember]) -> Result<Vec<u32>, EngineError> {
     let own = account::own(tx)?;
-    add_devices(tx, &own.id, members, plan)?;
     let mut accounts: Vec<AccountId> = members.iter().map(|member| member.account).collect();
     accounts.sort_unstable();
     accounts.dedup();
+    let mut leaves = Vec::new();
     for account in accounts {
         let Some(log) = people::log_of(tx, &account)? else {
             continue;
@@ -154,9 +162,9 @@ fn look(
             let in_force = log.device(&member.device).is_some() && !log.is_tombstoned();
             member.account == account && !in_force && !here
         });
-        plan.remove.extend(gone.map(|member| member.leaf));
+        leaves.extend(gone.map(|member| member.leaf));
     }
-    Ok(())
+    Ok(leaves)
 }
 
 fn add_devices(

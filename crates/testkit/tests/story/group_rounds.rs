@@ -1,0 +1,237 @@
+//! Groups: who removes a revoked device where its own account cannot.
+
+use crate::group_days::host;
+use crate::groups::friends;
+use engine::{Event, Input, Table};
+use keys::account_log::Reason;
+use keys::{DeviceId, GroupId};
+use letterlock_testkit::World;
+use wire::{RefusalKind, Reply, Request};
+
+/// Longer than a round, and than the wait of those who hear of something.
+const ROUND: u64 = 700;
+const DAY: u64 = 24 * 3600;
+
+/// An answer that says: later.
+fn later() -> Reply {
+    Reply::Refused(wire::Refused {
+        kind: RefusalKind::RateLimited,
+        message: "later".to_owned(),
+        retry_after_ms: 5_000,
+        deleted: 0,
+    })
+}
+
+/// Somebody revokes a device of theirs, which is offline, and hears nothing any more from the moment on in which the relay
+/// knows it: nothing is committed in any group.
+fn revoke_and_vanish(world: &mut World, name: &str, device: DeviceId) {
+    let account = world.account(name);
+    let before = world.log_at_relay(&account).head();
+    world.relay().twist(|request, reply| match request {
+        Request::AppendLog(_) | Request::AppendEntries(_) => later(),
+        _ => reply,
+    });
+    world.begin(name, |command| Input::RevokeDevice {
+        command,
+        device,
+        reason: Reason::Stolen,
+    });
+    world.run(2);
+    world.stop(name);
+    world.relay().repent();
+    let log = world.log_at_relay(&account);
+    assert_ne!(log.head(), before);
+    assert!(log.device(&device).is_none());
+}
+
+/// The revoked device comes back to a relay that conspires with it, and hides the revocation.
+fn hears_nothing_of_it(world: &mut World, name: &str, tablet: &str) {
+    let account = world.account(name);
+    world
+        .relay()
+        .twist(move |request, reply| match (request, reply) {
+            (Request::CheckLog(asked), Reply::Entries(_)) if asked.account == account => {
+                Reply::Done
+            }
+            (_, reply) => reply,
+        });
+    world.set_online(tablet, true);
+    world.run(30);
+    world.relay().repent();
+}
+
+fn still_has(world: &World, name: &str, group: GroupId, device: &DeviceId) -> bool {
+    world.group_devices(name, group).contains(device)
+}
+
+/// Alice, Bob with a tablet that goes offline, and Carol, some days later; all know each other.
+fn three(seed: u64) -> (World, GroupId, DeviceId) {
+    let mut world = friends(seed, &["alice", "bob", "carol"]);
+    let tablet = world.link("bob", "bob tablet");
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.sleep(4 * DAY);
+    world.run(60);
+    world.settle();
+    world.set_online("bob tablet", false);
+    (world, group, tablet)
+}
+
+#[test]
+fn a_contact_removes_a_revoked_device() {
+    let (mut world, group, tablet) = three(401);
+    revoke_and_vanish(&mut world, "bob", tablet);
+    for name in ["alice", "carol"] {
+        assert!(still_has(&world, name, group, &tablet), "{name}");
+    }
+    world.run(ROUND);
+    for name in ["alice", "carol"] {
+        assert!(!still_has(&world, name, group, &tablet), "{name}");
+    }
+    world.write_to_group("carol", group, "without it");
+    world.settle();
+    hears_nothing_of_it(&mut world, "bob", "bob tablet");
+    assert!(world.group_texts("bob tablet", group).is_empty());
+    assert!(!world.was_told("bob tablet", |event| matches!(event, Event::DeviceRevoked)));
+    world.start("bob");
+    world.settle();
+    assert_eq!(world.group_texts("bob", group), ["without it"]);
+}
+
+/// The only one who knows the account is away, too.
+#[test]
+fn who_knows_nobody_removes_a_revoked_device() {
+    let mut world = World::new(402);
+    for name in ["host", "alice", "bob"] {
+        world.join(name);
+    }
+    for name in ["alice", "bob"] {
+        world.befriend("host", name);
+    }
+    let tablet = world.link("alice", "alice tablet");
+    let group = world.create_group("host", "everybody", &["alice", "bob"]);
+    world.sleep(4 * DAY);
+    world.run(60);
+    world.settle();
+    world.set_online("alice tablet", false);
+    world.stop("host");
+    // Nor does a clock keep a round away that was set right only now.
+    world.set_back_clock("bob", DAY);
+    revoke_and_vanish(&mut world, "alice", tablet);
+    assert!(still_has(&world, "bob", group, &tablet));
+    world.run(ROUND);
+    assert!(!still_has(&world, "bob", group, &tablet));
+    world.write_to_group("bob", group, "without it");
+    world.settle();
+    hears_nothing_of_it(&mut world, "alice", "alice tablet");
+    assert!(world.group_texts("alice tablet", group).is_empty());
+    for name in ["host", "alice"] {
+        world.start(name);
+    }
+    world.settle();
+    for name in ["host", "alice"] {
+        assert_eq!(world.group_texts(name, group), ["without it"], "{name}");
+    }
+}
+
+#[test]
+fn a_letter_in_a_small_group_waits_for_the_logs() {
+    let (mut world, group, tablet) = three(403);
+    // The last round was just now, so that the next one is far.
+    revoke_and_vanish(&mut world, "bob", tablet);
+    assert!(still_has(&world, "carol", group, &tablet));
+    world.write_to_group("carol", group, "at once");
+    world.run(5);
+    assert_eq!(world.group_texts("alice", group), ["at once"]);
+    assert!(!still_has(&world, "alice", group, &tablet));
+    hears_nothing_of_it(&mut world, "bob", "bob tablet");
+    assert!(world.group_texts("bob tablet", group).is_empty());
+}
+
+/// A relay that says no keeps no letter back.
+#[test]
+fn a_log_that_cannot_be_had_stops_no_letter() {
+    let mut world = friends(404, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.run(120);
+    let others = ["bob", "carol"].map(|name| world.account(name));
+    world.relay().twist(move |request, reply| match request {
+        Request::CheckLog(asked) if others.contains(&asked.account) => {
+            Reply::Refused(wire::Refused {
+                kind: RefusalKind::NotFound,
+                message: "nobody".to_owned(),
+                retry_after_ms: 0,
+                deleted: 0,
+            })
+        }
+        _ => reply,
+    });
+    world.write_to_group("alice", group, "one");
+    world.run(3);
+    assert_eq!(world.group_texts("carol", group), ["one"]);
+    world.write_to_group("alice", group, "two");
+    world.run(3);
+    assert_eq!(world.group_texts("carol", group), ["one", "two"]);
+}
+
+/// A contact is known by a relay that is no more; the group is at another one.
+#[test]
+fn a_relay_that_is_gone_stops_no_letter() {
+    let mut world = friends(406, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.run(120);
+    let bob = world.account("bob");
+    let ours = world.relay_url().as_bytes().to_vec();
+    let mut gone = ours.clone();
+    *gone.last_mut().unwrap() ^= 1;
+    let row = (Table::Contact, &bob.as_bytes()[..]);
+    world.forge("alice", row, &ours, &gone);
+    world.write_to_group("alice", group, "hello");
+    world.run(5);
+    assert_eq!(world.group_texts("carol", group), ["hello"]);
+}
+
+/// What a device asks does not grow with its groups, and all of them together find what is to be found.
+#[test]
+fn many_members_ask_for_few_logs() {
+    const GUESTS: usize = 16;
+    let (mut world, names) = host(405, GUESTS);
+    let tablet = world.link("guest3", "guest3 tablet");
+    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    let group = world.create_group("host", "everybody", &members);
+    world.sleep(4 * DAY);
+    world.run(120);
+    world.set_online("guest3 tablet", false);
+    // One who is alone for a day piles up no questions.
+    world.set_online("guest4", false);
+    for _ in 0..24 {
+        world.sleep(3600);
+        world.run(3);
+    }
+    let waiting = world.person("guest4").store.count(Table::Outbox);
+    assert!(waiting <= 8 + 3, "{waiting} requests wait");
+    world.set_online("guest4", true);
+    world.settle();
+    let from = world.relay().heard().len();
+    world.run(600);
+    let own_checks = (GUESTS + 2) * 11;
+    let asked = world.relay().heard().iter().skip(from);
+    let asked = asked.filter(|request| matches!(request, Request::CheckLog(_)));
+    let asked = asked.count();
+    assert!(asked <= own_checks + (GUESTS + 1) * 8, "{asked} questions");
+    // The host, who alone knows everybody, is gone.
+    world.stop("host");
+    revoke_and_vanish(&mut world, "guest3", tablet);
+    // A letter does not wait for so many: not even where the relay says nothing of them.
+    world.relay().twist(|request, reply| match request {
+        Request::CheckLog(_) => later(),
+        _ => reply,
+    });
+    world.write_to_group("guest5", group, "hello");
+    world.run(5);
+    assert_eq!(world.group_texts("guest6", group), ["hello"]);
+    world.relay().repent();
+    world.run(ROUND);
+    for name in ["guest0", "guest9", "guest15"] {
+        assert!(!still_has(&world, name, group, &tablet), "{name}");
+    }
+}
