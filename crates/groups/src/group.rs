@@ -201,14 +201,14 @@ struct Tools {
 
 /// The library, set up for one call.
 fn tools(
-    us: &OurDevice,
-    identity: SigningIdentity,
+    suite: Suite,
+    (identity, signer): (SigningIdentity, SignatureSecretKey),
     directory: Directory,
     storage: Storage,
     rng: &mut dyn CryptoRng,
 ) -> Result<Tools, GroupError> {
     let judge = Judge::new(directory);
-    let suite = suite_number(us.suite)?;
+    let suite = suite_number(suite)?;
     let client = Client::builder()
         .key_package_repo(storage.clone())
         .group_state_storage(storage.clone())
@@ -217,7 +217,7 @@ fn tools(
         .crypto_provider(Provider::new(Secret::random(rng)))
         .key_package_lifetime(Duration::from_secs(PACKAGE_DAYS * 24 * 3600))
         .extension_types([crate::data::GROUP_DATA, crate::data::INBOX])
-        .signing_identity(identity, us.secret(), suite)
+        .signing_identity(identity, signer, suite)
         .build();
     Ok(Tools {
         client,
@@ -236,7 +236,8 @@ pub fn key_package(
     rng: &mut dyn CryptoRng,
 ) -> Result<KeyPackage, GroupError> {
     let directory = Directory::new();
-    let tools = tools(us, us.identity()?, directory, Storage::default(), rng)?;
+    let signer = (us.identity()?, us.secret());
+    let tools = tools(us.suite, signer, directory, Storage::default(), rng)?;
     let begin = Timestamp::from_secs(now.as_secs().saturating_sub(CLOCK_SECONDS));
     let message = tools
         .client
@@ -251,7 +252,7 @@ pub fn key_package(
     Ok(KeyPackage {
         id,
         public: encode(&message)?,
-        secret: crate::package::encode(&package),
+        secret: crate::package::encode(&us.secret(), &package)?,
     })
 }
 

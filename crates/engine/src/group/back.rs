@@ -356,11 +356,21 @@ pub(super) fn come_back(
         return Ok(());
     }
     let us = state::us(tx, record.suite)?;
-    let joined = Group::rejoin(&us, directory, (info, tree), tx.now, tx.rng);
+    let joined = loop {
+        match Group::rejoin(&us, directory.clone(), (info, tree), tx.now, tx.rng) {
+            Err(GroupError::LogsNeeded(accounts)) => {
+                if !people::fill(tx, &mut directory, &accounts)? {
+                    return Ok(());
+                }
+            }
+            other => break other,
+        }
+    };
     let joined = joined
         .and_then(|(next, message)| is_way_back(&record, epoch, &next).map(|()| (next, message)));
     let (mut next, message) = match joined {
         Ok(joined) => joined,
+        Err(error) if people::ask_once_more(tx, id, info, &error)? => return Ok(()),
         Err(error) => {
             // It goes on where it was.
             record.standing = standing;

@@ -206,9 +206,12 @@ pub(super) fn ask_once_more(
         tx.delete(Table::Meta, place);
         return Ok(false);
     }
-    tx.put(Table::Meta, place, Zeroizing::new(hash.to_vec()));
     super::inbox::wait_for(tx, id, account);
-    ask(tx, account)?;
+    // A question that is open may have been answered before the log went on: it is asked once more after that answer.
+    if !is_asked(tx, account)? {
+        tx.put(Table::Meta, place, Zeroizing::new(hash.to_vec()));
+        ask(tx, account)?;
+    }
     Ok(true)
 }
 

@@ -27,7 +27,8 @@ impl Group {
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, GroupError> {
-        let tools = tools(us, us.identity()?, directory, Storage::default(), rng)?;
+        let signer = (us.identity()?, us.secret());
+        let tools = tools(us.suite, signer, directory, Storage::default(), rng)?;
         let inner = tools.client.create_group_with_id(
             id.as_bytes().to_vec(),
             data.extensions(),
@@ -64,7 +65,8 @@ impl Group {
     ) -> Result<Self, GroupError> {
         let storage = Storage::with_state(stored.state.clone());
         // The leaf is in the tree already, with its voucher.
-        let tools = tools(us, us.identity_with(&[]), directory, storage, rng)?;
+        let signer = (us.identity_with(&[]), us.secret());
+        let tools = tools(us.suite, signer, directory, storage, rng)?;
         let tree = ExportedTree::from_bytes(&stored.tree).map_err(|_| GroupError::Damaged)?;
         let inner = tools
             .client
@@ -101,9 +103,12 @@ impl Group {
         let storage = Storage::default();
         // SECURITY: under its own name, so that a Welcome finds no other package than the one that it answers;
         // `an_invitation_opens_with_its_own_package_alone` notices.
-        storage.put_package(id.to_vec(), crate::package::decode(secret)?);
-        // The leaf is that of the key package.
-        let tools = tools(us, us.identity_with(&[]), directory, storage, rng)?;
+        let (signer, package) = crate::package::decode(secret)?;
+        storage.put_package(id.to_vec(), package);
+        // The leaf is that of the key package, and so is its key: this device may have another one by now;
+        // `who_has_new_keys_when_it_comes_in_speaks_with_those_of_its_package` notices.
+        let signer = (us.identity_with(&[]), signer);
+        let tools = tools(us.suite, signer, directory, storage, rng)?;
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
         let inner = tools.client.join_group(Some(tree), &message, None);
         let group = Self::finish(tools, inner.map(|(inner, _)| inner))?;
@@ -147,7 +152,8 @@ impl Group {
         if message.cipher_suite() != Some(suite_number(us.suite)?) {
             return Err(GroupError::WrongSuite);
         }
-        let tools = tools(us, us.identity()?, directory, Storage::default(), rng)?;
+        let signer = (us.identity()?, us.secret());
+        let tools = tools(us.suite, signer, directory, Storage::default(), rng)?;
         let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
         let old = tree
             .roster()

@@ -126,6 +126,40 @@ fn new_keys_of_the_device_wait_for_a_commit_that_brings_them() {
     assert_eq!(key_of(&mut bob, &ann), ann.us.leaf.public());
 }
 
+/// A key package says which key its leaf is signed with. Who has another one by the time of the invitation comes in with
+/// the old one all the same, and its first commit brings the new one.
+#[test]
+fn who_has_new_keys_when_it_comes_in_speaks_with_those_of_its_package() {
+    let mut town = Town::new(607);
+    let (mut ann, mut bob, mut carol) = hybrid_and_cnsa2(&mut town);
+    town.create(&mut ann);
+    town.reload(&mut ann);
+    let add = vec![town.package(&mut bob), town.package(&mut carol)];
+    let before = [bob.us.leaf.public(), carol.us.leaf.public()].map(<[u8]>::to_vec);
+    town.renew(&mut bob, Suite::Hybrid);
+    town.renew(&mut carol, Suite::Cnsa2);
+    let wishes = Wishes {
+        add,
+        ..Wishes::default()
+    };
+    town.reload(&mut ann);
+    let commit = ann.commit(wishes).unwrap();
+    for person in [&mut bob, &mut carol] {
+        town.join(person, &commit).unwrap();
+    }
+    ann.group = Some(commit.next);
+    assert_eq!([key_of(&mut ann, &bob), key_of(&mut ann, &carol)], before);
+    let letter = bob.write(b"with the old key");
+    for person in [&mut ann, &mut carol] {
+        person.reads(&letter, &bob.us.name, b"with the old key");
+    }
+    let commit = carol.commit(Wishes::default()).unwrap();
+    for person in [&mut ann, &mut bob] {
+        person.receive(&commit.message).unwrap();
+    }
+    assert_eq!(key_of(&mut ann, &carol), carol.us.leaf.public());
+}
+
 /// Bob's account takes the higher suite: his leaf follows with the next commit, and the group stays what it is.
 #[test]
 fn an_account_that_takes_a_higher_suite_stays_in_its_groups() {
