@@ -33,6 +33,14 @@ pub enum GroupError {
         /// The device it names.
         device: DeviceId,
     },
+    /// A device that its log has out of force was to come in by a commit of ours.
+    #[error("the device is not in force any more")]
+    NotInForce {
+        /// Its account.
+        account: AccountId,
+        /// The device.
+        device: DeviceId,
+    },
     /// A member did what its role does not allow.
     #[error("a member did what its role does not allow: {what}")]
     RoleForbids {

@@ -180,6 +180,8 @@ struct Case<'a> {
     by: LeafName,
     /// Whether it comes from outside the tree.
     external: bool,
+    /// Whether it is of our own making.
+    ours: bool,
 }
 
 impl MlsRules for Judge {
@@ -208,8 +210,9 @@ impl MlsRules for Judge {
             roster,
             by,
             external,
+            ours: direction == CommitDirection::Send,
         };
-        if direction == CommitDirection::Send {
+        if case.ours {
             // What somebody proposed and must not is left out; in a commit of somebody else it is refused.
             proposals.retain(|proposal| {
                 let by_reference = proposal.is_by_reference();
@@ -217,6 +220,9 @@ impl MlsRules for Judge {
                 self.take_verdict();
                 Ok::<_, Refused>(keep)
             })?;
+        }
+        if let (true, CommitSource::NewMember(identity)) = (case.ours, &source) {
+            case.is_in_force(identity)?;
         }
         let changes = case.changes(&proposals)?;
         let mut notes = self.notes();
@@ -367,6 +373,9 @@ impl Case<'_> {
                 what: "a leaf says not where it takes letters".to_owned(),
             });
         }
+        if self.ours {
+            self.is_in_force(add.signing_identity())?;
+        }
         // SECURITY: `nobody_else_comes_into_a_pair` notices.
         let pair = self.data.pair.as_ref();
         if pair.is_some_and(|pair| !pair.contains(&target.account)) {
@@ -382,6 +391,23 @@ impl Case<'_> {
         match allowed && actor == self.by {
             true => Ok(target),
             false => self.judge.forbid(&actor.account, "add somebody"),
+        }
+    }
+
+    /// SECURITY: whoever reads a commit late cannot know whether a device was in force when it was made, and takes it;
+    /// whoever makes one knows. `an_honest_member_lets_no_revoked_device_in` notices.
+    fn is_in_force(&self, identity: &SigningIdentity) -> Result<(), Refused> {
+        let (name, voucher) = self.judge.name_and_voucher(identity)?;
+        let directory = &self.judge.directory;
+        match directory.standing((&name, voucher), identity) {
+            Standing::Named {
+                in_force: false, ..
+            } => self.judge.refuse(GroupError::NotInForce {
+                account: name.account,
+                device: name.device,
+            }),
+            // The rest is seen to where every leaf is.
+            _ => Ok(()),
         }
     }
 

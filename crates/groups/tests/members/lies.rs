@@ -153,6 +153,20 @@ impl Scene {
         seen.remove(0)
     }
 
+    /// Bob, who is no more than a member, removes a device, and Ann takes that.
+    fn bob_removes(&mut self, name: &LeafName) {
+        let leaf = self.bob.leaf_of(name);
+        let commit = self.bob.commit(Wishes {
+            remove: vec![leaf],
+            ..Wishes::default()
+        });
+        let commit = commit.unwrap();
+        assert_eq!(commit.changes, [Change::Removed(*name)]);
+        self.ann.receive(&commit.message).unwrap();
+        self.bob.group = Some(commit.next);
+        self.go_on();
+    }
+
     /// How the group is entered from outside.
     fn door(&mut self) -> (Vec<u8>, Vec<u8>) {
         let group = self.ann.group();
@@ -693,6 +707,72 @@ fn what_brings_somebody_in_is_signed() {
     assert_eq!(back.err(), Some(GroupError::BadSignature));
     let add = liar.commit(|commit| commit.add_member(message(&package)).unwrap());
     assert_eq!(scene.take(&add), [Change::Added(stranger.us.name)]);
+}
+
+fn not_in_force(name: LeafName) -> Option<GroupError> {
+    Some(GroupError::NotInForce {
+        account: name.account,
+        device: name.device,
+    })
+}
+
+#[test]
+fn an_honest_member_lets_no_revoked_device_in() {
+    let (mut scene, _) = scene(133, Role::Member, &Habits::default());
+    let (stranger, package) = scene.newcomer(STRANGER);
+    let add = || Wishes {
+        add: vec![package.clone()],
+        ..Wishes::default()
+    };
+    assert!(scene.ann.commit(add()).is_ok());
+    scene.town.revoke(&stranger.us.name);
+    scene.reload();
+    let refused = scene.ann.commit(add()).err();
+    assert_eq!(refused, not_in_force(stranger.us.name));
+    // Nor does it come in by itself, if its program is honest.
+    let (info, tree) = scene.door();
+    let bob = scene.bob.us.name;
+    let back = |scene: &mut Scene| {
+        let directory = scene.town.directory();
+        let door = (&info[..], &tree[..]);
+        Group::rejoin(&scene.bob.us, directory, door, NOW, &mut scene.town.rng).err()
+    };
+    assert_eq!(back(&mut scene), None);
+    scene.town.revoke(&bob);
+    assert_eq!(back(&mut scene), not_in_force(bob));
+}
+
+/// Whoever reads late does not know what the log said when a commit was made, so it is taken; and anybody undoes it.
+#[test]
+fn a_revoked_device_that_comes_in_is_seen_and_removed() {
+    let (mut scene, mut liar) = scene(134, Role::Member, &Habits::default());
+    let (tablet, package) = scene.newcomer(LIAR);
+    scene.town.revoke(&tablet.us.name);
+    scene.reload();
+    let (add, welcomes, tree) = liar.lead(|commit| commit.add_member(message(&package)).unwrap());
+    let mut inside = scene.town.joined(&tablet, &welcomes, &tree).unwrap();
+    assert_eq!(scene.take(&add), [Change::Added(tablet.us.name)]);
+    scene.bob_removes(&tablet.us.name);
+    let letter = scene.ann.write(b"without it");
+    let read = inside.receive(&letter, NOW);
+    assert_eq!(read.err(), Some(GroupError::FutureEpoch));
+    // The other way in: from outside, in its own old place.
+    let us = liar.us.name;
+    scene.town.revoke(&us);
+    scene.reload();
+    let leaf = scene.ann.leaf_of(&us);
+    let (info, tree) = scene.door();
+    let back = liar.break_in(&info, &tree, Some(leaf));
+    assert_eq!(scene.take(&back), [Change::Rejoined(us)]);
+    scene.bob_removes(&us);
+    let letter = scene.ann.write(b"without you");
+    let letter = MlsMessage::from_bytes(&letter).unwrap();
+    assert!(liar.group().process_incoming_message(letter).is_err());
+    // And it does not come again.
+    let (info, tree) = scene.door();
+    let again = liar.break_in(&info, &tree, None);
+    let why = forbidden(LIAR, "come in from outside the group");
+    assert_eq!(scene.refuse(&again), why);
 }
 
 #[test]

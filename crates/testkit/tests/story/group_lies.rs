@@ -315,3 +315,55 @@ fn a_group_is_at_our_relay() {
     assert!(world.is_in_group("bob", group));
     assert!(world.group("carol", group).is_none());
 }
+
+/// From now on somebody's program signs what it says in a group with a key that is not its leaf's: the seed of the one that
+/// it has is in the state of the group.
+fn signs_falsely(world: &mut World, name: &str, group: keys::GroupId) {
+    let keys = world.stolen_keys(name);
+    let leaf = keys::LeafKey::of(keys.signing(), keys::Suite::Hybrid).unwrap();
+    let state = [&group.as_bytes()[..], &[1]].concat();
+    let row = (Table::GroupPart, &state[..]);
+    world.forge(name, row, leaf.secret().expose_secret(), &[7; 32]);
+}
+
+/// Whoever is in the group has the keys that seal what it says; they say nothing of who it is.
+#[test]
+fn a_bad_signature_in_a_good_envelope_is_refused() {
+    let honest = ["alice", "bob"];
+    for (seed, says) in [(309, "a letter"), (310, "a wish"), (311, "a change")] {
+        let mut world = friends(seed, &["alice", "bob", "mallory"]);
+        let group = world.create_group("alice", "night shift", &["bob", "mallory"]);
+        let admin = engine::records::DataChange {
+            role: Some((world.account("mallory"), engine::Role::Admin)),
+            ..engine::records::DataChange::default()
+        };
+        world.change_group("alice", group, admin).unwrap();
+        world.settle();
+        signs_falsely(&mut world, "mallory", group);
+        let epoch = world.group("alice", group).unwrap().epoch;
+        match says {
+            "a letter" => {
+                world.write_to_group("mallory", group, "it is me");
+            }
+            "a wish" => world.leave_group("mallory", group).unwrap(),
+            _ => {
+                let change = engine::records::DataChange {
+                    name: Some("my shift".to_owned()),
+                    ..engine::records::DataChange::default()
+                };
+                world.change_group("mallory", group, change).unwrap();
+            }
+        }
+        world.run(20);
+        for name in honest {
+            assert_eq!(refusals(&world, name), [GroupError::BadSignature], "{says}");
+            assert!(world.group_texts(name, group).is_empty(), "{says}");
+            assert_eq!(world.group_devices(name, group).len(), 3, "{says}");
+            let record = world.group(name, group).unwrap();
+            assert_eq!(
+                (record.epoch, &record.data.name[..]),
+                (epoch, "night shift")
+            );
+        }
+    }
+}

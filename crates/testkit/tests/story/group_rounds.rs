@@ -235,3 +235,86 @@ fn many_members_ask_for_few_logs() {
         assert!(!still_has(&world, name, group, &tablet), "{name}");
     }
 }
+
+/// A device that knows nothing of the revocation adds the revoked one again, as it may: everybody takes that, as whoever
+/// reads late must, and nobody writes to it.
+#[test]
+fn a_revoked_device_that_is_added_again_reads_nothing() {
+    // Chance decides who removes it.
+    for seed in [407, 408, 409] {
+        added_again(seed);
+    }
+}
+
+fn added_again(seed: u64) {
+    let mut world = friends(seed, &["alice", "bob", "carol", "mallory"]);
+    let tablet = world.link("mallory", "mallory tablet");
+    world.link("mallory", "mallory desk");
+    let group = world.create_group("alice", "night shift", &["bob", "mallory"]);
+    world.sleep(4 * DAY);
+    world.run(60);
+    world.settle();
+    for name in ["mallory", "mallory tablet"] {
+        world.set_online(name, false);
+    }
+    let inboxes = world.queues("mallory tablet");
+    let account = world.account("mallory");
+    let package = world
+        .relay()
+        .store_mut()
+        .take_key_package(&wire::FetchKeyPackage {
+            account,
+            device: tablet,
+            suite: keys::Suite::Hybrid,
+        });
+    let package = package.unwrap();
+    world.revoke("mallory desk", tablet, Reason::Stolen);
+    world.run(30);
+    // Before a letter they ask for the log.
+    for name in ["alice", "bob"] {
+        world.write_to_group(name, group, "it is gone");
+        world.settle();
+        assert!(!still_has(&world, name, group, &tablet));
+    }
+    // From now on the relay hides the revocation from whoever has not seen it, and has a key package of before.
+    world.stop("mallory desk");
+    world
+        .relay()
+        .twist(move |request, reply| match (request, reply) {
+            (Request::CheckLog(asked), Reply::Entries(_)) if asked.account == account => {
+                Reply::Done
+            }
+            (Request::FetchKeyPackage(asked), Reply::Refused(_)) if asked.device == tablet => {
+                Reply::KeyPackage(package.clone())
+            }
+            (_, reply) => reply,
+        });
+    world.set_online("mallory", true);
+    world.settle();
+    world.add_to_group("alice", group, &["carol"]).unwrap();
+    let came = (0..60).any(|_| {
+        world.run(1);
+        still_has(&world, "bob", group, &tablet)
+    });
+    assert!(came, "the device was not added again");
+    let from = world.relay().heard().len();
+    world.write_to_group("bob", group, "without it");
+    world.run(30);
+    let texts = world.group_texts("alice", group);
+    assert_eq!(texts, ["it is gone", "without it"]);
+    let mut letters = 0;
+    for request in world.relay().heard().iter().skip(from) {
+        if let Request::SendInEpoch(sent) = request
+            && sent.next.is_none()
+        {
+            let mut rows = sent.send.rows.iter();
+            assert!(!rows.any(|row| inboxes.contains(&row.queue_id)));
+            letters += 1;
+        }
+    }
+    assert!(letters > 0);
+    // Mallory adds it as often as it is removed, until she hears of it.
+    world.relay().repent();
+    world.run(200);
+    assert!(!still_has(&world, "bob", group, &tablet));
+}
