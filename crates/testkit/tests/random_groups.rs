@@ -16,7 +16,9 @@
 )]
 
 use engine::records::{DataChange, Direction, GroupStanding, LetterState};
-use engine::{CommandId, CommandOutcome, Engine, EngineError, Event, HolderKind, Input, Item};
+use engine::{
+    CommandId, CommandOutcome, Engine, EngineError, Event, GroupError, HolderKind, Input, Item,
+};
 use keys::account_log::Reason;
 use keys::{AccountId, DeviceId, GroupId, LetterId, Suite, Timestamp};
 use letterlock_testkit::{Chance, CrashPoint, Weather, World};
@@ -62,6 +64,14 @@ struct Written {
     out: Vec<usize>,
     /// How many people had been let in then.
     adds: usize,
+}
+
+/// An invitation that came a few times: words are said until they are known to be heard.
+fn said_often(event: &Event) -> bool {
+    let Event::GroupRefused { error, .. } = event else {
+        return false;
+    };
+    matches!(error, GroupError::NoKeyPackage | GroupError::PastInvitation)
 }
 
 /// How many homes a person has at most, in all.
@@ -419,7 +429,7 @@ impl Life {
                         | Event::GroupLost { .. }
                         | Event::GroupForked { .. }
                         | Event::GroupRefused { .. }
-                )
+                ) && !said_often(event)
             });
             let bad: Vec<String> = bad.map(|event| format!("{home}: {event:?}")).collect();
             bad
@@ -550,6 +560,8 @@ impl Life {
                 }
             }
         }
+        // What was under way when a device was linked stands there where it was written, not where it went out.
+        order.retain(|home, _| !came_later(home));
         for (one, ids) in &order {
             let place: BTreeMap<&LetterId, usize> =
                 ids.iter().enumerate().map(|(at, id)| (id, at)).collect();

@@ -139,6 +139,8 @@ enum Use {
     Joined = 1,
     /// It was refused as one that had been used, and people know.
     Told = 2,
+    /// It came once more. Words are said until they are known to be heard, so that may be its host's honesty.
+    Repeated = 3,
 }
 
 type Digest = [u8; 32];
@@ -151,6 +153,7 @@ fn used(tx: &Transaction<'_>, id: &GroupId) -> Result<Vec<(Digest, Use)>, Engine
         let (hash, how) = row.split_first_chunk::<32>()?;
         let how = match how {
             [1] => Use::Joined,
+            [3] => Use::Repeated,
             _ => Use::Told,
         };
         Some((*hash, how))
@@ -178,8 +181,7 @@ fn note(
     Ok(())
 }
 
-/// A Welcome comes again, or what would open it is gone. People are told, once, unless it is the one by which this device
-/// is in: whoever invited may say that twice.
+/// A Welcome comes again, or what would open it is gone. People are told, once, when it comes for the third time.
 fn replayed(
     tx: &mut Transaction<'_>,
     id: &GroupId,
@@ -187,7 +189,13 @@ fn replayed(
     error: GroupError,
 ) -> Result<Tried, EngineError> {
     let known = used(tx, id)?;
-    let told = known.contains(&(*hash, Use::Told));
+    let before = known.iter().find(|(other, _)| other == hash);
+    let before = before.map(|(_, how)| *how);
+    if before == Some(Use::Joined) {
+        note(tx, id, hash, Use::Repeated)?;
+        return Ok(Tried::Over);
+    }
+    let told = before == Some(Use::Told);
     // What strangers say is no reason to tell people anything.
     let heeded = account::own(tx)?.id == *host
         || contacts::load(tx, host)?.is_some_and(|contact| !contact.request);
@@ -261,6 +269,8 @@ fn join(
     }
     packages::used(tx, &package.0, suite)?;
     note(tx, id, &hash, Use::Joined)?;
+    // What was held may end this stay at once, and then what is behind this invitation is looked at.
+    forget(tx, place);
     joined(tx, id, &invitation, suite, &mut group)?;
     Ok(Tried::Joined)
 }

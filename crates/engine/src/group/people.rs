@@ -199,6 +199,12 @@ pub(super) fn ask_once_more(
     else {
         return Ok(false);
     };
+    // A question that is open may have been answered before the log went on, or is the one that was asked for this
+    // message: it is seen to after that answer, whatever else lets the group go on.
+    if is_asked(tx, account)? {
+        super::inbox::wait_for(tx, id, account);
+        return Ok(true);
+    }
     let place = key(&[DOUBTED, id.as_bytes(), account.as_bytes()]);
     let hash = keys::sha256(&[message]);
     let before = tx.get(Table::Meta, &place)?;
@@ -206,12 +212,9 @@ pub(super) fn ask_once_more(
         tx.delete(Table::Meta, place);
         return Ok(false);
     }
+    tx.put(Table::Meta, place, Zeroizing::new(hash.to_vec()));
     super::inbox::wait_for(tx, id, account);
-    // A question that is open may have been answered before the log went on: it is asked once more after that answer.
-    if !is_asked(tx, account)? {
-        tx.put(Table::Meta, place, Zeroizing::new(hash.to_vec()));
-        ask(tx, account)?;
-    }
+    ask(tx, account)?;
     Ok(true)
 }
 

@@ -90,6 +90,8 @@ fn a_replayed_invitation_does_nothing() {
     world.remove_from_group("alice", group, &["bob"]).unwrap();
     world.settle();
     assert!(!world.is_in_group("bob", group));
+    say_again(&mut world, before.clone());
+    assert_eq!(refusals(&world, "bob"), []);
     say_again(&mut world, before);
     let record = world.group("bob", group).unwrap();
     assert_eq!(record.standing, GroupStanding::Out);
@@ -104,6 +106,8 @@ fn a_used_invitation_is_refused() {
     let before = invited(&mut world, group, false);
     world.remove_from_group("alice", group, &["bob"]).unwrap();
     world.settle();
+    say_again(&mut world, before.clone());
+    assert_eq!(refusals(&world, "bob"), []);
     say_again(&mut world, before);
     let record = world.group("bob", group).unwrap();
     assert_eq!(record.standing, GroupStanding::Out);
@@ -146,6 +150,8 @@ fn an_invitation_of_an_earlier_stay_is_refused() {
         world.add_to_group("carol", group, &["bob"]).unwrap();
         world.settle();
         assert_eq!(times_joined(&world, "bob"), 2);
+        say_again(&mut world, before.clone());
+        assert_eq!(refusals(&world, "bob"), []);
         say_again(&mut world, before);
         assert!(world.is_in_group("bob", group));
         assert_eq!(refusals(&world, "bob"), [GroupError::PastInvitation]);
