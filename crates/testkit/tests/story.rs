@@ -18,6 +18,8 @@ mod certificates;
 mod cnsa2;
 #[path = "story/conspiracies.rs"]
 mod conspiracies;
+#[path = "story/crowds.rs"]
+mod crowds;
 #[path = "story/custody.rs"]
 mod custody;
 #[path = "story/days.rs"]

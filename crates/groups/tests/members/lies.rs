@@ -168,13 +168,13 @@ impl Scene {
     }
 
     /// How the group is entered from outside.
-    fn door(&mut self) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn door(&mut self) -> (Vec<u8>, Vec<u8>) {
         let group = self.ann.group();
         (group.info().unwrap(), group.tree().unwrap())
     }
 }
 
-fn message(bytes: &[u8]) -> MlsMessage {
+pub(crate) fn message(bytes: &[u8]) -> MlsMessage {
     MlsMessage::from_bytes(bytes).unwrap()
 }
 
