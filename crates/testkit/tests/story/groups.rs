@@ -215,29 +215,6 @@ fn who_comes_back_to_a_group_reads_again() {
 }
 
 #[test]
-fn who_was_away_for_long_catches_up() {
-    let mut world = friends(108, &["alice", "bob", "carol"]);
-    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
-    world.set_online("carol", false);
-    for round in 0..30 {
-        let name = format!("shift {round}");
-        let change = DataChange {
-            name: Some(name),
-            ..DataChange::default()
-        };
-        world.change_group("alice", group, change).unwrap();
-        world.write_to_group("bob", group, &format!("letter {round}"));
-        world.run(3);
-    }
-    world.set_online("carol", true);
-    world.settle();
-    assert_eq!(world.group_texts("carol", group).len(), 30);
-    let record = world.group("carol", group).unwrap();
-    assert_eq!(record.data.name, "shift 29");
-    assert_eq!(record.epoch, world.group("alice", group).unwrap().epoch);
-}
-
-#[test]
 fn custody_names_exactly_those_who_were_in_the_group() {
     let mut world = friends(120, &["alice", "bob", "carol"]);
     let group = world.create_group("alice", "night shift", &["bob"]);
