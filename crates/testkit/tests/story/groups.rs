@@ -288,3 +288,28 @@ fn two_devices_rotate_within_a_few_seconds() {
     world.settle();
     assert_eq!(world.group_texts("bob", group), ["still here"]);
 }
+
+/// A log of some years does not fit in one answer, and the newest keys stand at its end.
+#[test]
+fn a_member_with_a_long_log_is_known_to_strangers() {
+    let mut world = World::new(122);
+    for name in ["alice", "bob", "carol"] {
+        world.join(name);
+    }
+    world.befriend("alice", "bob");
+    world.befriend("alice", "carol");
+    for _ in 0..18 {
+        let rotated = world.command("carol", |command| Input::RotateDevice { command });
+        assert!(matches!(rotated, CommandOutcome::Done), "{rotated:?}");
+        world.settle();
+    }
+    let log = world.own_log("carol").bytes().len();
+    assert!(log > 2 * wire::limits::LOG_PART_BYTES, "{log} bytes");
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    assert!(world.is_in_group("bob", group));
+    world.write_to_group("carol", group, "Who are you?");
+    world.settle();
+    assert_eq!(world.group_texts("bob", group), ["Who are you?"]);
+    let refused = |event: &Event| matches!(event, Event::GroupRefused { .. });
+    assert!(!world.was_told("bob", refused));
+}
