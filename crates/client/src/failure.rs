@@ -314,7 +314,9 @@ fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
         EngineError::GroupSuite { .. } => {
             "begin a new group with it: `letterlock group create NAME WHO...`"
         }
-        EngineError::GroupTooLarge => "make a second group",
+        EngineError::GroupTooLarge => {
+            "nobody was added, and all devices of a person count: make a second group"
+        }
         EngineError::Vault(error) => return hint_for_vaults(*error),
         EngineError::Group { .. } => {
             "nothing has changed; see `letterlock group show GROUP`, and try again after `letterlock receive`"

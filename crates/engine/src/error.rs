@@ -393,8 +393,8 @@ pub enum EngineError {
         /// The suite of the group.
         suite: Suite,
     },
-    /// More devices than a body takes.
-    #[error("the group is too large")]
+    /// The group would have more devices than one request takes.
+    #[error("a group holds at most {} devices", groups::LEAVES)]
     GroupTooLarge,
     /// The change is not possible.
     #[error("{error}")]

@@ -10,7 +10,7 @@ pub const TEXT_BYTES: usize = 48 * 1024;
 /// Longest reaction to a letter in bytes.
 pub const REACTION_BYTES: usize = 32;
 /// Reactions to one letter: as many as a group has leaves.
-pub const REACTIONS: usize = 5_000;
+pub const REACTIONS: usize = ::groups::LEAVES;
 /// Edits of one letter.
 pub const EDITS: u8 = 10;
 /// Seconds for which a letter can be edited, by its author's clock.
@@ -140,6 +140,8 @@ pub const MEMBER_ROUND_SECONDS: u64 = 600;
 pub const MEMBER_ROUND: usize = 8;
 /// Seconds for which a letter in a group begins no more questions for logs after the last ones.
 pub const MEMBER_LETTER_SECONDS: u64 = 60;
+/// Seconds after which an account looks again whether a group that is full has a place for a further device of it.
+pub const GROUP_FULL_SECONDS: u64 = 3600;
 /// Seconds after which a device that may write makes a new generation of a vault, at the earliest, where another one made
 /// the commit that puts somebody out.
 pub const VAULT_RENEW_SECONDS: u64 = 5;

@@ -1,5 +1,5 @@
-//! Every key of a profile, tried on what lies at a relay, as whoever copied the profile could. For the tests of
-//! [custody](crate::Engine::custody) alone: it adds functions and changes none.
+//! Every key of a profile, tried on what lies at a relay, as whoever copied the profile could, and what others than this
+//! engine make. For tests alone: it adds functions and changes none.
 
 use crate::account;
 use crate::contacts;
@@ -9,7 +9,7 @@ use crate::error::EngineError;
 use crate::group::{back, letters as group_letters, state};
 use crate::letters;
 use crate::peers::{self, Peer};
-use crate::records::{Direction, OwnQueue, Record as _, RouteRecord};
+use crate::records::{Contact, Decision, Direction, OwnQueue, Record as _, RouteRecord, Trust};
 use crate::retired;
 use crate::sessions::{self, Decrypted, Sealed};
 use crate::signed::{self, Parties};
@@ -17,9 +17,10 @@ use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
 use crate::vault;
-use keys::account_log::{DeviceSecrets, Pin};
+use ::groups::{Inbox, LeafName, OurDevice};
+use keys::account_log::{DeviceSecrets, Pin, UnverifiedLog};
 use keys::hpke::EnvelopePublic;
-use keys::{AccountId, DeviceId, GroupId, LetterId, QueueId, Secret, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, LeafKey, LetterId, QueueId, Secret, Suite, Timestamp};
 use rand_core::CryptoRng;
 use ratchet::{IncomingMessage, Profile};
 
@@ -211,6 +212,81 @@ pub fn way_in(
 ) -> Result<Vec<u8>, EngineError> {
     let mut tx = Transaction::new(snapshot, now, rng);
     back::way_in(&mut tx, of, into)
+}
+
+/// A key package as a device publishes it that has an inbox and no profile: a crowd is made of those.
+///
+/// # Errors
+/// The device does not speak the suite `hybrid`, or nothing is signed.
+pub fn key_package(
+    (account, device): (&AccountId, &DeviceSecrets),
+    inbox: (QueueId, Secret<32>),
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<wire::PublishKeyPackages, EngineError> {
+    const SUITE: Suite = Suite::Hybrid;
+    const INTERNAL: EngineError = EngineError::Internal {
+        what: "key packages",
+    };
+    let (queue, token) = inbox;
+    let us = OurDevice {
+        suite: SUITE,
+        name: LeafName {
+            account: *account,
+            device: *device.device_id(),
+        },
+        leaf: LeafKey::of(device.signing(), SUITE).ok_or(INTERNAL)?,
+        inbox: Inbox { queue, token },
+    };
+    let package = ::groups::key_package(&us, now, rng).map_err(|_| INTERNAL)?;
+    let mut request = wire::PublishKeyPackages {
+        account: *account,
+        device: *device.device_id(),
+        suite: SUITE,
+        packages: vec![package.public],
+        last_resort: None,
+        replace: true,
+        signature: Vec::new(),
+    };
+    let message = wire::publish_key_packages_message(&request);
+    let signing = device.signing();
+    let signed = signing.sign(keys::label::PUBLISH_KEY_PACKAGES, &message);
+    request.signature = signed.map_err(|_| INTERNAL)?.as_bytes().to_vec();
+    Ok(request)
+}
+
+/// Makes somebody a contact whose log was fetched by name, and does not compare with all the others: of a crowd nobody is
+/// called as somebody else is.
+///
+/// # Errors
+/// The log does not verify.
+pub fn contact(
+    snapshot: &dyn Snapshot,
+    (name, relay): (&str, &str),
+    log: &[u8],
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Step, EngineError> {
+    let log = UnverifiedLog::decode(log).and_then(|log| log.verify(None, None));
+    let log = log.map_err(|_| EngineError::Protocol)?;
+    let mut tx = Transaction::new(snapshot, now, rng);
+    let contact = Contact {
+        id: *log.account_id(),
+        petname: name.to_owned(),
+        name: name.to_owned(),
+        relay: relay.to_owned(),
+        trust: Trust::Claimed,
+        changed: false,
+        blocked: false,
+        request: false,
+        log: log.bytes().to_vec(),
+        pin: log.head(),
+        backup: 0,
+        invite_ticket: None,
+        decision: Decision::default(),
+    };
+    contacts::store(&mut tx, &contact);
+    Ok(tx.into_step())
 }
 
 /// What a member whose program lies says in the group of a vault.

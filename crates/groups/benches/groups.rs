@@ -20,13 +20,18 @@ mod peers;
 #[path = "../tests/members/support.rs"]
 mod support;
 
-use keys::Secret;
+use keys::account_log::{DeviceSecrets, RootSecret, UnverifiedLog, genesis};
+use keys::{GroupId, LeafKey, QueueId, Secret, Suite};
 use letterlock_groups::replay::{self, CNSA2, HYBRID};
-use letterlock_groups::{Directory, Group, Wishes};
+use letterlock_groups::{
+    Directory, Group, GroupData, Inbox, KnownDevice, LeafName, OurDevice, Role, Wishes, key_package,
+};
 use mls_rs_core::crypto::CipherSuite;
 use peers::{Change, Member, Received, ours, theirs};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 use rustix::time::{ClockId, clock_gettime};
-use support::{Person, Town};
+use support::{NOW, Person, Town};
 
 const TEXT: [u8; 100] = [b'x'; 100];
 /// Letters between two looks at the clock, which takes half a microsecond itself.
@@ -303,6 +308,89 @@ impl Assembly {
     }
 }
 
+/// Somebody with one device: the account's log as others get it, and the device as a leaf.
+fn account(rng: &mut ChaCha20Rng) -> (Vec<u8>, OurDevice) {
+    let root = RootSecret::generate(Suite::Hybrid, rng).unwrap();
+    let device = DeviceSecrets::generate(Suite::Hybrid, rng).unwrap();
+    let log = genesis(&root, &device, NOW).unwrap();
+    let us = OurDevice {
+        suite: Suite::Hybrid,
+        name: LeafName {
+            account: *log.account_id(),
+            device: *device.device_id(),
+        },
+        leaf: LeafKey::of(device.signing(), Suite::Hybrid).unwrap(),
+        inbox: Inbox {
+            queue: QueueId::random(rng),
+            token: Secret::random(rng),
+        },
+    };
+    (log.bytes().to_vec(), us)
+}
+
+/// The directory of accounts whose logs have just come, each verified as a whole.
+fn verified(logs: &[Vec<u8>]) -> Directory {
+    let mut directory = Directory::new();
+    for log in logs {
+        let log = UnverifiedLog::decode(log).unwrap();
+        let log = log.verify(None, None).unwrap();
+        let known = |(device, key): &(_, Vec<u8>)| KnownDevice {
+            device: *device,
+            leaf_keys: vec![key.clone()],
+            in_force: true,
+        };
+        let devices = log.leaf_keys().iter().map(known).collect();
+        directory.insert(*log.account_id(), devices, true);
+    }
+    directory
+}
+
+/// Joining among so many accounts of one device each, none of whose logs is here before.
+fn join_among_strangers(size: usize) {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let (logs, devices): (Vec<_>, Vec<_>) = (0..size).map(|_| account(&mut rng)).unzip();
+    let packages: Vec<_> = devices[1..]
+        .iter()
+        .map(|us| key_package(us, NOW, &mut rng).unwrap())
+        .collect();
+    let data = GroupData {
+        name: "the whole town".to_owned(),
+        roles: [(devices[0].name.account, Role::Owner)].into(),
+        ..GroupData::default()
+    };
+    let id = GroupId::random(&mut rng);
+    let founder = &devices[0];
+    let group = Group::create(founder, verified(&logs), &id, &data, NOW, &mut rng).unwrap();
+    let add = packages.iter().map(|package| package.public.clone());
+    let wishes = Wishes {
+        add: add.collect(),
+        ..Wishes::default()
+    };
+    let commit = group.commit(founder, wishes, NOW).unwrap();
+    let tree = commit.next.tree().unwrap();
+    let joins = {
+        let joiners = devices[1..].iter().zip(&packages).take(11);
+        let joins = joiners.map(|(us, package)| {
+            let mut welcomes = commit.welcomes.iter();
+            let welcome = welcomes.find(|welcome| welcome.package == package.id);
+            let sent = (&welcome.unwrap().message[..], &tree[..]);
+            let (logs, directory) = timed(|| verified(&logs));
+            let mut rng = ChaCha20Rng::seed_from_u64(3);
+            let join = || Group::join(us, directory, sent, &package.secret, &mut rng);
+            let (join, joined) = timed(join);
+            joined.unwrap();
+            [logs, join, logs + join]
+        });
+        joins.collect::<Vec<_>>()
+    };
+    let column = |column: usize| median(joins.iter().map(|row| row[column]).collect());
+    alone(&format!("{size} accounts: verify their logs"), column(0));
+    alone(&format!("{size} accounts: join"), column(1));
+    alone(&format!("{size} accounts: both"), column(2));
+    let bytes: usize = logs.iter().map(Vec::len).sum();
+    alone(&format!("{size} accounts: bytes of logs"), bytes as f64);
+}
+
 fn alone(what: &str, figure: f64) {
     println!("  {what:<52} {figure:>10.1}");
 }
@@ -334,6 +422,7 @@ fn own_api() {
     let stored = group.store().unwrap();
     alone("bytes of state", stored.state.len() as f64);
     alone("bytes of tree", stored.tree.len() as f64);
+    join_among_strangers(1000);
 }
 
 fn main() {

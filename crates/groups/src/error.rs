@@ -95,8 +95,8 @@ pub enum GroupError {
         /// What is wrong, in words for a log.
         what: String,
     },
-    /// There are no members to speak of, or too many.
-    #[error("the group would have too many members")]
+    /// More leaves than [`LEAVES`](crate::LEAVES).
+    #[error("a group holds at most {} devices", crate::LEAVES)]
     TooLarge,
     /// The state that was stored does not parse.
     #[error("the stored state of a group is damaged")]

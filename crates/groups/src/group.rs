@@ -43,8 +43,8 @@ pub(crate) type Config = WithCryptoProvider<
 const PACKAGE_DAYS: u64 = 400;
 /// How far clocks of members may be apart, in seconds.
 const CLOCK_SECONDS: u64 = 2 * 24 * 3600;
-/// Most leaves of a group.
-pub const LEAVES: usize = 5_000;
+/// Most leaves of a group: a message goes to all of them in one request, and that is how many a relay takes in one.
+pub const LEAVES: usize = 2_000;
 
 /// This device, as a leaf.
 pub struct OurDevice {
@@ -296,12 +296,22 @@ pub fn suite_of_welcome(welcome: &[u8]) -> Result<Suite, GroupError> {
     }
 }
 
+/// The tree of a group that is not known yet.
+fn tree_of(bytes: &[u8]) -> Result<ExportedTree<'static>, GroupError> {
+    let tree = ExportedTree::from_bytes(bytes).map_err(|_| malformed())?;
+    // SECURITY: whoever invites chooses the tree, and its accounts are all asked for; `a_group_has_an_end` notices.
+    match tree.roster().member_identities_iter().count() > LEAVES {
+        true => Err(GroupError::TooLarge),
+        false => Ok(tree),
+    }
+}
+
 /// The devices of a tree, before it is joined.
 ///
 /// # Errors
-/// The bytes are no tree.
+/// The bytes are no tree, or one of more than [`LEAVES`].
 pub fn names_of(tree: &[u8]) -> Result<Vec<LeafName>, GroupError> {
-    let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
+    let tree = tree_of(tree)?;
     let identities = tree.roster();
     identities
         .member_identities_iter()
@@ -463,10 +473,6 @@ impl Group {
     ) -> Result<Commit, GroupError> {
         let mut next = self.inner.clone();
         let refused = |error| not_genuine(&self.judge, error);
-        let size = self.inner.roster().member_identities_iter().count();
-        if size.saturating_add(wishes.add.len()) > LEAVES {
-            return Err(GroupError::TooLarge);
-        }
         let only_adds = !wishes.add.is_empty() && wishes.remove.is_empty() && wishes.data.is_none();
         let mut builder = next.commit_builder().commit_time(mls_time(now));
         for package in &wishes.add {

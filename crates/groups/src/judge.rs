@@ -3,6 +3,7 @@
 use crate::data::{GroupData, Inbox, LeafName, Role};
 use crate::directory::{Directory, Standing};
 use crate::error::GroupError;
+use crate::group::LEAVES;
 use keys::AccountId;
 use mls_rs::MlsRules;
 use mls_rs::group::proposal::Proposal;
@@ -276,6 +277,7 @@ impl Case<'_> {
                 .judge
                 .forbid(&self.by.account, "come in from outside the group");
         }
+        self.fits(proposals)?;
         let mut removed = BTreeSet::new();
         for info in proposals.remove_proposals() {
             let leaf = info.proposal.to_remove();
@@ -316,6 +318,21 @@ impl Case<'_> {
             }
         }
         Ok(changes)
+    }
+
+    /// SECURITY: a group that is larger than a request of its members can be sends nothing to anybody any more;
+    /// `a_group_has_an_end` notices.
+    fn fits(&self, proposals: &ProposalBundle) -> Result<(), Refused> {
+        let here = self.roster.member_identities_iter().count();
+        let come = proposals.add_proposals().len();
+        let after = here
+            .saturating_add(come)
+            .saturating_add(usize::from(self.external))
+            .saturating_sub(proposals.remove_proposals().len());
+        match after > LEAVES {
+            true => self.judge.refuse(GroupError::TooLarge),
+            false => Ok(()),
+        }
     }
 
     /// Whether a proposal that somebody sent by itself may be taken up: only the wish to leave.

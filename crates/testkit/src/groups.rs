@@ -9,6 +9,7 @@ use crate::world::World;
 use engine::records::{DataChange, Direction, GroupRecord, GroupStanding, Letter};
 use engine::{CommandOutcome, Draft, Engine, EngineError, Input};
 use keys::{AccountId, DeviceId, GroupId, LetterId};
+use std::collections::BTreeMap;
 
 impl World {
     /// Begins a group.
@@ -42,11 +43,14 @@ impl World {
     }
 
     fn contacts_of(&self, name: &str, others: &[&str]) -> Vec<AccountId> {
+        let contacts = self.person(name).contacts();
+        let contacts: BTreeMap<&str, AccountId> = contacts
+            .iter()
+            .map(|contact| (contact.petname.as_str(), contact.id))
+            .collect();
         let contact = |other: &&str| {
-            let found = self.person(name).contact(other);
-            found
-                .unwrap_or_else(|| panic!("{name} does not know {other}"))
-                .id
+            let found = contacts.get(other).copied();
+            found.unwrap_or_else(|| panic!("{name} does not know {other}"))
         };
         others.iter().map(contact).collect()
     }

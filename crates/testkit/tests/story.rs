@@ -18,6 +18,8 @@ mod certificates;
 mod cnsa2;
 #[path = "story/conspiracies.rs"]
 mod conspiracies;
+#[path = "story/crowds.rs"]
+mod crowds;
 #[path = "story/custody.rs"]
 mod custody;
 #[path = "story/days.rs"]
@@ -34,6 +36,8 @@ mod group_days;
 mod group_lies;
 #[path = "story/group_rounds.rs"]
 mod group_rounds;
+#[path = "story/group_times.rs"]
+mod group_times;
 #[path = "story/groups.rs"]
 mod groups;
 #[path = "story/guardians.rs"]

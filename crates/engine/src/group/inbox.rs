@@ -24,6 +24,8 @@ use zeroize::Zeroizing;
 
 /// A group waits for the log of an account.
 const WAITS: &[u8] = b"group-waits/";
+/// So many of these are looked at where it is enough to see one.
+const GLANCE: usize = 16;
 
 /// Handles a body of the inbox.
 pub(crate) fn received(tx: &mut Transaction<'_>, body: &[u8]) -> Result<(), EngineError> {
@@ -243,6 +245,14 @@ fn open(
 pub(super) fn wait_for(tx: &mut Transaction<'_>, id: &GroupId, account: &AccountId) {
     let place = key(&[WAITS, account.as_bytes(), id.as_bytes()]);
     tx.put(Table::Meta, place, Zeroizing::new(Vec::new()));
+}
+
+/// Whether a group waits for further logs, as far as that is seen at a glance.
+pub(super) fn waits_for_more(tx: &Transaction<'_>, id: &GroupId) -> Result<bool, EngineError> {
+    let waits = tx.scan(Table::Meta, WAITS, None, GLANCE)?;
+    Ok(waits
+        .iter()
+        .any(|(place, _)| place.ends_with(id.as_bytes())))
 }
 
 /// The groups that wait for the log of an account; they wait no longer.

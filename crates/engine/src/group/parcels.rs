@@ -52,8 +52,11 @@ pub(super) fn seal(
     out.u8(PART);
     part.write(&mut out);
     let inner = Zeroizing::new(out.finish());
-    let body = envelope::seal_group(tx.rng, envelope_key, place, &inner)
-        .map_err(|_| EngineError::GroupTooLarge)?;
+    let body = envelope::seal_group(tx.rng, envelope_key, place, &inner).map_err(|_| {
+        EngineError::Internal {
+            what: "place of a parcel",
+        }
+    })?;
     Ok(Sealed {
         body,
         blob: Some(part.blob),

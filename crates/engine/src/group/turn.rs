@@ -40,6 +40,9 @@ use keys::codec::{Reader, Writer};
 use keys::{AccountId, GroupId, MessageId};
 use std::cmp::Ordering;
 
+// One request brings a message to all leaves: a group never has more of them than a request may have rows.
+const _: () = assert!(::groups::LEAVES == wire::limits::SEND_ROWS);
+
 /// Does what a group is to do next, if nothing of it is on its way.
 pub(crate) fn advance(tx: &mut Transaction<'_>, id: &GroupId) -> Result<(), EngineError> {
     loop {
@@ -75,13 +78,13 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
                 Err(error) => return give_up(tx, record, error),
             };
             if wish.is_some() && plan.is_empty() {
-                looked(tx, &mut record);
+                looked(tx, &mut record, &plan);
                 granted(tx, &mut record);
                 state::store(tx, &record);
                 return Ok(true);
             }
             if plan.is_empty() {
-                looked(tx, &mut record);
+                looked(tx, &mut record, &plan);
                 state::store(tx, &record);
                 return next_letter(tx, record, &members);
             }
@@ -92,7 +95,7 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
                     Ok(false)
                 }
                 packages::Found::All(packages) => {
-                    looked(tx, &mut record);
+                    looked(tx, &mut record, &plan);
                     if packages.len() < wanted {
                         // A device that has just been linked has not published anything yet.
                         packages::forget_missing(tx, &record.id)?;
@@ -121,9 +124,12 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
     }
 }
 
-/// The leaves were compared with the logs, if they were to be.
-fn looked(tx: &Transaction<'_>, record: &mut GroupRecord) {
+/// The leaves were compared with the logs, if they were to be. Who found no place looks for one in a while.
+fn looked(tx: &Transaction<'_>, record: &mut GroupRecord, plan: &Plan) {
     record.look = record.look.filter(|at| *at > tx.now);
+    if plan.left_out {
+        record.look = Some(tx.now.saturating_add(limits::GROUP_FULL_SECONDS));
+    }
 }
 
 /// A wish came to nothing.
@@ -627,7 +633,13 @@ pub(crate) fn logs_came(tx: &mut Transaction<'_>, account: &AccountId) -> Result
         back::relay_answered(tx, &id)?;
         super::invitations::join_after(tx, &id, account)?;
         super::inbox::release(tx, &id)?;
-        advance(tx, &id)?;
+        // Whoever wishes for a thousand people waits for a thousand logs, and each look at the plan is one at all of
+        // them: the last one is what counts. A wish that waits is looked at with every tick, too.
+        let record = state::load(tx, &id)?;
+        let wishes = record.is_some_and(|record| !record.wishes.is_empty());
+        if !wishes || !super::inbox::waits_for_more(tx, &id)? {
+            advance(tx, &id)?;
+        }
     }
     Ok(())
 }

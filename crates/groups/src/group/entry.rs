@@ -2,7 +2,7 @@
 
 use super::{
     Config, Group, OurDevice, Stored, Tools, decode, encode, malformed, mls_time, not_genuine,
-    suite_number, tools,
+    suite_number, tools, tree_of,
 };
 use crate::data::{GroupData, LeafName};
 use crate::directory::Directory;
@@ -109,7 +109,7 @@ impl Group {
         // `who_has_new_keys_when_it_comes_in_speaks_with_those_of_its_package` notices.
         let signer = (us.identity_with(&[]), signer);
         let tools = tools(us.suite, signer, directory, storage, rng)?;
-        let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
+        let tree = tree_of(tree)?;
         let inner = tools.client.join_group(Some(tree), &message, None);
         let group = Self::finish(tools, inner.map(|(inner, _)| inner))?;
         group.id()?;
@@ -154,7 +154,7 @@ impl Group {
         }
         let signer = (us.identity()?, us.secret());
         let tools = tools(us.suite, signer, directory, Storage::default(), rng)?;
-        let tree = ExportedTree::from_bytes(tree).map_err(|_| malformed())?;
+        let tree = tree_of(tree)?;
         let old = tree
             .roster()
             .members_iter()

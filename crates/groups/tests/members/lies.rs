@@ -168,13 +168,13 @@ impl Scene {
     }
 
     /// How the group is entered from outside.
-    fn door(&mut self) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn door(&mut self) -> (Vec<u8>, Vec<u8>) {
         let group = self.ann.group();
         (group.info().unwrap(), group.tree().unwrap())
     }
 }
 
-fn message(bytes: &[u8]) -> MlsMessage {
+pub(crate) fn message(bytes: &[u8]) -> MlsMessage {
     MlsMessage::from_bytes(bytes).unwrap()
 }
 
@@ -473,6 +473,12 @@ fn a_member_cannot_change_the_data() {
     let rename = liar.commit(|commit| commit.set_group_context_ext(data).unwrap());
     let why = forbidden(LIAR, "change the group's data");
     assert_eq!(scene.refuse(&rename), why);
+    // The timer behind the name and the picture, which there is none of, is 255 seconds.
+    let mut data = liar::data("night shift", &[(account(ANN), 3)]);
+    data[1 + 4 + "night shift".len() + 4 + 7] = 255;
+    let data = liar::saying(data);
+    let timer = liar.commit(|commit| commit.set_group_context_ext(data).unwrap());
+    assert_eq!(scene.refuse(&timer), why);
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod mixed;
 mod noise;
 #[cfg(feature = "replay")]
 mod pairs;
+#[cfg(feature = "replay")]
+mod size;
 mod support;
 #[cfg(feature = "replay")]
 mod vaults;

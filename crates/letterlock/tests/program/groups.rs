@@ -106,6 +106,41 @@ fn a_group_reads_writes_changes_and_ends() {
 }
 
 #[test]
+fn a_reply_in_a_group_names_the_letter_it_answers() {
+    let town = Town::new();
+    let [alice, bob, carol] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob", "carol"]);
+    for person in [&bob, &carol] {
+        person.receive();
+    }
+    let asked = &bob.json(&["send", "night shift", "Who has the key?", "--wait"])[0];
+    let question = &alice.json(&["receive", "--timeout", "3s"])[0]["id"];
+    assert_eq!(*question, asked["id"], "all call the letter the same");
+    let id = question.as_str().unwrap();
+    let reply = ["send", "night shift", "I have.", "--reply-to", id, "--wait"];
+    let answer = alice.json(&reply)[0]["id"].clone();
+    // Whoever asked, and whoever only listens, sees what it answers; and it is kept.
+    for person in [&bob, &carol] {
+        let letters = person.json(&["receive", "--timeout", "3s"]);
+        let got = letters.iter().find(|letter| letter["id"] == answer);
+        let got = got.unwrap_or_else(|| panic!("{}: {letters:?}", person.name));
+        assert_eq!(
+            (text_of(got).as_str(), &got["reply_to"]),
+            ("I have.", question)
+        );
+    }
+    for person in [&alice, &bob, &carol] {
+        let kept = person.json(&["read", "night shift"]);
+        let replies: Vec<_> = kept.iter().map(|letter| &letter["reply_to"]).collect();
+        assert_eq!(replies, [&serde_json::Value::Null, question]);
+    }
+    let other = if id.starts_with('a') { "b" } else { "a" };
+    let unknown = format!("{other}{}", &id[1..]);
+    let reply = ["send", "night shift", "as you said", "--reply-to", &unknown];
+    assert_eq!(carol.fails(5, &reply)["kind"], "not_found");
+}
+
+#[test]
 fn a_linked_device_comes_into_the_groups_of_its_account() {
     let town = Town::new();
     let [alice, bob, carol] = three(&town);

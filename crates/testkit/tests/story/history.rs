@@ -33,12 +33,20 @@ fn refused(world: &World, name: &str) -> bool {
 
 /// The accounts that hold a letter for sure in somebody's eyes, and whether it was shared with each.
 fn holders(world: &World, name: &str, letter: LetterId) -> Vec<(String, bool)> {
+    holders_of(world, &["alice", "bob", "carol", "dave"], (name, letter))
+}
+
+/// The same where these people are there.
+fn holders_of(
+    world: &World,
+    names: &[&str],
+    (name, letter): (&str, LetterId),
+) -> Vec<(String, bool)> {
     let store = &world.person(name).store;
     let holders = Engine
         .custody(store, &Item::Letter(letter))
         .unwrap()
         .unwrap();
-    let names = ["alice", "bob", "carol", "dave"];
     let mut found: Vec<(String, bool)> = Vec::new();
     for holder in holders.iter().filter(|holder| holder.certain) {
         let who = names
@@ -327,4 +335,75 @@ fn custody_of_a_group_is_who_is_in_it() {
     world.run(60);
     assert_eq!(who(&world, "alice"), [world.account("alice")]);
     assert!(who(&world, "bob").is_empty());
+}
+
+#[test]
+fn custody_names_the_newcomers_who_got_a_letter_and_no_others() {
+    const PEOPLE: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank"];
+    let mut world = friends(611, &PEOPLE);
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    let mut letters = Vec::new();
+    for text in ["one", "two", "three"] {
+        letters.push(world.write_to_group("bob", group, text));
+        world.settle();
+    }
+    // Carol and Dave get two letters, Erin none, Frank one.
+    for (who, history) in [(&["carol", "dave"][..], 2), (&["erin"], 0), (&["frank"], 1)] {
+        world
+            .add_with_history("alice", group, who, history)
+            .unwrap();
+        world.run(30);
+    }
+    let late = world.write_to_group("bob", group, "late");
+    world.settle();
+    let holders =
+        |world: &World, name: &str, letter: LetterId| holders_of(world, &PEOPLE, (name, letter));
+    let with = |shared: &[&str]| -> Vec<(String, bool)> {
+        let mut list = owned(&[("alice", false), ("bob", false)]);
+        list.extend(shared.iter().map(|who| ((*who).to_owned(), true)));
+        list
+    };
+    let [one, two, three] = letters[..] else {
+        unreachable!("three letters")
+    };
+    // Whoever has the letter from its author knows the same.
+    for name in ["alice", "bob"] {
+        assert_eq!(holders(&world, name, one), with(&[]), "{name}");
+        let list = with(&["carol", "dave"]);
+        assert_eq!(holders(&world, name, two), list, "{name}");
+        let list = with(&["carol", "dave", "frank"]);
+        assert_eq!(holders(&world, name, three), list, "{name}");
+        let all = PEOPLE.map(|who| (who, false));
+        assert_eq!(holders(&world, name, late), owned(&all), "{name}");
+    }
+    // And that is who has it.
+    for (name, texts_of_before) in [
+        ("carol", &["two", "three"][..]),
+        ("dave", &["two", "three"]),
+        ("erin", &[]),
+        ("frank", &["three"]),
+    ] {
+        let expected = [texts_of_before, &["late"]].concat();
+        assert_eq!(texts(&world, name, group), expected, "{name}");
+    }
+    // A device that Carol links later was sent none of them.
+    let tablet = world.link("carol", "carol tablet");
+    world.run(30);
+    assert!(world.group_devices("alice", group).contains(&tablet));
+    let store = &world.person("alice").store;
+    let item = Item::Letter(two);
+    let listed = Engine.custody(store, &item).unwrap().unwrap();
+    let has = |device| listed.iter().any(|holder| holder.device == Some(device));
+    assert!(has(world.device("carol")) && !has(tablet));
+    // Who was added without stays without, also when she is put out and added anew, and Carol keeps what she got.
+    world
+        .remove_from_group("alice", group, &["carol", "erin"])
+        .unwrap();
+    world.settle();
+    world
+        .add_to_group("alice", group, &["carol", "erin"])
+        .unwrap();
+    world.run(30);
+    let list = with(&["carol", "dave", "frank"]);
+    assert_eq!(holders(&world, "bob", three), list);
 }

@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) data: Option<GroupData>,
     /// A commit is due even if it changes nothing else.
     pub(super) renew: bool,
+    /// Devices of ours that the group has no place for.
+    pub(super) left_out: bool,
 }
 
 impl Plan {
@@ -77,6 +79,7 @@ pub(super) fn plan(
         }
         Some(Wish::Leave) | None => {}
     }
+    let wished = plan.add.len();
     if let Some(other) = pair::missing(tx, record, members)? {
         if !people::confirmed(tx, &record.id, &[other])? {
             return Ok(None);
@@ -95,7 +98,21 @@ pub(super) fn plan(
     plan.renew = record.proposed || other_key || old || record.set_back.is_some();
     plan.remove.sort_unstable();
     plan.remove.dedup();
+    fit(&mut plan, members.len(), wished)?;
     Ok(Some(plan))
+}
+
+/// Lets no more devices in than the group has places for: of those that people wish for, which come first, all or none;
+/// what nobody asked for waits, and keeps nothing else from being done.
+fn fit(plan: &mut Plan, members: usize, wished: usize) -> Result<(), EngineError> {
+    let stay = members.saturating_sub(plan.remove.len());
+    let room = ::groups::LEAVES.saturating_sub(stay);
+    if wished > room {
+        return Err(EngineError::GroupTooLarge);
+    }
+    plan.left_out = plan.add.len() > room;
+    plan.add.truncate(room);
+    Ok(())
 }
 
 fn to_role(account: &AccountId, role: Role) -> DataChange {
@@ -217,4 +234,47 @@ fn changed(data: &GroupData, change: &DataChange, ours: Role) -> Result<GroupDat
         }
     }
     Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EngineError, LeafName, Plan, fit};
+    use ::groups::LEAVES;
+    use keys::{AccountId, DeviceId};
+
+    fn adding(devices: u8, removing: u32) -> Plan {
+        let device = |number| LeafName {
+            account: AccountId::from_bytes([1; 32]),
+            device: DeviceId::from_bytes([number; 16]),
+        };
+        Plan {
+            add: (0..devices).map(device).collect(),
+            remove: (0..removing).collect(),
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn whom_people_add_comes_in_with_all_devices_or_not_at_all() {
+        let mut plan = adding(3, 0);
+        assert_eq!(fit(&mut plan, LEAVES - 3, 3), Ok(()));
+        assert_eq!((plan.add.len(), plan.left_out), (3, false));
+        assert_eq!(
+            fit(&mut plan, LEAVES - 2, 3),
+            Err(EngineError::GroupTooLarge)
+        );
+        // Who goes in the same commit makes room.
+        let mut plan = adding(3, 1);
+        assert_eq!(fit(&mut plan, LEAVES - 2, 3), Ok(()));
+    }
+
+    #[test]
+    fn devices_that_find_no_place_wait_and_stop_nobody() {
+        let mut plan = adding(3, 0);
+        assert_eq!(fit(&mut plan, LEAVES - 2, 1), Ok(()));
+        assert_eq!((plan.add.len(), plan.left_out), (2, true));
+        let mut plan = adding(1, 0);
+        assert_eq!(fit(&mut plan, LEAVES, 0), Ok(()));
+        assert!(plan.is_empty() && plan.left_out);
+    }
 }
