@@ -139,6 +139,9 @@ pub(crate) const GIVE_TAKING: Duration = Duration::from_secs(3600);
 pub(crate) const GIVE_CLEAN: Duration = Duration::from_secs(10);
 /// Age in seconds after which nothing is kept of a transfer that stopped.
 pub(crate) const GIVE_KEPT_SECONDS: u64 = 2 * 24 * 3600;
+/// Looks for what is kept of one where another process has it, and the pause between them.
+pub(crate) const GIVE_LOOKS: u32 = 20;
+pub(crate) const GIVE_LOOK: Duration = Duration::from_millis(10);
 /// Longest file of what is kept of one, in bytes.
 pub(crate) const GIVE_STATE_BYTES: u64 = 16 * 1024;
 /// Connections to the page that takes links, at a time.

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One side: a folder of its own, and nothing else.
-struct Side {
-    folder: PathBuf,
+pub(crate) struct Side {
+    pub(crate) folder: PathBuf,
 }
 
 impl Side {
-    fn new(town: &Town, name: &str) -> Self {
+    pub(crate) fn new(town: &Town, name: &str) -> Self {
         let folder = town.path(name);
         std::fs::create_dir_all(&folder).unwrap();
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -34,23 +34,23 @@ impl Side {
         command
     }
 
-    fn start(&self, words: &[&str], url: &str) -> Process {
+    pub(crate) fn start(&self, words: &[&str], url: &str) -> Process {
         Process::spawn(&mut self.command(words, url))
     }
 
-    fn run(&self, words: &[&str], url: &str) -> Ran {
+    pub(crate) fn run(&self, words: &[&str], url: &str) -> Ran {
         self.start(words, url).wait()
     }
 
     /// Gives; the process, and its code.
-    fn give(&self, words: &[&str], url: &str) -> (Process, String) {
+    pub(crate) fn give(&self, words: &[&str], url: &str) -> (Process, String) {
         let mut giving = self.start(&[&["give"], words].concat(), url);
         let code = giving.next_line().expect("the code");
         (giving, code)
     }
 
     /// What is noted of transfers that were begun.
-    fn notes(&self) -> usize {
+    pub(crate) fn notes(&self) -> usize {
         let folder = self.path("state/letterlock");
         ["give", "take"]
             .iter()
@@ -59,7 +59,7 @@ impl Side {
             .sum()
     }
 
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let names = std::fs::read_dir(&self.folder).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = names.filter(|name| name != "state").collect();
@@ -69,7 +69,7 @@ impl Side {
 }
 
 /// What lies at the relay: queues and blobs.
-fn at_the_relay(town: &mut Town) -> [u64; 2] {
+pub(crate) fn at_the_relay(town: &mut Town) -> [u64; 2] {
     town.stop_relay();
     let mut inspect = letterlock();
     inspect
@@ -83,7 +83,7 @@ fn at_the_relay(town: &mut Town) -> [u64; 2] {
     })
 }
 
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let next = |_| {
         state = state
@@ -94,11 +94,11 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(next).collect()
 }
 
-fn failure(ran: &Ran) -> Value {
+pub(crate) fn failure(ran: &Ran) -> Value {
     serde_json::from_str(ran.stderr.lines().last().unwrap()).unwrap()
 }
 
-fn ok(ran: &Ran) {
+pub(crate) fn ok(ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
@@ -332,7 +332,7 @@ fn the_relay_of_the_account_is_taken() {
 }
 
 /// The files of blobs at the relay, once there are so many that have something in them.
-fn blobs(town: &Town, count: usize) -> Vec<PathBuf> {
+pub(crate) fn blobs(town: &Town, count: usize) -> Vec<PathBuf> {
     fn below(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
@@ -572,7 +572,7 @@ fn a_taker_that_stops_tells_the_giver() {
 }
 
 /// Takes by a link, which names its relay.
-fn take_link(side: &Side, link: &str) -> Ran {
+pub(crate) fn take_link(side: &Side, link: &str) -> Ran {
     let mut command = letterlock();
     command
         .args(["take", link, "--json"])

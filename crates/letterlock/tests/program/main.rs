@@ -26,6 +26,7 @@ mod identity;
 mod interrupts;
 mod json;
 mod kill;
+mod left_over;
 mod recovery;
 mod refusals;
 mod sealed;
