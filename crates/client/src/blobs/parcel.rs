@@ -43,6 +43,9 @@ pub(crate) enum ParcelProblem {
     /// It is larger than the relay takes.
     #[error("the relay does not take that much")]
     TooLarge,
+    /// The relay has no room for more.
+    #[error("the relay has no room for more")]
+    NoRoom,
     /// The relay says no.
     #[error("the relay refused (status {0})")]
     Refused(u16),
@@ -63,9 +66,12 @@ enum Attempt {
 impl From<HttpProblem> for Attempt {
     fn from(problem: HttpProblem) -> Self {
         match problem {
-            HttpProblem::Refused(
-                StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE,
-            ) => Self::Failed(ParcelProblem::TooLarge),
+            HttpProblem::Refused(StatusCode::PAYLOAD_TOO_LARGE) => {
+                Self::Failed(ParcelProblem::TooLarge)
+            }
+            HttpProblem::Refused(StatusCode::INSUFFICIENT_STORAGE) => {
+                Self::Failed(ParcelProblem::NoRoom)
+            }
             HttpProblem::Refused(StatusCode::RANGE_NOT_SATISFIABLE) => {
                 Self::Failed(ParcelProblem::Lost)
             }
@@ -439,6 +445,6 @@ mod tests {
         pieces.send(Bytes::from_static(b"sealed")).await.unwrap();
         drop(pieces);
         let stored = parcel(&url).store(&token(), &mut sealed, |_| {}).await;
-        assert!(matches!(stored, Err(ParcelProblem::TooLarge)), "{stored:?}");
+        assert!(matches!(stored, Err(ParcelProblem::NoRoom)), "{stored:?}");
     }
 }

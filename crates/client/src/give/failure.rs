@@ -1,7 +1,7 @@
 //! Why a transfer did not come to its end, for people.
 
 use crate::blobs::ParcelProblem;
-use crate::failure::{failure, unreachable};
+use crate::failure::{failure, on_disk, relay_full, unreachable};
 use crate::view::{Failure, FailureKind};
 use engine::give::Refusal;
 use keys::give::CodeError;
@@ -100,6 +100,7 @@ pub(super) fn not_stored(problem: &ParcelProblem) -> Failure {
     let hint = match problem {
         ParcelProblem::Unreachable(why) => return unreachable(why),
         ParcelProblem::TooLarge => "give less, or use another relay",
+        ParcelProblem::NoRoom => return relay_full(),
         _ => "ask the relay's operator",
     };
     failure(FailureKind::Failed, problem.to_string(), Some(hint))
@@ -113,12 +114,11 @@ pub(super) fn not_fetched(problem: &ParcelProblem) -> Failure {
             failure(FailureKind::Unreachable, why.as_str(), Some(hint))
         }
         ParcelProblem::Disk(error) => {
-            let hint = "make room, then type the same command again: it goes on where it stopped";
-            failure(
-                FailureKind::Failed,
-                format!("writing failed: {}", error.kind()),
-                Some(hint),
-            )
+            let (cause, hint) = on_disk(error);
+            let message = format!("what comes cannot be written: {cause}");
+            let hint =
+                format!("{hint}, then type the same command again: it goes on where it stopped");
+            failure(FailureKind::Failed, message, Some(&hint))
         }
         _ => {
             let message = "the relay does not have what was given; nothing was written";

@@ -11,7 +11,7 @@
 
 use super::line::OwnQueue;
 use crate::blobs::Parcel;
-use crate::failure::failure;
+use crate::failure::{failure, on_disk};
 use crate::limits;
 use crate::os;
 use crate::relay_url::RelayUrl;
@@ -85,9 +85,10 @@ impl Kept {
 }
 
 fn unkept(path: &Path, error: &io::Error) -> Failure {
-    let message = format!("{}: {}", path.display(), error.kind());
-    let hint = "check the folder's rights and the disk's room; XDG_STATE_HOME names another one";
-    failure(FailureKind::Failed, message, Some(hint))
+    let (cause, hint) = on_disk(error);
+    let message = format!("{} cannot be written: {cause}", path.display());
+    let hint = format!("{hint}; XDG_STATE_HOME names another folder for what is kept meanwhile");
+    failure(FailureKind::Failed, message, Some(&hint))
 }
 
 fn secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {

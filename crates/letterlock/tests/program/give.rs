@@ -23,7 +23,7 @@ impl Side {
         self.folder.join(name)
     }
 
-    fn command(&self, words: &[&str], url: &str) -> Command {
+    pub(crate) fn command(&self, words: &[&str], url: &str) -> Command {
         let mut command = letterlock();
         command
             .args(words)

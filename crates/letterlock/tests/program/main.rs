@@ -27,6 +27,7 @@ mod interrupts;
 mod json;
 mod kill;
 mod left_over;
+mod no_room;
 mod recovery;
 mod refusals;
 mod sealed;

@@ -55,6 +55,23 @@ impl Town {
         town
     }
 
+    /// Starts a relay on loopback with settings of its own.
+    pub(crate) fn with_settings(settings: &str) -> Self {
+        let mut town = Self::empty();
+        town.listen = format!("127.0.0.1:{}", free_port());
+        town.url = format!("http://{}", town.listen);
+        town.settings = Some(town.path("relay.toml"));
+        town.set(settings);
+        town
+    }
+
+    /// Gives the relay other settings, and starts it again.
+    pub(crate) fn set(&mut self, settings: &str) {
+        self.stop_relay();
+        std::fs::write(self.path("relay.toml"), settings).unwrap();
+        self.start_relay();
+    }
+
     fn empty() -> Self {
         let dir = TempDir::with_prefix("letterlock-test-").unwrap();
         Self {
