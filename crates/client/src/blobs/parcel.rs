@@ -16,7 +16,7 @@ use crate::relay_url::RelayUrl;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Method, StatusCode, header};
-use keys::{BlobId, Secret};
+use keys::{BlobId, Secret, Timestamp};
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::time::Duration;
@@ -153,17 +153,19 @@ impl Parcel {
         Ok(stored)
     }
 
-    /// Says that it is complete.
+    /// Says that it is complete, and when nobody is to get it any more.
     pub(crate) async fn complete(
         &self,
         write_token: &Secret<32>,
         length: u64,
+        until: Timestamp,
     ) -> Result<(), ParcelProblem> {
         let mut patience = Patience::new();
         loop {
             let completed = async {
                 let mut relay = Blobs::<Outgoing>::connect(&self.url).await?;
-                put::complete(&mut relay, self.target(write_token), length).await
+                let target = self.target(write_token);
+                put::complete_until(&mut relay, target, length, Some(until)).await
             };
             match completed.await.map_err(Attempt::from) {
                 Ok(()) => return Ok(()),

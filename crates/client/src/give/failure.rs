@@ -73,6 +73,13 @@ pub(super) fn expired() -> Failure {
     failure(FailureKind::Failed, message, Some(hint))
 }
 
+/// The link says that it is over.
+pub(super) fn link_expired() -> Failure {
+    let message = "this link has expired; nothing was written";
+    let hint = "let whoever gives type `letterlock give --link` again; if it should still count, look at this machine's clock";
+    failure(FailureKind::Refused, message, Some(hint))
+}
+
 /// Whoever took it did not say that it came.
 pub(super) fn unfinished() -> Failure {
     let message = "the other side began to take it, and did not say that it has everything";

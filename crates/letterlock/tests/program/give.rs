@@ -77,9 +77,13 @@ pub(crate) fn at_the_relay(town: &mut Town) -> [u64; 2] {
         .arg(town.relay_data());
     let shown = Process::spawn(&mut inspect).wait().stdout;
     town.start_relay();
-    [" queues", " blobs"].map(|what| {
-        let line = shown.lines().find_map(|line| line.strip_suffix(what));
-        line.unwrap().parse().unwrap()
+    ["queue", "blob"].map(|what| {
+        let count = |line: &str| {
+            let (count, of) = line.split_once(' ')?;
+            let fits = of == what || of.strip_suffix('s') == Some(what);
+            count.parse().ok().filter(|_| fits)
+        };
+        shown.lines().find_map(count).unwrap()
     })
 }
 
@@ -613,6 +617,41 @@ fn whoever_has_the_link_gets_everything() {
     let late = take_link(&Side::new(&town, "carol"), &link);
     assert_eq!(late.code, Some(3), "{late:?}");
     assert_eq!(at_the_relay(&mut town), [0, 0]);
+}
+
+#[test]
+fn a_link_is_over_when_its_giver_is_gone() {
+    let mut town = Town::new();
+    let url = town.url().to_owned();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), noise(2_000_000)).unwrap();
+    let (giving, link) = alice.give(&["f", "--link", "--expires", "1h"], &url);
+    giving.kill();
+    assert_eq!(at_the_relay(&mut town)[1], 1);
+    // Whoever takes looks at the time, whatever the relay does.
+    let clock = town.put_ahead(2);
+    let mut late = letterlock();
+    late.args(["take", &link, "--json"])
+        .env("LD_PRELOAD", clock)
+        .env("XDG_STATE_HOME", bob.path("state"))
+        .env("LETTERLOCK_HOME", bob.path("home"))
+        .current_dir(&bob.folder);
+    let ran = Process::spawn(&mut late).wait();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let told = failure(&ran)["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("has expired"), "{told}");
+    assert!(bob.files().is_empty());
+    assert_eq!(bob.notes(), 0);
+    // The relay gives it to nobody, whatever time it is for whoever takes.
+    town.stop_relay();
+    town.start_relay();
+    let ran = take_link(&bob, &link);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let told = failure(&ran)["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("does not have"), "{told}");
+    assert!(bob.files().is_empty());
+    // It is swept soon after the relay has begun.
+    assert!((0..50).any(|_| at_the_relay(&mut town)[1] == 0));
 }
 
 #[test]

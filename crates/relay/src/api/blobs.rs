@@ -24,6 +24,8 @@ use tokio::time::timeout;
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 const READ_TOKEN_HASH: HeaderName = HeaderName::from_static("read-token-hash");
+/// Numbers of the database have 63 bits.
+const MAX_SECONDS: u64 = i64::MAX as u64;
 const LASTING: HeaderName = HeaderName::from_static("lasting");
 
 /// The methods of `/v1/blobs/{id}`.
@@ -141,6 +143,8 @@ async fn find(state: &State, blob: BlobId) -> Result<Option<BlobRecord>, Refusal
 async fn known(state: &State, blob: BlobId) -> Result<BlobRecord, Refusal> {
     find(state, blob)
         .await?
+        // It is deleted with the next sweep.
+        .filter(|record| record.until.is_none_or(|until| os::now().as_secs() < until))
         .ok_or_else(|| StatusCode::NOT_FOUND.into())
 }
 
@@ -281,6 +285,7 @@ async fn begin(
         read_hash,
         durable: 0,
         complete: false,
+        until: None,
         lasting: headers.get(LASTING).is_some_and(|value| value == "?1"),
         hour: os::now().to_hour().as_secs(),
     };
@@ -401,6 +406,7 @@ async fn complete(
     let blob = name(&id)?;
     let shown = token_hash(request.headers())?;
     let length = number(&request, "length").ok_or(StatusCode::BAD_REQUEST)?;
+    let until = number(&request, "until");
     let Some(_turn) = state.blobs.turn(&blob).await else {
         return Err(unavailable());
     };
@@ -410,6 +416,10 @@ async fn complete(
         return Err(with_offset(StatusCode::CONFLICT, &record).into());
     }
     if !record.complete {
+        if let Some(until) = until {
+            let noted = state.store.blob_expires(blob, until.min(MAX_SECONDS)).await;
+            noted.map_err(|_| unstored(&state))?;
+        }
         state
             .store
             .note_blob(blob, length, true)

@@ -137,9 +137,15 @@ impl Town {
     /// Lets hours pass, for the relay and for every process that starts from now on.
     pub(crate) fn pass_hours(&mut self, hours: u64) {
         self.stop_relay();
+        self.put_ahead(hours);
+        self.start_relay();
+    }
+
+    /// The same for what starts from now on alone; the library that a process lives by.
+    pub(crate) fn put_ahead(&mut self, hours: u64) -> PathBuf {
         self.ahead_seconds += hours * 3600;
         clock::put_ahead(self.dir.path(), self.ahead_seconds);
-        self.start_relay();
+        clock::of(self.dir.path())
     }
 
     /// The most memory that the relay has used.

@@ -453,6 +453,11 @@ impl Store {
             .await
     }
 
+    /// Notes when the time of a blob is over.
+    pub(crate) async fn blob_expires(&self, blob: BlobId, until: u64) -> Result<(), StoreError> {
+        self.write(move |tx| blobs::expires(tx, &blob, until)).await
+    }
+
     /// Forgets a blob.
     pub(crate) async fn forget_blob(&self, blob: BlobId) -> Result<(), StoreError> {
         self.write(move |tx| blobs::forget(tx, &blob)).await
