@@ -26,6 +26,7 @@ mod identity;
 mod interrupts;
 mod json;
 mod kill;
+mod kill_vaults;
 mod left_over;
 mod no_room;
 mod recovery;
