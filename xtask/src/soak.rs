@@ -9,6 +9,8 @@ use crate::tools;
 const SOAKS: &[&str] = &[
     // `kill -9` of relay and clients at random instants.
     "env LETTERLOCK_KILLS=200 cargo nextest run -p letterlock kill",
+    // The same of vaults, folders in step and transfers by code.
+    "env LETTERLOCK_VAULT_KILLS=100 cargo nextest run -p letterlock kill_vaults",
     // Worlds of people with several devices, where anything happens in any order.
     "env LETTERLOCK_SEEDS=400 LETTERLOCK_STEPS=120 cargo nextest run -p letterlock-testkit --test random_devices",
     // Worlds of groups, many small ones and a large one.

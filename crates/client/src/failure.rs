@@ -7,6 +7,7 @@ use crate::store::OpenError;
 use crate::view::{Failure, FailureKind};
 use engine::{AmendmentError, EngineError, StoreError, VaultError};
 use keys::account_log::LogError;
+use std::io;
 
 /// Makes a failure.
 pub(crate) fn failure(
@@ -35,6 +36,41 @@ pub(crate) fn no_account() -> Failure {
 pub(crate) fn unreachable(message: &str) -> Failure {
     let hint = "check the network and the relay's address, then try again";
     failure(FailureKind::Unreachable, message, Some(hint))
+}
+
+/// The relay stores no more, though it answers.
+pub(crate) fn relay_full() -> Failure {
+    let hint = "ask the relay's operator for more, or try again later: nothing is lost";
+    failure(
+        FailureKind::Failed,
+        "the relay has no room for more",
+        Some(hint),
+    )
+}
+
+/// Why a disk of this machine takes no more, and what to do about it.
+pub(crate) fn on_disk(error: &io::Error) -> (String, &'static str) {
+    let (cause, hint) = match error.kind() {
+        io::ErrorKind::StorageFull => ("the disk is full", "make room on that disk"),
+        io::ErrorKind::QuotaExceeded => (
+            "your quota on that disk is used up",
+            "make room on that disk, or ask for more of it",
+        ),
+        io::ErrorKind::FileTooLarge => (
+            "it is larger than that disk, or a limit of this process, allows",
+            "see `ulimit -f`, or name a place on another disk",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ("that disk can only be read", "name a place on another disk")
+        }
+        kind => {
+            return (
+                kind.to_string(),
+                "look at the disk, and at the rights with: ls -l",
+            );
+        }
+    };
+    (cause.to_owned(), hint)
 }
 
 /// Something in this program that should not be.

@@ -131,6 +131,19 @@ pub(crate) const GIVE_SHORT_NAMEPLATES: u32 = 4;
 pub(crate) const GIVE_EXCHANGES: usize = 8;
 /// Silence of the giver after which a taker gives up.
 pub(crate) const GIVE_PATIENCE: Duration = Duration::from_secs(20);
+/// How much in a row of what [`want_of_room`] counts ends the wait for room at a relay.
+pub(crate) const WANT_OF_ROOM: u32 = 3;
+
+/// How much a refusal says that the relay has no room: a limit that is reached stays so for long, a store that failed may
+/// work in a moment.
+pub(crate) fn want_of_room(refusal: wire::RefusalKind) -> u32 {
+    match refusal {
+        wire::RefusalKind::Quota => WANT_OF_ROOM,
+        wire::RefusalKind::Storage => 1,
+        _ => 0,
+    }
+}
+
 /// How often a giver says that its upload is not at its end.
 pub(crate) const GIVE_WAIT: Duration = Duration::from_secs(5);
 /// Time that a taker who confirmed has at least, whatever the code's expiry says.
@@ -139,6 +152,9 @@ pub(crate) const GIVE_TAKING: Duration = Duration::from_secs(3600);
 pub(crate) const GIVE_CLEAN: Duration = Duration::from_secs(10);
 /// Age in seconds after which nothing is kept of a transfer that stopped.
 pub(crate) const GIVE_KEPT_SECONDS: u64 = 2 * 24 * 3600;
+/// Looks for what is kept of one where another process has it, and the pause between them.
+pub(crate) const GIVE_LOOKS: u32 = 20;
+pub(crate) const GIVE_LOOK: Duration = Duration::from_millis(10);
 /// Longest file of what is kept of one, in bytes.
 pub(crate) const GIVE_STATE_BYTES: u64 = 16 * 1024;
 /// Connections to the page that takes links, at a time.

@@ -6,12 +6,12 @@ use crate::kdf::{hkdf_sha512, sha256};
 use crate::label::{self, Label};
 use crate::pake::TransferKeys;
 use crate::secret::{Secret, SecretBytes};
-use crate::{BlobId, QueueId};
+use crate::{BlobId, QueueId, Timestamp};
 use data_encoding::BASE64URL_NOPAD;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CHECK_LEN: usize = 4;
 /// Longest text that is looked at, in bytes.
 const TEXT_MAX: usize = 1024;
@@ -27,6 +27,8 @@ pub struct GiveLink {
     pub length: u64,
     /// SHA-256 of the header of the sealed file.
     pub header: [u8; 32],
+    /// When it is over: the relay has nothing of it from then on.
+    pub expires: Timestamp,
     /// The relay's URL with its pin.
     pub relay: String,
 }
@@ -110,7 +112,7 @@ impl LinkSecret {
 impl GiveLink {
     /// What stands behind the `#` of the URL.
     ///
-    /// *Shape*: base64url without padding of `01 ‖ secret 32 ‖ BE8(length) ‖ header 32 ‖ relay URL ‖ check 4`.
+    /// *Shape*: base64url without padding of `02 ‖ secret 32 ‖ BE8(length) ‖ header 32 ‖ BE8(expires) ‖ relay URL ‖ check 4`.
     #[must_use]
     pub fn to_fragment(&self) -> Zeroizing<String> {
         let mut out = Writer::new();
@@ -118,6 +120,7 @@ impl GiveLink {
         out.array(self.secret.0.expose_secret());
         out.u64(self.length);
         out.array(&self.header);
+        out.u64(self.expires.as_secs());
         out.array(self.relay.as_bytes());
         let content = SecretBytes::new(out.finish());
         let mut out = Writer::new();
@@ -159,6 +162,7 @@ impl GiveLink {
         let secret = LinkSecret(Secret::from_slice(input.take(32).ok()?)?);
         let length = input.u64().ok()?;
         let header = input.array().ok()?;
+        let expires = Timestamp::from_secs(input.u64().ok()?);
         let relay = input.take(input.remaining()).ok()?;
         let relay = std::str::from_utf8(relay).ok()?;
         let fits = (1..=RELAY_MAX).contains(&relay.len())
@@ -167,6 +171,7 @@ impl GiveLink {
             secret,
             length,
             header,
+            expires,
             relay: relay.to_owned(),
         })
     }
@@ -198,6 +203,7 @@ mod tests {
             })),
             length: 4096,
             header: [7; 32],
+            expires: Timestamp::from_secs(1_800_000_000),
             relay: "http://127.0.0.1:8440".to_owned(),
         }
     }
@@ -212,6 +218,7 @@ mod tests {
         ] {
             let read = GiveLink::from_text(&text).unwrap();
             assert_eq!((read.length, read.header), (link.length, link.header));
+            assert_eq!(read.expires, link.expires);
             assert_eq!(read.relay, link.relay);
             assert_eq!(read.secret.state_name(), link.secret.state_name());
         }

@@ -40,8 +40,8 @@ pub(crate) type Piece = Vec<Bytes>;
 pub(crate) struct Written {
     /// Bytes that survive the loss of power.
     pub(crate) durable: u64,
-    /// The disk failed.
-    pub(crate) failed: bool,
+    /// The disk failed, and how.
+    pub(crate) failed: Option<io::ErrorKind>,
 }
 
 impl Blobs {
@@ -125,11 +125,11 @@ impl Blobs {
         tokio::task::spawn_blocking(move || {
             let mut written = Written {
                 durable: offset,
-                failed: false,
+                failed: None,
             };
             match write_pieces(&path, offset, &mut pieces, &mut written, &durable) {
                 Ok(()) => {}
-                Err(_) => written.failed = true,
+                Err(error) => written.failed = Some(error.kind()),
             }
             written
         })
@@ -184,6 +184,10 @@ fn write_pieces(
     file.set_len(offset)?;
     let mut at = offset;
     let result = append(&file, &mut at, pieces, written, durable);
+    if result.is_err() {
+        // Half of a piece that had no room is nothing to go on with.
+        file.set_len(at)?;
+    }
     // What arrived before a fault is kept, too.
     file.sync_all()?;
     written.durable = at;

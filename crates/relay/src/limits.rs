@@ -71,6 +71,8 @@ pub(crate) const GROUP_SECONDS: u64 = 400 * 24 * 3600;
 pub(crate) const TICKET_SECONDS: u64 = 31 * 24 * 3600;
 /// Bytes of an upload between two flushes to the disk.
 pub(crate) const BLOB_FLUSH: u64 = 64 * 1024 * 1024;
+/// Bytes of an upload that are read on after the answer was no.
+pub(crate) const BLOB_PASSED_OVER: usize = 32 * 1024 * 1024;
 /// Bytes written to a blob's file at a time.
 pub(crate) const BLOB_CHUNK: usize = 1024 * 1024;
 /// Silence in an upload after which it is broken off.
@@ -97,6 +99,8 @@ pub(crate) const REQUEST_STANDS_SECONDS: u64 = 24 * 3600;
 pub(crate) const REQUEST_DATED_SECONDS: u64 = 2 * 3600;
 /// Milliseconds after which a client may ask again when a limit of the store is reached.
 pub(crate) const QUOTA_RETRY_MS: u64 = 60_000;
+/// The same for a blob, in seconds.
+pub(crate) const NO_ROOM_RETRY_SECONDS: u32 = 60;
 /// Milliseconds after which a client may ask again when the store failed.
 pub(crate) const STORAGE_RETRY_MS: u64 = 2_000;
 /// Milliseconds after which a client may ask again when the relay stops.

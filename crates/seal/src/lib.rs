@@ -10,6 +10,7 @@
 pub mod age;
 pub mod lock;
 mod parallel;
+mod part;
 mod place;
 pub mod tree;
 pub mod vault;

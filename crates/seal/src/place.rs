@@ -7,7 +7,7 @@
 
 use crate::lock::{Entry, EntryKind, OpenError};
 use crate::parallel::Sink;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use crate::part::{OLD, Part, exchanged, named};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -91,82 +91,39 @@ impl<W: Write + Send> Sink for InOrder<W> {
 /// A file under another name beside its place; it is gone unless [`Output::keep`] gives it its name.
 #[derive(Debug)]
 pub struct Output {
-    file: File,
-    at: PathBuf,
+    part: Part,
     place: PathBuf,
-    kept: bool,
 }
 
 impl Output {
-    /// Begins a file that only its owner may read. `nonce` makes its name one that nobody else has.
+    /// Begins a file that only its owner may read, and removes what others left beside it who were killed. `nonce` makes
+    /// its name one that nobody else has.
     ///
     /// # Errors
     /// What the file system says.
     pub fn create(place: &Path, nonce: u64) -> io::Result<Self> {
-        let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{nonce:016x}.part"));
-        // Names have 255 bytes at most.
-        if hidden.len() > 255 {
-            hidden = format!(".{nonce:016x}.part").into();
+        if place.file_name().is_none() {
+            return Err(io::ErrorKind::InvalidInput.into());
         }
-        let at = place.with_file_name(hidden);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&at)?;
         Ok(Self {
-            file,
-            at,
+            part: Part::file(place.parent().unwrap_or(Path::new("")), nonce)?,
             place: place.to_path_buf(),
-            kept: false,
         })
     }
 
     /// The file.
     #[must_use]
     pub fn file(&self) -> &File {
-        &self.file
+        self.part.held()
     }
 
     /// Flushes the file and gives it its name. With `replace` it takes the place of another file.
     ///
     /// # Errors
     /// `AlreadyExists`, or what the file system says.
-    pub fn keep(mut self, replace: bool) -> io::Result<()> {
-        self.file.sync_all()?;
-        named(&self.at, &self.place, replace)?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if !self.kept {
-            // Nobody could be told that it stays.
-            let _ = std::fs::remove_file(&self.at);
-        }
-    }
-}
-
-/// Gives a file or directory its name in one step.
-fn named(at: &Path, place: &Path, replace: bool) -> io::Result<()> {
-    if replace {
-        return fs::rename(at, place);
-    }
-    match renameat_with(CWD, at, CWD, place, RenameFlags::NOREPLACE) {
-        // Some file systems have no such rename: what is there is looked for, which leaves a moment.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            match place.symlink_metadata().is_ok() {
-                true => Err(io::ErrorKind::AlreadyExists.into()),
-                false => fs::rename(at, place),
-            }
-        }
-        other => Ok(other?),
+    pub fn keep(self, replace: bool) -> io::Result<()> {
+        self.file().sync_all()?;
+        self.part.keep(&self.place, replace)
     }
 }
 
@@ -176,11 +133,22 @@ fn named(at: &Path, place: &Path, replace: bool) -> io::Result<()> {
 /// last, so that nothing is ever written through one.
 #[derive(Debug)]
 pub(crate) struct Staging {
-    root: PathBuf,
+    root: Part,
     /// Where entries are made.
     at: PathBuf,
-    /// The directory that was made for all this, if it was not there.
-    made: Option<PathBuf>,
+    /// The directory that was made for all this, if it was not there. It goes after what is in it.
+    _made: Option<Made>,
+}
+
+/// A directory that goes again, unless something was placed in it.
+#[derive(Debug)]
+struct Made(PathBuf);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // Only empty directories are removed.
+        let _ = fs::remove_dir(&self.0);
+    }
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
@@ -195,15 +163,13 @@ fn times(entry: &Entry) -> Option<FileTimes> {
 
 impl Staging {
     pub(crate) fn create(beside: &Path, nonce: u64) -> Result<Self, OpenError> {
-        let made = (!beside.exists()).then(|| beside.to_path_buf());
+        let made = (!beside.exists()).then(|| Made(beside.to_path_buf()));
         fs::create_dir_all(beside).map_err(failed(beside))?;
-        let root = beside.join(format!(".{nonce:016x}.part"));
-        let created = DirBuilder::new().mode(0o700).create(&root);
-        created.map_err(failed(&root))?;
+        let root = Part::directory(beside, nonce).map_err(failed(beside))?;
         let staging = Self {
-            at: root.join("new"),
+            at: root.path().join("new"),
             root,
-            made,
+            _made: made,
         };
         fs::create_dir(&staging.at).map_err(failed(&staging.at))?;
         Ok(staging)
@@ -271,8 +237,7 @@ impl Staging {
             }
         }
         // What gets its name is on the disk, also if the machine stops in the next moment.
-        let directory = File::open(&self.root).map_err(failed(&self.root))?;
-        rustix::fs::syncfs(&directory)
+        rustix::fs::syncfs(self.root.held())
             .map_err(io::Error::from)
             .map_err(failed(&self.at))?;
         Ok(left_out)
@@ -292,40 +257,33 @@ impl Staging {
                 path: place.clone(),
             });
         }
-        let aside = self.root.join("old");
-        for (number, (name, place)) in names.iter().zip(&places).enumerate() {
+        for (name, place) in names.iter().zip(&places) {
             let at = Self::place(&self.at, name);
             if at.symlink_metadata().is_err() {
                 continue; // A link that was left out.
             }
-            // A directory is only replaced by being moved away first.
-            let old = aside.join(number.to_string());
-            if replace && place.symlink_metadata().is_ok() {
-                fs::create_dir_all(&aside).map_err(failed(&aside))?;
-                fs::rename(place, &old).map_err(failed(place))?;
+            if replace && place.symlink_metadata().is_ok() && self.exchange(name, &at, place)? {
+                continue;
             }
-            if let Err(error) = named(&at, place, false) {
-                // What was there comes back, where it was moved away.
-                let _ = fs::rename(&old, place);
-                return Err(match error.kind() {
-                    io::ErrorKind::AlreadyExists => OpenError::Exists {
-                        path: place.clone(),
-                    },
-                    _ => failed(place)(error),
-                });
-            }
+            named(&at, place, false).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => OpenError::Exists {
+                    path: place.clone(),
+                },
+                _ => failed(place)(error),
+            })?;
         }
         Ok(places)
     }
-}
 
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // Nobody could be told that it stays.
-        let _ = fs::remove_dir_all(&self.root);
-        if let Some(made) = &self.made {
-            // It stays where something was placed in it: only empty directories are removed.
-            let _ = fs::remove_dir(made);
+    /// Gives something the name of what is there, in one step where the file system can. Where it cannot, what is there
+    /// is moved away first, and comes back if nothing takes its place.
+    fn exchange(&self, name: &[u8], at: &Path, place: &Path) -> Result<bool, OpenError> {
+        if exchanged(at, place).map_err(failed(place))? {
+            return Ok(true);
         }
+        let aside = self.root.path().join(OLD);
+        fs::create_dir_all(&aside).map_err(failed(&aside))?;
+        fs::rename(place, Self::place(&aside, name)).map_err(failed(place))?;
+        Ok(false)
     }
 }

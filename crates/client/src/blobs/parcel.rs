@@ -16,7 +16,7 @@ use crate::relay_url::RelayUrl;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Method, StatusCode, header};
-use keys::{BlobId, Secret};
+use keys::{BlobId, Secret, Timestamp};
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::time::Duration;
@@ -43,6 +43,9 @@ pub(crate) enum ParcelProblem {
     /// It is larger than the relay takes.
     #[error("the relay does not take that much")]
     TooLarge,
+    /// The relay has no room for more.
+    #[error("the relay has no room for more")]
+    NoRoom,
     /// The relay says no.
     #[error("the relay refused (status {0})")]
     Refused(u16),
@@ -63,9 +66,12 @@ enum Attempt {
 impl From<HttpProblem> for Attempt {
     fn from(problem: HttpProblem) -> Self {
         match problem {
-            HttpProblem::Refused(
-                StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE,
-            ) => Self::Failed(ParcelProblem::TooLarge),
+            HttpProblem::Refused(StatusCode::PAYLOAD_TOO_LARGE) => {
+                Self::Failed(ParcelProblem::TooLarge)
+            }
+            HttpProblem::Refused(StatusCode::INSUFFICIENT_STORAGE) => {
+                Self::Failed(ParcelProblem::NoRoom)
+            }
             HttpProblem::Refused(StatusCode::RANGE_NOT_SATISFIABLE) => {
                 Self::Failed(ParcelProblem::Lost)
             }
@@ -147,17 +153,19 @@ impl Parcel {
         Ok(stored)
     }
 
-    /// Says that it is complete.
+    /// Says that it is complete, and when nobody is to get it any more.
     pub(crate) async fn complete(
         &self,
         write_token: &Secret<32>,
         length: u64,
+        until: Timestamp,
     ) -> Result<(), ParcelProblem> {
         let mut patience = Patience::new();
         loop {
             let completed = async {
                 let mut relay = Blobs::<Outgoing>::connect(&self.url).await?;
-                put::complete(&mut relay, self.target(write_token), length).await
+                let target = self.target(write_token);
+                put::complete_until(&mut relay, target, length, Some(until)).await
             };
             match completed.await.map_err(Attempt::from) {
                 Ok(()) => return Ok(()),
@@ -439,6 +447,6 @@ mod tests {
         pieces.send(Bytes::from_static(b"sealed")).await.unwrap();
         drop(pieces);
         let stored = parcel(&url).store(&token(), &mut sealed, |_| {}).await;
-        assert!(matches!(stored, Err(ParcelProblem::TooLarge)), "{stored:?}");
+        assert!(matches!(stored, Err(ParcelProblem::NoRoom)), "{stored:?}");
     }
 }

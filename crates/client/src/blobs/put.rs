@@ -9,7 +9,7 @@ use hyper::Method;
 use hyper::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::HeaderName;
-use keys::{BlobId, Secret};
+use keys::{BlobId, Secret, Timestamp};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -60,7 +60,18 @@ pub(crate) async fn complete(
     target: Target<'_>,
     total: u64,
 ) -> Result<(), HttpProblem> {
-    let path = format!("{}?length={total}", http::path(target.blob));
+    complete_until(relay, target, total, None).await
+}
+
+/// Says that this is all, and when nobody is to get it any more.
+pub(crate) async fn complete_until(
+    relay: &mut Blobs<Outgoing>,
+    target: Target<'_>,
+    total: u64,
+    until: Option<Timestamp>,
+) -> Result<(), HttpProblem> {
+    let until = until.map_or_else(String::new, |until| format!("&until={}", until.as_secs()));
+    let path = format!("{}?length={total}{until}", http::path(target.blob));
     let asked = relay.request(
         Method::POST,
         &path,

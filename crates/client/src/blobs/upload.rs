@@ -100,6 +100,8 @@ async fn attempt(
             Ok(found) => Ended::Changed(Box::new(found)),
             Err(error) => Ended::Failed(unreadable(upload, &error)),
         },
+        // A letter waits for room as it waits for a relay.
+        Err(HttpProblem::Refused(StatusCode::INSUFFICIENT_STORAGE)) => Ended::Again,
         Err(HttpProblem::Refused(status)) => Ended::Failed(refused(upload, status)),
         Err(_) => Ended::Again,
     }
@@ -269,9 +271,7 @@ fn refused(upload: &Upload, status: StatusCode) -> Failure {
         status.as_u16()
     );
     let hint = match status {
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE => {
-            "it is larger than the relay allows"
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => "it is larger than the relay allows",
         _ => "ask the relay's operator",
     };
     failure(FailureKind::Failed, message, Some(hint))

@@ -8,7 +8,7 @@ use super::recovery::{Making, Restoring};
 use super::settle::Settling;
 use super::verify::Comparing;
 use crate::api::Answer;
-use crate::failure::{failure, unreachable};
+use crate::failure::{failure, relay_full, unreachable};
 use crate::limits;
 use crate::os;
 use crate::view::{Failure, FailureKind, Notice};
@@ -424,11 +424,12 @@ impl Loop {
             Kind::Sheet(_) | Kind::Ask(_) | Kind::Restore(_) => self.recovery_too_late(call),
             Kind::End | Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
-                let failure = relay.and_then(|relay| self.relays.failure(&relay));
-                self.fail(
-                    call,
-                    failure.unwrap_or_else(|| unreachable("the relay does not answer")),
-                );
+                let failure = relay.map(|relay| match self.relays.is_full(&relay) {
+                    true => Some(relay_full()),
+                    false => self.relays.failure(&relay),
+                });
+                let silent = || unreachable("the relay does not answer");
+                self.fail(call, failure.flatten().unwrap_or_else(silent));
             }
         }
     }

@@ -49,6 +49,8 @@ struct Up {
     /// Queues with a body that could not be stored. What comes behind it is not taken: its acknowledgement would
     /// cover the one that was lost.
     deaf: BTreeSet<QueueId>,
+    /// Whether the last answer was that nothing more can be stored.
+    full: bool,
 }
 
 impl Relays {
@@ -186,6 +188,12 @@ impl Relays {
         })
     }
 
+    /// Whether a relay answers that nothing more can be stored.
+    pub(super) fn is_full(&self, relay: &str) -> bool {
+        let up = self.open.get(relay).and_then(|relay| relay.up.as_ref());
+        up.is_some_and(|up| up.full)
+    }
+
     /// Ends all connections; the handles end once the last frames are out.
     pub(super) fn close(&mut self) -> Vec<JoinHandle<()>> {
         let end = |relay: Relay| {
@@ -252,6 +260,7 @@ impl Loop {
             subscribing: BTreeMap::new(),
             behind: BTreeMap::new(),
             deaf: BTreeSet::new(),
+            full: false,
         });
         if self.own_relay.is_some() {
             self.sas_reaches(&relay);
@@ -268,6 +277,7 @@ impl Loop {
             return;
         };
         let waits = reply.try_again_after();
+        up.full = matches!(&*reply, wire::Reply::Refused(refused) if limits::want_of_room(refused.kind) > 0);
         if let Some(pause) = waits {
             let pause = Duration::from_millis(pause).clamp(limits::TICK, limits::RETRY_AFTER);
             up.asked.insert(id, frame);

@@ -18,6 +18,7 @@ use engine::give::{GiveMessage, GiveWord, Offer};
 use keys::give_link::{GiveLink, LinkSecret};
 use keys::{QueueId, Secret, SecretBytes};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -71,22 +72,27 @@ pub async fn give_link(
             return Err(internal("a queue of somebody else"));
         }
         let (to, token) = (Arc::clone(&parcel), Arc::clone(&write_token));
-        let offer = upload::upload(to, token, tree, secret.recipient(), Arc::clone(&work)).await?;
+        let (recipient, works) = (secret.recipient(), Arc::clone(&work));
+        let uploaded = upload::upload(to, token, tree, recipient, wish.expires, works).await;
+        let (offer, expires) = uploaded?;
         let keys = secret.keys(true);
         let link = GiveLink {
             secret,
             length: offer.length,
             header: offer.header,
+            expires,
             relay: url.canonical(),
         };
         let shown = view::GiveLink {
             link: format!("{PAGE}{}", *link.to_fragment()).into(),
             relay: url.canonical(),
-            expires: os::now().as_secs().saturating_add(wish.expires.as_secs()),
+            expires: expires.as_secs(),
             left_out,
         };
         let _ = tell.send(Answer::GiveLink(shown));
-        let deadline = after(wish.expires);
+        let deadline = after(Duration::from_secs(
+            expires.as_secs().saturating_sub(os::now().as_secs()),
+        ));
         loop {
             let left = deadline.saturating_duration_since(os::instant());
             let came = timeout(left, line.next()).await;
@@ -127,6 +133,11 @@ pub async fn take_link(
     })?;
     let url = RelayUrl::parse(&link.relay)?;
     let (state, begun, left) = TakeState::open(&wish.state, &link.secret.state_name())?;
+    // SECURITY: a relay may keep it for longer; `a_link_is_over_when_its_giver_is_gone` notices.
+    if os::now() >= link.expires {
+        state.forget(begun.as_ref());
+        return Err(failure::link_expired());
+    }
     let mut begun = begun.unwrap_or_else(|| {
         // It has no queue of its own: nobody answers.
         Begun::new(OwnQueue {

@@ -1,7 +1,7 @@
 //! Why a transfer did not come to its end, for people.
 
 use crate::blobs::ParcelProblem;
-use crate::failure::{failure, unreachable};
+use crate::failure::{failure, on_disk, relay_full, unreachable};
 use crate::view::{Failure, FailureKind};
 use engine::give::Refusal;
 use keys::give::CodeError;
@@ -73,6 +73,13 @@ pub(super) fn expired() -> Failure {
     failure(FailureKind::Failed, message, Some(hint))
 }
 
+/// The link says that it is over.
+pub(super) fn link_expired() -> Failure {
+    let message = "this link has expired; nothing was written";
+    let hint = "let whoever gives type `letterlock give --link` again; if it should still count, look at this machine's clock";
+    failure(FailureKind::Refused, message, Some(hint))
+}
+
 /// Whoever took it did not say that it came.
 pub(super) fn unfinished() -> Failure {
     let message = "the other side began to take it, and did not say that it has everything";
@@ -100,6 +107,7 @@ pub(super) fn not_stored(problem: &ParcelProblem) -> Failure {
     let hint = match problem {
         ParcelProblem::Unreachable(why) => return unreachable(why),
         ParcelProblem::TooLarge => "give less, or use another relay",
+        ParcelProblem::NoRoom => return relay_full(),
         _ => "ask the relay's operator",
     };
     failure(FailureKind::Failed, problem.to_string(), Some(hint))
@@ -113,12 +121,11 @@ pub(super) fn not_fetched(problem: &ParcelProblem) -> Failure {
             failure(FailureKind::Unreachable, why.as_str(), Some(hint))
         }
         ParcelProblem::Disk(error) => {
-            let hint = "make room, then type the same command again: it goes on where it stopped";
-            failure(
-                FailureKind::Failed,
-                format!("writing failed: {}", error.kind()),
-                Some(hint),
-            )
+            let (cause, hint) = on_disk(error);
+            let message = format!("what comes cannot be written: {cause}");
+            let hint =
+                format!("{hint}, then type the same command again: it goes on where it stopped");
+            failure(FailureKind::Failed, message, Some(&hint))
         }
         _ => {
             let message = "the relay does not have what was given; nothing was written";

@@ -14,7 +14,7 @@ use crate::sealed::{Work, tree_failure};
 use crate::view::{self, Failure, FailureKind};
 use engine::give::{GiveMessage, GiveWord, Offer};
 use keys::give::{GiveCode, Nameplate};
-use keys::{BlobId, Secret};
+use keys::{BlobId, Secret, Timestamp};
 use seal::tree::Tree;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Give {
     pub state: PathBuf,
 }
 
-type Uploading = JoinHandle<Result<Offer, Failure>>;
+type Uploading = JoinHandle<Result<(Offer, Timestamp), Failure>>;
 
 /// What a giver has while it waits.
 struct Waiting {
@@ -80,6 +80,10 @@ pub async fn give(
         Arc::clone(&write_token),
         tree,
         Secret::random(&mut os::entropy()),
+        // Whoever was offered it goes on for as long as it keeps what it has.
+        wish.expires
+            .max(limits::GIVE_TAKING)
+            .saturating_add(Duration::from_secs(limits::GIVE_KEPT_SECONDS)),
         Arc::clone(&work),
     );
     let mut waiting = Waiting {
@@ -202,7 +206,7 @@ impl Waiting {
                 }
                 uploaded = &mut self.uploading, if self.offer.is_none() => {
                     let offer = uploaded.map_err(|_| internal("a task ended early"))?;
-                    self.offer = Some(offer?);
+                    self.offer = Some(offer?.0);
                     self.tell().await?;
                 }
                 _ = tick.tick(), if !self.told => self.tell().await?,

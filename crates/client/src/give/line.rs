@@ -1,6 +1,6 @@
 //! A queue at a relay, without any account: made, heard, written to, deleted, over connections that come and go.
 
-use crate::failure::{failure, internal, unreachable};
+use crate::failure::{failure, internal, relay_full, unreachable};
 use crate::limits;
 use crate::net::{self, NetEvent, NetProblem, Wish};
 use crate::os;
@@ -238,6 +238,7 @@ impl Line {
     async fn ask(&mut self, request: &wire::Request) -> Result<wire::Reply, Failure> {
         let answered = async {
             let mut id = self.post(request.clone());
+            let mut unstored = 0_u32;
             loop {
                 let Some(reply) = self.replies.remove(&id) else {
                     self.event().await?;
@@ -251,6 +252,12 @@ impl Line {
                 let Some(later) = later else {
                     return Ok(reply);
                 };
+                if let wire::Reply::Refused(refused) = &reply {
+                    unstored = unstored.saturating_add(limits::want_of_room(refused.kind));
+                    if unstored >= limits::WANT_OF_ROOM {
+                        return Err(relay_full());
+                    }
+                }
                 let later = Duration::from_millis(later).min(limits::COMMAND);
                 tokio::time::sleep(os::jitter(later)).await;
                 id = self.post(request.clone());

@@ -6,11 +6,12 @@
 //! | `take/HASH` | a taker: its queue, its keys, how far it is | it has everything, or stops |
 //! | `give/QUEUE` | a giver: what removes its queue and its blob | it ends; the next giver removes what is left |
 //!
-//! HASH is of the code and the relay. A file belongs to the process that has locked `FILE.lock`.
+//! HASH is of the code and the relay. A file belongs to the process that has locked `FILE.lock`. Whoever begins a transfer
+//! takes away what nobody has any more: also a `FILE.lock` and a `FILE.new` that were left beside no file.
 
 use super::line::OwnQueue;
 use crate::blobs::Parcel;
-use crate::failure::failure;
+use crate::failure::{failure, on_disk};
 use crate::limits;
 use crate::os;
 use crate::relay_url::RelayUrl;
@@ -18,6 +19,7 @@ use crate::view::{Failure, FailureKind};
 use data_encoding::HEXLOWER;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{BlobId, QueueId, Secret, SecretBytes};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -29,6 +31,8 @@ const PATH_BYTES: usize = 4096;
 const TAKE: &str = "take";
 const GIVE: &str = "give";
 const LOCK: &str = "lock";
+/// What is being written.
+const NEW: &str = "new";
 
 /// A file that this process has to itself.
 pub(super) struct Kept {
@@ -44,7 +48,22 @@ impl Kept {
             os::create_home(directory).map_err(failed)?;
         }
         let lock = os::try_lock(&path.with_extension(LOCK)).map_err(failed)?;
-        Ok(lock.map(|lock| Self { path, _lock: lock }))
+        Ok(lock.map(|lock| {
+            // Somebody was killed while it was written.
+            os::remove(&path.with_extension(NEW));
+            Self { path, _lock: lock }
+        }))
+    }
+
+    /// The same, where a process that looks for what was left may have it for a moment.
+    fn hold_soon(path: &Path) -> Result<Option<Self>, Failure> {
+        for _ in 0..limits::GIVE_LOOKS {
+            if let Some(kept) = Self::hold(path.to_path_buf())? {
+                return Ok(Some(kept));
+            }
+            std::thread::sleep(limits::GIVE_LOOK);
+        }
+        Ok(None)
     }
 
     fn read(&self) -> Result<Option<SecretBytes>, Failure> {
@@ -66,9 +85,10 @@ impl Kept {
 }
 
 fn unkept(path: &Path, error: &io::Error) -> Failure {
-    let message = format!("{}: {}", path.display(), error.kind());
-    let hint = "check the folder's rights and the disk's room; XDG_STATE_HOME names another one";
-    failure(FailureKind::Failed, message, Some(hint))
+    let (cause, hint) = on_disk(error);
+    let message = format!("{} cannot be written: {cause}", path.display());
+    let hint = format!("{hint}; XDG_STATE_HOME names another folder for what is kept meanwhile");
+    failure(FailureKind::Failed, message, Some(&hint))
 }
 
 fn secret(input: &mut Reader<'_>) -> Result<Secret<32>, DecodeError> {
@@ -181,7 +201,7 @@ impl TakeState {
         name: &[u8; 32],
     ) -> Result<(Self, Option<Begun>, Vec<OwnQueue>), Failure> {
         let directory = state.join(TAKE);
-        let Some(kept) = Kept::hold(directory.join(HEXLOWER.encode(name)))? else {
+        let Some(kept) = Kept::hold_soon(&directory.join(HEXLOWER.encode(name)))? else {
             let message = "another process of this user takes with this code";
             let hint = "wait until it ends";
             return Err(failure(FailureKind::Failed, message, Some(hint)));
@@ -213,21 +233,29 @@ fn is_old(path: &Path) -> bool {
     age.is_some_and(|age| age > limits::GIVE_KEPT_SECONDS)
 }
 
+/// All that is kept in a directory, and that of which only a lock or a beginning is there.
+fn all_in(directory: &Path) -> BTreeSet<PathBuf> {
+    let files = os::files_of(directory).into_iter();
+    files.map(|path| path.with_extension("")).collect()
+}
+
 /// Removes what was kept of transfers that nobody went on with.
 fn sweep_taken(directory: &Path) -> Vec<OwnQueue> {
     let mut left = Vec::new();
-    for path in os::files_of(directory) {
-        if !is_old(&path) {
+    for path in all_in(directory) {
+        let wanted = |path: &Path| os::exists(path) && !is_old(path);
+        if wanted(&path) {
             continue;
         }
-        if path.extension().is_some() {
-            os::remove(&path);
-        } else if let Ok(Some(kept)) = Kept::hold(path) {
-            let begun = kept.read().ok().flatten();
-            let begun = begun.and_then(|bytes| Begun::decode(bytes.expose_secret()).ok());
-            TakeState(kept).forget(begun.as_ref());
-            left.extend(begun.map(|begun| begun.own));
-        }
+        // It may have been begun in this moment.
+        let held = Kept::hold(path).ok().flatten();
+        let Some(kept) = held.filter(|kept| !wanted(&kept.path)) else {
+            continue;
+        };
+        let begun = kept.read().ok().flatten();
+        let begun = begun.and_then(|bytes| Begun::decode(bytes.expose_secret()).ok());
+        TakeState(kept).forget(begun.as_ref());
+        left.extend(begun.map(|begun| begun.own));
     }
     left
 }
@@ -276,7 +304,7 @@ impl Given {
 /// Notes what a giver makes at the relay, before it is made; nothing where another process gives under this number.
 pub(super) fn note(state: &Path, given: &Given) -> Result<Option<Kept>, Failure> {
     let path = state.join(GIVE).join(given.queue.id.to_string());
-    let kept = Kept::hold(path)?;
+    let kept = Kept::hold_soon(&path)?;
     if let Some(kept) = &kept {
         kept.write(&given.encode())?;
     }
@@ -286,10 +314,7 @@ pub(super) fn note(state: &Path, given: &Given) -> Result<Option<Kept>, Failure>
 /// What givers left at a relay that did not come to their end.
 pub(super) fn left(state: &Path, url: &RelayUrl) -> Vec<(Kept, Given)> {
     let mut left = Vec::new();
-    for path in os::files_of(&state.join(GIVE)) {
-        if path.extension().is_some() {
-            continue;
-        }
+    for path in all_in(&state.join(GIVE)) {
         let Ok(Some(kept)) = Kept::hold(path) else {
             continue;
         };
@@ -360,6 +385,33 @@ mod tests {
         kept.forget(Some(&again));
         assert_eq!(os::files_of(&state.join(TAKE)).len(), 0);
         assert!(!folder.path().join("spool").exists());
+    }
+
+    /// As after a kill while it is written, or before it was written at all.
+    #[test]
+    fn what_stands_beside_no_state_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = RelayUrl::parse("http://127.0.0.1:1").unwrap();
+        let (take, give) = (folder.path().join(TAKE), folder.path().join(GIVE));
+        for directory in [&take, &give] {
+            std::fs::create_dir_all(directory).unwrap();
+            for name in ["aa.lock", "bb.new", "cc.new", "cc.lock"] {
+                std::fs::write(directory.join(name), b"half").unwrap();
+            }
+        }
+        let wanted = os::try_lock(&take.join("dd.lock")).unwrap().unwrap();
+        std::fs::write(take.join("dd.new"), b"half").unwrap();
+        assert!(left(folder.path(), &url).is_empty());
+        assert_eq!(os::files_of(&give).len(), 0);
+        let (kept, _, queues) = TakeState::open(folder.path(), &[7; 32]).unwrap();
+        assert!(queues.is_empty());
+        kept.forget(None);
+        // Somebody works with it.
+        assert_eq!(os::files_of(&take).len(), 2);
+        drop(wanted);
+        let (kept, ..) = TakeState::open(folder.path(), &[7; 32]).unwrap();
+        kept.forget(None);
+        assert_eq!(os::files_of(&take).len(), 0);
     }
 
     #[test]

@@ -10,26 +10,29 @@ use crate::view::Failure;
 use bytes::{Bytes, BytesMut};
 use engine::give::Offer;
 use keys::hpke::EnvelopeSecret;
-use keys::{Secret, SecretBytes, Suite};
+use keys::{Secret, SecretBytes, Suite, Timestamp};
 use seal::InOrder;
 use seal::lock::{Recipient, SealError, Sealer, UnverifiedHeader};
 use seal::tree::Tree;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// More than the header of a file with one recipient has.
 const HEAD: usize = 4096;
 
-/// Seals a tree to the key of a seed and uploads it meanwhile; what whoever takes it needs.
+/// Seals a tree to the key of a seed and uploads it meanwhile; what whoever takes it needs. When it has been at the relay
+/// for as long as it `lives`, nobody gets it any more, whatever becomes of this process.
 pub(super) async fn upload(
     parcel: Arc<Parcel>,
     write_token: Arc<Secret<32>>,
     tree: Arc<Tree>,
     recipient: Secret<32>,
+    lives: Duration,
     work: Arc<Work>,
-) -> Result<Offer, Failure> {
+) -> Result<(Offer, Timestamp), Failure> {
     let seed = SecretBytes::from(&recipient.expose_secret()[..]);
     let key = EnvelopeSecret::from_seed(Suite::Hybrid, seed);
     let public = key
@@ -51,15 +54,17 @@ pub(super) async fn upload(
         .map_err(|_| internal("a thread ended early"))?;
     let length = stored.map_err(|problem| failure::not_stored(&problem))?;
     let header = header.map_err(|error| seal_failure(error, Path::new("-")))?;
-    let completed = parcel.complete(&write_token, length).await;
+    let until = os::now().saturating_add(lives.as_secs());
+    let completed = parcel.complete(&write_token, length, until).await;
     completed.map_err(|problem| failure::not_stored(&problem))?;
-    Ok(Offer {
+    let offer = Offer {
         blob: parcel.blob,
         read_token: parcel.read_token.duplicate(),
         recipient,
         length,
         header,
-    })
+    };
+    Ok((offer, until))
 }
 
 /// Seals all of it; SHA-256 of the header.

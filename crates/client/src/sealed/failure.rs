@@ -1,7 +1,7 @@
 //! Why a file was not sealed or opened, for people.
 
 use crate::Client;
-use crate::failure::failure;
+use crate::failure::{failure, on_disk};
 use crate::view::{Failure, FailureKind};
 use seal::age::armor::ArmorError;
 use seal::lock::{HeaderError, OpenError, SealError};
@@ -20,10 +20,10 @@ pub(crate) fn exists(place: &Path) -> Failure {
 }
 
 pub(crate) fn write_failure(place: &Path, error: &io::Error) -> Failure {
-    let message = format!("{} cannot be written: {}", place.display(), error.kind());
-    let hint =
-        "look at the disk's room and at the rights of its directory; nothing was left behind";
-    failure(FailureKind::Failed, message, Some(hint))
+    let (cause, hint) = on_disk(error);
+    let message = format!("{} cannot be written: {cause}", place.display());
+    let hint = format!("{hint}, then type the same command again; nothing was left behind");
+    failure(FailureKind::Failed, message, Some(&hint))
 }
 
 pub(crate) fn tree_failure(error: &TreeError) -> Failure {

@@ -1,6 +1,6 @@
 //! A change of a vault: read, edit, publish; where somebody was faster, merge and publish again.
 
-use super::failure::vault_failure;
+use super::failure::{NO_JOURNAL, disk_failure, vault_failure};
 use super::journal::Journal;
 use super::newest::Newest;
 use super::packs::RelayPacks;
@@ -54,9 +54,7 @@ pub(super) struct Changed<T> {
 }
 
 fn disk(error: &std::io::Error) -> Failure {
-    let message = format!("the journal cannot be written: {}", error.kind());
-    let hint = "look at the room and the rights of the home's disk";
-    failure(FailureKind::Failed, message, Some(hint))
+    disk_failure(NO_JOURNAL, error)
 }
 
 fn begun(session: &Session, journals: &Path) -> Result<Arc<Journal>, Failure> {

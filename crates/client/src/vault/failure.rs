@@ -1,7 +1,7 @@
 //! Why a vault was not read or changed, for people.
 
-use super::packs::NO_KEY;
-use crate::failure::{failure, unreachable};
+use super::packs::{NO_KEY, NoJournal};
+use crate::failure::{failure, on_disk, relay_full, unreachable};
 use crate::view::{Failure, FailureKind};
 use seal::vault::{ObjectError, VaultError};
 use std::io;
@@ -12,6 +12,9 @@ const NO_KEY_HINT: &str = "somebody who may write in it has to be online: wait, 
 pub(super) fn vault_failure(error: VaultError) -> Failure {
     let (kind, hint) = match &error {
         VaultError::Pack(error) => return pack_failure(error),
+        VaultError::Disk { error: cause, .. } if cause.kind() != io::ErrorKind::NotFound => {
+            return disk_failure(&error.to_string(), cause);
+        }
         VaultError::Object(ObjectError::NoKey { .. }) => (FailureKind::NotFound, NO_KEY_HINT),
         VaultError::Object(_) | VaultError::Form(_) | VaultError::TooDeep | VaultError::TooMuch => {
             (
@@ -23,13 +26,7 @@ pub(super) fn vault_failure(error: VaultError) -> Failure {
             FailureKind::NotFound,
             "letterlock vault list VAULT shows what is there",
         ),
-        VaultError::Disk { error, .. } if error.kind() == io::ErrorKind::NotFound => {
-            (FailureKind::NotFound, "look at the path")
-        }
-        VaultError::Disk { .. } => (
-            FailureKind::Failed,
-            "look at the disk's room and at the rights with: ls -l",
-        ),
+        VaultError::Disk { .. } => (FailureKind::NotFound, "look at the path"),
         VaultError::Taken { .. } => (
             FailureKind::Usage,
             "name another place with --out, or replace it with --force",
@@ -43,7 +40,21 @@ pub(super) fn vault_failure(error: VaultError) -> Failure {
     failure(kind, error.to_string(), Some(hint))
 }
 
+/// What the home's disk did not take.
+pub(super) const NO_JOURNAL: &str = "the journal of what is begun cannot be written";
+
+/// A disk of this machine failed.
+pub(super) fn disk_failure(what: &str, error: &io::Error) -> Failure {
+    let (cause, hint) = on_disk(error);
+    let hint = format!("{hint}, then type the same command again: it goes on, and nothing is lost");
+    failure(FailureKind::Failed, format!("{what}: {cause}"), Some(&hint))
+}
+
 fn pack_failure(error: &io::Error) -> Failure {
+    let inner = error.get_ref();
+    if let Some(NoJournal(error)) = inner.and_then(|inner| inner.downcast_ref()) {
+        return disk_failure(NO_JOURNAL, error);
+    }
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => failure(
             FailureKind::Failed,
@@ -52,11 +63,7 @@ fn pack_failure(error: &io::Error) -> Failure {
                 "ask the relay's operator for a copy; older versions may be whole: `letterlock vault restore VAULT --version NUMBER`; `letterlock vault accept VAULT` takes what the relay shows",
             ),
         ),
-        io::ErrorKind::QuotaExceeded => failure(
-            FailureKind::Failed,
-            "the relay has no room",
-            Some("ask the relay's operator for more; nothing was changed"),
-        ),
+        io::ErrorKind::QuotaExceeded => relay_full(),
         io::ErrorKind::PermissionDenied => failure(
             FailureKind::Refused,
             "the relay refuses the key of a part of this vault",
@@ -67,7 +74,7 @@ fn pack_failure(error: &io::Error) -> Failure {
             "a part of this vault is under a key that this home does not have",
             Some(NO_KEY_HINT),
         ),
-        io::ErrorKind::TimedOut => unreachable("the relay does not answer"),
+        io::ErrorKind::TimedOut => unreachable(&error.to_string()),
         _ => failure(
             FailureKind::Failed,
             format!("a part of this vault was not moved: {error}"),

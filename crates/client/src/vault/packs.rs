@@ -35,6 +35,11 @@ const PIECES: usize = 4;
 /// Connections that are kept for the next request.
 const IDLE: usize = 8;
 
+/// What the home's disk says where nothing can be written down before it is stored.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal cannot be written")]
+pub(super) struct NoJournal(#[source] pub(super) io::Error);
+
 /// The packs of a vault at its relay.
 pub(super) struct RelayPacks {
     runtime: Handle,
@@ -249,7 +254,8 @@ impl PackStore for RelayPacks {
         let write_token = self.token(generation, Right::Write, pack)?;
         let read_token = self.token(generation, Right::Read, pack)?;
         if let Some(journal) = &self.journal {
-            journal.begin(pack, generation)?;
+            let begun = journal.begin(pack, generation);
+            begun.map_err(|error| io::Error::other(NoJournal(error)))?;
         }
         let bytes = Bytes::copy_from_slice(bytes);
         let total = bytes.len() as u64;

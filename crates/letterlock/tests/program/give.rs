@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One side: a folder of its own, and nothing else.
-struct Side {
-    folder: PathBuf,
+pub(crate) struct Side {
+    pub(crate) folder: PathBuf,
 }
 
 impl Side {
-    fn new(town: &Town, name: &str) -> Self {
+    pub(crate) fn new(town: &Town, name: &str) -> Self {
         let folder = town.path(name);
         std::fs::create_dir_all(&folder).unwrap();
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    fn command(&self, words: &[&str], url: &str) -> Command {
+    pub(crate) fn command(&self, words: &[&str], url: &str) -> Command {
         let mut command = letterlock();
         command
             .args(words)
@@ -34,23 +34,23 @@ impl Side {
         command
     }
 
-    fn start(&self, words: &[&str], url: &str) -> Process {
+    pub(crate) fn start(&self, words: &[&str], url: &str) -> Process {
         Process::spawn(&mut self.command(words, url))
     }
 
-    fn run(&self, words: &[&str], url: &str) -> Ran {
+    pub(crate) fn run(&self, words: &[&str], url: &str) -> Ran {
         self.start(words, url).wait()
     }
 
     /// Gives; the process, and its code.
-    fn give(&self, words: &[&str], url: &str) -> (Process, String) {
+    pub(crate) fn give(&self, words: &[&str], url: &str) -> (Process, String) {
         let mut giving = self.start(&[&["give"], words].concat(), url);
         let code = giving.next_line().expect("the code");
         (giving, code)
     }
 
     /// What is noted of transfers that were begun.
-    fn notes(&self) -> usize {
+    pub(crate) fn notes(&self) -> usize {
         let folder = self.path("state/letterlock");
         ["give", "take"]
             .iter()
@@ -59,7 +59,7 @@ impl Side {
             .sum()
     }
 
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let names = std::fs::read_dir(&self.folder).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = names.filter(|name| name != "state").collect();
@@ -69,7 +69,7 @@ impl Side {
 }
 
 /// What lies at the relay: queues and blobs.
-fn at_the_relay(town: &mut Town) -> [u64; 2] {
+pub(crate) fn at_the_relay(town: &mut Town) -> [u64; 2] {
     town.stop_relay();
     let mut inspect = letterlock();
     inspect
@@ -77,13 +77,17 @@ fn at_the_relay(town: &mut Town) -> [u64; 2] {
         .arg(town.relay_data());
     let shown = Process::spawn(&mut inspect).wait().stdout;
     town.start_relay();
-    [" queues", " blobs"].map(|what| {
-        let line = shown.lines().find_map(|line| line.strip_suffix(what));
-        line.unwrap().parse().unwrap()
+    ["queue", "blob"].map(|what| {
+        let count = |line: &str| {
+            let (count, of) = line.split_once(' ')?;
+            let fits = of == what || of.strip_suffix('s') == Some(what);
+            count.parse().ok().filter(|_| fits)
+        };
+        shown.lines().find_map(count).unwrap()
     })
 }
 
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let next = |_| {
         state = state
@@ -94,11 +98,11 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(next).collect()
 }
 
-fn failure(ran: &Ran) -> Value {
+pub(crate) fn failure(ran: &Ran) -> Value {
     serde_json::from_str(ran.stderr.lines().last().unwrap()).unwrap()
 }
 
-fn ok(ran: &Ran) {
+pub(crate) fn ok(ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
@@ -332,7 +336,7 @@ fn the_relay_of_the_account_is_taken() {
 }
 
 /// The files of blobs at the relay, once there are so many that have something in them.
-fn blobs(town: &Town, count: usize) -> Vec<PathBuf> {
+pub(crate) fn blobs(town: &Town, count: usize) -> Vec<PathBuf> {
     fn below(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
@@ -572,7 +576,7 @@ fn a_taker_that_stops_tells_the_giver() {
 }
 
 /// Takes by a link, which names its relay.
-fn take_link(side: &Side, link: &str) -> Ran {
+pub(crate) fn take_link(side: &Side, link: &str) -> Ran {
     let mut command = letterlock();
     command
         .args(["take", link, "--json"])
@@ -613,6 +617,41 @@ fn whoever_has_the_link_gets_everything() {
     let late = take_link(&Side::new(&town, "carol"), &link);
     assert_eq!(late.code, Some(3), "{late:?}");
     assert_eq!(at_the_relay(&mut town), [0, 0]);
+}
+
+#[test]
+fn a_link_is_over_when_its_giver_is_gone() {
+    let mut town = Town::new();
+    let url = town.url().to_owned();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), noise(2_000_000)).unwrap();
+    let (giving, link) = alice.give(&["f", "--link", "--expires", "1h"], &url);
+    giving.kill();
+    assert_eq!(at_the_relay(&mut town)[1], 1);
+    // Whoever takes looks at the time, whatever the relay does.
+    let clock = town.put_ahead(2);
+    let mut late = letterlock();
+    late.args(["take", &link, "--json"])
+        .env("LD_PRELOAD", clock)
+        .env("XDG_STATE_HOME", bob.path("state"))
+        .env("LETTERLOCK_HOME", bob.path("home"))
+        .current_dir(&bob.folder);
+    let ran = Process::spawn(&mut late).wait();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let told = failure(&ran)["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("has expired"), "{told}");
+    assert!(bob.files().is_empty());
+    assert_eq!(bob.notes(), 0);
+    // The relay gives it to nobody, whatever time it is for whoever takes.
+    town.stop_relay();
+    town.start_relay();
+    let ran = take_link(&bob, &link);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let told = failure(&ran)["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("does not have"), "{told}");
+    assert!(bob.files().is_empty());
+    // It is swept soon after the relay has begun.
+    assert!((0..50).any(|_| at_the_relay(&mut town)[1] == 0));
 }
 
 #[test]

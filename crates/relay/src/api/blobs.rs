@@ -1,6 +1,6 @@
 //! The blob resource (docs/spec/wire.md, "Blobs").
 
-use crate::blobs::{self, Piece};
+use crate::blobs::{self, Piece, Turn};
 use crate::limits;
 use crate::metrics::add;
 use crate::os;
@@ -11,6 +11,7 @@ use axum::extract::{Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, put};
+use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::stream;
 use http_body_util::BodyExt as _;
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 const READ_TOKEN_HASH: HeaderName = HeaderName::from_static("read-token-hash");
+/// Numbers of the database have 63 bits.
+const MAX_SECONDS: u64 = i64::MAX as u64;
 const LASTING: HeaderName = HeaderName::from_static("lasting");
 
 /// The methods of `/v1/blobs/{id}`.
@@ -62,6 +65,31 @@ fn later(status: StatusCode, seconds: u32) -> Refusal {
 
 fn unavailable() -> Refusal {
     later(StatusCode::SERVICE_UNAVAILABLE, 2)
+}
+
+/// Nothing more has room until something goes: whoever asks says so, and need not wait for it.
+fn no_room() -> Refusal {
+    later(
+        StatusCode::INSUFFICIENT_STORAGE,
+        limits::NO_ROOM_RETRY_SECONDS,
+    )
+}
+
+/// The store failed.
+fn unstored(state: &State) -> Refusal {
+    match state.store.is_full() {
+        true => no_room(),
+        false => unavailable(),
+    }
+}
+
+/// The disk failed.
+fn unwritten(kind: std::io::ErrorKind) -> Refusal {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match kind {
+        StorageFull | QuotaExceeded | FileTooLarge => no_room(),
+        _ => unavailable(),
+    }
 }
 
 fn with_offset(status: StatusCode, record: &BlobRecord) -> Response {
@@ -115,6 +143,8 @@ async fn find(state: &State, blob: BlobId) -> Result<Option<BlobRecord>, Refusal
 async fn known(state: &State, blob: BlobId) -> Result<BlobRecord, Refusal> {
     find(state, blob)
         .await?
+        // It is deleted with the next sweep.
+        .filter(|record| record.until.is_none_or(|until| os::now().as_secs() < until))
         .ok_or_else(|| StatusCode::NOT_FOUND.into())
 }
 
@@ -155,32 +185,84 @@ async fn upload(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let blob = name(&id)?;
-    let write_hash = token_hash(request.headers())?;
-    let offset = number(&request, "offset").ok_or(StatusCode::BAD_REQUEST)?;
+    let offset = number(&request, "offset");
+    let (head, body) = request.into_parts();
+    match admitted(&state, &id, offset, &head.headers).await {
+        Ok(admitted) => {
+            // On a task of its own: a client that goes away must not leave the file and the record apart.
+            let writing = tokio::spawn(async move {
+                let Admitted {
+                    blob,
+                    offset,
+                    record,
+                    turn,
+                } = admitted;
+                let record = receive(&state, blob, offset, record, body).await;
+                drop(turn);
+                record
+            });
+            writing.await.map_err(|_| unavailable())?
+        }
+        Err(refusal) => {
+            pass_over(body);
+            Err(refusal)
+        }
+    }
+}
+
+/// An upload that may write, and where it begins.
+struct Admitted {
+    blob: BlobId,
+    offset: u64,
+    record: BlobRecord,
+    turn: Turn,
+}
+
+async fn admitted(
+    state: &State,
+    id: &str,
+    offset: Option<u64>,
+    headers: &HeaderMap,
+) -> Result<Admitted, Refusal> {
+    let blob = name(id)?;
+    let write_hash = token_hash(headers)?;
+    let offset = offset.ok_or(StatusCode::BAD_REQUEST)?;
     let Some(turn) = state.blobs.turn(&blob).await else {
         return Err(unavailable());
     };
-    let record = match find(&state, blob).await? {
+    let record = match find(state, blob).await? {
         Some(record) => record,
-        None => begin(&state, blob, write_hash, offset, request.headers()).await?,
+        None => begin(state, blob, write_hash, offset, headers).await?,
     };
     check(&write_hash, &record.write_hash)?;
     if record.complete || offset > record.durable {
         return Err(with_offset(StatusCode::CONFLICT, &record).into());
     }
-    let announced = request
-        .headers()
+    let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
-    check_room(&state, record.durable, offset, announced.unwrap_or(0))?;
-    // On a task of its own: a client that goes away must not leave the file and the record apart.
-    let writing = tokio::spawn(async move {
-        let record = receive(&state, blob, offset, record, request.into_body()).await;
-        drop(turn);
-        record
+    check_room(state, record.durable, offset, announced.unwrap_or(0))?;
+    Ok(Admitted {
+        blob,
+        offset,
+        record,
+        turn,
+    })
+}
+
+/// Reads on for a while after an answer that says no: a connection that is closed on bytes that nobody read may take the
+/// answer with it.
+fn pass_over(mut body: Body) {
+    tokio::spawn(async move {
+        let mut left = limits::BLOB_PASSED_OVER;
+        while let Ok(Some(Ok(frame))) = timeout(limits::BLOB_SILENCE, body.frame()).await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(length) else {
+                return;
+            };
+            left = less;
+        }
     });
-    writing.await.map_err(|_| unavailable())?
 }
 
 async fn begin(
@@ -203,13 +285,14 @@ async fn begin(
         read_hash,
         durable: 0,
         complete: false,
+        until: None,
         lasting: headers.get(LASTING).is_some_and(|value| value == "?1"),
         hour: os::now().to_hour().as_secs(),
     };
     match state.store.begin_blob(blob, record).await {
         Ok(true) => Ok(record),
-        Ok(false) => Err(later(StatusCode::INSUFFICIENT_STORAGE, 3600)),
-        Err(_) => Err(unavailable()),
+        Ok(false) => Err(no_room()),
+        Err(_) => Err(unstored(state)),
     }
 }
 
@@ -219,7 +302,7 @@ fn check_room(state: &State, durable: u64, offset: u64, more: u64) -> Result<(),
         return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
     }
     if !state.blobs.has_room(end.saturating_sub(durable)) {
-        return Err(later(StatusCode::INSUFFICIENT_STORAGE, 3600));
+        return Err(no_room());
     }
     Ok(())
 }
@@ -244,15 +327,19 @@ async fn receive(
             .store
             .note_blob(blob, offset, false)
             .await
-            .map_err(|_| unavailable())?;
+            .map_err(|_| unstored(state))?;
     }
     let (pieces, to_write) = mpsc::channel(limits::BLOB_PIECES);
     let (store, runtime) = (state.store.clone(), tokio::runtime::Handle::current());
     let writing = state.blobs.write(&blob, offset, to_write, move |durable| {
         let _noted = runtime.block_on(store.note_blob(blob, durable, false));
     });
-    let ended = pump(state, body, (before.durable, offset), &pieces).await;
+    let mut body = body;
+    let ended = pump(state, &mut body, (before.durable, offset), &pieces).await;
     drop(pieces);
+    if !matches!(ended, Ended::Whole) {
+        pass_over(body);
+    }
     let written = writing.await.map_err(|_| unavailable())?;
     let record = BlobRecord {
         durable: written.durable,
@@ -263,9 +350,11 @@ async fn receive(
         .store
         .note_blob(blob, record.durable, false)
         .await
-        .map_err(|_| unavailable())?;
+        .map_err(|_| unstored(state))?;
+    if let Some(kind) = written.failed {
+        return Err(unwritten(kind));
+    }
     match ended {
-        _ if written.failed => Err(unavailable()),
         Ended::Whole => Ok(with_offset(StatusCode::NO_CONTENT, &record)),
         Ended::Broken => Err(with_offset(StatusCode::BAD_REQUEST, &record).into()),
         Ended::TooLarge(refusal) => Err(refusal),
@@ -275,7 +364,7 @@ async fn receive(
 /// Gathers the body into large pieces and hands them to the disk.
 async fn pump(
     state: &State,
-    mut body: Body,
+    body: &mut Body,
     (durable, offset): (u64, u64),
     pieces: &mpsc::Sender<Piece>,
 ) -> Ended {
@@ -317,6 +406,7 @@ async fn complete(
     let blob = name(&id)?;
     let shown = token_hash(request.headers())?;
     let length = number(&request, "length").ok_or(StatusCode::BAD_REQUEST)?;
+    let until = number(&request, "until");
     let Some(_turn) = state.blobs.turn(&blob).await else {
         return Err(unavailable());
     };
@@ -326,11 +416,15 @@ async fn complete(
         return Err(with_offset(StatusCode::CONFLICT, &record).into());
     }
     if !record.complete {
+        if let Some(until) = until {
+            let noted = state.store.blob_expires(blob, until.min(MAX_SECONDS)).await;
+            noted.map_err(|_| unstored(&state))?;
+        }
         state
             .store
             .note_blob(blob, length, true)
             .await
-            .map_err(|_| unavailable())?;
+            .map_err(|_| unstored(&state))?;
         record.complete = true;
     }
     Ok(with_offset(StatusCode::NO_CONTENT, &record))

@@ -230,7 +230,7 @@ async fn a_database_of_the_first_form_gets_the_new_tables() {
     house.stop().await;
     let sql = rusqlite::Connection::open(house.database()).unwrap();
     sql.execute_batch(
-        "DROP TABLE heads; DROP TABLE locks; DROP TABLE groups; DROP TABLE key_packages; ALTER TABLE blobs DROP COLUMN lasting; PRAGMA user_version = 1;",
+        "DROP TABLE heads; DROP TABLE locks; DROP TABLE groups; DROP TABLE key_packages; ALTER TABLE blobs DROP COLUMN lasting; ALTER TABLE blobs DROP COLUMN until; PRAGMA user_version = 1;",
     )
     .unwrap();
     let report = letterlock_relay::inspect(house.data()).unwrap();
@@ -252,7 +252,7 @@ async fn a_database_of_the_third_form_gets_the_new_columns() {
         let mut house = House::open().await;
         house.stop().await;
         let sql = rusqlite::Connection::open(house.database()).unwrap();
-        sql.execute_batch("ALTER TABLE blobs DROP COLUMN lasting; PRAGMA user_version = 3;")
+        sql.execute_batch("ALTER TABLE blobs DROP COLUMN lasting; ALTER TABLE blobs DROP COLUMN until; PRAGMA user_version = 3;")
             .unwrap();
         let suite = if suites {
             "suite INTEGER NOT NULL DEFAULT 2,"
@@ -276,7 +276,7 @@ async fn a_database_of_the_third_form_gets_the_new_columns() {
         let wanted = if suites { 2 } else { 1 };
         assert_eq!(read("SELECT suite FROM key_packages"), wanted);
         assert_eq!(read("SELECT lasting FROM blobs"), 0);
-        assert_eq!(read("PRAGMA user_version"), 4);
+        assert_eq!(read("PRAGMA user_version"), 5);
         house.stop().await;
     }
 }

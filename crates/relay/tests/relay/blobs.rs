@@ -356,6 +356,31 @@ async fn a_lasting_blob_stays_as_long_as_it_is_used() {
     }
 }
 
+#[tokio::test]
+async fn a_blob_is_gone_at_the_time_that_its_owner_named() {
+    let mut house = House::open().await;
+    let (over, young) = (Blob::draw(41, 100), Blob::draw(42, 100));
+    for (blob, until) in [(&over, 1_u64), (&young, u64::MAX)] {
+        let put = blob.put(&house, 0, whole(blob.content.clone())).await;
+        assert_eq!(put.status, StatusCode::NO_CONTENT);
+        let query = format!("?length=100&until={until}");
+        let headers = [bearer(&blob.write)];
+        let asked = blob.ask(&house, Method::POST, &query, &headers, whole(""));
+        assert_eq!(asked.await.unwrap().status, StatusCode::NO_CONTENT);
+    }
+    // Before any sweep: nobody gets it.
+    assert_eq!(over.get(&house, None).await.status, StatusCode::NOT_FOUND);
+    let asked = over.head(&house, &over.write).await;
+    assert_eq!(asked.status, StatusCode::NOT_FOUND);
+    assert_eq!(young.get(&house, None).await.body, young.content);
+    house.stop().await;
+    house.start().await;
+    while files(&house) > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(young.get(&house, None).await.body, young.content);
+}
+
 fn files(house: &House) -> usize {
     let folders = std::fs::read_dir(house.data().join("blobs")).unwrap();
     folders

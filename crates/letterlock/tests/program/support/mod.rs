@@ -55,6 +55,23 @@ impl Town {
         town
     }
 
+    /// Starts a relay on loopback with settings of its own.
+    pub(crate) fn with_settings(settings: &str) -> Self {
+        let mut town = Self::empty();
+        town.listen = format!("127.0.0.1:{}", free_port());
+        town.url = format!("http://{}", town.listen);
+        town.settings = Some(town.path("relay.toml"));
+        town.set(settings);
+        town
+    }
+
+    /// Gives the relay other settings, and starts it again.
+    pub(crate) fn set(&mut self, settings: &str) {
+        self.stop_relay();
+        std::fs::write(self.path("relay.toml"), settings).unwrap();
+        self.start_relay();
+    }
+
     fn empty() -> Self {
         let dir = TempDir::with_prefix("letterlock-test-").unwrap();
         Self {
@@ -120,9 +137,15 @@ impl Town {
     /// Lets hours pass, for the relay and for every process that starts from now on.
     pub(crate) fn pass_hours(&mut self, hours: u64) {
         self.stop_relay();
+        self.put_ahead(hours);
+        self.start_relay();
+    }
+
+    /// The same for what starts from now on alone; the library that a process lives by.
+    pub(crate) fn put_ahead(&mut self, hours: u64) -> PathBuf {
         self.ahead_seconds += hours * 3600;
         clock::put_ahead(self.dir.path(), self.ahead_seconds);
-        self.start_relay();
+        clock::of(self.dir.path())
     }
 
     /// The most memory that the relay has used.

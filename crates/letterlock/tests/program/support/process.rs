@@ -128,6 +128,11 @@ impl Process {
             .map_or_else(String::new, |text| text.join().unwrap())
     }
 
+    /// Closes its standard input, where that is a pipe.
+    pub(crate) fn end_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Does what Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         rustix::process::kill_process(self.pid(), rustix::process::Signal::INT).unwrap();

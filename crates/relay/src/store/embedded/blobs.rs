@@ -19,6 +19,8 @@ pub(crate) struct BlobRecord {
     pub(crate) complete: bool,
     /// Whether it is kept as long as somebody uses it.
     pub(crate) lasting: bool,
+    /// When nobody gets it any more and it is deleted, Unix seconds; as its writer wished.
+    pub(crate) until: Option<u64>,
     /// Unix seconds of the hour in which it was begun; of a lasting one, in which its use was last noted.
     pub(crate) hour: u64,
 }
@@ -26,7 +28,7 @@ pub(crate) struct BlobRecord {
 /// Finds a blob.
 pub(crate) fn find(sql: &Connection, blob: &BlobId) -> rusqlite::Result<Option<BlobRecord>> {
     sql.prepare_cached(
-        "SELECT write_hash, read_hash, durable, complete, lasting, hour FROM blobs WHERE blob = ?1",
+        "SELECT write_hash, read_hash, durable, complete, lasting, hour, until FROM blobs WHERE blob = ?1",
     )?
     .query_row([blob.as_bytes()], |row| {
         Ok(BlobRecord {
@@ -36,6 +38,7 @@ pub(crate) fn find(sql: &Connection, blob: &BlobId) -> rusqlite::Result<Option<B
             complete: row.get(3)?,
             lasting: row.get(4)?,
             hour: row.get(5)?,
+            until: row.get(6)?,
         })
     })
     .optional()
@@ -60,6 +63,14 @@ pub(crate) fn begin(tx: &mut Tx<'_>, blob: &BlobId, record: &BlobRecord) -> rusq
         ])?;
     tx.counts.came(Table::Blobs);
     Ok(true)
+}
+
+/// Notes when its time is over.
+pub(crate) fn expires(tx: &mut Tx<'_>, blob: &BlobId, until: u64) -> rusqlite::Result<()> {
+    tx.sql
+        .prepare_cached("UPDATE blobs SET until = ?2 WHERE blob = ?1 AND NOT complete")?
+        .execute(params![blob.as_bytes(), until])
+        .map(drop)
 }
 
 /// Notes what is durable.
@@ -115,10 +126,10 @@ pub(crate) fn expired(
     let unused = now.as_secs().saturating_sub(limits::BLOB_LASTING_SECONDS);
     let mut statement = sql.prepare(
         "SELECT blob FROM blobs
-         WHERE (hour < ?1 AND NOT lasting) OR (NOT complete AND hour < ?2) OR hour < ?3",
+         WHERE (hour < ?1 AND NOT lasting) OR (NOT complete AND hour < ?2) OR hour < ?3
+            OR until <= ?4",
     )?;
-    let rows = statement.query_map([whole, unfinished, unused.min(whole)], |row| {
-        row.get(0).map(BlobId::from_bytes)
-    })?;
+    let times = [whole, unfinished, unused.min(whole), now.as_secs()];
+    let rows = statement.query_map(times, |row| row.get(0).map(BlobId::from_bytes))?;
     rows.collect()
 }

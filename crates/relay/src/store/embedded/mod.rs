@@ -147,6 +147,11 @@ impl Store {
         self.shared.failing.load(Ordering::Relaxed)
     }
 
+    /// Whether the last attempt to write failed because there is no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_failing() && self.shared.full.load(Ordering::Relaxed)
+    }
+
     /// Transactions and failed ones since the start.
     pub(crate) fn transactions(&self) -> (u64, u64) {
         (
@@ -446,6 +451,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(move |tx| blobs::note(tx, &blob, durable, complete))
             .await
+    }
+
+    /// Notes when the time of a blob is over.
+    pub(crate) async fn blob_expires(&self, blob: BlobId, until: u64) -> Result<(), StoreError> {
+        self.write(move |tx| blobs::expires(tx, &blob, until)).await
     }
 
     /// Forgets a blob.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
 /// Version of the tables.
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 5;
 
 /// What came with version 1.
 const TABLES: &str = "
@@ -134,6 +134,9 @@ CREATE INDEX key_packages_left ON key_packages (account, device, suite, last_res
 /// What came with version 4.
 const LASTING_BLOBS: &str = "ALTER TABLE blobs ADD COLUMN lasting INTEGER NOT NULL DEFAULT 0;";
 
+/// What came with version 5.
+const BLOBS_THAT_EXPIRE: &str = "ALTER TABLE blobs ADD COLUMN until INTEGER;";
+
 /// Version 3 had key packages without a suite at first: those are of the only one that there was.
 const SUITES: &str = "
 DROP INDEX key_packages_left;
@@ -199,8 +202,11 @@ pub(super) fn open(data: &Path, database_bytes: u64) -> rusqlite::Result<Connect
     } else if known == 3 && !has_column(&tables, "key_packages", "suite")? {
         tables.execute_batch(SUITES)?;
     }
-    if (0..SCHEMA).contains(&known) {
+    if (0..4).contains(&known) {
         tables.execute_batch(LASTING_BLOBS)?;
+    }
+    if (0..SCHEMA).contains(&known) {
+        tables.execute_batch(BLOBS_THAT_EXPIRE)?;
         tables.pragma_update(None, "user_version", SCHEMA)?;
     } else if known != SCHEMA {
         return Err(rusqlite::Error::SqliteFailure(

@@ -54,6 +54,8 @@ pub(crate) trait Job: Send {
 pub(super) struct Shared {
     pub(super) version: AtomicU64,
     pub(super) failing: AtomicBool,
+    /// Whether the last failure was for want of room.
+    pub(super) full: AtomicBool,
     pub(super) commits: AtomicU64,
     pub(super) failures: AtomicU64,
 }
@@ -140,10 +142,13 @@ impl Writer {
     }
 
     fn failed(&self, error: &rusqlite::Error) {
+        let code = error.sqlite_error_code();
+        let full = code == Some(rusqlite::ErrorCode::DiskFull);
+        self.shared.full.store(full, Ordering::Relaxed);
         self.shared.failures.fetch_add(1, Ordering::Relaxed);
         if !self.shared.failing.swap(true, Ordering::Relaxed) {
             // The code alone: the text of an error may quote what was stored.
-            tracing::error!(code = ?error.sqlite_error_code(), "the store failed");
+            tracing::error!(?code, "the store failed");
         }
     }
 }

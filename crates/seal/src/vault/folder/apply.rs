@@ -144,12 +144,16 @@ impl Folder {
             }
         }
         hand.list_aside()?;
-        let told = hand.refused.into_iter().filter_map(|path| {
+        let refused = std::mem::take(&mut hand.refused);
+        let told = refused.into_iter().filter_map(|path| {
             let before = changes.get(&path)?.before.clone();
             Some(Refused { path, before })
         });
-        hand.applied.refused = told.collect();
-        Ok(hand.applied)
+        let refused = told.collect();
+        Ok(Applied {
+            refused,
+            ..std::mem::take(&mut hand.applied)
+        })
     }
 }
 
@@ -180,6 +184,13 @@ impl Change {
         let before = self.before.as_ref()?;
         let after = self.after.as_ref()?;
         (kind(before) == kind(after)).then_some(before)
+    }
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        // It is ours, and half of something: where all is well there is none.
+        let _ = rustix::fs::unlinkat(&self.ours, NEW, AtFlags::empty());
     }
 }
 

@@ -128,7 +128,10 @@ impl Folder {
             fs::rename(&begun, &path)?;
             fs::File::open(self.ours())?.sync_all()
         };
-        write().map_err(|error| disk(&path, error))
+        write().map_err(|error| {
+            let _ = fs::remove_file(&begun);
+            disk(&path, error)
+        })
     }
 
     /// The time now, as `since` counts it.
