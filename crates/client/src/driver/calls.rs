@@ -424,7 +424,9 @@ impl Loop {
             Kind::Sheet(_) | Kind::Ask(_) | Kind::Restore(_) => self.recovery_too_late(call),
             Kind::End | Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
+                let about = pending.about;
                 let failure = relay.and_then(|relay| self.relays.failure(&relay));
+                let failure = failure.or_else(|| self.vault_waits(about?));
                 self.fail(
                     call,
                     failure.unwrap_or_else(|| unreachable("the relay does not answer")),
