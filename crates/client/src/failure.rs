@@ -365,7 +365,7 @@ fn hint_for_vaults(error: VaultError) -> Option<&'static str> {
     Some(match error {
         VaultError::Unknown => "see `letterlock vault list`",
         VaultError::NotIn => {
-            "what is in it can be read; to write in it again, have an owner share it with you again"
+            "what is in it can be read; whoever is in it lets this device in once those that are lost are revoked (`letterlock device revoke`), or an owner does by `letterlock vault share`"
         }
         VaultError::Role => "see who may do what: `letterlock vault members VAULT`",
         VaultError::NoKey => {
@@ -382,7 +382,7 @@ fn hint_for_vaults(error: VaultError) -> Option<&'static str> {
             "whoever wrote it was put out or may only read; who may write puts the newest version back with `letterlock vault put` or `sync`"
         }
         VaultError::Restored => {
-            "what it knew can be read; an owner lets it in again: `letterlock vault share`; where nobody else is in it, `letterlock vault accept VAULT` takes what is there"
+            "what it knew can be read; whoever is in it lets this device in once those that are lost are revoked (`letterlock device revoke`), or an owner does by `letterlock vault share`; where nobody else is in it, `letterlock vault accept VAULT` takes what is there"
         }
         VaultError::RolledBack => {
             "the relay was set back, or lies; who may write puts the newest version back with `letterlock vault put` or `sync`; if it is lost, `letterlock vault accept VAULT` takes what is there"

@@ -7,6 +7,7 @@ use crate::account;
 use crate::amending;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
+use crate::group::restored;
 use crate::guardians;
 use crate::letters;
 use crate::limits;
@@ -32,6 +33,7 @@ const NO_SHARE: u8 = 7;
 const BACKUPS: u8 = 8;
 const VAULT: u8 = 9;
 const NO_VAULT: u8 = 10;
+const VAULT_WAY: u8 = 11;
 
 /// Where a part lies and what opens it.
 pub(crate) struct PartRef {
@@ -123,7 +125,9 @@ pub(crate) fn next_part(
                 add(&mut part, SHARE, &share);
             }
             for vault in vault::all(tx.snapshot())? {
+                let id = vault.id;
                 add(&mut part, VAULT, &archived_vault(vault).encode());
+                add_way(tx, &mut part, &id)?;
             }
         }
         contacts(tx, cursor, &mut part)?;
@@ -173,10 +177,23 @@ pub(crate) fn add_vault(
     Ok(())
 }
 
+/// Adds how the group of a vault is entered.
+pub(crate) fn add_way(
+    tx: &Transaction<'_>,
+    part: &mut Vec<u8>,
+    id: &GroupId,
+) -> Result<(), EngineError> {
+    if let Some(way) = restored::kept(tx, id)? {
+        add(part, VAULT_WAY, &way);
+    }
+    Ok(())
+}
+
 /// A vault as another device has it: what this one is about to do is its own affair.
 fn archived_vault(mut vault: VaultRecord) -> VaultRecord {
     (vault.renew, vault.ask, vault.answer) = (None, None, None);
     vault.unsure = None;
+    vault.elders.clear();
     vault
 }
 
@@ -294,6 +311,7 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
                 vault::take_over(tx, archived_vault(vault))?;
             }
             NO_VAULT => tx.delete(Table::Vault, record.to_vec()),
+            VAULT_WAY => restored::keep(tx, record).map_err(|_| EngineError::BadArchive)?,
             BACKUPS if standby::is_one(record) => standby::keep(tx, record),
             _ => {} // Of a later version.
         }
@@ -404,6 +422,7 @@ pub(crate) fn forget_all(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             Ok(())
         })?;
     }
+    restored::forget_all(tx)?;
     guardians::forget(tx);
     standby::forget(tx);
     Ok(())

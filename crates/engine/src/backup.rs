@@ -38,6 +38,7 @@ const LETTER: u8 = 2;
 const SHARE: u8 = 3;
 const GUARDIANS: u8 = 4;
 const VAULT: u8 = 5;
+const VAULT_WAY: u8 = 6;
 /// Counts changes.
 const CHANGES: &str = "backup-changes";
 /// The root key waits on this device for guardians who take the place of spent ones.
@@ -289,6 +290,11 @@ pub(crate) fn mark_guardians(tx: &mut Transaction<'_>) -> Result<(), EngineError
     mark(tx, GUARDIANS, &[])
 }
 
+/// The group of a vault is entered in another way than before.
+pub(crate) fn mark_way(tx: &mut Transaction<'_>, vault: &GroupId) -> Result<(), EngineError> {
+    mark(tx, VAULT_WAY, vault.as_bytes())
+}
+
 fn mark(tx: &mut Transaction<'_>, kind: u8, id: &[u8]) -> Result<(), EngineError> {
     if tx.get(Table::Meta, BACKUP)?.is_none() {
         return Ok(());
@@ -434,6 +440,11 @@ fn tail(tx: &Transaction<'_>) -> Result<(Zeroizing<Vec<u8>>, Marks), EngineError
             Some((&VAULT, id)) => {
                 if let Some(id) = GroupId::from_slice(id) {
                     archive::add_vault(tx, &mut tail, &id)?;
+                }
+            }
+            Some((&VAULT_WAY, id)) => {
+                if let Some(id) = GroupId::from_slice(id) {
+                    archive::add_way(tx, &mut tail, &id)?;
                 }
             }
             Some((&GUARDIANS, _)) => archive::add_guardians(tx, &mut tail)?,

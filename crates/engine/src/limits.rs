@@ -153,6 +153,8 @@ pub const VAULT_REMIND_SECONDS: u64 = 20;
 pub const VAULT_ASK_AGAIN_SECONDS: u64 = 3_600;
 /// How far beyond the newest version that a device knows a version may be that it is told of.
 pub const VAULT_AHEAD: u64 = 1 << 32;
+/// Longest ratchet tree of a vault's group that a backup has, in bytes: that of some twenty devices.
+pub const VAULT_WAY_BYTES: usize = 48 * 1024;
 /// Roots that are looked at together.
 pub const VAULT_ROOTS: usize = 1_000;
 /// So often the engine looks, once a second, before it asks what became of commits that the relay has.

@@ -13,7 +13,7 @@ use crate::link_message::LinkMessage;
 use crate::records::{
     Approval, Ask, CodeCheck, Comparison, Contact, ContactState, GroupMembers, GroupRecord,
     GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record,
-    RouteRecord, Upload, VaultRecord,
+    RouteRecord, Upload, VaultRecord, VaultWay,
 };
 use crate::signed;
 use crate::standby;
@@ -73,6 +73,7 @@ pub fn read(bytes: &[u8]) -> bool {
         35 => record::<VaultRecord>(bytes),
         36 => give::is_message(bytes),
         37 => give::is_word(bytes),
+        38 => record::<VaultWay>(bytes),
         _ => false,
     }
 }

@@ -223,7 +223,7 @@ impl MlsRules for Judge {
             })?;
         }
         if let (true, CommitSource::NewMember(identity)) = (case.ours, &source) {
-            case.is_in_force(identity)?;
+            case.must_be_in_force(identity)?;
         }
         let changes = case.changes(&proposals)?;
         let mut notes = self.notes();
@@ -258,6 +258,13 @@ impl MlsRules for Judge {
     }
 }
 
+/// Whether somebody goes who would be let back in: whoever has a role in a vault and no device there lost them all.
+///
+/// SECURITY: `nobody_leaves_a_vault_with_a_role` notices.
+fn keeps_role(data: &GroupData, account: &AccountId) -> bool {
+    data.vault && data.role(account) != Role::Member
+}
+
 impl Case<'_> {
     /// Everything that a commit does, if its maker may.
     fn changes(&self, proposals: &ProposalBundle) -> Result<Vec<Change>, Refused> {
@@ -279,9 +286,13 @@ impl Case<'_> {
         }
         self.fits(proposals)?;
         let mut removed = BTreeSet::new();
+        let mut leaving = BTreeSet::new();
         for info in proposals.remove_proposals() {
             let leaf = info.proposal.to_remove();
             let target = self.may_remove(info.sender(), leaf)?;
+            if info.is_by_reference() {
+                leaving.insert(target.account);
+            }
             removed.insert(target.account);
             changes.push(match self.external && target == self.by {
                 true => Change::Rejoined(target),
@@ -310,12 +321,17 @@ impl Case<'_> {
         // SECURITY: whoever comes in is a member, whatever an account of that name was once;
         // `who_comes_back_is_a_member` notices.
         let here = self.accounts();
-        for account in added.difference(&here).filter(|_| data.pair.is_none()) {
+        let newcomers = added.difference(&here);
+        // In a vault whoever still has a role is somebody who lost all devices.
+        for account in newcomers.filter(|_| data.pair.is_none() && !data.vault) {
             if data.role(account) != Role::Member {
                 return self
                     .judge
                     .forbid(&self.by.account, "add more than a member");
             }
+        }
+        if let Some(account) = leaving.iter().find(|account| keeps_role(data, account)) {
+            return self.judge.forbid(account, "leave with a role");
         }
         Ok(changes)
     }
@@ -341,9 +357,13 @@ impl Case<'_> {
         proposal: &mls_rs::mls_rules::ProposalInfo<mls_rs::group::proposal::BorrowedProposal<'_>>,
     ) -> Result<(), Refused> {
         match Proposal::from(proposal.proposal.clone()) {
-            Proposal::Remove(remove) => self
-                .may_remove(proposal.sender(), remove.to_remove())
-                .map(drop),
+            Proposal::Remove(remove) => {
+                let target = self.may_remove(proposal.sender(), remove.to_remove())?;
+                match keeps_role(&self.data, &target.account) {
+                    true => self.judge.forbid(&target.account, "leave with a role"),
+                    false => Ok(()),
+                }
+            }
             _ => self.judge.refuse(GroupError::ChangeForbidden {
                 what: "a proposal without a commit",
             }),
@@ -391,21 +411,24 @@ impl Case<'_> {
             });
         }
         if self.ours {
-            self.is_in_force(add.signing_identity())?;
+            self.must_be_in_force(add.signing_identity())?;
         }
         // SECURITY: `nobody_else_comes_into_a_pair` notices.
         let pair = self.data.pair.as_ref();
         if pair.is_some_and(|pair| !pair.contains(&target.account)) {
             return self.judge.forbid(&actor.account, "add to a pair");
         }
-        // SECURITY: `a_member_cannot_add` notices.
-        let allowed = if self.accounts().contains(&target.account) {
-            actor.account == target.account
-        } else {
-            // SECURITY: `a_writer_cannot_share_a_vault` notices.
-            self.data.role(&actor.account) >= self.data.ruler()
+        let here = self.accounts().contains(&target.account);
+        let rules = self.data.role(&actor.account) >= self.data.ruler();
+        // SECURITY: `a_member_cannot_add` and `a_writer_cannot_share_a_vault` notice.
+        let allowed = match here {
+            true => actor.account == target.account || (rules && self.data.vault),
+            false => rules,
         };
-        match allowed && actor == self.by {
+        if actor != self.by {
+            return self.judge.forbid(&actor.account, "add somebody");
+        }
+        match allowed || self.comes_back(&target, add.signing_identity())? {
             true => Ok(target),
             false => self.judge.forbid(&actor.account, "add somebody"),
         }
@@ -413,7 +436,7 @@ impl Case<'_> {
 
     /// SECURITY: whoever reads a commit late cannot know whether a device was in force when it was made, and takes it;
     /// whoever makes one knows. `an_honest_member_lets_no_revoked_device_in` notices.
-    fn is_in_force(&self, identity: &SigningIdentity) -> Result<(), Refused> {
+    fn must_be_in_force(&self, identity: &SigningIdentity) -> Result<(), Refused> {
         let (name, voucher) = self.judge.name_and_voucher(identity)?;
         let directory = &self.judge.directory;
         match directory.standing((&name, voucher), identity) {
@@ -425,6 +448,47 @@ impl Case<'_> {
             }),
             // The rest is seen to where every leaf is.
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a device is one of somebody who is in the vault and lost all devices there: anybody lets it in, for nobody
+    /// comes in who was not there.
+    fn comes_back(&self, target: &LeafName, identity: &SigningIdentity) -> Result<bool, Refused> {
+        let account = &target.account;
+        let mut here = Vec::new();
+        for leaf in self.roster.member_identities_iter() {
+            if self.judge.name(leaf)?.account == *account {
+                here.push(leaf);
+            }
+        }
+        // SECURITY: `nobody_comes_back_into_a_vault_who_is_none_of_it` notices.
+        if !self.data.vault || (here.is_empty() && !keeps_role(&self.data, account)) {
+            return Ok(false);
+        }
+        // SECURITY: whoever has a device here adds the others itself; `who_has_a_device_in_a_vault_is_let_in_by_nobody`
+        // notices.
+        for leaf in here {
+            if self.is_in_force(leaf)? {
+                return Ok(false);
+            }
+        }
+        // SECURITY: a lost device stays out; `a_lost_device_comes_back_into_no_vault` notices.
+        self.is_in_force(identity)
+    }
+
+    /// Whether the log of a leaf's account has its device in force, by what was confirmed a short while ago.
+    fn is_in_force(&self, leaf: &SigningIdentity) -> Result<bool, Refused> {
+        let (name, voucher) = self.judge.name_and_voucher(leaf)?;
+        match self.judge.directory.standing((&name, voucher), leaf) {
+            Standing::Named {
+                in_force: true,
+                fresh: true,
+            } => Ok(true),
+            Standing::Named { in_force: true, .. } | Standing::Unknown => {
+                let accounts = vec![name.account];
+                self.judge.refuse(GroupError::LogsNeeded(accounts))
+            }
+            _ => Ok(false),
         }
     }
 
@@ -486,7 +550,9 @@ impl Case<'_> {
         let gone = |account: &AccountId| removed.contains(account) || !here.contains(account);
         let accounts: BTreeSet<_> = self.data.roles.keys().chain(new.roles.keys()).collect();
         let given = accounts.into_iter().any(|account| {
-            let dropped = gone(account) && new.role(account) == Role::Member;
+            // Whoever leaves a vault gives its role up first.
+            let own = new.vault && *account == actor.account;
+            let dropped = (gone(account) || own) && new.role(account) == Role::Member;
             self.data.role(account) != new.role(account) && !dropped
         });
         // SECURITY: `a_role_is_the_owners_to_give` notices.

@@ -70,6 +70,8 @@ mod upgrades;
 mod vault_heads;
 #[path = "story/vault_keys.rs"]
 mod vault_keys;
+#[path = "story/vault_recovery.rs"]
+mod vault_recovery;
 #[path = "story/vaults.rs"]
 mod vaults;
 #[path = "story/verifying.rs"]

@@ -424,12 +424,14 @@ impl Loop {
             Kind::Sheet(_) | Kind::Ask(_) | Kind::Restore(_) => self.recovery_too_late(call),
             Kind::End | Kind::Command | Kind::Announce(_) | Kind::Knock(_) => {
                 let relay = pending.relay.clone().or_else(|| self.own_relay.clone());
-                let failure = relay.map(|relay| match self.relays.is_full(&relay) {
+                let about = pending.about;
+                let failure = relay.and_then(|relay| match self.relays.is_full(&relay) {
                     true => Some(relay_full()),
                     false => self.relays.failure(&relay),
                 });
+                let failure = failure.or_else(|| self.vault_waits(about?));
                 let silent = || unreachable("the relay does not answer");
-                self.fail(call, failure.flatten().unwrap_or_else(silent));
+                self.fail(call, failure.unwrap_or_else(silent));
             }
         }
     }

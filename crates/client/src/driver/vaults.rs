@@ -10,7 +10,7 @@ use crate::names;
 use crate::os;
 use crate::view::{self, Failure, FailureKind, HiddenText};
 use data_encoding::HEXLOWER;
-use engine::records::VaultRecord;
+use engine::records::{GroupStanding, VaultRecord};
 use engine::{Input, Role, Vault, VaultVersion};
 use keys::{AccountId, GroupId};
 use std::collections::BTreeMap;
@@ -258,8 +258,12 @@ impl Loop {
         let vault = self.vault(id)?;
         let roles = roles_of(&vault);
         let mut shown = vec![self.view_vault(&vault)?];
-        let mut members: Vec<view::VaultMember> = self
-            .accounts_of(id)?
+        let mut accounts = self.accounts_of(id)?;
+        // Who lost all devices is somebody of it all the same.
+        for account in roles.keys() {
+            accounts.entry(*account).or_default();
+        }
+        let mut members: Vec<view::VaultMember> = accounts
             .into_iter()
             .map(|(account, devices)| view::VaultMember {
                 name: self.member_name(&account),
@@ -323,6 +327,18 @@ impl Loop {
             }),
             awaits_key,
         }))
+    }
+
+    /// Why what was asked for a vault is not done, if that is because this device is not in it yet.
+    pub(super) fn vault_waits(&self, about: About) -> Option<Failure> {
+        let About::Vault(id) = about else {
+            return None;
+        };
+        let group = self.engine.vault_group(&self.store, &id).ok()??;
+        let message = "this device is not in the vault yet; what was asked for is done once somebody who is in it has let it in";
+        let hint = "revoke the devices that are lost (`letterlock device revoke`); `letterlock receive` waits for whoever is in the vault";
+        (group.standing == GroupStanding::Lost)
+            .then(|| failure(FailureKind::Unreachable, message, Some(hint)))
     }
 
     /// What the group of a vault is called.

@@ -196,7 +196,7 @@ impl Session {
             generation,
             roots: roots.map(|root| HEXLOWER.encode(&root.encode())).collect(),
         };
-        // SECURITY: whatever the relay showed counts only now; `an_older_version_is_refused` notices.
+        // SECURITY: whatever the relay showed counts only now; `rollback_to_an_older_version_is_refused` notices.
         self.profile.ask(request).map(drop)
     }
 }

@@ -118,7 +118,8 @@ pub(super) fn ask_back(
     Ok(())
 }
 
-/// Devices of a group that can be asked something, one of each account that is known here, by chance.
+/// Devices of a group that can be asked something, one of each account that is known here, by chance. A home that was
+/// restored is known to few: it asks all.
 pub(super) fn askable(
     tx: &mut Transaction<'_>,
     id: &GroupId,
@@ -126,6 +127,7 @@ pub(super) fn askable(
 ) -> Result<Vec<LeafName>, EngineError> {
     let us = state::own_name(tx)?;
     let members = state::members(tx, id)?;
+    let restored = !state::is_known(tx, id)?;
     let mut known = Vec::new();
     for member in &members {
         let name = LeafName {
@@ -135,17 +137,43 @@ pub(super) fn askable(
         let own = name.account == us.account;
         let contact = contacts::load(tx, &name.account)?;
         let contact = contact.is_some_and(|contact| !contact.request && !contact.blocked);
-        if name != us && (own || contact) {
+        if !own && !contact {
+            continue;
+        }
+        let names = match restored {
+            true => devices_of(tx, &name.account)?,
+            false => vec![name],
+        };
+        for name in names.into_iter().filter(|name| *name != us) {
             let mut order = [0; 8];
             tx.rng.fill_bytes(&mut order);
             known.push((order, name));
         }
     }
     known.sort_unstable();
-    known.sort_by_key(|(_, name)| name.account);
-    known.dedup_by_key(|(_, name)| name.account);
+    match restored {
+        true => {
+            known.sort_by_key(|(_, name)| *name);
+            known.dedup_by_key(|(_, name)| *name);
+        }
+        false => {
+            known.sort_by_key(|(_, name)| name.account);
+            known.dedup_by_key(|(_, name)| name.account);
+        }
+    }
     known.sort_unstable();
     Ok(known.into_iter().take(most).map(|(_, name)| name).collect())
+}
+
+/// The devices of an account: a home that was restored knows those of before, and they may be lost as well.
+fn devices_of(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<LeafName>, EngineError> {
+    let log = people::log_of(tx, account)?;
+    let devices = log.iter().flat_map(|log| log.devices());
+    let names = devices.map(|device| LeafName {
+        account: *account,
+        device: *device.id(),
+    });
+    Ok(names.collect())
 }
 
 /// What a device says of itself when it asks.

@@ -362,13 +362,16 @@ fn joined(
     let mut record = fresh(id, invitation.relay.clone(), suite, tx.now);
     // Those who came while we were not there are noticed, and devices of ours that are missing.
     record.look = Some(tx.now);
+    // What was asked for while this device could not follow is done now.
+    let lost = state::load(tx, id)?.filter(|before| before.standing == GroupStanding::Lost);
+    record.wishes = lost.map(|before| before.wishes).unwrap_or_default();
     let before = state::members(tx, id)?;
     state::enter(tx, &mut record, group)?;
     state::store(tx, &record);
     let changes = super::turn::difference(&before, &state::members(tx, id)?);
     pair::note(tx, &record)?;
     pair::tell(tx, &record, |group| Event::GroupJoined { group });
-    crate::vault::came_in(tx, &record, &changes)?;
+    crate::vault::came_in(tx, &record, &changes, false)?;
     match record.data.pair {
         Some(_) => Ok(()), // Whoever comes into a pair has its letters of its own account.
         None => history::joined(tx, id, &invitation.host),

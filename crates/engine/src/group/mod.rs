@@ -14,6 +14,7 @@
 //! | `people` | the account logs of members |
 //! | `rounds` | questions for those logs from time to time |
 //! | `pictures` | the picture of a group, here and for whoever asks |
+//! | `restored` | the way back of a home that was restored, into the groups of its vaults |
 //! | `history` | letters of before, for somebody who joins |
 //! | `state` | what the profile keeps |
 //! | `stays` | who was in it when |
@@ -29,6 +30,7 @@ pub(crate) mod pair;
 pub(crate) mod parcels;
 pub(crate) mod people;
 pub(crate) mod pictures;
+pub(crate) mod restored;
 mod rounds;
 pub(crate) mod state;
 pub(crate) mod stays;
@@ -193,7 +195,9 @@ pub(crate) fn remove_from(
         if *account == own {
             return leave_one(tx, command, record);
         }
-        if !members.iter().any(|member| member.account == *account) {
+        // Who has a role in a vault and no device there is somebody of it.
+        let lost = record.data.vault && record.data.roles.contains_key(account);
+        if !lost && !members.iter().any(|member| member.account == *account) {
             return Err(EngineError::NoMember { account: *account });
         }
     }
@@ -253,6 +257,7 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     people::ask_again(tx)?;
     rounds::tick(tx)?;
     pictures::tick(tx)?;
+    restored::tick(tx)?;
     for id in state::ids(tx)? {
         let Some(record) = state::load(tx, &id)? else {
             continue;

@@ -240,11 +240,13 @@ pub(super) enum Found {
     None(AccountId),
 }
 
-/// Packages of devices, asked for where they are not here. `names` keeps those that have one.
+/// Packages of devices, asked for where they are not here. `names` keeps those that have one; an account of `late` may have
+/// none.
 pub(super) fn all(
     tx: &mut Transaction<'_>,
     record: &GroupRecord,
     names: &mut Vec<LeafName>,
+    late: &[AccountId],
 ) -> Result<Found, EngineError> {
     let mut packages = Vec::new();
     let mut found = Vec::new();
@@ -269,7 +271,7 @@ pub(super) fn all(
     let own = account::own(tx)?.id;
     if let Some(name) = names
         .iter()
-        .filter(|name| name.account != own)
+        .filter(|name| name.account != own && !late.contains(&name.account))
         .find(without)
     {
         return Ok(Found::None(name.account));

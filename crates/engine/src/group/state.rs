@@ -36,6 +36,8 @@ pub(super) enum Part {
     Picture = 9,
     /// One that a commit of ours is to name.
     NextPicture = 10,
+    /// How the group of a vault is entered, for a home that is restored.
+    Way = 11,
 }
 
 pub(super) fn place(id: &GroupId, part: Part) -> Vec<u8> {
@@ -322,10 +324,15 @@ pub(super) fn enter(
     pictures::look(tx, record)
 }
 
+/// Whether this device was ever in a group, by what it keeps: a home that was restored knows of it and no more.
+pub(crate) fn is_known(tx: &Transaction<'_>, id: &GroupId) -> Result<bool, EngineError> {
+    Ok(tx.get(Table::GroupPart, &place(id, Part::State))?.is_some())
+}
+
 /// Forgets the keys of a group; its letters stay.
 pub(super) fn forget_keys(tx: &mut Transaction<'_>, id: &GroupId) {
     drop_next(tx, id);
-    for part in [Part::State, Part::Tree] {
+    for part in [Part::State, Part::Tree, Part::Way] {
         tx.delete(Table::GroupPart, place(id, part));
     }
 }

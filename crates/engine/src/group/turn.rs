@@ -17,6 +17,7 @@ use super::packages;
 use super::pair;
 use super::parcels;
 use super::people;
+use super::restored;
 use super::rounds;
 use super::state::{self, Part};
 use super::words;
@@ -89,7 +90,7 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
                 return next_letter(tx, record, &members);
             }
             let wanted = plan.add.len();
-            match packages::all(tx, &record, &mut plan.add)? {
+            match packages::all(tx, &record, &mut plan.add, &plan.late)? {
                 packages::Found::Waiting => {
                     state::store(tx, &record);
                     Ok(false)
@@ -97,12 +98,18 @@ fn step(tx: &mut Transaction<'_>, mut record: GroupRecord) -> Result<bool, Engin
                 packages::Found::All(packages) => {
                     looked(tx, &mut record, &plan);
                     if packages.len() < wanted {
-                        // A device that has just been linked has not published anything yet.
                         packages::forget_missing(tx, &record.id)?;
-                        let again = tx.now.saturating_add(limits::GROUP_LOOK_SECONDS);
-                        record.look = Some(again);
+                        // A device that has just been linked has not published anything yet.
+                        let again = match plan.late.is_empty() {
+                            true => limits::GROUP_LOOK_SECONDS,
+                            false => limits::ASK_AGAIN_SECONDS,
+                        };
+                        record.look = Some(tx.now.saturating_add(again));
                     }
                     if plan.is_empty() {
+                        if wish.is_some() {
+                            granted(tx, &mut record); // What is missing of it comes later by itself.
+                        }
                         state::store(tx, &record);
                         return Ok(true);
                     }
@@ -356,6 +363,7 @@ pub(crate) fn answered(
                 Ordering::Less => record.set_back = Some(*epoch),
                 Ordering::Equal => {}
             }
+            restored::went_on(tx, &mut record)?;
             state::store(tx, &record);
             advance(tx, id)
         }
@@ -363,7 +371,9 @@ pub(crate) fn answered(
         _ => {
             land_again(tx, &mut record, flight)?;
             if record.standing == GroupStanding::Lost {
-                state::stay(tx, &mut record)?;
+                if state::is_known(tx, id)? {
+                    state::stay(tx, &mut record)?;
+                }
                 back::ask_back(tx, &mut record)?;
                 state::store(tx, &record);
                 return advance(tx, id);
@@ -455,6 +465,7 @@ pub(super) fn landed(
         }
         FlightKind::Commit => {
             let before = state::members(tx, &id)?;
+            let whole = restored::missed_nothing(tx, &record)?;
             let group = state::take_next(tx, &mut record)?;
             let back = record.standing == GroupStanding::Lost;
             record.standing = GroupStanding::In;
@@ -473,7 +484,7 @@ pub(super) fn landed(
             super::history::added(tx, &record, &before)?;
             tell(tx, &record, &changes)?;
             match back {
-                true => vault::came_in(tx, &record, &changes)?,
+                true => vault::came_in(tx, &record, &changes, whole)?,
                 false => vault::changed(tx, &record, &changes, true)?,
             }
         }
@@ -569,11 +580,15 @@ fn leave(
         remove: siblings.map(|member| member.leaf).collect(),
         ..Plan::default()
     };
+    let mut data = record.data.clone();
     if owners(&own.id) && alone {
-        let mut data = record.data.clone();
         data.roles.insert(heir, Role::Owner);
-        plan.data = Some(data);
     }
+    if data.vault {
+        // Whoever has a role there and no device is let back in.
+        data.roles.remove(&own.id);
+    }
+    plan.data = Some(data).filter(|data| *data != record.data);
     if record.proposed {
         plan.renew = true;
     }
@@ -656,7 +671,7 @@ pub(crate) fn account_changed(
         let Some(mut record) = state::load(tx, &id)? else {
             continue;
         };
-        if !members.iter().any(|member| member.account == *account) {
+        if !plan::accounts_of(&record.data, &members).contains(account) {
             continue;
         }
         let at = match own == *account || record.data.pair.is_some() {
@@ -664,6 +679,9 @@ pub(crate) fn account_changed(
             false => later(tx, limits::GROUP_LOOK_SECONDS),
         };
         record.look = Some(record.look.map_or(at, |before| before.min(at)));
+        if own == *account {
+            restored::went_on(tx, &mut record)?;
+        }
         state::store(tx, &record);
         advance(tx, &id)?;
     }

@@ -1,14 +1,17 @@
 //! What a profile keeps of a vault beside its group (docs/spec/vault.md).
 
 use super::Record;
+use crate::limits;
 use ::groups::{LeafName, Role};
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::vault_root::{ROOT_BYTES, RootHash, VaultRoot};
-use keys::{AccountId, DeviceId, GroupId, Secret, Timestamp};
+use keys::{AccountId, DeviceId, GroupId, Secret, Suite, Timestamp};
 use std::collections::BTreeMap;
 
 /// Most generations of a vault.
 pub(crate) const GENERATIONS: u32 = 4_096;
+/// Most leaves of a group.
+const ELDERS: u32 = 5_000;
 /// Roots that were told and are kept.
 pub(crate) const TOLD: usize = 64;
 
@@ -35,6 +38,8 @@ pub struct VaultRecord {
     /// This device came in, or back: until it hears a word with keys, or until then, it makes none, for there may be some
     /// that it missed.
     pub(crate) unsure: Option<Timestamp>,
+    /// Devices that could write when this one came in, or back: they may know keys that it does not.
+    pub(crate) elders: Vec<LeafName>,
     /// As the group last said, for a home that was restored and is not in it.
     pub seen: VaultSeen,
 }
@@ -84,6 +89,7 @@ impl VaultRecord {
             ask: None,
             answer: None,
             unsure: None,
+            elders: Vec::new(),
             seen: VaultSeen {
                 name: String::new(),
                 roles: BTreeMap::new(),
@@ -215,6 +221,11 @@ impl Record for VaultRecord {
         for at in [self.renew, self.ask, self.answer, self.unsure] {
             write_time(out, at);
         }
+        out.u32(u32::try_from(self.elders.len()).unwrap_or(u32::MAX));
+        for elder in &self.elders {
+            out.array(elder.account.as_bytes());
+            out.array(elder.device.as_bytes());
+        }
         out.bytes(self.seen.name.as_bytes());
         super::group::write_roles(out, &self.seen.roles);
         out.u8(u8::from(self.seen.alone));
@@ -240,11 +251,58 @@ impl Record for VaultRecord {
             ask: read_time(input)?,
             answer: read_time(input)?,
             unsure: read_time(input)?,
+            elders: super::list(input, ELDERS, |input| {
+                Ok(LeafName {
+                    account: AccountId::from_bytes(input.array()?),
+                    device: DeviceId::from_bytes(input.array()?),
+                })
+            })?,
             seen: VaultSeen {
                 name: super::text(input, ::groups::NAME_BYTES)?,
                 roles: super::group::read_roles(input)?,
                 alone: input.u8()? == 1,
             },
+        })
+    }
+}
+
+/// How the group of a vault is entered by whoever is somebody of it, for a home that is restored.
+pub(crate) struct VaultWay {
+    /// The vault: the id of its group.
+    pub(crate) id: GroupId,
+    pub(crate) epoch: u64,
+    /// What a sender shows in that epoch.
+    pub(crate) token: Secret<32>,
+    /// What hides the bodies of that epoch.
+    pub(crate) envelope: Secret<32>,
+    pub(crate) suite: Suite,
+    /// The group info, as members tell it.
+    pub(crate) info: Vec<u8>,
+    pub(crate) tree: Vec<u8>,
+}
+
+impl Record for VaultWay {
+    const WHAT: &'static str = "way into a vault";
+
+    fn write(&self, out: &mut Writer) {
+        out.array(self.id.as_bytes());
+        out.u64(self.epoch);
+        out.array(self.token.expose_secret());
+        out.array(self.envelope.expose_secret());
+        out.u16(self.suite.number());
+        out.bytes(&self.info);
+        out.bytes(&self.tree);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: GroupId::from_bytes(input.array()?),
+            epoch: input.u64()?,
+            token: super::secret(input)?,
+            envelope: super::secret(input)?,
+            suite: Suite::from_number(input.u16()?).ok_or(DecodeError::Invalid)?,
+            info: input.bytes(limits::GROUP_WORD_BYTES)?.to_vec(),
+            tree: input.bytes(limits::VAULT_WAY_BYTES)?.to_vec(),
         })
     }
 }

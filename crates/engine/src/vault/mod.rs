@@ -16,6 +16,7 @@ pub(crate) mod word;
 
 use self::word::Word;
 use crate::account;
+use crate::backup;
 use crate::error::{EngineError, StoreError, VaultError};
 use crate::event::{CommandOutcome, Event};
 use crate::group::{self, state};
@@ -160,12 +161,16 @@ fn may_tell(
         && vault.is_sure())
 }
 
-/// Whether another device may write.
-fn another_may(tx: &Transaction<'_>, record: &GroupRecord) -> Result<bool, EngineError> {
+/// The other devices that may write.
+fn other_writers(tx: &Transaction<'_>, record: &GroupRecord) -> Result<Vec<LeafName>, EngineError> {
     let own = state::own_name(tx)?;
-    let members = state::members(tx, &record.id)?;
-    let mut others = members.iter().filter(|member| member.device != own.device);
-    Ok(others.any(|member| record.data.role(&member.account) >= Role::Admin))
+    let members = state::members(tx, &record.id)?.into_iter();
+    let names = members.map(|member| LeafName {
+        account: member.account,
+        device: member.device,
+    });
+    let writes = |name: &LeafName| record.data.role(&name.account) >= Role::Admin && *name != own;
+    Ok(names.filter(writes).collect())
 }
 
 /// The device that may write, where it is one alone.
@@ -258,6 +263,7 @@ pub(crate) fn changed(
         .any(|change| matches!(change, Change::Removed(_)));
     let came = changes.any(|change| matches!(change, Change::Added(_)));
     let may = may_tell(tx, record, &vault)?;
+    group::restored::note(tx, record)?;
     // SECURITY: who went out has no key of what is written from now on; `whoever_is_out_of_a_vault_has_no_new_key`
     // notices.
     vault.departed |= out;
@@ -271,6 +277,10 @@ pub(crate) fn changed(
     if out && may {
         vault.renew = Some(after_others(tx));
     }
+    if out && vault.unsure.is_some() {
+        // Whoever is still there may know no more than this device does.
+        vault.ask = Some(tx.now);
+    }
     store(tx, &vault);
     tx.event(Event::VaultNewer { vault: record.id });
     match word {
@@ -280,28 +290,52 @@ pub(crate) fn changed(
 }
 
 /// This device is in the group of a vault, for the first time or again: it asks, if no keys come. `changes`: what it did
-/// not see.
+/// not see. `whole`: it missed no word.
 pub(crate) fn came_in(
     tx: &mut Transaction<'_>,
     record: &GroupRecord,
     changes: &[Change],
+    whole: bool,
 ) -> Result<(), EngineError> {
     if !record.data.vault {
         return Ok(());
     }
     let mut vault = load(tx, &record.id)?.unwrap_or_else(|| VaultRecord::new(record.id));
     see(tx, record, &mut vault)?;
+    group::restored::note(tx, record)?;
     // SECURITY: `whoever_comes_back_writes_nothing_for_those_who_went_meanwhile` notices.
     let out = |change: &Change| matches!(change, Change::Removed(_));
-    vault.departed |= changes.iter().any(out);
+    vault.departed |= changes.iter().any(out) || took_our_place(tx, record, &vault, changes)?;
     (vault.renew, vault.answer) = (None, None);
     // SECURITY: there may be keys that it missed, and what it would make now is none for the others;
     // `whoever_comes_back_makes_no_key_before_it_knows_all` notices.
     vault.unsure = Some(tx.now.saturating_add(limits::VAULT_ASK_AGAIN_SECONDS));
     group::letters::unsay(tx, &record.id, word::gives_keys)?;
     vault.ask = Some(tx.now.saturating_add(limits::VAULT_ASK_SECONDS));
+    vault.elders = other_writers(tx, record)?;
+    if whole && !vault.departed && !vault.keys.is_empty() {
+        // A key comes only where somebody went out.
+        (vault.ask, vault.unsure) = (None, None);
+    }
     store(tx, &vault);
     Ok(())
+}
+
+/// Whether this device is here in the place of those of its account that are lost, and nobody has told a key since.
+fn took_our_place(
+    tx: &Transaction<'_>,
+    record: &GroupRecord,
+    vault: &VaultRecord,
+    changes: &[Change],
+) -> Result<bool, EngineError> {
+    let own = state::own_name(tx)?;
+    let restored = backup::was_restored(tx)? && !vault.keys.is_empty();
+    let members = state::members(tx, &record.id)?;
+    let mut ours = members.iter().filter(|leaf| leaf.account == own.account);
+    // SECURITY: a lost device has the keys of before; `nothing_is_written_under_the_key_of_a_lost_home` notices.
+    Ok(restored
+        && changes.contains(&Change::Added(own))
+        && ours.all(|leaf| leaf.device == own.device))
 }
 
 /// What another device knows of a vault, or this account knew before it was restored.
@@ -475,7 +509,10 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             vault.ask = vault.keys.is_empty().then_some(again);
             words.push(Word::Ask);
         }
-        if ask && !sure && vault.unsure.is_some() && !another_may(tx, &record)? {
+        let others = other_writers(tx, &record)?;
+        // Whoever came later may know less, and asks this device.
+        let elders = vault.elders.iter().any(|elder| others.contains(elder));
+        if ask && !sure && vault.unsure.is_some() && !elders {
             // Whoever reads may know more than this device does.
             let wait = tx.now.saturating_add(limits::VAULT_REMIND_SECONDS);
             vault.unsure = (state::members(tx, &vault.id)?.len() > 1).then_some(wait);

@@ -29,9 +29,11 @@ struct Writers {
 
 impl Writers {
     fn of(tx: &Transaction<'_>, vault: &VaultRecord) -> Result<Self, EngineError> {
+        let known = state::is_known(tx, &vault.id)?;
         let record = state::load(tx, &vault.id)?
             .filter(|record| record.data.vault && record.standing != GroupStanding::Out);
-        let Some(record) = record else {
+        // SECURITY: `a_restored_home_takes_no_version_of_whoever_went_out_since` notices.
+        let Some(record) = record.filter(|_| known) else {
             // A home that was restored: as the group last said.
             return Ok(Self {
                 leaves: None,
@@ -170,7 +172,7 @@ fn judge(
     let shown = VaultPin::of(newest);
     let writers = Writers::of(tx, vault)?;
     is_of(vault, generation, roots)?;
-    // 4, first half. SECURITY: `an_older_version_is_refused` notices.
+    // 4, first half. SECURITY: `rollback_to_an_older_version_is_refused` notices.
     let pin = binding(vault, &writers);
     if shown.counter < pin.counter {
         return Err(VaultError::RolledBack.into());
@@ -259,7 +261,7 @@ fn against_told(
     let shown: Vec<VaultPin> = roots.iter().map(VaultPin::of).collect();
     let newest = shown.first().map_or(0, |newest| newest.counter);
     let told = || vault.told.iter().filter(|told| writers.may(&told.by));
-    // 6. SECURITY: `two_histories_are_noticed` notices.
+    // 6. SECURITY: `fork_into_two_histories_is_noticed` notices.
     let other = |told: &ToldRoot| {
         let mut shown = shown.iter();
         shown.any(|shown| shown.counter == told.root.counter && shown.hash != told.root.hash)

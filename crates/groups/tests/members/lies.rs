@@ -114,7 +114,7 @@ impl Scene {
         self.reload_with(directory);
     }
 
-    fn reload_with(&mut self, directory: Directory) {
+    pub(crate) fn reload_with(&mut self, directory: Directory) {
         self.directory = directory;
         for person in [&mut self.ann, &mut self.bob] {
             self.town.reload_with(person, self.directory.clone());

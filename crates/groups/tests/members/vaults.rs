@@ -2,15 +2,16 @@
 
 use crate::liar::{self, Habits, Liar};
 use crate::lies::{Scene, scene_in};
-use crate::support::Town;
+use crate::support::{Person, Town};
 use keys::AccountId;
-use letterlock_groups::{Change, GroupError, Role, Wishes};
+use letterlock_groups::{Change, GroupError, Received, Role, Wishes};
 use mls_rs::MlsMessage;
 use mls_rs::client_builder::MlsConfig;
 
 const ANN: u8 = 1;
 const BOB: u8 = 2;
 const LIAR: u8 = 3;
+const CEM: u8 = 4;
 const STRANGER: u8 = 9;
 
 fn account(number: u8) -> AccountId {
@@ -73,6 +74,170 @@ fn a_writer_cannot_share_a_vault() {
     let (stranger, package) = scene.newcomer(STRANGER);
     let add = liar.commit(|commit| commit.add_member(message(&package)).unwrap());
     assert_eq!(scene.take(&add), [Change::Added(stranger.us.name)]);
+}
+
+/// Ann lets Cem in, and the liar hears of it.
+fn with_cem<C: MlsConfig>(scene: &mut Scene, liar: &mut Liar<C>) -> Person {
+    let (cem, package) = scene.newcomer(CEM);
+    let made = scene.ann_does(Wishes {
+        add: vec![package],
+        ..Wishes::default()
+    });
+    liar.hears(&made);
+    cem
+}
+
+fn adds<C: MlsConfig>(liar: &mut Liar<C>, package: &[u8]) -> Vec<u8> {
+    liar.commit(|commit| commit.add_member(message(package)).unwrap())
+}
+
+/// Puts out what is not in force any more, by anybody.
+fn put_out<C: MlsConfig>(scene: &mut Scene, liar: &mut Liar<C>, gone: &Person) {
+    scene.town.revoke(&gone.us.name);
+    scene.reload();
+    let leaf = scene.ann.leaf_of(&gone.us.name);
+    let (out, ..) = liar.lead(|commit| commit.remove_member(leaf).unwrap());
+    assert_eq!(scene.take(&out), [Change::Removed(gone.us.name)]);
+}
+
+#[test]
+fn who_has_a_device_in_a_vault_is_let_in_by_nobody() {
+    let (mut scene, mut liar) = scene(612, Role::Member);
+    let cem = with_cem(&mut scene, &mut liar);
+    let (tablet, package) = scene.newcomer(CEM);
+    let add = adds(&mut liar, &package);
+    assert_eq!(scene.refuse(&add), forbidden("add somebody"));
+    // Cem's first device is lost: nobody comes in who was not there.
+    scene.town.revoke(&cem.us.name);
+    scene.reload();
+    let leaf = scene.ann.leaf_of(&cem.us.name);
+    let back = liar.commit(|commit| {
+        let commit = commit.remove_member(leaf).unwrap();
+        commit.add_member(message(&package)).unwrap()
+    });
+    let changes = scene.take(&back);
+    assert_eq!(
+        changes,
+        [Change::Removed(cem.us.name), Change::Added(tablet.us.name)]
+    );
+    assert_eq!(
+        scene.ann.group().data().unwrap().role(&account(CEM)),
+        Role::Member
+    );
+}
+
+/// Who is old enough to tell whether somebody lost all devices is asked first.
+#[test]
+fn a_log_says_who_comes_back_into_a_vault() {
+    let (mut scene, mut liar) = scene(613, Role::Member);
+    let cem = with_cem(&mut scene, &mut liar);
+    let (_, package) = scene.newcomer(CEM);
+    scene.town.revoke(&cem.us.name);
+    let add = adds(&mut liar, &package);
+    for known in [None, Some(false)] {
+        let directory = scene.town.directory_with(|one| match *one == account(CEM) {
+            true => known,
+            false => Some(true),
+        });
+        scene.reload_with(directory);
+        let needed = GroupError::LogsNeeded(vec![account(CEM)]);
+        assert_eq!(scene.refuse(&add), needed);
+    }
+    scene.reload();
+    scene.take(&add);
+}
+
+#[test]
+fn nobody_comes_back_into_a_vault_who_is_none_of_it() {
+    let (mut scene, mut liar) = scene(614, Role::Admin);
+    let cem = with_cem(&mut scene, &mut liar);
+    put_out(&mut scene, &mut liar, &cem);
+    // Cem read, so nothing says that Cem is somebody of the vault: an owner lets Cem in again.
+    let (tablet, package) = scene.newcomer(CEM);
+    let add = adds(&mut liar, &package);
+    assert_eq!(scene.refuse(&add), forbidden("add somebody"));
+    let made = scene.ann_does(Wishes {
+        add: vec![package],
+        ..Wishes::default()
+    });
+    liar.hears(&made);
+    // An owner also brings in what is missing of somebody who is there.
+    let (_, package) = scene.newcomer(CEM);
+    scene.ann_does(Wishes {
+        add: vec![package],
+        ..Wishes::default()
+    });
+    assert!(scene.bob.leaf_of(&tablet.us.name) > 0);
+}
+
+/// What it had a role for is gone with the device: it comes back with it by anybody's hand, and the lost device does not.
+#[test]
+fn a_lost_device_comes_back_into_no_vault() {
+    let (mut scene, mut liar) = scene(615, Role::Member);
+    let mut cem = with_cem(&mut scene, &mut liar);
+    let mut data = scene.ann.group().data().unwrap();
+    data.roles.insert(account(CEM), Role::Owner);
+    let made = scene.changes(data);
+    liar.hears(&made);
+    put_out(&mut scene, &mut liar, &cem);
+    let again = scene.town.package(&mut cem);
+    let add = adds(&mut liar, &again);
+    assert_eq!(scene.refuse(&add), forbidden("add somebody"));
+    let (tablet, package) = scene.newcomer(CEM);
+    let add = adds(&mut liar, &package);
+    assert_eq!(scene.take(&add), [Change::Added(tablet.us.name)]);
+    let role = scene.bob.group().data().unwrap().role(&account(CEM));
+    assert_eq!(role, Role::Owner);
+}
+
+/// Else an accomplice would let it back in.
+#[test]
+fn nobody_leaves_a_vault_with_a_role() {
+    let (mut scene, mut liar) = scene(616, Role::Admin);
+    let mut accomplice = liar::liar(&mut scene.town, CEM, &Habits::default());
+    scene.reload();
+    let added = scene.ann.commit(Wishes {
+        add: vec![accomplice.package()],
+        ..Wishes::default()
+    });
+    let added = added.unwrap();
+    scene.bob.receive(&added.message).unwrap();
+    liar.hears(&added.message);
+    accomplice.joins(&added);
+    scene.ann.group = Some(added.next);
+    let leaf = liar.group().current_member_index();
+    let wish = liar.group().propose_remove(leaf, Vec::new()).unwrap();
+    liar.group().clear_proposal_cache();
+    let wish = wish.to_bytes().unwrap();
+    for person in [&mut scene.ann, &mut scene.bob] {
+        let heard = person.receive(&wish);
+        assert!(matches!(heard, Ok(Received::Proposal { .. })));
+    }
+    accomplice.hears(&wish);
+    let taken_up = accomplice.commit(|commit| commit);
+    for person in [&mut scene.ann, &mut scene.bob] {
+        let why = person.receive(&taken_up).err();
+        assert_eq!(why, Some(forbidden("leave with a role")));
+    }
+    // The owner's client leaves it out, and so does that of anybody else who is honest.
+    let commit = scene.ann.commit(Wishes::default()).unwrap();
+    assert_eq!(commit.changes, []);
+    scene.bob.receive(&commit.message).unwrap();
+    scene.ann.group = Some(commit.next);
+    liar.hears(&commit.message);
+    // Who gives the role up first may go.
+    let (gives_up, ..) = {
+        let data = data("night shift", &[(ANN, 3)]);
+        liar.lead(|commit| commit.set_group_context_ext(liar::saying(data)).unwrap())
+    };
+    assert!(matches!(scene.take(&gives_up)[..], [Change::Data(_)]));
+    let wish = liar.group().propose_remove(leaf, Vec::new()).unwrap();
+    let wish = wish.to_bytes().unwrap();
+    for person in [&mut scene.ann, &mut scene.bob] {
+        person.receive(&wish).unwrap();
+    }
+    let commit = scene.ann.commit(Wishes::default()).unwrap();
+    assert_eq!(commit.changes, [Change::Removed(liar.us.name)]);
 }
 
 #[test]

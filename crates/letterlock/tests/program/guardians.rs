@@ -13,7 +13,7 @@ fn text(object: &Value, field: &str) -> String {
 }
 
 /// Alice and people who know her, and whom she knows.
-fn friends(town: &Town, names: &[&str]) -> (Person, Vec<Person>) {
+pub(crate) fn friends(town: &Town, names: &[&str]) -> (Person, Vec<Person>) {
     let alice = town.person("alice");
     let friends = names.iter().map(|name| {
         let friend = town.person(name);
@@ -39,7 +39,7 @@ fn shares(owner: &Person) -> Vec<bool> {
 }
 
 /// Names guardians, and waits until all of them have said that they have their share.
-fn guard(owner: &Person, need: &str, delay: &str, guardians: &[Person]) {
+pub(crate) fn guard(owner: &Person, need: &str, delay: &str, guardians: &[Person]) {
     let mut words = vec!["recovery", "guardians", "--need", need, "--delay", delay];
     words.extend(guardians.iter().map(|guardian| guardian.name.as_str()));
     let state = owner.json(&words);
@@ -60,7 +60,7 @@ fn guard(owner: &Person, need: &str, delay: &str, guardians: &[Person]) {
 }
 
 /// A bare machine asks for an account; the code for the guardians.
-fn ask(town: &Town, machine: &Person, account: &str) -> String {
+pub(crate) fn ask(town: &Town, machine: &Person, account: &str) -> String {
     let ran = machine.ok(&["recovery", "request", account, "--relay", town.url()]);
     assert!(
         ran.stderr.contains("next: letterlock recovery continue"),
@@ -69,7 +69,7 @@ fn ask(town: &Town, machine: &Person, account: &str) -> String {
     ran.line()
 }
 
-fn approve(guardian: &Person, code: &str) {
+pub(crate) fn approve(guardian: &Person, code: &str) {
     let given = guardian.json(&["recovery", "approve", "alice", code, "--yes"]);
     assert_eq!(
         (&given[0]["answer"], &given[0]["contact"]),
@@ -77,7 +77,7 @@ fn approve(guardian: &Person, code: &str) {
     );
 }
 
-const CONTINUE: [&str; 2] = ["recovery", "continue"];
+pub(crate) const CONTINUE: [&str; 2] = ["recovery", "continue"];
 const LOOK: [&str; 4] = ["recovery", "continue", "--timeout", "2s"];
 
 fn is_empty(person: &Person) -> bool {

@@ -40,6 +40,7 @@ mod tour;
 mod vault_files;
 mod vault_heads;
 mod vault_mount;
+mod vault_recovery;
 mod vault_sync;
 mod vault_webdav;
 mod vaults;

@@ -12,7 +12,7 @@ use std::time::Duration;
 const OTHER: &str = "000G-40R4-0M30-E209-185G-R38E-1W81-24GK-2GAH-C5RR-34D1-P70X-BKFG";
 
 /// Draws a sheet, and writes it to a file.
-fn paper(town: &Town, person: &Person, file: &str) -> PathBuf {
+pub(crate) fn paper(town: &Town, person: &Person, file: &str) -> PathBuf {
     let sheet = person.ok(&["recovery", "sheet", "--yes"]).line();
     let path = town.path(file);
     fs::write(&path, format!("{sheet}\n")).unwrap();
@@ -32,7 +32,7 @@ fn restore_words<'a>(town: &'a Town, sheet: &'a Path) -> Vec<&'a str> {
 }
 
 /// Makes a new home of somebody who has nothing but a sheet.
-fn restore(town: &Town, name: &str, sheet: &Path) -> (Person, Vec<Value>) {
+pub(crate) fn restore(town: &Town, name: &str, sheet: &Path) -> (Person, Vec<Value>) {
     let person = town.stranger(name);
     let mut words = restore_words(town, sheet);
     words.extend(["--name", name]);

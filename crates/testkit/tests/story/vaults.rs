@@ -361,7 +361,7 @@ fn a_version_of_a_reader_is_refused() {
 
 /// Rollback.
 #[test]
-fn an_older_version_is_refused() {
+fn rollback_to_an_older_version_is_refused() {
     let mut story = history(915);
     let second = story.roots[1].clone();
     assert_eq!(refused(story.check(&[&second])), VaultError::RolledBack);
@@ -448,7 +448,7 @@ fn a_version_that_is_held_back_is_noticed() {
 
 /// A relay that shows each member another history.
 #[test]
-fn two_histories_are_noticed() {
+fn fork_into_two_histories_is_noticed() {
     let mut story = history(919);
     let (vault, last) = (story.vault, story.last().clone());
     let other = story.forged("alice", |body| body.time = 7);
@@ -835,6 +835,8 @@ fn a_restored_home_takes_no_version_of_whoever_went_out_since() {
         ..body
     };
     let forged = body.sign(world.stolen_keys("bob").signing()).unwrap();
+    // Nobody is there who could say more.
+    world.set_online("alice", false);
     world.new_home("back");
     world.restore("back", &sheet);
     world.run(60);

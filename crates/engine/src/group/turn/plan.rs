@@ -3,16 +3,20 @@
 use super::super::{pair, people, state};
 use super::{is_old, is_time};
 use crate::account;
+use crate::contacts;
 use crate::error::EngineError;
 use crate::records::{DataChange, GroupMember, GroupRecord, Wish};
 use crate::transaction::Transaction;
 use ::groups::{GroupData, LeafName, Role};
 use keys::AccountId;
+use std::collections::BTreeSet;
 
 /// What the next commit is to do.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) add: Vec<LeafName>,
+    /// Accounts that come in with what they have published: a device without key packages comes later.
+    pub(super) late: Vec<AccountId>,
     pub(super) remove: Vec<u32>,
     pub(super) data: Option<GroupData>,
     /// A commit is due even if it changes nothing else.
@@ -50,11 +54,11 @@ pub(super) fn plan(
             }
             add_accounts(tx, record, members, (ours, accounts), &mut plan)?;
             // Whoever comes in is a reader; the role is a change of its own.
-            if let (true, Some(role)) = (plan.is_empty(), role) {
+            let here =
+                |account: &AccountId| members.iter().any(|member| member.account == *account);
+            if let (true, Some(role)) = (accounts.iter().all(here), role) {
                 let mut data = record.data.clone();
-                let here =
-                    |account: &&AccountId| members.iter().any(|member| member.account == **account);
-                for account in accounts.iter().filter(here) {
+                for account in accounts {
                     data = changed(&data, &to_role(account, *role), ours)?;
                 }
                 plan.data = Some(data).filter(|data| *data != record.data);
@@ -71,7 +75,8 @@ pub(super) fn plan(
             }
             let mut data = record.data.clone();
             data.roles.retain(|account, _| !accounts.contains(account));
-            plan.data = Some(data).filter(|data| *data != record.data && !plan.remove.is_empty());
+            let gone = record.data.vault || !plan.remove.is_empty();
+            plan.data = Some(data).filter(|data| *data != record.data && gone);
         }
         Some(Wish::Change(change)) => {
             let data = changed(&record.data, change, ours)?;
@@ -87,7 +92,11 @@ pub(super) fn plan(
         add_devices(tx, &other, members, &mut plan)?;
     }
     if record.look.is_some_and(|at| at <= tx.now) {
-        look(tx, members, &mut plan)?;
+        let out = match wish {
+            Some(Wish::Remove(accounts)) => &accounts[..],
+            _ => &[],
+        };
+        look(tx, (&record.data, out), members, &mut plan)?;
     }
     let us = state::us(tx, record.suite)?;
     let own_leaf = members
@@ -98,6 +107,8 @@ pub(super) fn plan(
     plan.renew = record.proposed || other_key || old || record.set_back.is_some();
     plan.remove.sort_unstable();
     plan.remove.dedup();
+    let mut once = BTreeSet::new();
+    plan.add.retain(|name| once.insert(*name));
     fit(&mut plan, members.len(), wished)?;
     Ok(Some(plan))
 }
@@ -135,30 +146,66 @@ fn add_accounts(
     };
     let own = account::own(tx)?.id;
     for account in accounts {
-        if comes(account) && ours < record.data.ruler() {
+        let other = comes(account) || (record.data.vault && *account != own);
+        if other && ours < record.data.ruler() {
             return Err(EngineError::GroupRole);
         }
-        // Who is here adds its other devices itself.
-        if comes(account) || *account == own {
+        // Who is here adds its other devices itself; in a vault an owner may do it as well, for somebody who is here with
+        // a lost device alone.
+        if other || *account == own {
             add_devices(tx, account, members, plan)?;
         }
+        if !comes(account) {
+            plan.late.push(*account);
+        }
     }
-    // Whoever comes back is a member, whatever it was once.
+    // Whoever comes back is a member, whatever it was once; but who has a role in a vault lost its devices and no more.
     let mut data = record.data.clone();
-    data.roles.retain(|account, _| !comes(account));
+    data.roles
+        .retain(|account, _| record.data.vault || !comes(account));
     plan.data = Some(data).filter(|data| *data != record.data && !plan.add.is_empty());
     Ok(())
 }
 
-/// Compares the leaves with the logs: devices of ours that are missing come in, devices that are not in force go.
+/// Everybody who is in a group; in a vault also those who have a role and no device any more.
+pub(super) fn accounts_of(data: &GroupData, members: &[GroupMember]) -> Vec<AccountId> {
+    let members = members.iter().map(|member| member.account);
+    let roles = data.roles.keys().filter(|_| data.vault);
+    let mut accounts: Vec<AccountId> = members.chain(roles.copied()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
+}
+
+/// Compares the leaves with the logs: devices of ours that are missing come in, devices that are not in force go. In a
+/// vault those come in whose account has none there any more.
 fn look(
     tx: &mut Transaction<'_>,
+    (data, out): (&GroupData, &[AccountId]),
     members: &[GroupMember],
     plan: &mut Plan,
 ) -> Result<(), EngineError> {
     let own = account::own(tx)?.id;
     add_devices(tx, &own, members, plan)?;
-    plan.remove.extend(gone(tx, members)?);
+    let gone = gone(tx, members)?;
+    plan.remove.extend(&gone);
+    if !data.vault {
+        return Ok(());
+    }
+    for account in accounts_of(data, members) {
+        let Some(log) = people::log_of(tx, &account)? else {
+            continue;
+        };
+        let stays =
+            |member: &GroupMember| member.account == account && !gone.contains(&member.leaf);
+        // Whom somebody puts out is not let back in.
+        let wanted = account != own && !out.contains(&account);
+        let lost = wanted && !members.iter().any(stays);
+        if lost && !log.is_tombstoned() && is_known(tx, &account)? {
+            add_devices(tx, &account, members, plan)?;
+            plan.late.push(account);
+        }
+    }
     Ok(())
 }
 
@@ -182,6 +229,12 @@ pub(super) fn gone(tx: &Transaction<'_>, members: &[GroupMember]) -> Result<Vec<
         leaves.extend(gone.map(|member| member.leaf));
     }
     Ok(leaves)
+}
+
+/// Whether a device of an account would hear an invitation of ours.
+fn is_known(tx: &Transaction<'_>, account: &AccountId) -> Result<bool, EngineError> {
+    let contact = contacts::load(tx, account)?;
+    Ok(contact.is_some_and(|contact| !contact.request && !contact.blocked && !contact.changed))
 }
 
 fn add_devices(
