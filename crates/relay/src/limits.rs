@@ -99,7 +99,7 @@ pub(crate) const REQUEST_STANDS_SECONDS: u64 = 24 * 3600;
 pub(crate) const REQUEST_DATED_SECONDS: u64 = 2 * 3600;
 /// Milliseconds after which a client may ask again when a limit of the store is reached.
 pub(crate) const QUOTA_RETRY_MS: u64 = 60_000;
-/// The same for a blob, in seconds.
+/// Seconds after which a client may ask again when the disk is full.
 pub(crate) const NO_ROOM_RETRY_SECONDS: u32 = 60;
 /// Milliseconds after which a client may ask again when the store failed.
 pub(crate) const STORAGE_RETRY_MS: u64 = 2_000;

@@ -24,6 +24,9 @@ pub(crate) enum HttpProblem {
     /// The relay asks to come back later.
     #[error("the relay is busy")]
     Later,
+    /// The relay's disk is full: it asks to come back later, too.
+    #[error("the relay has no room for more")]
+    NoRoom,
     /// The relay says no.
     #[error("the relay refused (status {0})")]
     Refused(StatusCode),
@@ -109,6 +112,9 @@ where
                     || status == StatusCode::CONFLICT =>
             {
                 Ok(answer)
+            }
+            StatusCode::SERVICE_UNAVAILABLE if answer.headers().contains_key("no-room") => {
+                Err(HttpProblem::NoRoom)
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Err(HttpProblem::Later)

@@ -69,7 +69,7 @@ impl From<HttpProblem> for Attempt {
             HttpProblem::Refused(StatusCode::PAYLOAD_TOO_LARGE) => {
                 Self::Failed(ParcelProblem::TooLarge)
             }
-            HttpProblem::Refused(StatusCode::INSUFFICIENT_STORAGE) => {
+            HttpProblem::NoRoom | HttpProblem::Refused(StatusCode::INSUFFICIENT_STORAGE) => {
                 Self::Failed(ParcelProblem::NoRoom)
             }
             HttpProblem::Refused(StatusCode::RANGE_NOT_SATISFIABLE) => {
@@ -441,12 +441,15 @@ mod tests {
     #[tokio::test]
     async fn a_relay_without_room_says_so_at_once() {
         let none = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
-        let full = b"HTTP/1.1 507 Full\r\ncontent-length: 0\r\n\r\n";
-        let (url, _asks) = relay(vec![none, full]).await;
-        let (pieces, mut sealed) = mpsc::channel(2);
-        pieces.send(Bytes::from_static(b"sealed")).await.unwrap();
-        drop(pieces);
-        let stored = parcel(&url).store(&token(), &mut sealed, |_| {}).await;
-        assert!(matches!(stored, Err(ParcelProblem::NoRoom)), "{stored:?}");
+        let quota = b"HTTP/1.1 507 Full\r\ncontent-length: 0\r\n\r\n";
+        let disk = b"HTTP/1.1 503 Later\r\nno-room: ?1\r\ncontent-length: 0\r\n\r\n";
+        for full in [&quota[..], disk] {
+            let (url, _asks) = relay(vec![none, full]).await;
+            let (pieces, mut sealed) = mpsc::channel(2);
+            pieces.send(Bytes::from_static(b"sealed")).await.unwrap();
+            drop(pieces);
+            let stored = parcel(&url).store(&token(), &mut sealed, |_| {}).await;
+            assert!(matches!(stored, Err(ParcelProblem::NoRoom)), "{stored:?}");
+        }
     }
 }

@@ -150,6 +150,7 @@ impl RelayPacks {
                     return Ok(answer);
                 }
                 Err(HttpProblem::Refused(status)) => return Err(refused(status)),
+                Err(HttpProblem::NoRoom) => return Err(io::ErrorKind::QuotaExceeded.into()),
                 // One that was kept may have been closed meanwhile.
                 Err(_) if !fresh => {}
                 Err(problem) if attempts >= self.attempts => {

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
+const NO_ROOM: HeaderName = HeaderName::from_static("no-room");
 const READ_TOKEN_HASH: HeaderName = HeaderName::from_static("read-token-hash");
 /// Numbers of the database have 63 bits.
 const MAX_SECONDS: u64 = i64::MAX as u64;
@@ -67,12 +68,18 @@ fn unavailable() -> Refusal {
     later(StatusCode::SERVICE_UNAVAILABLE, 2)
 }
 
-/// Nothing more has room until something goes: whoever asks says so, and need not wait for it.
+/// As much is stored as may be.
+fn quota() -> Refusal {
+    later(StatusCode::INSUFFICIENT_STORAGE, 3600)
+}
+
+/// The disk is full. Whoever waits for a relay waits for that, too; whoever does not can say so.
 fn no_room() -> Refusal {
-    later(
-        StatusCode::INSUFFICIENT_STORAGE,
-        limits::NO_ROOM_RETRY_SECONDS,
-    )
+    let after = HeaderValue::from(limits::NO_ROOM_RETRY_SECONDS);
+    let yes = HeaderValue::from_static("?1");
+    let headers = [(header::RETRY_AFTER, after), (NO_ROOM, yes)];
+    let answer = (StatusCode::SERVICE_UNAVAILABLE, headers);
+    answer.into_response().into()
 }
 
 /// The store failed.
@@ -291,7 +298,7 @@ async fn begin(
     };
     match state.store.begin_blob(blob, record).await {
         Ok(true) => Ok(record),
-        Ok(false) => Err(no_room()),
+        Ok(false) => Err(quota()),
         Err(_) => Err(unstored(state)),
     }
 }
@@ -302,7 +309,7 @@ fn check_room(state: &State, durable: u64, offset: u64, more: u64) -> Result<(),
         return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
     }
     if !state.blobs.has_room(end.saturating_sub(durable)) {
-        return Err(no_room());
+        return Err(quota());
     }
     Ok(())
 }
