@@ -17,38 +17,51 @@ use crate::transaction::Transaction;
 use keys::{AccountId, GroupId, Timestamp};
 use zeroize::Zeroizing;
 
-/// The last round: BE8 seconds when it began, and whom it asked for, account 32 each.
+/// The last rounds: BE8 seconds when the last one of all groups began, BE8 seconds when the last one for a letter did, and
+/// whom they asked for, account 32 each.
 const ROUND: &[u8] = b"member-round";
 /// When the logs of all members of a small group were last asked for, because of a letter: BE8 seconds.
 const LETTER: &[u8] = b"member-letter/";
 /// A letter of a group waits for the answers.
 const WAITS: &[u8] = b"member-letter-waits/";
 
-/// What is kept of the last round.
+/// What is kept of the last rounds.
 #[derive(Default)]
-struct Round {
-    began: Option<Timestamp>,
+struct Rounds {
+    of_all: Option<Timestamp>,
+    /// Whoever writes in one group all the time asks in the others, too.
+    for_letter: Option<Timestamp>,
     asked: Vec<AccountId>,
 }
 
-impl Round {
+impl Rounds {
     fn load(tx: &Transaction<'_>) -> Result<Self, EngineError> {
         let Some(row) = tx.get(Table::Meta, ROUND)? else {
             return Ok(Self::default());
         };
-        let Some((began, asked)) = row.split_first_chunk::<8>() else {
+        let time = |bytes: &[u8; 8]| {
+            let seconds = u64::from_be_bytes(*bytes);
+            Some(Timestamp::from_secs(seconds)).filter(|_| seconds != 0)
+        };
+        let Some((of_all, rest)) = row.split_first_chunk::<8>() else {
+            return Ok(Self::default());
+        };
+        let Some((for_letter, asked)) = rest.split_first_chunk::<8>() else {
             return Ok(Self::default());
         };
         let (asked, _) = asked.as_chunks::<{ AccountId::LEN }>();
         Ok(Self {
-            began: Some(Timestamp::from_secs(u64::from_be_bytes(*began))),
+            of_all: time(of_all),
+            for_letter: time(for_letter),
             asked: asked.iter().copied().map(AccountId::from_bytes).collect(),
         })
     }
 
     fn store(&self, tx: &mut Transaction<'_>) {
-        let began = self.began.map_or(0, Timestamp::as_secs);
-        let mut row = Zeroizing::new(began.to_be_bytes().to_vec());
+        let mut row = Zeroizing::new(Vec::new());
+        for at in [self.of_all, self.for_letter] {
+            row.extend_from_slice(&at.map_or(0, Timestamp::as_secs).to_be_bytes());
+        }
         for account in &self.asked {
             row.extend_from_slice(account.as_bytes());
         }
@@ -63,10 +76,11 @@ fn is_young(tx: &Transaction<'_>, at: Option<Timestamp>, seconds: u64) -> bool {
 
 /// Begins a round if one is due, and lets letters go whose questions were answered.
 pub(super) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let began = Round::load(tx)?.began;
-    if !is_young(tx, began, limits::MEMBER_ROUND_SECONDS) {
+    let mut rounds = Rounds::load(tx)?;
+    if !is_young(tx, rounds.of_all, limits::MEMBER_ROUND_SECONDS) {
+        rounds.of_all = Some(tx.now);
         let groups = groups(tx)?;
-        begin(tx, groups)?;
+        begin(tx, rounds, groups)?;
     }
     for (place, _) in tx.scan(Table::Meta, WAITS, None, limits::PAGE)? {
         let Some(id) = place.strip_prefix(WAITS).and_then(GroupId::from_slice) else {
@@ -123,15 +137,18 @@ fn open(tx: &Transaction<'_>, accounts: &[AccountId]) -> Result<Vec<AccountId>, 
 
 /// Asks for the logs of accounts of these groups. What an earlier round asked and nobody answered, as without a
 /// connection, counts, so that questions do not pile up.
-fn begin(tx: &mut Transaction<'_>, groups: Vec<Vec<AccountId>>) -> Result<(), EngineError> {
-    let mut asked = open(tx, &Round::load(tx)?.asked)?;
-    let room = limits::MEMBER_ROUND.saturating_sub(asked.len());
-    for account in chosen(tx, groups, &asked, room) {
+fn begin(
+    tx: &mut Transaction<'_>,
+    mut rounds: Rounds,
+    groups: Vec<Vec<AccountId>>,
+) -> Result<(), EngineError> {
+    rounds.asked = open(tx, &rounds.asked)?;
+    let room = limits::MEMBER_ROUND.saturating_sub(rounds.asked.len());
+    for account in chosen(tx, groups, &rounds.asked, room) {
         people::ask(tx, &account)?;
-        asked.push(account);
+        rounds.asked.push(account);
     }
-    let began = Some(tx.now);
-    Round { began, asked }.store(tx);
+    rounds.store(tx);
     Ok(())
 }
 
@@ -183,8 +200,11 @@ pub(super) fn before_letter(
 ) -> Result<bool, EngineError> {
     let others = others(tx, members)?;
     if others.len() > limits::MEMBER_ROUND {
-        if !is_young(tx, Round::load(tx)?.began, limits::MEMBER_LETTER_SECONDS) {
-            begin(tx, vec![others])?;
+        let mut rounds = Rounds::load(tx)?;
+        let mut last = [rounds.of_all, rounds.for_letter].into_iter();
+        if !last.any(|at| is_young(tx, at, limits::MEMBER_LETTER_SECONDS)) {
+            rounds.for_letter = Some(tx.now);
+            begin(tx, rounds, vec![others])?;
         }
         return Ok(true);
     }

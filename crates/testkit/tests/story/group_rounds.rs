@@ -318,3 +318,22 @@ fn added_again(seed: u64) {
     world.run(200);
     assert!(!still_has(&world, "bob", group, &tablet));
 }
+
+#[test]
+fn who_writes_in_one_group_asks_in_all() {
+    let (mut world, names) = host(410, 10);
+    let tablet = world.link("guest9", "guest9 tablet");
+    let members: Vec<&str> = names[..9].iter().map(String::as_str).collect();
+    let crowd = world.create_group("host", "everybody", &members);
+    let few = world.create_group("host", "two", &["guest9"]);
+    world.sleep(4 * DAY);
+    world.run(80);
+    world.set_online("guest9 tablet", false);
+    revoke_and_vanish(&mut world, "guest9", tablet);
+    assert!(still_has(&world, "host", few, &tablet));
+    for _ in 0..ROUND / 50 {
+        world.write_to_group("host", crowd, "and so on");
+        world.run(50);
+    }
+    assert!(!still_has(&world, "host", few, &tablet));
+}
