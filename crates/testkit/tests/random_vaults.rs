@@ -10,7 +10,6 @@
     clippy::print_stdout,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     reason = "a run that does not hold ends its test"
 )]
 
