@@ -376,7 +376,15 @@ fn join_among_strangers(size: usize) {
             let sent = (&welcome.unwrap().message[..], &tree[..]);
             let (logs, directory) = timed(|| verified(&logs));
             let mut rng = ChaCha20Rng::seed_from_u64(3);
-            let join = || Group::join(us, directory, sent, (&package.id, &package.secret), &mut rng);
+            let join = || {
+                Group::join(
+                    us,
+                    directory,
+                    sent,
+                    (&package.id, &package.secret),
+                    &mut rng,
+                )
+            };
             let (join, joined) = timed(join);
             joined.unwrap();
             [logs, join, logs + join]

@@ -24,6 +24,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[path = "vault/attacks.rs"]
+mod attacks;
+
 fn keyring(vault: u8) -> Keyring {
     let key = Secret::from_slice(&[1; 32]).unwrap();
     Keyring::new(GroupId::from_bytes([vault; 32]), [(1, &key)]).unwrap()
@@ -682,71 +685,6 @@ fn the_same_long_file_twice_is_no_conflict() {
     let (merged, conflicts) = merge(&vault, Some(&base), &ours, theirs);
     assert!(conflicts.is_empty());
     assert_eq!(merged.id, theirs.id);
-}
-
-/// Whoever keeps the packs can put bytes of one place into another, cut them, change them, or show what was there
-/// before. All that is not as it was written is refused.
-#[test]
-fn what_the_keeper_of_packs_changes_is_refused() {
-    let vault = Vault::new();
-    let (first, ()) = vault.edit(None, |editor| {
-        editor.make_directories(&path("a")).unwrap();
-        editor.make_directories(&path("b")).unwrap();
-        for at in ["a/one", "a/two", "b/one"] {
-            editor
-                .put_bytes(&path(at), Meta::file(), at.as_bytes())
-                .unwrap();
-        }
-    });
-    let (top, ()) = vault.edit(Some(first), |editor| {
-        editor
-            .put_bytes(&path("a/one"), Meta::file(), b"newer")
-            .unwrap();
-    });
-    let honest = vault.contents(&top);
-    let original = vault.packs.all();
-    let opened = |packs: &MemoryPacks| {
-        let cache = NodeCache::default();
-        read_all(&Reader::new(&vault.keys, packs, &cache), &top)
-    };
-    let tampered = |change: &dyn Fn(&MemoryPacks)| {
-        let packs = MemoryPacks::default();
-        for (id, bytes) in &original {
-            packs.replace(*id, bytes.to_vec());
-        }
-        change(&packs);
-        opened(&packs)
-    };
-    assert_eq!(tampered(&|_| ()).unwrap(), honest);
-    let ids: Vec<BlobId> = original.keys().copied().collect();
-    assert_eq!(ids.len(), 2);
-    // One pack for the other.
-    assert!(tampered(&|packs| packs.replace(ids[0], original[&ids[1]].to_vec())).is_err());
-    assert!(tampered(&|packs| packs.replace(ids[1], original[&ids[0]].to_vec())).is_err());
-    for id in &ids {
-        let bytes = &original[id];
-        // Cut at every object of 328 bytes, and everywhere else.
-        for length in (0..bytes.len()).step_by(41) {
-            let cut = tampered(&|packs| packs.replace(*id, bytes[..length].to_vec()));
-            assert!(cut.is_err() || cut.unwrap() == honest);
-        }
-        for place in (0..bytes.len()).step_by(13) {
-            let mut changed = bytes.to_vec();
-            changed[place] ^= 0x20;
-            let changed = tampered(&|packs| packs.replace(*id, changed.clone()));
-            assert!(changed.is_err() || changed.unwrap() == honest, "{place}");
-        }
-        // Small objects have one length: any two of them change places.
-        let object = 256 + 56 + 16;
-        for (one, other) in (0..bytes.len() / object).flat_map(|a| (0..a).map(move |b| (a, b))) {
-            let mut swapped = bytes.to_vec();
-            for at in 0..object {
-                swapped.swap(one * object + at, other * object + at);
-            }
-            let swapped = tampered(&|packs| packs.replace(*id, swapped.clone()));
-            assert!(swapped.is_err() || swapped.unwrap() == honest);
-        }
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::guardians::{CONTINUE, approve, ask, friends, guard};
 use crate::recovery::{paper, restore};
 use crate::sealed::{empty, text};
 use crate::support::{Person, Town};
-use crate::vaults::{until, vault};
+use crate::vaults::vault;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -20,6 +20,19 @@ fn get(person: &Person, folder: &Path) -> String {
     let out = text(folder);
     person.ok(&["vault", "get", "plans", "note", "--force", "--out", out]);
     fs::read_to_string(folder.join("note")).unwrap()
+}
+
+/// Lets people talk until something holds: more has to be said than in other tests, and in turns.
+fn until(people: &[&Person], what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..40 {
+        if holds() {
+            return;
+        }
+        for person in people {
+            person.run(&["receive", "--timeout", "3s"]);
+        }
+    }
+    panic!("{what} does not come");
 }
 
 fn knows(person: &Person, generation: u64) -> bool {

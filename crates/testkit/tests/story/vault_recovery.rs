@@ -350,3 +350,22 @@ fn whoever_left_a_vault_is_not_let_back() {
     assert!(!is_in(&world, "back", vault));
     assert_eq!(world.group_devices("carol", vault).len(), 2);
 }
+
+/// An owner knows that somebody has another device, and puts that person out before it is in.
+#[test]
+fn who_is_put_out_is_let_back_by_no_look() {
+    for (seed, wait) in (1111..).zip([1, 3, 5, 8]) {
+        let (mut world, vault) = shared(seed);
+        forgets_the_way(&mut world, "carol", vault);
+        let sheet = world.make_sheet("carol");
+        loses(&mut world, "carol");
+        world.restore("back", &sheet);
+        world.run(5);
+        world.send("back", "alice", "I am back");
+        world.run(wait);
+        world.unshare_vault("alice", vault, &["carol"]).unwrap();
+        world.run(90);
+        assert!(!is_in(&world, "back", vault), "after {wait} s");
+        assert_eq!(world.group_devices("alice", vault).len(), 2);
+    }
+}

@@ -16,11 +16,12 @@ use crate::vault::reader::Reader;
 use crate::vault::tree::{Entry, What};
 use keys::vault_root::ObjectRef;
 use rustix::fs::FileType;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What differs at one path.
 enum Found<'f> {
@@ -44,15 +45,41 @@ enum Found<'f> {
     Unread,
 }
 
+impl Found<'_> {
+    /// Whether something is at the path that the vault has not, or not so.
+    fn is_there(&self) -> bool {
+        matches!(self, Self::Directory(_) | Self::File | Self::Link(..))
+    }
+}
+
 type Each<'e> = &'e mut dyn FnMut(&VaultPath, &Path, Found<'_>) -> Result<(), VaultError>;
+
+/// So often a folder is looked through again for what was moved from where it was not looked yet to where it was.
+const AGAIN: u8 = 3;
+
+/// When a directory was changed, in seconds and nanoseconds.
+type Stamp = (i64, i64);
+
+fn stamp(on_disk: &Path) -> Option<Stamp> {
+    let stat = rustix::fs::lstat(on_disk).ok()?;
+    Some((stat.st_ctime, i64::try_from(stat.st_ctime_nsec).ok()?))
+}
 
 /// Looks through a folder beside a directory of the vault.
 struct Look<'a> {
     reader: Reader<'a>,
     in_step: &'a InStep,
+    /// The directories that were looked at, and when each was changed before that.
+    listed: RefCell<Vec<(PathBuf, Option<Stamp>)>>,
 }
 
 impl Look<'_> {
+    /// Whether something came or went where it was looked already.
+    fn was_overtaken(&self) -> bool {
+        let listed = self.listed.borrow();
+        listed.iter().any(|(path, before)| stamp(path) != *before)
+    }
+
     fn directory(
         &self,
         at: &VaultPath,
@@ -70,6 +97,8 @@ impl Look<'_> {
                 Ok(())
             })?;
         }
+        let listed = (on_disk.to_path_buf(), stamp(on_disk));
+        self.listed.borrow_mut().push(listed);
         let entries = fs::read_dir(on_disk).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         // What may not be looked at counts as unchanged: nothing is removed for it.
         if let Err(error) = &entries
@@ -220,7 +249,11 @@ impl Folder {
         newest: Option<&ObjectRef>,
         (total, progress): (Progress<'_>, Progress<'_>),
     ) -> Result<Option<Put>, VaultError> {
-        let look = Look { reader, in_step };
+        let look = Look {
+            reader,
+            in_step,
+            listed: RefCell::default(),
+        };
         let (base, top) = (in_step.base.as_ref(), VaultPath::top());
         let mut changed = in_step.base.is_none();
         let mut left_out = Vec::new();
@@ -254,9 +287,35 @@ impl Folder {
         }
         let mut put = editor.pipeline(progress, |pipeline| {
             let mut walk = Walk::new(pipeline);
+            look.listed.borrow_mut().clear();
+            let (mut shown, mut gone) = (BTreeSet::new(), false);
             look.directory(&top, &self.path, base, &mut |at, on_disk, found| {
+                gone |= matches!(found, Found::Removed(_));
+                if found.is_there() {
+                    shown.insert(at.clone());
+                }
                 take(&mut walk, reader, newest, (at, on_disk), found)
             })?;
+            for _ in 0..AGAIN {
+                // What goes from where it was not looked yet to where it was is in no version otherwise, until the next one.
+                if !gone || !look.was_overtaken() {
+                    break;
+                }
+                look.listed.borrow_mut().clear();
+                let mut other_kind = None;
+                look.directory(&top, &self.path, base, &mut |at, on_disk, found| {
+                    if matches!(found, Found::Removed(_)) {
+                        other_kind = Some(at.clone());
+                    }
+                    if !found.is_there() || !shown.insert(at.clone()) {
+                        return Ok(());
+                    }
+                    if other_kind.take_if(|other| other == at).is_some() {
+                        walk.editor().remove(at)?;
+                    }
+                    take(&mut walk, reader, newest, (at, on_disk), found)
+                })?;
+            }
             Ok(walk.into_put())
         })?;
         put.left_out = left_out;
