@@ -10,6 +10,7 @@ use crate::held;
 use crate::linking;
 use crate::meeting::{self, Meeting};
 use crate::outbox;
+use crate::peers;
 use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
 use crate::retired;
@@ -365,8 +366,14 @@ fn from_front_door(
         Attempt::First | Attempt::Again => None,
         Attempt::Last(log) => log,
     };
+    let stranger = peers::load(tx, &introduction.account)?.is_none();
     match meeting::meet(tx, introduction, fetched)? {
         Meeting::Known => {
+            // What it sent before without its log comes first; `a_long_letter_to_a_new_device_goes_without_the_log`
+            // notices.
+            if stranger && matches!(attempt, Attempt::First) {
+                held::release(tx, &introduction.account, None)?;
+            }
             let sealed = Sealed {
                 inner,
                 content: None,

@@ -9,6 +9,7 @@
 //! open first letters, those of the device and its pre-keys, are the rotating device's alone; strangers use them
 //! too, so they stay until no relay keeps a letter any more.
 
+use crate::account;
 use crate::contacts;
 use crate::envelope::{Inner, MessageKind};
 use crate::error::{EngineError, StoreError};
@@ -415,15 +416,19 @@ fn open_first(
     Ok(Err(DecryptError::Refused))
 }
 
-/// Whether a body was to begin a session with keys that were replaced, ours or those of its device. Where those are gone,
-/// it was sealed before: its sender seals again what was not confirmed.
+/// Whether a body was sealed in a session that was set aside and is gone, as far as that can be known, or was to begin one
+/// with keys that were replaced, ours or those of its device. Its sender seals again what was not confirmed.
 pub(crate) fn is_late(
     tx: &Transaction<'_>,
     peer: &Peer,
     inner: &Inner,
 ) -> Result<bool, EngineError> {
-    if inner.kind != MessageKind::PreKey {
-        return Ok(false);
+    match inner.kind {
+        MessageKind::PreKey => {}
+        // A body that hung somewhere comes behind what was sealed under the new keys, however much later;
+        // `devices_of_an_account_agree_whatever_else_happens` notices.
+        MessageKind::Ratchet => return rotated_lately(tx, peer, &inner.device),
+        MessageKind::Signed => return Ok(false),
     }
     let Ok(incoming) = IncomingPreKeyMessage::decode(Profile::Letterlock, &inner.message) else {
         return Ok(false);
@@ -443,6 +448,25 @@ pub(crate) fn is_late(
     };
     let before = device_with(&peer.log, (first, &inner.device), named.identity)?;
     Ok(before.is_some())
+}
+
+/// Whether this device or that one got new keys so short a time ago that a relay may keep what was sealed before.
+fn rotated_lately(
+    tx: &Transaction<'_>,
+    peer: &Peer,
+    device: &DeviceId,
+) -> Result<bool, EngineError> {
+    let own = account::own(tx)?;
+    // The log knows hours.
+    let kept = limits::REPLACED_KEPT_SECONDS.saturating_add(3600);
+    let lately = |log: &VerifiedLog, device: &DeviceId| {
+        log.entries().iter().any(|entry| {
+            entry.kind == EntryKind::RotateDevice
+                && entry.subject.as_ref() == Some(device)
+                && entry.at.saturating_add(kept) > tx.now
+        })
+    };
+    Ok(lately(&peer.log, device) || lately(&account::log_of(&own)?, &own.device))
 }
 
 fn decoded(record: &[u8]) -> Result<ratchet::Record, EngineError> {

@@ -278,17 +278,7 @@ fn send_signed(
     if signed::has_met(tx, &peer.id, device)? {
         introduction.log.clear();
     }
-    let to = theirs.envelope();
-    let mut body = envelope::seal_front_door(tx.rng, to, &queue, &introduction, &inner);
-    if body.is_err() {
-        // The recipient asks for the log.
-        introduction.log.clear();
-        body = envelope::seal_front_door(tx.rng, to, &queue, &introduction, &inner);
-    }
-    let body = body.map_err(|_| EngineError::TextTooLong {
-        got: inner.message.len(),
-        max: limits::TEXT_BYTES,
-    })?;
+    let body = seal_introduced(tx, (theirs, &queue), introduction, &inner)?;
     let to = (&peer.id, device, letter);
     let entry = entry(to, message, peer.relay.clone(), row(queue, &token), body)?;
     outbox::add_all(tx, vec![entry])
@@ -444,16 +434,12 @@ fn seal(
     inner: &Inner,
     letter: Option<LetterId>,
 ) -> Result<(String, wire::SendRow, Vec<u8>), EngineError> {
-    let too_long = |_| EngineError::TextTooLong {
-        got: inner.message.len(),
-        max: limits::TEXT_BYTES,
-    };
     let route = routes::load(tx, &peer.id, theirs.id())?;
     let settled =
         route.front_door.is_none() || routes::front_door_settled(tx, &peer.id, theirs.id())?;
     if let (Some(route), true) = (route.contact, settled) {
         let body = envelope::seal_route(tx.rng, &route.key, &route.queue, inner);
-        let body = body.map_err(too_long)?;
+        let body = body.map_err(|_| too_long(inner))?;
         return Ok((route.relay, row(route.queue, &route.token), body));
     }
     let Some((queue, token)) = route.front_door else {
@@ -465,9 +451,32 @@ fn seal(
         routes::note_front_door(tx, &peer.id, theirs.id(), &letter);
     }
     let introduction = introduction(own, peer)?;
-    let body = envelope::seal_front_door(tx.rng, theirs.envelope(), &queue, &introduction, inner);
-    let body = body.map_err(too_long)?;
+    let body = seal_introduced(tx, (theirs, &queue), introduction, inner)?;
     Ok((peer.relay.clone(), row(queue, &token), body))
+}
+
+/// Seals a message for a front door, with our log where both fit into one body: without it the recipient asks for it.
+fn seal_introduced(
+    tx: &mut Transaction<'_>,
+    (theirs, queue): (&DeviceRecord, &QueueId),
+    mut introduction: Introduction,
+    inner: &Inner,
+) -> Result<Vec<u8>, EngineError> {
+    let to = theirs.envelope();
+    let mut body = envelope::seal_front_door(tx.rng, to, queue, &introduction, inner);
+    if body.is_err() {
+        // `a_long_letter_to_a_new_device_goes_without_the_log` notices.
+        introduction.log.clear();
+        body = envelope::seal_front_door(tx.rng, to, queue, &introduction, inner);
+    }
+    body.map_err(|_| too_long(inner))
+}
+
+fn too_long(inner: &Inner) -> EngineError {
+    EngineError::TextTooLong {
+        got: inner.message.len(),
+        max: limits::TEXT_BYTES,
+    }
 }
 
 /// What we say of ourselves at a front door.

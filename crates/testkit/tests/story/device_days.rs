@@ -408,6 +408,28 @@ fn who_has_a_long_log_is_added_and_writes_to_strangers() {
     );
 }
 
+/// A first letter brings the log of its sender, unless there is no room for both.
+#[test]
+fn a_long_letter_to_a_new_device_goes_without_the_log() {
+    let mut world = friends(611);
+    for _ in 0..3 {
+        let rotated = world.command("alice", |command| Input::RotateDevice { command });
+        assert!(matches!(rotated, CommandOutcome::Done));
+    }
+    world.settle();
+    let text = "long ".repeat(8_000);
+    let log = world.own_log("alice").bytes().len();
+    assert!(log <= engine::limits::LOG_IN_ENVELOPE_BYTES);
+    assert!(log + text.len() > wire::limits::BODY_BUCKETS[3]);
+    world.join("carol");
+    world.add_by_name("alice", "carol").unwrap();
+    world.send("alice", "carol", &text);
+    world.send("alice", "carol", "and a short one");
+    world.settle();
+    let both = [text.as_str(), "and a short one"];
+    assert_eq!(world.read("carol"), from("alice", &both));
+}
+
 const EVERYBODY: [(&str, &str); 5] = [
     ("alice", "bob"),
     ("bob", "alice"),
