@@ -135,10 +135,8 @@ pub(crate) fn bundle_fetched(
     let our_log = account::log_of(&own)?;
     if signed::without_session(own.secrets.identity().is_some(), theirs) {
         routes::learn_front_door(tx, account, device, &bundle.front_door)?;
-        for letter in waiting::take(tx, account, device)? {
-            sending::seal_for(tx, &letter, device)?;
-        }
-        return Ok(());
+        let waiting = waiting::take(tx, account, device)?;
+        return seal_all(tx, &waiting, device);
     }
     if !begin(tx, (&own, &our_log), (&peer, theirs), bundle).unwrap_or(false) {
         // The device may have changed its keys since its log was asked for.
@@ -162,8 +160,21 @@ pub(crate) fn bundle_fetched(
         send(tx, account, device, content, message, None)?;
         sending::send_again(tx, account, device)?;
     }
-    for letter in waiting {
-        sending::seal_for(tx, &letter, device)?;
+    seal_all(tx, &waiting, device)
+}
+
+/// Seals letters that wait no longer. One that cannot be sealed fails and is told: it takes no other one with it.
+fn seal_all(
+    tx: &mut Transaction<'_>,
+    letters: &[LetterId],
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    for letter in letters {
+        match sending::seal_for(tx, letter, device) {
+            Ok(()) => {}
+            Err(EngineError::Store(error)) => return Err(EngineError::Store(error)),
+            Err(error) => sending::fail(tx, letter, device, error)?,
+        }
     }
     Ok(())
 }
