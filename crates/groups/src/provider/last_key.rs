@@ -6,7 +6,8 @@ use keys::{SecretBytes, ct_eq};
 use std::sync::{Mutex, PoisonError};
 
 /// Keeps one key, until the next is used or [`Self::forget`] is called. MLS forgets a secret once it is used up, so no
-/// operation that follows a derivation may leave one here.
+/// operation that follows a derivation may leave one here; but for the secret of an epoch's sender data, which has a
+/// place of its own.
 #[derive(Default)]
 pub(crate) struct LastKey(Mutex<Option<Known>>);
 

@@ -86,6 +86,8 @@ struct Shared {
     random: Mutex<ChaCha20Rng>,
     signer: Signer,
     last_key: LastKey,
+    /// Of the epoch's sender data: for each message it is the same, and it is part of the state as long as the epoch.
+    sender_data: LastKey,
     last_info: LastInfo,
     last_hash: LastHash,
 }
@@ -135,6 +137,7 @@ impl Provider {
                 random: Mutex::new(ChaCha20Rng::from_seed(*seed.expose_secret())),
                 signer: Signer::default(),
                 last_key: LastKey::default(),
+                sender_data: LastKey::default(),
                 last_info: LastInfo::default(),
                 last_hash: LastHash::default(),
             }),

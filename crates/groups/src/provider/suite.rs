@@ -67,6 +67,17 @@ impl SuiteProvider {
     }
 }
 
+/// Whether a `KDFLabel` derives the key or the nonce of a message's sender data: its context is a sample of the ciphertext,
+/// as long as a hash, where that of a ratchet is a number of four bytes (RFC 9420, sections 6.3.2 and 9.1).
+fn is_of_sender_data(info: &[u8], sample: usize) -> bool {
+    let label = info.get(2..).unwrap_or_default();
+    let context = label
+        .strip_prefix(b"\x0bMLS 1.0 key")
+        .or_else(|| label.strip_prefix(b"\x0dMLS 1.0 nonce"))
+        .and_then(<[u8]>::split_first);
+    context.is_some_and(|(&length, rest)| usize::from(length) == sample && rest.len() == sample)
+}
+
 impl CipherSuiteProvider for SuiteProvider {
     type Error = CryptoError;
     type HpkeContextS = Context;
@@ -120,6 +131,8 @@ impl CipherSuiteProvider for SuiteProvider {
     }
 
     fn kdf_extract(&self, salt: &[u8], ikm: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        // The key schedule of an epoch begins so: that of the one before is left.
+        self.shared.sender_data.forget();
         Ok(self.parts.hash.extract(salt, &[ikm]).into_zeroizing())
     }
 
@@ -129,9 +142,13 @@ impl CipherSuiteProvider for SuiteProvider {
         info: &[u8],
         len: usize,
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        self.shared
-            .last_key
-            .expand(self.parts.hash, prk, info, len)
+        let hash = self.parts.hash;
+        let kept = if is_of_sender_data(info, hash.output_len()) {
+            &self.shared.sender_data
+        } else {
+            &self.shared.last_key
+        };
+        kept.expand(hash, prk, info, len)
             .map(SecretBytes::into_zeroizing)
             .ok_or(CryptoError::TooLong)
     }

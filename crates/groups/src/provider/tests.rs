@@ -387,3 +387,33 @@ fn what_a_key_was_derived_of_is_forgotten() {
         assert!(ours.shared.last_key.is_forgotten(), "{number}");
     }
 }
+
+/// The secret of sender data is an epoch's, and stays for its next message; what a ratchet derives of does not.
+#[test]
+fn the_secret_of_sender_data_is_kept_for_its_epoch() {
+    let ours = suite(HYBRID);
+    let derive = |label: &[u8], context: &[u8]| {
+        let mut info = vec![0, 32, u8::try_from(label.len()).unwrap()];
+        info.extend_from_slice(label);
+        info.push(u8::try_from(context.len()).unwrap());
+        info.extend_from_slice(context);
+        let derived = ours.kdf_expand(&[1; 48], &info, 32).unwrap();
+        let parts = keys::sha2::Sha2::Sha384.expand(&[1; 48], &[&info], 32);
+        assert_eq!(&derived[..], parts.unwrap().expose_secret());
+    };
+    let seal = || drop(ours.aead_seal(&[1; 32], b"text", None, &[2; 12]).unwrap());
+    for label in [&b"MLS 1.0 key"[..], b"MLS 1.0 nonce"] {
+        derive(label, &[3; 4]);
+        assert!(ours.shared.sender_data.is_forgotten());
+        seal();
+        assert!(ours.shared.last_key.is_forgotten());
+        derive(label, &[3; 48]);
+        assert!(ours.shared.last_key.is_forgotten());
+        seal();
+        assert!(!ours.shared.sender_data.is_forgotten());
+        ours.kdf_extract(&[1; 48], &[2; 48]).unwrap();
+        assert!(ours.shared.sender_data.is_forgotten());
+    }
+    derive(b"MLS 1.0 secret", &[3; 48]);
+    assert!(ours.shared.sender_data.is_forgotten());
+}
