@@ -34,6 +34,7 @@ const BACKUPS: u8 = 8;
 const VAULT: u8 = 9;
 const NO_VAULT: u8 = 10;
 const VAULT_WAY: u8 = 11;
+const VAULT_FAR_WAY: u8 = 12;
 
 /// Where a part lies and what opens it.
 pub(crate) struct PartRef {
@@ -183,7 +184,10 @@ pub(crate) fn add_way(
     part: &mut Vec<u8>,
     id: &GroupId,
 ) -> Result<(), EngineError> {
-    if let Some(way) = restored::kept(tx, id)? {
+    // A home that was restored, and is not in again yet, may have both.
+    if let Some(way) = restored::trees::kept(tx, id)? {
+        add(part, VAULT_FAR_WAY, &way);
+    } else if let Some(way) = restored::kept(tx, id)? {
         add(part, VAULT_WAY, &way);
     }
     Ok(())
@@ -312,6 +316,9 @@ pub(crate) fn take_in(tx: &mut Transaction<'_>, part: &[u8]) -> Result<(), Engin
             }
             NO_VAULT => tx.delete(Table::Vault, record.to_vec()),
             VAULT_WAY => restored::keep(tx, record).map_err(|_| EngineError::BadArchive)?,
+            VAULT_FAR_WAY => {
+                restored::trees::keep(tx, record).map_err(|_| EngineError::BadArchive)?;
+            }
             BACKUPS if standby::is_one(record) => standby::keep(tx, record),
             _ => {} // Of a later version.
         }

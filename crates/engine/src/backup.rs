@@ -14,6 +14,7 @@ use crate::account;
 use crate::archive;
 use crate::error::{EngineError, StoreError};
 use crate::event::{CommandOutcome, Event};
+use crate::group::restored::trees;
 use crate::limits;
 use crate::outbox;
 use crate::own_log;
@@ -364,6 +365,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if backup.storing || backup.methods.iter().any(|method| method.sending) {
         return Ok(());
     }
+    trees::store_due(tx)?;
     let old = tx.now.since(backup.packed_at) > limits::BACKUP_WHOLE_SECONDS;
     if backup.packing.is_none() && (old || backup.parts.len() > limits::BACKUP_PARTS) {
         backup.packing = Some(archive::Cursor::default());
@@ -372,6 +374,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     if let Some(mut cursor) = backup.packing.take() {
         if cursor == archive::Cursor::default() {
             forget_marks(tx)?; // What changes from here on is marked again.
+            trees::renew(tx)?;
         }
         if let Some(part) = archive::next_part(tx, &mut cursor)? {
             backup

@@ -71,6 +71,8 @@ pub const LOG_CHECKED_SECONDS: u64 = 10;
 pub const OWN_LOG_SECONDS: u64 = 60;
 /// A part of an archive is closed when it has so many bytes.
 pub const PART_BYTES: usize = 1 << 20;
+/// Longest sealed part, in bytes: the ratchet tree of the largest group in `cnsa2` has 21 MiB.
+pub const SEALED_PART_BYTES: usize = 1 << 25;
 /// Seconds for which the secret of a link counts.
 pub const LINK_SECRET_SECONDS: u64 = 120;
 /// Seconds in which a link must be compared once it began.
@@ -153,8 +155,15 @@ pub const VAULT_REMIND_SECONDS: u64 = 20;
 pub const VAULT_ASK_AGAIN_SECONDS: u64 = 3_600;
 /// How far beyond the newest version that a device knows a version may be that it is told of.
 pub const VAULT_AHEAD: u64 = 1 << 32;
-/// Longest ratchet tree of a vault's group that a backup has, in bytes: that of some twenty devices.
+/// Longest ratchet tree of a vault's group in the backup itself, in bytes: that of some twenty devices. A longer one lies
+/// beside it.
 pub const VAULT_WAY_BYTES: usize = 48 * 1024;
+/// Longest one beside it, in bytes: more than any group of [`::groups::LEAVES`] has.
+pub const VAULT_TREE_BYTES: usize = 31 * 1024 * 1024;
+/// Bytes a second, on the average, that the trees of one vault beside the backup cost, at most.
+pub const VAULT_TREE_RATE: u64 = 64;
+/// Seconds after which a tree is stored again that the relay did not take.
+pub const VAULT_TREE_AGAIN_SECONDS: u64 = 3_600;
 /// Roots that are looked at together.
 pub const VAULT_ROOTS: usize = 1_000;
 /// So often the engine looks, once a second, before it asks what became of commits that the relay has.

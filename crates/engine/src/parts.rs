@@ -3,6 +3,7 @@
 use crate::archive;
 use crate::backup;
 use crate::error::EngineError;
+use crate::group::restored::trees;
 use crate::group::words;
 use crate::joining;
 use crate::linking;
@@ -21,6 +22,7 @@ pub(crate) fn stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
         PartPurpose::Link => linking::part_stored(tx),
         PartPurpose::Backup => backup::part_stored(tx),
         PartPurpose::Group => words::part_stored(tx, blob),
+        PartPurpose::VaultTree => trees::stored(tx, blob),
     }
 }
 
@@ -38,6 +40,7 @@ pub(crate) fn fetched(
         PartPurpose::Link => joining::part_came(tx, &part, sealed),
         PartPurpose::Backup => restore::part_came(tx, &part, sealed),
         PartPurpose::Group => words::part_came(tx, blob, sealed),
+        PartPurpose::VaultTree => trees::came(tx, blob, sealed),
     }
 }
 
@@ -53,5 +56,7 @@ pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
         (PartPurpose::Backup, Way::Store { .. }) => backup::part_refused(tx),
         (PartPurpose::Backup, Way::Fetch { .. }) => restore::part_failed(tx),
         (PartPurpose::Group, _) => words::part_failed(tx, blob),
+        (PartPurpose::VaultTree, Way::Store { .. }) => trees::refused(tx, blob),
+        (PartPurpose::VaultTree, Way::Fetch { .. }) => trees::missing(tx, blob),
     }
 }

@@ -13,7 +13,7 @@ use crate::link_message::LinkMessage;
 use crate::records::{
     Approval, Ask, CodeCheck, Comparison, Contact, ContactState, GroupMembers, GroupRecord,
     GuardianPlan, KeptShare, Letter, OutboxEntry, OwnAccount, OwnGuardians, OwnQueue, Part, Record,
-    RouteRecord, Upload, VaultRecord, VaultWay,
+    RouteRecord, Upload, VaultFarWay, VaultRecord, VaultWay,
 };
 use crate::signed;
 use crate::standby;
@@ -74,6 +74,7 @@ pub fn read(bytes: &[u8]) -> bool {
         36 => give::is_message(bytes),
         37 => give::is_word(bytes),
         38 => record::<VaultWay>(bytes),
+        39 => record::<VaultFarWay>(bytes),
         _ => false,
     }
 }
@@ -315,7 +316,7 @@ mod tests {
         for length in 0..400 {
             let mut noise = vec![0; length];
             rng.fill_bytes(&mut noise);
-            for form in 0..=37 {
+            for form in 0..=39 {
                 if let Some(first) = noise.first_mut() {
                     *first = form;
                 }

@@ -153,6 +153,16 @@ impl World {
         self.parts.clear();
     }
 
+    /// The relay refuses parts of archives of some lengths.
+    pub fn refuse_parts(&mut self, bytes: std::ops::Range<usize>) {
+        self.refused_parts = bytes;
+    }
+
+    /// The relay forgets parts of archives of some lengths.
+    pub fn withhold_parts_of(&mut self, bytes: &std::ops::Range<usize>) {
+        self.parts.retain(|_, part| !bytes.contains(&part.len()));
+    }
+
     /// Lets uploads of parts hang, or go on once their programs start again.
     pub fn hold_parts(&mut self, held: bool) {
         self.holds_parts = held;

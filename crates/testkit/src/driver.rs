@@ -98,6 +98,9 @@ impl World {
         };
         let input = match part.way {
             Way::Store { .. } if self.holds_parts => return,
+            Way::Store { sealed, .. } if self.refused_parts.contains(&sealed.len()) => {
+                Input::PartFailed { blob }
+            }
             Way::Store { sealed, .. } => {
                 self.tap(&sealed);
                 self.parts.insert(blob, sealed);

@@ -42,7 +42,7 @@ impl World {
         group
     }
 
-    fn contacts_of(&self, name: &str, others: &[&str]) -> Vec<AccountId> {
+    pub(crate) fn contacts_of(&self, name: &str, others: &[&str]) -> Vec<AccountId> {
         let contacts = self.person(name).contacts();
         let contacts: BTreeMap<&str, AccountId> = contacts
             .iter()

@@ -39,7 +39,7 @@ impl World {
         others: &[&str],
         role: Option<Role>,
     ) -> Result<(), EngineError> {
-        let accounts = self.accounts(others);
+        let accounts = self.accounts(name, others);
         done(self.command(name, |command| Input::ShareVault {
             command,
             vault,
@@ -58,7 +58,7 @@ impl World {
         vault: GroupId,
         others: &[&str],
     ) -> Result<(), EngineError> {
-        let accounts = self.accounts(others);
+        let accounts = self.accounts(name, others);
         done(self.command(name, |command| Input::UnshareVault {
             command,
             vault,
@@ -66,8 +66,13 @@ impl World {
         }))
     }
 
-    fn accounts(&self, names: &[&str]) -> Vec<AccountId> {
-        names.iter().map(|name| self.account(name)).collect()
+    fn accounts(&self, name: &str, others: &[&str]) -> Vec<AccountId> {
+        // Of some there is only what others see of them.
+        let accounts = others.iter().flat_map(|other| match self.has(other) {
+            true => vec![self.account(other)],
+            false => self.contacts_of(name, &[other]),
+        });
+        accounts.collect()
     }
 
     /// What somebody keeps of a vault.

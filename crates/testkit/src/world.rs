@@ -40,6 +40,8 @@ pub struct World {
     pub(crate) parts: BTreeMap<BlobId, Vec<u8>>,
     /// Whether uploads of parts get nowhere.
     pub(crate) holds_parts: bool,
+    /// Parts of so many bytes are refused.
+    pub(crate) refused_parts: std::ops::Range<usize>,
 }
 
 impl World {
@@ -61,6 +63,7 @@ impl World {
             listens: true,
             parts: BTreeMap::new(),
             holds_parts: false,
+            refused_parts: 0..0,
         }
     }
 

@@ -66,6 +66,8 @@ mod suites;
 mod suspension;
 #[path = "story/upgrades.rs"]
 mod upgrades;
+#[path = "story/vault_crowds.rs"]
+mod vault_crowds;
 #[path = "story/vault_heads.rs"]
 mod vault_heads;
 #[path = "story/vault_keys.rs"]

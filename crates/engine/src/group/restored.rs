@@ -4,6 +4,10 @@
 //!   backup: the way in ─► a commit from outside ─► the relay takes it: in again
 //!                                                └► the group went on: members are asked (`back`)
 //! ```
+//!
+//! What a group is entered by is in the backup; the tree of a large one lies beside it ([`trees`]).
+
+pub(crate) mod trees;
 
 use super::back::{self, Told};
 use super::packages;
@@ -39,6 +43,7 @@ pub(crate) fn kept(
 pub(crate) fn keep(tx: &mut Transaction<'_>, record: &[u8]) -> Result<(), EngineError> {
     let way = VaultWay::decode(record)?;
     tx.put(Table::GroupPart, place(&way.id), way.encode());
+    trees::forget(tx, &way.id);
     Ok(())
 }
 
@@ -55,11 +60,30 @@ pub(crate) fn note(tx: &mut Transaction<'_>, record: &GroupRecord) -> Result<(),
     if record.standing != GroupStanding::In {
         return Ok(());
     }
+    let way = way_now(tx, record)?;
+    // Nobody enters by more than members can tell.
+    let told =
+        way.info.len() <= limits::GROUP_WORD_BYTES && way.tree.len() <= limits::VAULT_TREE_BYTES;
+    if told && way.tree.len() <= limits::VAULT_WAY_BYTES {
+        tx.put(Table::GroupPart, place(&record.id), way.encode());
+        trees::forget(tx, &record.id);
+    } else {
+        tx.delete(Table::GroupPart, place(&record.id));
+        match told {
+            true => trees::note(tx, record)?,
+            false => trees::forget(tx, &record.id),
+        }
+    }
+    backup::mark_way(tx, &record.id)
+}
+
+/// How a group is entered in its epoch of now.
+fn way_now(tx: &mut Transaction<'_>, record: &GroupRecord) -> Result<VaultWay, EngineError> {
     let internal = |_| EngineError::Internal {
         what: "state of a group",
     };
     let group = state::open(tx, &record.id, Directory::new())?;
-    let way = VaultWay {
+    Ok(VaultWay {
         id: record.id,
         epoch: record.epoch,
         token: record.token.duplicate(),
@@ -67,14 +91,7 @@ pub(crate) fn note(tx: &mut Transaction<'_>, record: &GroupRecord) -> Result<(),
         suite: record.suite,
         info: group.info().map_err(internal)?,
         tree: group.tree().map_err(internal)?,
-    };
-    let fits =
-        way.tree.len() <= limits::VAULT_WAY_BYTES && way.info.len() <= limits::GROUP_WORD_BYTES;
-    match fits {
-        true => tx.put(Table::GroupPart, place(&record.id), way.encode()),
-        false => tx.delete(Table::GroupPart, place(&record.id)),
-    }
-    backup::mark_way(tx, &record.id)
+    })
 }
 
 /// Whether a home that was restored, and comes in from an epoch, missed nothing that was said in the group: the backup was
@@ -116,8 +133,12 @@ pub(super) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             continue;
         }
         let first = state::load(tx, &vault.id)?.is_none();
-        if let Some(way) = kept(tx, &vault.id)?.filter(|_| first) {
-            enter(tx, &vault, VaultWay::decode(&way)?)?;
+        if !first {
+            continue;
+        }
+        match kept(tx, &vault.id)? {
+            Some(way) => enter(tx, &vault, VaultWay::decode(&way)?)?,
+            None => trees::fetch(tx, &vault.id)?,
         }
     }
     Ok(())

@@ -38,6 +38,10 @@ pub(super) enum Part {
     NextPicture = 10,
     /// How the group of a vault is entered, for a home that is restored.
     Way = 11,
+    /// The same, where the tree lies beside the backup.
+    FarWay = 12,
+    /// When that tree is to be stored again.
+    TreeDue = 13,
 }
 
 pub(super) fn place(id: &GroupId, part: Part) -> Vec<u8> {
@@ -332,7 +336,8 @@ pub(crate) fn is_known(tx: &Transaction<'_>, id: &GroupId) -> Result<bool, Engin
 /// Forgets the keys of a group; its letters stay.
 pub(super) fn forget_keys(tx: &mut Transaction<'_>, id: &GroupId) {
     drop_next(tx, id);
-    for part in [Part::State, Part::Tree, Part::Way] {
+    let ways = [Part::Way, Part::FarWay, Part::TreeDue];
+    for part in [Part::State, Part::Tree].into_iter().chain(ways) {
         tx.delete(Table::GroupPart, place(id, part));
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use part::PartPurpose;
 pub use part::{Part, Way};
 pub(crate) use queue::{ContactRoute, OwnQueue, QueuePurpose, RouteRecord};
 pub use upload::Upload;
-pub(crate) use vault::{GENERATIONS, TOLD, ToldRoot, VaultWay};
+pub(crate) use vault::{GENERATIONS, TOLD, ToldRoot, VaultFarWay, VaultWay};
 pub use vault::{VaultPin, VaultRecord, VaultSeen};
 
 use crate::error::StoreError;

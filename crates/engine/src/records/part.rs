@@ -1,6 +1,7 @@
 //! Sealed parts of an archive, on their way to or from a blob store.
 
 use super::Record;
+use crate::limits;
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{BlobId, Secret};
 
@@ -14,6 +15,8 @@ pub(crate) enum PartPurpose {
     Backup = 2,
     /// The ratchet tree of a group, for devices that come in.
     Group = 3,
+    /// That of a vault, for the day on which all devices are lost.
+    VaultTree = 4,
 }
 
 /// A part of an archive and what its relay wants to see.
@@ -78,12 +81,13 @@ impl Record for Part {
                 1 => PartPurpose::Link,
                 2 => PartPurpose::Backup,
                 3 => PartPurpose::Group,
+                4 => PartPurpose::VaultTree,
                 _ => return Err(DecodeError::Invalid),
             },
             way: match input.u8()? {
                 1 => Way::Store {
                     write_token: super::secret(input)?,
-                    sealed: input.bytes(1 << 24)?.to_vec(),
+                    sealed: input.bytes(limits::SEALED_PART_BYTES)?.to_vec(),
                 },
                 2 => Way::Fetch { size: input.u64()? },
                 _ => return Err(DecodeError::Invalid),

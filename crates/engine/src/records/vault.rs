@@ -1,6 +1,7 @@
 //! What a profile keeps of a vault beside its group (docs/spec/vault.md).
 
 use super::Record;
+use crate::archive::PartRef;
 use crate::limits;
 use ::groups::{LeafName, Role};
 use keys::codec::{DecodeError, Reader, Writer};
@@ -281,6 +282,13 @@ pub(crate) struct VaultWay {
     pub(crate) tree: Vec<u8>,
 }
 
+/// As [`VaultWay`], but the tree lies beside the backup.
+pub(crate) struct VaultFarWay {
+    /// Without a tree.
+    pub(crate) way: VaultWay,
+    pub(crate) tree: PartRef,
+}
+
 impl Record for VaultWay {
     const WHAT: &'static str = "way into a vault";
 
@@ -302,7 +310,23 @@ impl Record for VaultWay {
             envelope: super::secret(input)?,
             suite: Suite::from_number(input.u16()?).ok_or(DecodeError::Invalid)?,
             info: input.bytes(limits::GROUP_WORD_BYTES)?.to_vec(),
-            tree: input.bytes(limits::VAULT_WAY_BYTES)?.to_vec(),
+            tree: input.bytes(limits::VAULT_TREE_BYTES)?.to_vec(),
+        })
+    }
+}
+
+impl Record for VaultFarWay {
+    const WHAT: &'static str = "way into a vault";
+
+    fn write(&self, out: &mut Writer) {
+        self.way.write(out);
+        self.tree.write(out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            way: VaultWay::read(input)?,
+            tree: PartRef::read(input)?,
         })
     }
 }

@@ -12,7 +12,7 @@ use wire::limits::SEND_ROWS;
 use wire::{Reply, Request, SendInEpoch};
 
 /// Lets people register who never come online, and makes them contacts of somebody.
-fn crowd(world: &mut World, of: &str, people: usize) -> Vec<String> {
+pub(crate) fn crowd(world: &mut World, of: &str, people: usize) -> Vec<String> {
     let mut rng = ChaCha20Rng::seed_from_u64(9);
     let (now, relay) = (world.now(), world.relay_url());
     let mut names = Vec::new();

@@ -12,7 +12,7 @@ use letterlock_testkit::{DELAY_SECONDS, World};
 /// How a group's part is called that says how it is entered (docs/spec/home.md, section 6).
 const WAY: u8 = 11;
 
-fn is_in(world: &World, name: &str, vault: GroupId) -> bool {
+pub(crate) fn is_in(world: &World, name: &str, vault: GroupId) -> bool {
     let store = &world.person(name).store;
     let record = Engine.vault_group(store, &vault).unwrap();
     record.is_some_and(|record| record.standing == GroupStanding::In)
@@ -24,7 +24,7 @@ fn role(world: &World, name: &str, vault: GroupId) -> Role {
     record.data.role(&world.account(name))
 }
 
-fn rename(world: &mut World, name: &str, vault: GroupId, to: &str) {
+pub(crate) fn rename(world: &mut World, name: &str, vault: GroupId, to: &str) {
     let renamed = world.command(name, |command| Input::RenameVault {
         command,
         vault,
@@ -35,7 +35,7 @@ fn rename(world: &mut World, name: &str, vault: GroupId, to: &str) {
 }
 
 /// Somebody loses everything; the id of what is lost.
-fn loses(world: &mut World, name: &str) -> DeviceId {
+pub(crate) fn loses(world: &mut World, name: &str) -> DeviceId {
     world.run(30);
     world.sleep(2 * HOUR);
     world.run(60);
@@ -44,7 +44,7 @@ fn loses(world: &mut World, name: &str) -> DeviceId {
     device
 }
 
-fn revoke(world: &mut World, by: &str, lost: DeviceId) {
+pub(crate) fn revoke(world: &mut World, by: &str, lost: DeviceId) {
     let revoked = world.revoke(by, lost, Reason::Lost);
     assert!(matches!(revoked, CommandOutcome::Done), "{revoked:?}");
     world.run(120);
@@ -57,7 +57,7 @@ fn goes_on(world: &mut World, name: &str) {
 }
 
 /// All of them have the same keys, so many.
-fn same_keys(world: &World, vault: GroupId, names: &[&str], generations: usize) {
+pub(crate) fn same_keys(world: &World, vault: GroupId, names: &[&str], generations: usize) {
     let keys = world.vault_keys(names[0], vault);
     assert_eq!(keys.len(), generations);
     for name in names {
@@ -209,7 +209,7 @@ fn whoever_reads_comes_back_by_itself() {
     assert_eq!(refused(signed.map(drop)), VaultError::Role);
 }
 
-/// What a group is entered by is in no backup where the group is large, nor in one of before.
+/// What a group is entered by is in no backup of before.
 fn forgets_the_way(world: &mut World, name: &str, vault: GroupId) {
     let key = [&vault.as_bytes()[..], &[WAY]].concat();
     let store = &mut world.person_mut(name).store;
