@@ -162,6 +162,12 @@ pub enum Event {
         /// Whose.
         account: AccountId,
     },
+    /// A relay answers, but not whether an account's log goes on: a device of it may have been revoked. Letters of groups go
+    /// without that answer, letters to the account wait.
+    LogUnanswered {
+        /// Whose.
+        account: AccountId,
+    },
     /// Somebody was shown another history of our own account.
     OwnLogForked {
         /// The contact who was; nothing, if it is one of our own devices or this one.

@@ -149,6 +149,14 @@ impl Loop {
                     self.whose(account)
                 ),
             ),
+            Event::LogUnanswered { account } => (
+                "log_unanswered",
+                format!(
+                    "the relay does not say whether {} has revoked a device: letters to it wait, letters of groups go all \
+                     the same",
+                    self.whose(account)
+                ),
+            ),
             Event::OwnLogForked { contact } => {
                 let who = contact.map_or_else(
                     || "a device of yours".to_owned(),
