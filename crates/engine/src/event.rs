@@ -92,6 +92,16 @@ pub enum Event {
         /// What.
         what: Amended,
     },
+    /// Something that one device was to tell another one beside letters, or the copy of a letter for one of our own, will not
+    /// get there.
+    WordLost {
+        /// Whose device.
+        account: AccountId,
+        /// Which.
+        device: keys::DeviceId,
+        /// Why.
+        error: EngineError,
+    },
     /// Something that was said of a letter does not count.
     AmendmentRefused {
         /// The contact or group.

@@ -52,6 +52,6 @@ pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
         (PartPurpose::Link, Way::Fetch { .. }) => joining::part_failed(tx),
         (PartPurpose::Backup, Way::Store { .. }) => backup::part_refused(tx),
         (PartPurpose::Backup, Way::Fetch { .. }) => restore::part_failed(tx),
-        (PartPurpose::Group, _) => words::part_failed(tx, blob),
+        (PartPurpose::Group, way) => words::part_failed(tx, blob, &way),
     }
 }

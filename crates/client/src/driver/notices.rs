@@ -149,6 +149,17 @@ impl Loop {
                     self.whose(account)
                 ),
             ),
+            Event::WordLost {
+                account,
+                device,
+                error,
+            } => (
+                "word_lost",
+                format!(
+                    "something that this device had to tell the device {device} of {} does not get there: {error}",
+                    self.whose(account)
+                ),
+            ),
             Event::LogUnanswered { account } => (
                 "log_unanswered",
                 format!(
