@@ -31,6 +31,7 @@ use crate::retired;
 use crate::scanning;
 use crate::sending;
 use crate::signed;
+use crate::silence;
 use crate::step::Step;
 use crate::store::{Snapshot, Table};
 use crate::transaction::Transaction;
@@ -654,6 +655,7 @@ fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     guardians::tick_asking(tx)?;
     if account::exists(tx)? && !devices::is_revoked(tx)? {
         logs::ask_again(tx)?;
+        silence::tick(tx)?;
         if devices::is_suspended(tx)? {
             return Ok(()); // It waits to be resumed, and does nothing else.
         }

@@ -92,6 +92,16 @@ pub enum Event {
         /// What.
         what: Amended,
     },
+    /// Something that one device was to tell another one beside letters, or the copy of a letter for one of our own, will not
+    /// get there.
+    WordLost {
+        /// Whose device.
+        account: AccountId,
+        /// Which.
+        device: keys::DeviceId,
+        /// Why.
+        error: EngineError,
+    },
     /// Something that was said of a letter does not count.
     AmendmentRefused {
         /// The contact or group.
@@ -159,6 +169,12 @@ pub enum Event {
     },
     /// A device says that its account has newer entries, and the relay shows none. Letters to it wait.
     LogWithheld {
+        /// Whose.
+        account: AccountId,
+    },
+    /// A relay answers, but not whether an account's log goes on: a device of it may have been revoked. Letters of groups go
+    /// without that answer, letters to the account wait.
+    LogUnanswered {
         /// Whose.
         account: AccountId,
     },

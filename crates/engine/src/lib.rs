@@ -59,6 +59,7 @@ mod sealed_files;
 mod sending;
 mod sessions;
 mod signed;
+mod silence;
 mod standby;
 mod step;
 mod store;

@@ -67,6 +67,11 @@ pub const CONTACT_REQUESTS: usize = 1_000;
 /// Seconds for which a confirmed account log lets letters leave; each connection begins anew. So long, at most, does
 /// somebody encrypt to a device that was just revoked.
 pub const LOG_CHECKED_SECONDS: u64 = 10;
+/// Seconds after which a question for a log that a relay leaves open keeps no letter of a group back, and people are told;
+/// longer than a relay that is busy asks to wait.
+pub const LOG_UNANSWERED_SECONDS: u64 = 60;
+/// Seconds that it has for that, at least, when a connection begins.
+pub const LOG_UNANSWERED_ANEW_SECONDS: u64 = 20;
 /// Seconds between questions for the own log that nothing else brings up.
 pub const OWN_LOG_SECONDS: u64 = 60;
 /// A part of an archive is closed when it has so many bytes.

@@ -26,6 +26,7 @@ use crate::records::{Purpose, key};
 use crate::reminding;
 use crate::scanning;
 use crate::sessions;
+use crate::silence;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use crate::verifying;
@@ -96,6 +97,7 @@ pub(crate) fn check(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(),
         return Ok(());
     };
     tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
+    silence::asked(tx, account)?;
     ask(tx, &peer)
 }
 
@@ -125,7 +127,7 @@ pub(crate) fn answered(
 ) -> Result<(), EngineError> {
     tx.delete(Table::Meta, place(ASKED, account));
     let Some(peer) = peers::load(tx, account)? else {
-        return Ok(());
+        return silence::over(tx, account);
     };
     match reply {
         wire::Reply::Entries(entries) => newer(tx, &peer, entries),
@@ -153,6 +155,7 @@ fn shorter(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineError> {
 
 /// Tells once that a relay withholds entries.
 fn tell_withheld(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), EngineError> {
+    silence::over(tx, account)?;
     let told = place(TOLD, account);
     if tx.get(Table::Meta, &told)?.is_none() {
         tx.put(Table::Meta, told, Zeroizing::new(Vec::new()));
@@ -177,6 +180,7 @@ fn nothing_newer(tx: &mut Transaction<'_>, peer: &Peer) -> Result<(), EngineErro
         return Ok(());
     }
     tx.delete(Table::Meta, place(TOLD, account));
+    silence::over(tx, account)?;
     let now = Zeroizing::new(tx.now.as_secs().to_be_bytes().to_vec());
     tx.put(Table::Meta, place(CHECKED, account), now);
     if peer.own {

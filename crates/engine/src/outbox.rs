@@ -14,6 +14,7 @@ use crate::peers;
 use crate::pre_keys;
 use crate::queues;
 use crate::records::{OutboxEntry, Purpose, Record as _, SentBody, key};
+use crate::silence;
 use crate::step::Outgoing;
 use crate::store::Table;
 use crate::together;
@@ -81,6 +82,7 @@ pub(crate) fn connected(
         group::connected(tx)?;
     }
     logs::forget_checks(tx)?;
+    silence::connected(tx)?;
     if let Some(own) = account::load(tx)?.filter(|own| own.registered && own.relay == relay) {
         logs::check(tx, &own.id)?;
     }
@@ -466,6 +468,7 @@ pub(crate) fn reply(
     id: u64,
     reply: wire::Reply,
 ) -> Result<(), EngineError> {
+    silence::spoke(tx, id, &reply)?;
     if reply.try_again_after().is_some() {
         return Ok(()); // It stays; the driver offers it again after the time the relay named.
     }

@@ -55,7 +55,7 @@ pub(crate) fn failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), Engi
         (PartPurpose::Link, Way::Fetch { .. }) => joining::part_failed(tx),
         (PartPurpose::Backup, Way::Store { .. }) => backup::part_refused(tx),
         (PartPurpose::Backup, Way::Fetch { .. }) => restore::part_failed(tx),
-        (PartPurpose::Group, _) => words::part_failed(tx, blob),
+        (PartPurpose::Group, way) => words::part_failed(tx, blob, &way),
         (PartPurpose::VaultTree, Way::Store { .. }) => trees::refused(tx, blob),
         (PartPurpose::VaultTree, Way::Fetch { .. }) => trees::missing(tx, blob),
     }

@@ -582,23 +582,43 @@ pub(crate) fn settle(tx: &mut Transaction<'_>, mut letter: Letter) -> Result<(),
     Ok(())
 }
 
-/// A letter will not reach a device. Where that is one of our own, the letter has not failed.
+/// A letter will not reach a device. Where that is one of our own, the letter has not failed; nor has a word that is never
+/// shown anything to be shown as failed. People are told of both, since nobody says them again.
 pub(crate) fn fail(
     tx: &mut Transaction<'_>,
     id: &LetterId,
     device: &DeviceId,
     error: EngineError,
 ) -> Result<(), EngineError> {
-    let letter = load(tx, id)?;
-    let own = letter.is_some_and(|letter| {
-        let mut deliveries = letter.deliveries.iter();
-        deliveries.any(|delivery| delivery.device == *device && delivery.own)
-    });
-    if own {
-        Ok(())
-    } else {
-        fail_whole(tx, id, error)
+    let Some(mut letter) = load(tx, id)? else {
+        return Ok(());
+    };
+    let mut deliveries = letter.deliveries.iter();
+    let Some(delivery) = deliveries
+        .find(|delivery| delivery.device == *device)
+        .copied()
+    else {
+        return Ok(());
+    };
+    if letter.direction == Direction::Sent && !delivery.own {
+        return fail_whole(tx, id, error);
     }
+    let account = account_of(tx, &letter, &delivery)?;
+    letter
+        .deliveries
+        .retain(|delivery| delivery.device != *device);
+    settle(tx, letter)?;
+    // SECURITY: what was to be deleted for everybody, or whom a group let in, is not left out unseen;
+    // `a_word_that_cannot_be_sealed_is_told_of` notices.
+    let said = |event: &Event| matches!(event, Event::WordLost { account: of, device: at, .. } if *of == account && at == device);
+    if !tx.was_told(said) {
+        tx.event(Event::WordLost {
+            account,
+            device: *device,
+            error,
+        });
+    }
+    Ok(())
 }
 
 /// A letter that will not arrive, unless a device has it already.

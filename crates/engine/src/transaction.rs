@@ -225,6 +225,11 @@ impl<'a> Transaction<'a> {
         self.committed.events.push(event);
     }
 
+    /// Whether this step tells people something like it already.
+    pub(crate) fn was_told(&self, like: impl Fn(&Event) -> bool) -> bool {
+        self.committed.events.iter().any(like)
+    }
+
     /// Tells the command's face how it ended, where one waits.
     pub(crate) fn outcome(&mut self, command: CommandId, outcome: CommandOutcome) {
         if command != CommandId::default() {

@@ -5,6 +5,9 @@
 //! begins the next epoch.
 
 mod entry;
+pub(crate) mod library;
+
+use self::library::{decode, encode, mls_time};
 
 use crate::data::{GroupData, Inbox, LeafName};
 use crate::directory::Directory;
@@ -19,11 +22,9 @@ use mls_rs::client_builder::{
 };
 use mls_rs::error::MlsError;
 use mls_rs::group::{CommitEffect, ContentType, ExportedTree, ReceivedMessage};
-use mls_rs::{CipherSuite, Client, MlsMessage, MlsMessageDescription};
-use mls_rs_codec::MlsDecode as _;
+use mls_rs::{CipherSuite, Client, MlsMessageDescription};
 use mls_rs_core::crypto::{SignaturePublicKey, SignatureSecretKey};
 use mls_rs_core::identity::SigningIdentity;
-use mls_rs_core::time::MlsTime;
 use rand_core::CryptoRng;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -189,10 +190,6 @@ fn suite_of(number: CipherSuite) -> Result<Suite, GroupError> {
     }
 }
 
-fn mls_time(time: Timestamp) -> MlsTime {
-    MlsTime::from(time.as_secs())
-}
-
 struct Tools {
     client: Client<Config>,
     judge: Judge,
@@ -344,10 +341,7 @@ impl Group {
     /// # Errors
     /// [`GroupError::Damaged`]: the library cannot write its state.
     pub fn store_state(&mut self) -> Result<Zeroizing<Vec<u8>>, GroupError> {
-        self.inner
-            .write_to_storage_without_ratchet_tree()
-            .map_err(|_| GroupError::Damaged)?;
-        self.storage.take_state().ok_or(GroupError::Damaged)
+        library::state(&mut self.inner, &self.storage)
     }
 
     /// The ratchet tree.
@@ -355,10 +349,7 @@ impl Group {
     /// # Errors
     /// [`GroupError::Damaged`]: the library cannot write it.
     pub fn tree(&self) -> Result<Vec<u8>, GroupError> {
-        self.inner
-            .export_tree()
-            .to_bytes()
-            .map_err(|_| GroupError::Damaged)
+        library::tree(&self.inner)
     }
 
     /// The epoch.
@@ -409,7 +400,7 @@ impl Group {
     /// # Errors
     /// [`GroupError::Damaged`].
     pub fn epoch_token(&self) -> Result<Secret<32>, GroupError> {
-        self.export(label::GROUP_TOKEN)
+        library::export(&self.inner, label::GROUP_TOKEN)
     }
 
     /// Hides what is sent in this epoch from those who carry it.
@@ -419,15 +410,7 @@ impl Group {
     /// # Errors
     /// [`GroupError::Damaged`].
     pub fn envelope_key(&self) -> Result<Secret<32>, GroupError> {
-        self.export(label::GROUP_ENVELOPE)
-    }
-
-    fn export(&self, label: keys::Label) -> Result<Secret<32>, GroupError> {
-        let secret = self
-            .inner
-            .export_secret(label.as_bytes(), &[], 32)
-            .map_err(|_| GroupError::Damaged)?;
-        Secret::from_slice(secret.as_bytes()).ok_or(GroupError::Damaged)
+        library::export(&self.inner, label::GROUP_ENVELOPE)
     }
 
     /// Whether somebody's wish to leave waits for a commit; until then no letter can be sealed.
@@ -536,14 +519,7 @@ impl Group {
     /// # Errors
     /// Why not. Where logs are needed, the caller loads the group again with a larger directory.
     pub fn receive(&mut self, message: &[u8], now: Timestamp) -> Result<Received, GroupError> {
-        let message = decode(message)?;
-        let epoch = self.inner.current_epoch();
-        match message.epoch() {
-            Some(theirs) if theirs < epoch => return Err(GroupError::PastEpoch),
-            Some(theirs) if theirs > epoch => return Err(GroupError::FutureEpoch),
-            Some(_) => {}
-            None => return Err(malformed()),
-        }
+        let message = library::of_this_epoch(&self.inner, message)?;
         // SECURITY: what is public here comes from outside the tree, and that can only be a commit of a device that
         // comes back; `a_public_message_is_refused` notices.
         if let MlsMessageDescription::PublicProtocolMessage {
@@ -559,9 +535,7 @@ impl Group {
                 });
             }
         }
-        let received = self
-            .inner
-            .process_incoming_message_with_time(message, mls_time(now))
+        let received = library::process(&mut self.inner, message, now)
             .map_err(|error| not_genuine(&self.judge, error))?;
         match received {
             ReceivedMessage::ApplicationMessage(letter) => Ok(Received::Letter {
@@ -610,19 +584,6 @@ fn malformed() -> GroupError {
     GroupError::NotGenuine {
         what: "not of this form".to_owned(),
     }
-}
-
-/// A message of version 1.0 with nothing behind it: the library looks at neither.
-fn decode(mut bytes: &[u8]) -> Result<MlsMessage, GroupError> {
-    let version = bytes.starts_with(&[0, 1]);
-    match MlsMessage::mls_decode(&mut bytes) {
-        Ok(message) if version && bytes.is_empty() => Ok(message),
-        _ => Err(malformed()),
-    }
-}
-
-fn encode(message: &MlsMessage) -> Result<Vec<u8>, GroupError> {
-    message.to_bytes().map_err(|_| GroupError::Damaged)
 }
 
 /// The judge's reason, or else the library's.

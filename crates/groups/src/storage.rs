@@ -24,8 +24,12 @@ impl Storage {
 
     pub(crate) fn with_state(state: Zeroizing<Vec<u8>>) -> Self {
         let storage = Self::default();
-        storage.lock().state = Some(state);
+        storage.put_state(state);
         storage
+    }
+
+    pub(crate) fn put_state(&self, state: Zeroizing<Vec<u8>>) {
+        self.lock().state = Some(state);
     }
 
     pub(crate) fn take_state(&self) -> Option<Zeroizing<Vec<u8>>> {

@@ -15,6 +15,8 @@ const WINDOW: u64 = 32;
 
 /// Changes a reply before it leaves.
 type Twist = Box<dyn FnMut(&Request, Reply) -> Reply>;
+/// Whether a request gets no answer.
+type Mute = Box<dyn Fn(&Request) -> bool>;
 /// Changes what is pushed: repeats, swaps, drops, invents.
 type Distort = Box<dyn FnMut(Deliver) -> Vec<Deliver>>;
 
@@ -25,6 +27,7 @@ pub struct RelayModel {
     subscriptions: BTreeMap<QueueId, Subscription>,
     capacity: usize,
     twist: Option<Twist>,
+    mute: Option<Mute>,
     distort: Option<Distort>,
     heard: Vec<Request>,
     listens: bool,
@@ -43,6 +46,7 @@ impl RelayModel {
             subscriptions: BTreeMap::new(),
             capacity: 10_000,
             twist: None,
+            mute: None,
             distort: None,
             heard: Vec::new(),
             listens: true,
@@ -76,6 +80,11 @@ impl RelayModel {
         self.twist = Some(Box::new(twist));
     }
 
+    /// Withholds: it never answers such requests, and does what they ask.
+    pub fn mute(&mut self, mute: impl Fn(&Request) -> bool + 'static) {
+        self.mute = Some(Box::new(mute));
+    }
+
     /// Lies: everything pushed passes through `distort`.
     pub fn distort(&mut self, distort: impl FnMut(Deliver) -> Vec<Deliver> + 'static) {
         self.distort = Some(Box::new(distort));
@@ -84,6 +93,7 @@ impl RelayModel {
     /// Keeps the contract again.
     pub fn repent(&mut self) {
         self.twist = None;
+        self.mute = None;
         self.distort = None;
     }
 
@@ -127,10 +137,13 @@ impl RelayModel {
             Some(twist) => twist(&request, reply),
             None => reply,
         };
+        let mut out = Vec::new();
+        if !self.mute.as_ref().is_some_and(|mute| mute(&request)) {
+            out.push((line, RelayFrame { request_id, reply }));
+        }
         if self.listens {
             self.heard.push(request);
         }
-        let mut out = vec![(line, RelayFrame { request_id, reply })];
         self.push(&mut out);
         out
     }

@@ -149,6 +149,25 @@ impl Loop {
                     self.whose(account)
                 ),
             ),
+            Event::WordLost {
+                account,
+                device,
+                error,
+            } => (
+                "word_lost",
+                format!(
+                    "something that this device had to tell the device {device} of {} does not get there: {error}",
+                    self.whose(account)
+                ),
+            ),
+            Event::LogUnanswered { account } => (
+                "log_unanswered",
+                format!(
+                    "the relay does not say whether {} has revoked a device: letters to it wait, letters of groups go all \
+                     the same",
+                    self.whose(account)
+                ),
+            ),
             Event::OwnLogForked { contact } => {
                 let who = contact.map_or_else(
                     || "a device of yours".to_owned(),

@@ -9,6 +9,7 @@ use crate::logs;
 use crate::outbox;
 use crate::peers;
 use crate::records::{Purpose, key};
+use crate::silence;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use ::groups::{Directory, GroupError, KnownDevice};
@@ -165,6 +166,7 @@ pub(super) fn ask(tx: &mut Transaction<'_>, account: &AccountId) -> Result<(), E
         return Ok(());
     }
     tx.put(Table::Meta, asked, Zeroizing::new(Vec::new()));
+    silence::asked(tx, account)?;
     let request = match Kept::load(tx, account)? {
         Some(kept) => wire::Request::CheckLog(wire::CheckLog {
             account: *account,
@@ -252,6 +254,7 @@ pub(crate) fn answered(
         return Ok(());
     };
     tx.delete(Table::Meta, key(&[ASKED, account.as_bytes()]));
+    silence::over(tx, account)?;
     let now = tx.now.as_secs().to_be_bytes();
     let head = log.head();
     let sequence = head.sequence.to_be_bytes();

@@ -12,6 +12,7 @@ use crate::contacts;
 use crate::error::EngineError;
 use crate::limits;
 use crate::records::{GroupMember, GroupRecord, GroupStanding, key};
+use crate::silence;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::{AccountId, GroupId, Timestamp};
@@ -87,7 +88,7 @@ pub(super) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
             continue;
         };
         let members = state::members(tx, &id)?;
-        if open(tx, &others(tx, &members)?)?.is_empty() {
+        if keeping_back(tx, &others(tx, &members)?)?.is_empty() {
             tx.delete(Table::Meta, place);
             super::turn::advance(tx, &id)?;
         }
@@ -133,6 +134,23 @@ fn open(tx: &Transaction<'_>, accounts: &[AccountId]) -> Result<Vec<AccountId>, 
         }
     }
     Ok(open)
+}
+
+/// Those of them for whose logs a letter waits. SECURITY: what a relay leaves open holds no letter back for ever: it could
+/// as well say that nothing is new. `a_relay_that_says_nothing_of_logs_is_told_of` notices.
+fn keeping_back(
+    tx: &Transaction<'_>,
+    accounts: &[AccountId],
+) -> Result<Vec<AccountId>, EngineError> {
+    let mut accounts = open(tx, accounts)?;
+    let mut given_up = Vec::new();
+    for account in &accounts {
+        if silence::is_given_up(tx, account)? {
+            given_up.push(*account);
+        }
+    }
+    accounts.retain(|account| !given_up.contains(account));
+    Ok(accounts)
 }
 
 /// Asks for the logs of accounts of these groups. What an earlier round asked and nobody answered, as without a
@@ -191,7 +209,7 @@ fn take_any<T>(tx: &mut Transaction<'_>, from: &mut Vec<T>) -> Option<T> {
 /// A letter of ours is about to be sealed for these members: whether it may be.
 ///
 /// In a group of few it waits until the relay has answered for everybody whose log was not confirmed a short while ago,
-/// whatever it answers: a log that cannot be had stops no letter. In a larger one it waits for nothing, and a few are
+/// whatever it answers, or has left that open while it answered others: a log that cannot be had stops no letter. In a larger one it waits for nothing, and a few are
 /// asked for.
 pub(super) fn before_letter(
     tx: &mut Transaction<'_>,
@@ -221,7 +239,7 @@ pub(super) fn before_letter(
             }
         }
     }
-    let open = open(tx, &others)?;
+    let open = keeping_back(tx, &others)?;
     let waits = key(&[WAITS, id.as_bytes()]);
     if open.is_empty() {
         if tx.get(Table::Meta, &waits)?.is_some() {

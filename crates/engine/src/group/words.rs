@@ -14,15 +14,16 @@ use crate::account;
 use crate::archive::{self, PartRef};
 use crate::contacts;
 use crate::error::EngineError;
+use crate::event::Event;
 use crate::letters;
 use crate::records::{
     Delivery, DeliveryState, Direction, GroupRecord, GroupStanding, Letter, LetterState, Marks,
-    PartPurpose, key,
+    PartPurpose, Way, key,
 };
 use crate::sending;
 use crate::store::Table;
 use crate::transaction::Transaction;
-use ::groups::{GroupData, LeafName, names_of};
+use ::groups::{GroupData, GroupError, LeafName, names_of};
 use keys::codec::{DecodeError, Reader, Writer};
 use keys::{AccountId, BlobId, DeviceId, GroupId, LetterId, MessageId, Secret, Suite};
 use zeroize::Zeroizing;
@@ -64,7 +65,13 @@ pub(super) fn say(tx: &mut Transaction<'_>, to: &LeafName, word: &[u8]) -> Resul
         marks: Marks::default(),
     };
     letters::store(tx, &letter);
-    sending::dispatch(tx, &letter.id)
+    match sending::dispatch(tx, &letter.id) {
+        // What a group does next does not hang on one word.
+        Err(error) if !matches!(error, EngineError::Store(_)) => {
+            sending::fail(tx, &letter.id, &to.device, error)
+        }
+        done => done,
+    }
 }
 
 /// Says words once their tree is where the others find it.
@@ -110,7 +117,18 @@ pub(crate) fn part_stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(),
         return Ok(());
     };
     tx.delete(Table::Meta, place);
-    let mut input = Reader::new(&bytes);
+    for (name, word) in read_waiting(&bytes)? {
+        say(tx, &name, &word)?;
+    }
+    Ok(())
+}
+
+/// For whom a word is, and the word.
+type Waiting = (LeafName, Zeroizing<Vec<u8>>);
+
+/// Words that wait until their tree is at the relay.
+fn read_waiting(bytes: &[u8]) -> Result<Vec<Waiting>, EngineError> {
+    let mut input = Reader::new(bytes);
     let mut words = Vec::new();
     let mut read = || {
         for _ in 0..input.u32()? {
@@ -125,10 +143,7 @@ pub(crate) fn part_stored(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(),
     read().map_err(|_| EngineError::Internal {
         what: "words about a group",
     })?;
-    for (name, word) in words {
-        say(tx, &name, &word)?;
-    }
-    Ok(())
+    Ok(words)
 }
 
 /// Lets devices that our commit added join.
@@ -283,10 +298,47 @@ pub(crate) fn part_came(
     heard_whole(tx, &from, word)
 }
 
-/// A tree can be neither stored nor fetched now: whoever waits for it asks again.
-pub(crate) fn part_failed(tx: &mut Transaction<'_>, blob: &BlobId) -> Result<(), EngineError> {
-    if !parcels::failed(tx, blob)? && !pictures::failed(tx, blob)? && !history::failed(tx, blob)? {
-        tx.delete(Table::Meta, key(&[TREE, blob.as_bytes()]));
+/// A tree can be neither stored nor fetched now. Whoever cannot follow asks again; who is invited does not know of what it
+/// could ask for, and so people are told on either side.
+pub(crate) fn part_failed(
+    tx: &mut Transaction<'_>,
+    blob: &BlobId,
+    way: &Way,
+) -> Result<(), EngineError> {
+    if parcels::failed(tx, blob)? || pictures::failed(tx, blob)? || history::failed(tx, blob)? {
+        return Ok(());
+    }
+    let place = key(&[TREE, blob.as_bytes()]);
+    let Some(kept) = tx.get(Table::Meta, &place)? else {
+        return Ok(());
+    };
+    tx.delete(Table::Meta, place);
+    let invites = |word: &[u8]| match Word::decode(word) {
+        Ok(Word::Invitation { group, .. }) => Some(group),
+        _ => None,
+    };
+    match way {
+        Way::Store { .. } => {
+            for (LeafName { account, device }, word) in read_waiting(&kept)? {
+                if invites(&word).is_some() {
+                    let error = EngineError::UploadFailed;
+                    tx.event(Event::WordLost {
+                        account,
+                        device,
+                        error,
+                    });
+                }
+            }
+        }
+        Way::Fetch { .. } => {
+            let word = kept.get(AccountId::LEN..).unwrap_or_default();
+            if let Some(group) = invites(word) {
+                let error = GroupError::NotGenuine {
+                    what: "the relay does not have what the invitation needs".to_owned(),
+                };
+                tx.event(Event::GroupRefused { group, error });
+            }
+        }
     }
     Ok(())
 }

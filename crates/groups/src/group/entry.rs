@@ -1,8 +1,8 @@
 //! How a device comes to have a group: begun, taken up again, joined, come back into.
 
+use super::library::{self, decode, encode, mls_time};
 use super::{
-    Config, Group, OurDevice, Stored, Tools, decode, encode, malformed, mls_time, not_genuine,
-    suite_number, tools, tree_of,
+    Config, Group, OurDevice, Stored, Tools, malformed, not_genuine, suite_number, tools, tree_of,
 };
 use crate::data::{GroupData, LeafName};
 use crate::directory::Directory;
@@ -11,7 +11,6 @@ use crate::storage::Storage;
 use keys::{GroupId, Timestamp};
 use mls_rs::MlsMessageDescription;
 use mls_rs::error::MlsError;
-use mls_rs::group::ExportedTree;
 use rand_core::CryptoRng;
 
 impl Group {
@@ -67,11 +66,8 @@ impl Group {
         // The leaf is in the tree already, with its voucher.
         let signer = (us.identity_with(&[]), us.secret());
         let tools = tools(us.suite, signer, directory, storage, rng)?;
-        let tree = ExportedTree::from_bytes(&stored.tree).map_err(|_| GroupError::Damaged)?;
-        let inner = tools
-            .client
-            .load_group_with_ratchet_tree(id.as_bytes(), tree);
-        let group = Self::finish(tools, inner).map_err(|_| GroupError::Damaged)?;
+        let inner = library::take_up(&tools.client, id.as_bytes(), &stored.tree)?;
+        let group = Self::finish(tools, Ok(inner))?;
         match group.id()? == *id {
             true => Ok(group),
             false => Err(GroupError::Damaged),
@@ -110,8 +106,8 @@ impl Group {
         let signer = (us.identity_with(&[]), signer);
         let tools = tools(us.suite, signer, directory, storage, rng)?;
         let tree = tree_of(tree)?;
-        let inner = tools.client.join_group(Some(tree), &message, None);
-        let group = Self::finish(tools, inner.map(|(inner, _)| inner))?;
+        let inner = library::join(&tools.client, &message, Some(tree));
+        let group = Self::finish(tools, inner)?;
         group.id()?;
         group.is_of_its_pair()?;
         Ok(group)

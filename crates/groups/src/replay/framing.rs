@@ -8,8 +8,8 @@ use super::labeled::{decrypt, derive, expand, ref_hash, sign, signs};
 use super::reader::{Reader, vector};
 use super::schedule::{group_context, of_joiner};
 use super::secret_tree::{leaf_secret, message_key, sender_data_key};
+use crate::group::library::{decode, encode};
 use crate::provider::SuiteProvider;
-use mls_rs::MlsMessage;
 use mls_rs_core::crypto::{CipherSuiteProvider as _, HpkeCiphertext};
 use serde_json::Value;
 
@@ -19,10 +19,10 @@ const COMMIT: u8 = 3;
 /// The recorded messages are of the second of two members.
 const SENDER: u32 = 1;
 
-/// Through the library's decoder and back.
+/// Through our groups' decoder and back.
 pub(super) fn decodes(facts: &mut Facts, name: &str, message: &[u8]) -> Result<(), ReplayError> {
-    let decoded = must(name, MlsMessage::from_bytes(message))?;
-    facts.same(name, &must(name, decoded.to_bytes())?, message)
+    let decoded = must(name, decode(message))?;
+    facts.same(name, &must(name, encode(&decoded))?, message)
 }
 
 struct Keys {

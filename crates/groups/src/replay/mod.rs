@@ -1,8 +1,9 @@
 //! What recorded vectors, the differential test and the benchmark need, and no program may have.
 //!
-//! [`file`] recognises what a file of RFC 9420's vectors holds by its fields and replays all of it. Two files run the
-//! real client of the library over our provider, as groups do: `passive-client-welcome` and
-//! `passive-client-handling-commit`. Every message of any file goes through the library's decoder and back. The library has no public
+//! [`file`] recognises what a file of RFC 9420's vectors holds by its fields and replays all of it. Two files run a client
+//! over our provider and our storage, joined, stored, taken up again and led on by the functions by which [`Group`](crate::Group)
+//! does that: `passive-client-welcome` and `passive-client-handling-commit`; what of `Group` they do not reach, `passive` says.
+//! Every message of any file goes through our groups' decoder and back. The library has no public
 //! door to what the other files record, so for them the formulas of the RFC stand here, and what is tested is the
 //! provider and its key derivation.
 

@@ -173,6 +173,90 @@ fn a_log_that_cannot_be_had_stops_no_letter() {
     assert_eq!(world.group_texts("carol", group), ["one", "two"]);
 }
 
+fn unanswered(world: &World, name: &str) -> Vec<keys::AccountId> {
+    let events = world.person(name).events.iter();
+    let told = events.filter_map(|event| match event {
+        Event::LogUnanswered { account } => Some(*account),
+        _ => None,
+    });
+    told.collect()
+}
+
+/// A relay that carries letters and leaves questions for logs open, or puts them off again and again, delays them for a
+/// while, and people are told.
+#[test]
+fn a_relay_that_says_nothing_of_logs_is_told_of() {
+    for (seed, puts_off) in [(411, true), (412, false)] {
+        let mut world = friends(seed, &["alice", "bob", "carol"]);
+        let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+        world.run(120);
+        let (alice, bob) = (world.account("alice"), world.account("bob"));
+        let of_bob = move |request: &Request| matches!(request, Request::CheckLog(asked) if asked.account == bob);
+        match puts_off {
+            true => world
+                .relay()
+                .twist(move |request, reply| match of_bob(request) {
+                    true => later(),
+                    false => reply,
+                }),
+            false => world.relay().mute(of_bob),
+        }
+        world.write_to_group("alice", group, "one");
+        world.run(50);
+        assert!(world.group_texts("carol", group).is_empty());
+        assert_eq!(unanswered(&world, "alice"), []);
+        world.run(20);
+        assert_eq!(world.group_texts("carol", group), ["one"]);
+        assert_eq!(unanswered(&world, "alice"), [bob]);
+        // What comes next waits for nothing, as long as that goes on, and people were told.
+        world.write_to_group("alice", group, "two");
+        world.run(3);
+        assert_eq!(world.group_texts("carol", group), ["one", "two"]);
+        world.run(200);
+        assert_eq!(unanswered(&world, "alice"), [bob]);
+        // A letter to Bob alone waits until the relay says it: that the log goes on nowhere is not confirmed.
+        world.send("alice", "bob", "for you");
+        world.run(100);
+        assert!(world.texts("bob", "alice").is_empty());
+        world.relay().repent();
+        world.set_online("alice", false);
+        world.set_online("alice", true);
+        world.settle();
+        assert_eq!(world.texts("bob", "alice"), ["for you"]);
+        // From now on it is asked first again.
+        world.sleep(100);
+        world.relay().mute(of_bob);
+        world.write_to_group("alice", group, "three");
+        world.run(30);
+        assert_eq!(world.group_texts("carol", group), ["one", "two"]);
+        assert!(!unanswered(&world, "carol").contains(&alice));
+    }
+}
+
+/// Seconds without a connection are none in which a relay said nothing: after them it is asked first.
+#[test]
+fn a_letter_written_without_a_connection_waits_for_the_logs() {
+    let (mut world, group, tablet) = three(413);
+    world.set_online("carol", false);
+    world.write_to_group("carol", group, "from the train");
+    world.run(300);
+    revoke_and_vanish(&mut world, "bob", tablet);
+    let inboxes = world.queues("bob tablet");
+    let from = world.relay().heard().len();
+    world.set_online("carol", true);
+    world.run(20);
+    assert_eq!(world.group_texts("alice", group), ["from the train"]);
+    assert_eq!(unanswered(&world, "carol"), []);
+    for request in world.relay().heard().iter().skip(from) {
+        if let Request::SendInEpoch(sent) = request
+            && sent.next.is_none()
+        {
+            let mut rows = sent.send.rows.iter();
+            assert!(!rows.any(|row| inboxes.contains(&row.queue_id)));
+        }
+    }
+}
+
 /// A contact is known by a relay that is no more; the group is at another one.
 #[test]
 fn a_relay_that_is_gone_stops_no_letter() {

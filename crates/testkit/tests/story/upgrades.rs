@@ -114,6 +114,61 @@ fn contacts_see_that_an_account_took_the_higher_suite() {
     assert_eq!(world.texts("alice", "bob"), ["before"]);
 }
 
+/// What alice says of a letter waits for a device of bob that has no keys at the relay, until bob's account has taken a suite
+/// without sessions: it can go no more.
+#[test]
+fn a_word_that_cannot_be_sealed_is_told_of() {
+    let mut world = World::new(2110);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let letter = world.send("alice", "bob", "a typo");
+    world.settle();
+    world.set_online("alice", false);
+    let tablet = world.link("bob", "bob tablet");
+    a_while(&mut world);
+    world.relay().twist(move |request, reply| match request {
+        wire::Request::FetchBundle(asked) if asked.device == tablet => {
+            wire::Reply::Refused(wire::Refused {
+                kind: wire::RefusalKind::NotFound,
+                message: "none".to_owned(),
+                retry_after_ms: 0,
+                deleted: 0,
+            })
+        }
+        _ => reply,
+    });
+    world.set_online("alice", true);
+    a_while(&mut world);
+    world.edit("alice", letter, "no typo");
+    world.run(20);
+    assert_eq!(world.texts("bob", "alice"), ["no typo"]);
+    world.set_online("alice", false);
+    upgraded(&mut world, "bob");
+    a_while(&mut world);
+    a_while(&mut world);
+    world.relay().repent();
+    world.set_online("alice", true);
+    a_while(&mut world);
+    let lost = |event: &Event| {
+        matches!(
+            event,
+            Event::WordLost {
+                device,
+                error: EngineError::NoLettersOfTwo,
+                ..
+            } if *device == tablet
+        )
+    };
+    compare(&mut world, "alice", "bob");
+    a_while(&mut world);
+    a_while(&mut world);
+    let events = world.person("alice").events.iter();
+    assert_eq!(events.filter(|event| lost(event)).count(), 1);
+    // Nothing of it is kept, to be tried for ever.
+    assert_eq!(world.person("alice").store.count(engine::Table::Letter), 1);
+}
+
 #[test]
 fn an_account_never_goes_back() {
     let mut world = World::new(2102);
