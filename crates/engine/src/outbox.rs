@@ -468,7 +468,7 @@ pub(crate) fn reply(
     id: u64,
     reply: wire::Reply,
 ) -> Result<(), EngineError> {
-    silence::spoke(tx, id, &reply)?;
+    silence::spoke(tx, id)?;
     if reply.try_again_after().is_some() {
         return Ok(()); // It stays; the driver offers it again after the time the relay named.
     }

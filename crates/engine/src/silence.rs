@@ -5,7 +5,9 @@
 //!     └──────────┴─────────────────────┴──────── the log is confirmed ─► it is over ───────────┘
 //! ```
 //!
-//! Without a connection seconds say nothing: only an answer to something else shows that the relay was there.
+//! Without a connection seconds say nothing, nor does an answer that lay here while the machine slept: only the answer to what
+//! was asked afterwards shows that the relay was there and has left the question open. Questions to relays of contacts that
+//! are not ours are not looked after.
 
 use crate::account;
 use crate::error::{EngineError, StoreError};
@@ -13,7 +15,7 @@ use crate::event::Event;
 use crate::group::packages;
 use crate::limits;
 use crate::peers;
-use crate::records::{OutboxEntry, Purpose, Record as _, key};
+use crate::records::key;
 use crate::store::Table;
 use crate::transaction::Transaction;
 use keys::{AccountId, Timestamp};
@@ -21,6 +23,9 @@ use zeroize::Zeroizing;
 
 /// A log is being asked for: BE8(since when, in seconds) ‖ [`Stage`] 1 ‖ whether people were told 1.
 const OPEN: &[u8] = b"log-open/";
+
+/// What was asked to see whether the relay is there: BE8, the number of the request.
+const PROBE: &[u8] = b"log-probe";
 
 /// How long a question has been open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +129,9 @@ pub(crate) fn connected(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Asks the relay something else where a question has been open for long.
+/// Asks our relay something else where a question has been open for long.
 pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
+    let own = account::own(tx)?;
     let mut any = false;
     for mut question in all(tx)? {
         if question.stage != Stage::Young {
@@ -133,53 +139,42 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
         }
         if question.since > tx.now {
             question.since = tx.now; // The clock was set back.
-        } else if tx.now.since(question.since) >= limits::LOG_UNANSWERED_SECONDS {
+        } else if tx.now.since(question.since) < limits::LOG_UNANSWERED_SECONDS {
+            continue;
+        } else if peers::load(tx, &question.account)?.is_none_or(|peer| peer.relay == own.relay) {
             question.stage = Stage::Old;
             any = true;
         } else {
-            continue;
+            question.since = tx.now;
         }
         question.store(tx);
     }
-    match any {
-        true => packages::ask_how_many(tx),
-        false => Ok(()),
+    if any && own.registered {
+        let probe = packages::ask_how_many(tx, own.secrets.suite())?;
+        let row = Zeroizing::new(probe.to_be_bytes().to_vec());
+        tx.put(Table::Meta, PROBE.to_vec(), row);
     }
+    Ok(())
 }
 
-/// A relay answers a request, or puts it off: it is there.
-pub(crate) fn spoke(
-    tx: &mut Transaction<'_>,
-    id: u64,
-    reply: &wire::Reply,
-) -> Result<(), EngineError> {
-    let mut questions = all(tx)?;
-    questions.retain(|question| question.stage == Stage::Old);
-    if questions.is_empty() {
+/// A relay answers a request, or puts it off. If that was asked to see whether it is there, or after that, questions that are
+/// still open are given up.
+pub(crate) fn spoke(tx: &mut Transaction<'_>, id: u64) -> Result<(), EngineError> {
+    let probe = tx.get(Table::Meta, PROBE)?;
+    // Numbers of requests grow.
+    if probe.is_none_or(|probe| probe.as_slice() > id.to_be_bytes().as_slice()) {
         return Ok(());
     }
-    let Some(entry) = tx.get(Table::Outbox, &id.to_be_bytes())? else {
-        return Ok(());
-    };
-    let entry = OutboxEntry::decode(&entry)?;
-    let answers = match entry.purpose {
-        // What comes late comes all the same.
-        Purpose::CheckLog(account) | Purpose::LogOfMember(account) => {
-            Some(account).filter(|_| reply.try_again_after().is_none())
-        }
-        _ => None,
-    };
-    let own = account::own(tx)?.relay.clone();
-    for mut question in questions {
-        let account = question.account;
-        let relay = peers::load(tx, &account)?.map_or_else(|| own.clone(), |peer| peer.relay);
-        if relay != entry.relay || answers == Some(account) {
+    tx.delete(Table::Meta, PROBE.to_vec());
+    for mut question in all(tx)? {
+        if question.stage != Stage::Old {
             continue;
         }
         question.stage = Stage::GivenUp;
         if !question.told {
             // SECURITY: a relay that carries letters cannot hold those back unseen whose logs it does not show;
             // `a_relay_that_says_nothing_of_logs_is_told_of` notices.
+            let account = question.account;
             tx.event(Event::LogUnanswered { account });
         }
         question.told = true;

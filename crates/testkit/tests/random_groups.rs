@@ -429,6 +429,8 @@ impl Life {
                         | Event::GroupLost { .. }
                         | Event::GroupForked { .. }
                         | Event::GroupRefused { .. }
+                        | Event::LogUnanswered { .. }
+                        | Event::WordLost { .. }
                 ) && !said_often(event)
             });
             let bad: Vec<String> = bad.map(|event| format!("{home}: {event:?}")).collect();
@@ -643,4 +645,14 @@ fn whatever_happens_to_people_of_both_suites_they_read_what_is_theirs() {
 #[test]
 fn whatever_happens_to_devices_everybody_reads_what_is_theirs() {
     live(&[Suite::Hybrid], true);
+}
+
+#[test]
+fn whatever_happens_to_devices_of_cnsa2_they_read_what_is_theirs() {
+    live(&[Suite::Cnsa2], true);
+}
+
+#[test]
+fn whatever_happens_to_devices_of_both_suites_they_read_what_is_theirs() {
+    live(&[Suite::Hybrid, Suite::Cnsa2], true);
 }

@@ -210,28 +210,25 @@ pub(super) fn used(tx: &mut Transaction<'_>, id: &[u8], suite: Suite) -> Result<
     let kind = tx.get(Table::KeyPackage, id)?;
     if kind.is_some_and(|kept| kept.first() == Some(&ONE_TIME)) {
         tx.delete(Table::KeyPackage, id.to_vec());
-        ask_count(tx, suite)?;
+        ask_how_many(tx, suite)?;
     }
     Ok(())
 }
 
-/// Asks the relay how many packages of this device it has. It costs nothing, and shows whether the relay answers.
-pub(crate) fn ask_how_many(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
-    let own = account::own(tx)?;
-    match own.registered {
-        true => ask_count(tx, own.secrets.suite()),
-        false => Ok(()),
-    }
-}
-
-fn ask_count(tx: &mut Transaction<'_>, suite: Suite) -> Result<(), EngineError> {
+/// Asks the relay how many packages of this device it has. Returns the number of the request.
+pub(crate) fn ask_how_many(tx: &mut Transaction<'_>, suite: Suite) -> Result<u64, EngineError> {
     let own = account::own(tx)?;
     let request = wire::Request::KeyPackageCount(wire::KeyPackageCount {
         account: own.id,
         device: own.device,
         suite,
     });
-    outbox::add_own(tx, Purpose::PublishKeyPackages(suite), request)
+    outbox::add(
+        tx,
+        Purpose::PublishKeyPackages(suite),
+        own.relay.clone(),
+        request,
+    )
 }
 
 fn place(what: &[u8], group: &GroupId, name: &LeafName) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Groups of very many people. Of most of them there is what others see of them: an account log, a queue, a key package.
 
 use engine::records::LetterState;
-use engine::{EngineError, trial};
+use engine::{CommandOutcome, EngineError, Input, trial};
 use keys::account_log::{Authority, DeviceSecrets, MAX_DEVICES, RootSecret, genesis};
 use keys::{GroupId, QueueId, Secret, Suite};
 use letterlock_testkit::World;
@@ -125,6 +125,55 @@ fn with_many_devices(world: &mut World, of: &str, name: &str, rng: &mut ChaCha20
     let store = &world.person(of).store;
     let step = trial::contact(store, (name, relay), log.bytes(), now, rng).unwrap();
     step.commit(&mut world.person_mut(of).store).unwrap();
+}
+
+/// A device for which a full group has no place waits, keeps nothing else from being done, and comes in when somebody goes.
+#[test]
+fn a_device_that_finds_no_place_waits_for_one() {
+    let mut world = World::new(903);
+    world.join("alice");
+    world.join("bob");
+    world.befriend("alice", "bob");
+    let mut members = crowd(&mut world, "alice", SEND_ROWS - 2);
+    members.push("bob".to_owned());
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let group = world.create_group("alice", "the whole town", &members);
+    let size = |world: &World| world.group_devices("bob", group).len();
+    assert_eq!(size(&world), SEND_ROWS);
+    let tablet = world.link("bob", "bob tablet");
+    world.run(60);
+    world.settle();
+    assert_eq!(size(&world), SEND_ROWS);
+    assert!(!world.group_devices("bob", group).contains(&tablet));
+    world.write_to_group("bob", group, "full house");
+    world.settle();
+    assert_eq!(world.group_texts("alice", group), ["full house"]);
+    // It is looked for now and then, without asking the relay for anything.
+    let from = world.relay().heard().len();
+    world.sleep(3_600);
+    world.run(5);
+    let taken = |request: &Request| matches!(request, Request::FetchKeyPackage(_));
+    assert!(!world.relay().heard().iter().skip(from).any(taken));
+    let guest = world.person("alice").contact("guest7").unwrap().id;
+    let removed = world.command("alice", |command| Input::RemoveFromGroup {
+        command,
+        group,
+        members: vec![guest],
+    });
+    assert!(matches!(removed, CommandOutcome::Done), "{removed:?}");
+    world.settle();
+    assert_eq!(size(&world), SEND_ROWS - 1);
+    world.sleep(3_600);
+    world.run(60);
+    world.settle();
+    assert_eq!(size(&world), SEND_ROWS);
+    for name in ["alice", "bob"] {
+        assert!(world.group_devices(name, group).contains(&tablet), "{name}");
+    }
+    assert!(world.is_in_group("bob tablet", group));
+    world.write_to_group("alice", group, "come in");
+    world.settle();
+    assert_eq!(world.group_texts("bob tablet", group), ["come in"]);
 }
 
 #[test]

@@ -403,6 +403,150 @@ fn added_again(seed: u64) {
     assert!(!still_has(&world, "bob", group, &tablet));
 }
 
+/// The relay hides from now on that somebody's log goes on, from whoever has not seen it.
+fn hides(world: &mut World, name: &str) {
+    let account = world.account(name);
+    world
+        .relay()
+        .twist(move |request, reply| match (request, reply) {
+            (Request::CheckLog(asked), Reply::Entries(_)) if asked.account == account => {
+                Reply::Done
+            }
+            (_, reply) => reply,
+        });
+}
+
+/// Whether a letter of a group was handed to the relay for one of these queues, after so many requests; there was one.
+fn written_to(world: &mut World, queues: &[keys::QueueId], from: usize) -> bool {
+    let mut letters = 0;
+    let mut found = false;
+    for request in world.relay().heard().iter().skip(from) {
+        if let Request::SendInEpoch(sent) = request
+            && sent.next.is_none()
+        {
+            let mut rows = sent.send.rows.iter();
+            found |= rows.any(|row| queues.contains(&row.queue_id));
+            letters += 1;
+        }
+    }
+    assert!(letters > 0);
+    found
+}
+
+/// What changed in a group, as somebody was told.
+fn changes(world: &World, name: &str) -> Vec<engine::Change> {
+    let events = world.person(name).events.iter();
+    let told = events.filter_map(|event| match event {
+        Event::GroupChanged { changes, .. } => Some(changes.clone()),
+        _ => None,
+    });
+    told.flatten().collect()
+}
+
+/// A revoked device of an admin adds somebody before the members hear of the revocation, as a relay can bring about: they see
+/// whom it added, and it is removed before their next letter.
+#[test]
+fn whom_a_revoked_device_adds_is_seen_and_it_goes() {
+    let mut world = friends(414, &["alice", "bob", "carol", "dave"]);
+    let tablet = world.link("bob", "bob tablet");
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    let admin = engine::records::DataChange {
+        role: Some((world.account("bob"), engine::Role::Admin)),
+        ..engine::records::DataChange::default()
+    };
+    world.change_group("alice", group, admin).unwrap();
+    world.sleep(4 * DAY);
+    world.run(60);
+    world.settle();
+    world.set_online("bob tablet", false);
+    revoke_and_vanish(&mut world, "bob", tablet);
+    hides(&mut world, "bob");
+    world.set_online("bob tablet", true);
+    world.run(5);
+    world.add_to_group("bob tablet", group, &["dave"]).unwrap();
+    world.run(10);
+    let dave = world.device("dave");
+    for name in ["alice", "carol"] {
+        assert!(still_has(&world, name, group, &dave), "{name}");
+        assert!(still_has(&world, name, group, &tablet), "{name}");
+        let added = |change: &engine::Change| matches!(change, engine::Change::Added(leaf) if leaf.device == dave);
+        assert!(changes(&world, name).iter().any(added), "{name}");
+    }
+    world.relay().repent();
+    world.run(60);
+    let inboxes = world.queues("bob tablet");
+    let from = world.relay().heard().len();
+    world.write_to_group("alice", group, "who is this?");
+    world.run(10);
+    assert!(!written_to(&mut world, &inboxes, from));
+    assert_eq!(world.group_texts("dave", group), ["who is this?"]);
+    for name in ["alice", "carol", "dave"] {
+        assert!(!still_has(&world, name, group, &tablet), "{name}");
+        let gone = |change: &engine::Change| matches!(change, engine::Change::Removed(leaf) if leaf.device == tablet);
+        assert!(changes(&world, name).iter().any(gone), "{name}");
+    }
+}
+
+/// A revoked device that was removed comes back by a commit from outside, led in by a member from whom the relay hides the
+/// revocation. Whoever knows of it takes that commit, as whoever reads late must, and removes the device again.
+#[test]
+fn a_revoked_device_that_comes_back_from_outside_goes_again() {
+    let mut world = friends(415, &["alice", "bob", "carol"]);
+    let tablet = world.link("bob", "bob tablet");
+    world.link("bob", "bob desk");
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.sleep(4 * DAY);
+    world.run(60);
+    world.settle();
+    for name in ["bob tablet", "carol", "bob"] {
+        world.set_online(name, false);
+    }
+    world.revoke("bob desk", tablet, Reason::Stolen);
+    world.run(30);
+    world.write_to_group("alice", group, "it is gone");
+    world.settle();
+    assert!(!still_has(&world, "alice", group, &tablet));
+    world.stop("bob desk");
+    // The tablet does not get the commit that removed it, nor hear why.
+    let inboxes = world.queues("bob tablet");
+    let lost = inboxes.clone();
+    world.relay().distort(move |deliver| {
+        match lost.contains(&deliver.queue_id) && deliver.body.first() == Some(&3) {
+            true => Vec::new(),
+            false => vec![deliver],
+        }
+    });
+    hides(&mut world, "bob");
+    world.set_online("bob tablet", true);
+    world.set_online("carol", true);
+    world.run(10);
+    world.relay().repent();
+    hides(&mut world, "bob");
+    world.write_to_group("bob tablet", group, "am I out?");
+    let came = (0..300).any(|_| {
+        world.run(1);
+        still_has(&world, "alice", group, &tablet)
+    });
+    assert!(came, "the device did not come back");
+    // Without a letter it goes within a while; with one, before that letter.
+    world.run(15);
+    assert!(!still_has(&world, "alice", group, &tablet));
+    let from = world.relay().heard().len();
+    world.write_to_group("alice", group, "it is gone again");
+    world.settle();
+    assert!(!written_to(&mut world, &inboxes, from));
+    assert!(
+        world
+            .group_texts("carol", group)
+            .contains(&"it is gone again".to_owned())
+    );
+    assert!(
+        !world
+            .group_texts("bob tablet", group)
+            .contains(&"it is gone again".to_owned())
+    );
+}
+
 #[test]
 fn who_writes_in_one_group_asks_in_all() {
     let (mut world, names) = host(410, 10);
