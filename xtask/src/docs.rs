@@ -1,6 +1,6 @@
 //! Documents name things that exist.
 //!
-//! Links in every Markdown file lead to a file. In ARCHITECTURE.md, `` `PATH`: `name`, `name` `` says that the file
+//! Links in every Markdown file lead to a file, and its numbered sections count from 1. In ARCHITECTURE.md, `` `PATH`: `name`, `name` `` says that the file
 //! holds these names. Every foreign crate stands in docs/decisions/README.md. Comments: see [`comments`].
 
 use std::collections::BTreeSet;
@@ -25,6 +25,9 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Failure> {
         let folder = document.parent().unwrap_or(root);
         for link in links(&text).filter(|link| !folder.join(link).exists()) {
             found.push(format!("{shown}: the link {link} leads nowhere"));
+        }
+        for heading in miscounted(&text) {
+            found.push(format!("{shown}: the section {heading} is out of order"));
         }
     }
     for (path, name) in claims(&read(&root.join(MAP))?) {
@@ -88,6 +91,17 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Numbered sections that are not one more than the one before.
+fn miscounted(text: &str) -> impl Iterator<Item = &str> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    let numbered = headings.filter_map(|heading| {
+        let number = heading.split_once(". ")?.0.parse::<u32>().ok()?;
+        Some((number, heading))
+    });
+    let expected = numbered.zip(1..);
+    expected.filter_map(|((number, heading), expected)| (number != expected).then_some(heading))
+}
+
 /// Each path, and each name said to be in it.
 fn claims(text: &str) -> Vec<(&str, Option<&str>)> {
     let mut claims = Vec::new();
@@ -126,6 +140,12 @@ mod tests {
     fn links_to_files_are_found() {
         let text = "[a](b.md#c) [d](https://x.org) [e](#f)\n[g](../h)";
         assert_eq!(links(text).collect::<Vec<_>>(), ["b.md", "../h"]);
+    }
+
+    #[test]
+    fn sections_count_from_one() {
+        let text = "## 1. a\n## b\n### 7. c\n## 2. d\n## 2. e\n## 4. f\n";
+        assert_eq!(miscounted(text).collect::<Vec<_>>(), ["2. e"]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn find<'a>(contacts: &'a [Contact], who: &str) -> Result<&'a Contact
             [] => {}
             [one] => return Ok(one),
             _ => {
-                let hint = "name the account id instead; `letterlock contact list` shows it";
+                let hint = "name the account id instead; `letterlock contact list --json` shows it";
                 return Err(failure(
                     FailureKind::Usage,
                     format!("{who} may mean several contacts"),
@@ -100,7 +100,7 @@ pub(crate) fn find_named(
         Some([(index, _)]) => Ok(*index),
         Some(_) => {
             let message = format!("{who} may mean several {what}s");
-            let hint = format!("name the id instead; `letterlock {list} --json` shows it");
+            let hint = format!("name the id instead; `letterlock {list}` shows it");
             Err(failure(FailureKind::Usage, message, Some(&hint)))
         }
         None => {
@@ -109,6 +109,46 @@ pub(crate) fn find_named(
             Err(failure(FailureKind::NotFound, message, Some(&hint)))
         }
     }
+}
+
+/// The conversation that is meant, by what was found under its name: with a contact, or of a group, and whether that group
+/// is one that this account was in and is not any more.
+///
+/// # Errors
+/// None, or more than one.
+pub(crate) fn find_conversation(
+    contact: Result<AccountId, Failure>,
+    group: Result<(AccountId, bool), Failure>,
+    who: &str,
+) -> Result<AccountId, Failure> {
+    let several = |failure: &Failure| failure.kind == FailureKind::Usage;
+    match (contact, group) {
+        (Ok(contact), Ok((_, true))) => Ok(contact),
+        (Ok(_), Ok(_)) => Err(both(who)),
+        (Ok(_), Err(failure)) if several(&failure) => Err(both(who)),
+        (Ok(contact), Err(_)) => Ok(contact),
+        (Err(failure), _) if several(&failure) => Err(failure),
+        (Err(_), Ok((group, _))) => Ok(group),
+        (Err(_), Err(failure)) if several(&failure) => Err(failure),
+        (Err(contact), Err(group)) if contact.kind == group.kind => Err(failure(
+            FailureKind::NotFound,
+            format!("there is no contact and no group {who}"),
+            Some(
+                "see `letterlock contact list` and `letterlock group list`, or add a contact with `letterlock contact add \
+                 INVITE|NAME@RELAY`",
+            ),
+        )),
+        (Err(failure), Err(_)) => Err(failure),
+    }
+}
+
+/// A name that a contact has, and a group, too.
+fn both(who: &str) -> Failure {
+    failure(
+        FailureKind::Usage,
+        format!("{who} is a contact and a group"),
+        Some("name the id; `letterlock contact list --json` and `letterlock group list` show it"),
+    )
 }
 
 /// What `contact add` was given.
@@ -384,6 +424,38 @@ mod tests {
             newcomer("ada@http://example.org", &known).unwrap_err().kind,
             FailureKind::Usage
         );
+    }
+
+    #[test]
+    fn a_name_that_several_conversations_have_is_told() {
+        let id = |byte| AccountId::from_bytes([byte; 32]);
+        let told = |kind| Err::<(), _>(failure(kind, "what it was", None));
+        let one = told(FailureKind::NotFound);
+        let many = told(FailureKind::Usage);
+        let contact = |found: &Result<(), Failure>| found.clone().map(|()| id(1));
+        let group = |found: &Result<(), Failure>, left| found.clone().map(|()| (id(2), left));
+        let find = |one: &_, other: &_, left| {
+            let found = find_conversation(contact(one), group(other, left), "bob");
+            found.map_err(|failure| (failure.kind, failure.message))
+        };
+        assert_eq!(find(&Ok(()), &one, false), Ok(id(1)));
+        assert_eq!(find(&one, &Ok(()), true), Ok(id(2)));
+        // A group that was left takes no name away from a contact.
+        assert_eq!(find(&Ok(()), &Ok(()), true), Ok(id(1)));
+        let several = (
+            FailureKind::Usage,
+            "bob is a contact and a group".to_owned(),
+        );
+        assert_eq!(find(&Ok(()), &Ok(()), false), Err(several.clone()));
+        assert_eq!(find(&Ok(()), &many, false), Err(several));
+        // Of several nobody is told that there is none.
+        let told = (FailureKind::Usage, "what it was".to_owned());
+        assert_eq!(find(&one, &many, false), Err(told.clone()));
+        assert_eq!(find(&many, &Ok(()), false), Err(told.clone()));
+        assert_eq!(find(&many, &one, false), Err(told));
+        let (kind, message) = find(&one, &one, false).unwrap_err();
+        assert_eq!(kind, FailureKind::NotFound);
+        assert_eq!(message, "there is no contact and no group bob");
     }
 
     #[test]

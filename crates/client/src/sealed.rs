@@ -18,7 +18,7 @@ pub use self::age::{identities, new_identity};
 pub(crate) use self::begun::Header;
 use self::begun::{Openers, Verified, begin, unlocked};
 pub(crate) use self::failure::header_failure;
-use self::failure::{exists, not_for_us, open_failure, usage};
+use self::failure::{exists, not_for_us, of_stream, open_failure, usage};
 pub(crate) use self::failure::{seal_failure, tree_failure, write_failure};
 use self::recipients::{AccountKey, Recipients};
 use self::signer::{accept, signer};
@@ -478,7 +478,8 @@ pub async fn open(
                 .collect();
         }
         None => {
-            shown.signer = to_pipe(client, lock, &wish, &work).await?;
+            let signer = to_pipe(client, lock, &wish, &work).await;
+            shown.signer = signer.map_err(|stopped| of_stream(stopped, wish.stream))?;
             shown.written = vec!["-".to_owned()];
         }
     }

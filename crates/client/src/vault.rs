@@ -277,9 +277,7 @@ fn opened(
     version: Option<u64>,
     work: &Arc<Work>,
 ) -> Result<(Session, RelayPacks, Option<VaultRoot>), Failure> {
-    let session = Session::open(profile, vault, work)?;
-    let packs = session.packs(None);
-    let newest = session.newest(&packs)?;
+    let (session, packs, newest) = Session::to_read(profile, vault, work)?;
     let root = match (newest, version) {
         (Some(newest), Some(version)) => Some(version_of(&session, &packs, &newest, version)?),
         (newest, _) => newest.map(|newest| newest.root),

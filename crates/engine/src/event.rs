@@ -315,6 +315,10 @@ pub enum Event {
     GroupChanged {
         /// Which.
         group: GroupId,
+        /// Who began the epoch. A client does some things by itself, as to remove devices that are out of force.
+        by: AccountId,
+        /// The data of before.
+        before: groups::GroupData,
         /// What is new.
         changes: Vec<groups::Change>,
     },

@@ -4,11 +4,11 @@ use crate::cli::Profile;
 use crate::cli::give::{Give, Page, Take, Transfer};
 use crate::failure::{self, Stop};
 use crate::screen::Screen;
-use crate::{ask, os, signal, text, time};
+use crate::{ask, os, question, signal, text, time};
 use client::api::{Answer, Request};
 use client::give;
 use client::sealed::Work;
-use client::view::{Failure, FailureKind, GiveCode, GiveLink, Progress, Taken};
+use client::view::{Failure, FailureKind, GiveCode, GiveLink, HiddenText, Progress, Taken};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -129,6 +129,7 @@ async fn stopped(leave: &Notify) {
 
 /// What a person does with what was told.
 fn advice(answer: &Answer) -> Option<String> {
+    let mut waits = "this must run until it was taken";
     let (left_out, expires, word, relay) = match answer {
         Answer::GiveCode(told) => {
             let relay = format!(" --relay '{}'", text::line(&told.relay));
@@ -141,6 +142,7 @@ fn advice(answer: &Answer) -> Option<String> {
         }
         Answer::GiveLink(told) => {
             let link = format!("'{}'", text::line(told.link.as_str()));
+            waits = "whoever takes it first ends it, and so does Ctrl-C";
             (&told.left_out, told.expires, link, String::new())
         }
         _ => return None,
@@ -156,7 +158,7 @@ fn advice(answer: &Answer) -> Option<String> {
     let until = time::local(expires);
     let _ = write!(
         lines,
-        "on the other machine, until {until}:\n  letterlock take {word}{relay}\nwaiting; this must run until it was taken"
+        "on the other machine, until {until}:\n  letterlock take {word}{relay}\nwaiting; {waits}"
     );
     Some(lines)
 }
@@ -193,9 +195,20 @@ async fn give(profile: &Profile, wish: Give, screen: &mut Screen) -> Result<(), 
     screen.show(&Answer::Given(given))
 }
 
+/// A code or a link that a person types.
+async fn asked() -> Result<HiddenText, Stop> {
+    let line = question::line("Code: ").await?;
+    line.map(|line| HiddenText::from(line.as_str().trim().to_owned()))
+        .ok_or_else(|| Stop::Failed(failure::usage("no code was typed", "letterlock take CODE")))
+}
+
 /// Takes.
 async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> Result<(), Stop> {
-    let by_link = give::is_link(&wish.code);
+    let code = match wish.code {
+        Some(code) => code,
+        None => asked().await?,
+    };
+    let by_link = give::is_link(code.as_str());
     let relay = match (by_link, wish.relay) {
         (true, None) => String::new(),
         (true, Some(_)) => {
@@ -210,7 +223,7 @@ async fn take(profile: &Profile, wish: Take, screen: &mut Screen) -> Result<(), 
     drop(tell);
     let work = Arc::new(Work::default());
     let wish = give::Take {
-        code: wish.code.into(),
+        code,
         relay,
         place: give::Place {
             into: wish.into,

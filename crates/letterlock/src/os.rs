@@ -88,15 +88,26 @@ pub(crate) fn short_file(path: &Path) -> io::Result<Zeroizing<String>> {
     short_text(&mut std::fs::File::open(path)?)
 }
 
-/// Reads a file of identities: text, and no more of it than anybody has.
-pub(crate) fn identity_file(path: &Path) -> io::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::with_capacity(IDENTITY_BYTES));
+/// Reads a file of identities, which may be sealed, and no more of it than anybody has.
+pub(crate) fn identity_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(IDENTITY_BYTES));
     let file = std::fs::File::open(path)?;
-    let got = file.take(IDENTITY_BYTES as u64).read_to_string(&mut text)?;
+    let got = file.take(IDENTITY_BYTES as u64).read_to_end(&mut bytes)?;
     match got {
         IDENTITY_BYTES => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
-        _ => Ok(text),
+        _ => Ok(bytes),
     }
+}
+
+/// Reads the lines of a file that are neither empty nor comments, which begin with `#`.
+///
+/// *Errors*: `FileTooLarge` above 1 MiB, `InvalidData` for what is not UTF-8, and the system's.
+pub(crate) fn lines_of(path: &Path) -> io::Result<Vec<String>> {
+    let text = String::from_utf8(read_at_most(path, STDIN_BYTES)?)
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.map(str::to_owned).collect())
 }
 
 /// Whether a person can be asked: standard input and standard error are terminals.

@@ -1,6 +1,6 @@
 //! Where the passphrase of a home comes from: a file, the environment, or a person.
 
-use crate::{failure, os};
+use crate::{failure, os, text};
 use client::SecretBytes;
 use client::view::Failure;
 use std::io::{self, IsTerminal as _};
@@ -54,6 +54,25 @@ pub(crate) fn of_file(file: Option<&Path>, new: bool) -> Result<SecretBytes, Fai
             typed
         }
     };
+    let typed = not_empty(typed)?;
+    Ok(SecretBytes::new(typed.as_bytes().to_vec()))
+}
+
+/// Asks a person for the passphrase of a file of identities.
+///
+/// *Errors*: usage, where there is none to ask, or it is empty.
+pub(crate) fn of_identities(path: &Path) -> Result<SecretBytes, Failure> {
+    let question = format!(
+        "Passphrase of {}: ",
+        text::line(&path.display().to_string())
+    );
+    let typed = rpassword::prompt_password(question).map(Zeroizing::new);
+    let typed = typed.map_err(|_| {
+        failure::usage(
+            format!("{} needs its passphrase", path.display()),
+            "type it at a terminal, or name a file of identities without one",
+        )
+    })?;
     let typed = not_empty(typed)?;
     Ok(SecretBytes::new(typed.as_bytes().to_vec()))
 }

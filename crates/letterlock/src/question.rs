@@ -1,8 +1,8 @@
-//! Questions to the person at the terminal that have yes or no for an answer.
+//! Questions to the person at the terminal: those that have yes or no for an answer, and those that have a line.
 
 use crate::failure::{self, Stop};
-use crate::signal;
-use client::view::Failure;
+use crate::{os, signal};
+use client::view::{Failure, HiddenText};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use tokio::sync::oneshot;
 
@@ -47,6 +47,30 @@ pub(crate) async fn meant(question: &str) -> Result<bool, Stop> {
         meant = asked => Ok(meant.unwrap_or(false)),
         () = signal::stop_asked() => Err(Stop::Interrupted),
     }
+}
+
+/// Asks for a line where there is a terminal, and waits for it, or for the wish to stop. Nothing: none was typed.
+pub(crate) async fn line(question: &str) -> Result<Option<HiddenText>, Stop> {
+    let mut err = io::stderr().lock();
+    if os::is_terminal() {
+        write!(err, "{question}")?;
+        err.flush()?;
+    }
+    drop(err);
+    let (tell, told) = oneshot::channel();
+    // A thread of its own, for the same reason.
+    let read = move || {
+        let _ = tell.send(os::line_of_standard_input());
+    };
+    std::thread::Builder::new()
+        .name("question".to_owned())
+        .spawn(read)
+        .map_err(|_| failure::failed("no thread to ask on", "look at the limits: ulimit -u"))?;
+    let line = tokio::select! {
+        line = told => line.ok().and_then(Result::ok),
+        () = signal::stop_asked() => return Err(Stop::Interrupted),
+    };
+    Ok(line.map(|line| HiddenText::from(line.to_string())))
 }
 
 /// What the person says, once there is a question.

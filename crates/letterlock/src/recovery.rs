@@ -5,15 +5,12 @@ use crate::cli::recovery::{NewSheet, Restoration};
 use crate::failure::{self, Stop};
 use crate::paper::Paper;
 use crate::screen::Screen;
-use crate::{os, signal, text, time};
+use crate::{os, question, text, time};
 use client::Client;
 use client::api::{Answer, Request};
 use client::view::{Account, Failure, FailureKind, HiddenText, Lost, Recovery, Restored};
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 /// How often a person may type a sheet.
 const TRIES: u32 = 3;
@@ -88,34 +85,15 @@ async fn retyped(sheet: &HiddenText, screen: &Screen) -> Result<(), Stop> {
     )))
 }
 
-/// Asks for a line and waits for it, or for the wish to stop.
+/// Asks for a sheet, and waits for the line.
 async fn typed(question: &str) -> Result<HiddenText, Stop> {
-    let mut err = io::stderr().lock();
-    if os::is_terminal() {
-        write!(err, "{question}")?;
-        err.flush()?;
-    }
-    drop(err);
-    let (tell, told) = oneshot::channel();
-    // A thread of its own: it reads on when nobody waits for the line any more, and ends with the process.
-    let read = move || {
-        let _ = tell.send(os::line_of_standard_input());
-    };
-    std::thread::Builder::new()
-        .name("sheet".to_owned())
-        .spawn(read)
-        .map_err(|_| failure::failed("no thread to ask on", "give --sheet FILE, or --yes"))?;
-    let line: io::Result<Zeroizing<String>> = tokio::select! {
-        line = told => line.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
-        () = signal::stop_asked() => return Err(Stop::Interrupted),
-    };
-    let line = line.map_err(|_| {
-        failure::usage(
+    let line = question::line(question).await?;
+    line.ok_or_else(|| {
+        Stop::Failed(failure::usage(
             "no sheet was typed",
             "type its 13 groups on one line; a script that keeps what it reads says --yes",
-        )
-    })?;
-    Ok(HiddenText::from(line.to_string()))
+        ))
+    })
 }
 
 fn not_there(file: &Path) -> Result<(), Failure> {

@@ -174,6 +174,14 @@ fn remarks(request: &Request) -> (Option<&'static str>, Option<&'static str>) {
             Some("no contacts yet; next: letterlock contact add INVITE"),
             None,
         ),
+        Request::GroupList => (
+            Some("no groups yet; next: letterlock group create NAME CONTACT..."),
+            None,
+        ),
+        Request::VaultList => (
+            Some("no vaults yet; next: letterlock vault create NAME"),
+            None,
+        ),
         Request::CodeScanned { .. } => (
             None,
             Some(

@@ -7,8 +7,10 @@ use crate::screen::Screen;
 use crate::{ask, os, passphrase, signal, text, time};
 use client::api::Answer;
 use client::sealed::{self, AskPassphrase, Format, Identity, Stopped, Work};
-use client::view::{FileSigner, HiddenText, Progress, SealedEntry, SealedFile};
-use client::{Client, SecretBytes, view::Failure};
+use client::view::{
+    Failure, FailureKind, FileSigner, HiddenText, Progress, SealedEntry, SealedFile,
+};
+use client::{Client, SecretBytes};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -102,9 +104,10 @@ fn sheet_of(path: Option<&Path>) -> Result<Option<HiddenText>, Failure> {
 fn identities_of(paths: &[PathBuf]) -> Result<Vec<Identity>, Failure> {
     let mut all = Vec::new();
     for path in paths {
-        let text = os::identity_file(path);
-        let text = text.map_err(|error| failure::file("the file of identities", path, &error))?;
-        all.extend(sealed::identities(path, &text)?);
+        let bytes = os::identity_file(path);
+        let bytes = bytes.map_err(|error| failure::file("the file of identities", path, &error))?;
+        let ask = || passphrase::of_identities(path);
+        all.extend(sealed::identities(path, &bytes, &ask)?);
     }
     Ok(all)
 }
@@ -130,6 +133,12 @@ pub(crate) fn keygen(out: Option<&Path>, screen: &mut Screen) -> Result<(), Stop
     screen.show(&Answer::NewIdentity(made))
 }
 
+/// What stands behind `--to` like a name, and is a path where none was given.
+fn behind_to(wish: &Seal) -> Option<String> {
+    let mut named = wish.to.iter().filter(|_| wish.paths.is_empty());
+    named.find(|name| os::exists(Path::new(name))).cloned()
+}
+
 /// Seals.
 pub(crate) async fn seal(profile: &Profile, wish: Seal, screen: &mut Screen) -> Result<(), Stop> {
     let passphrase = wish.passphrase.as_ref();
@@ -142,6 +151,7 @@ pub(crate) async fn seal(profile: &Profile, wish: Seal, screen: &mut Screen) -> 
     };
     let to_pipe = wish.out.is_none();
     let format = wish.format;
+    let behind = behind_to(&wish);
     let wish = sealed::Seal {
         paths: wish.paths,
         to: wish.to,
@@ -156,7 +166,16 @@ pub(crate) async fn seal(profile: &Profile, wish: Seal, screen: &mut Screen) -> 
     perhaps_with_client(profile, async |client| {
         let work = Arc::new(Work::default());
         let running = sealed::seal(client, wish, Arc::clone(&work));
-        let done = watched(&work, ("seal", &named), screen, running).await?;
+        let done = watched(&work, ("seal", &named), screen, running).await;
+        let done = done.map_err(|stop| match (stop, behind) {
+            (Stop::Failed(unknown), Some(path)) if unknown.kind == FailureKind::NotFound => {
+                Stop::Failed(Failure {
+                    hint: Some(format!("{path} is a path, and paths come before --to")),
+                    ..unknown
+                })
+            }
+            (stop, _) => stop,
+        })?;
         for path in &done.left_out {
             screen.talk(&format!(
                 "left out: {} is no file, folder or link",
@@ -271,19 +290,19 @@ pub(crate) fn file(file: &SealedFile) -> String {
         }
         return shown;
     }
-    let passphrase = if file.passphrase {
-        ", a passphrase"
-    } else {
-        ""
+    let keys = text::count(file.keys.into(), "key");
+    let openers = match (file.keys, file.passphrase) {
+        (0, true) => "a passphrase".to_owned(),
+        (_, true) => format!("{keys}, a passphrase"),
+        (_, false) => keys,
     };
     let size = file
         .size
         .map_or_else(String::new, |size| format!(", {size} bytes"));
     let mut shown = format!(
-        "{}\nformat      {}{size}\nopens with  {} keys{passphrase}\n",
+        "{}\nformat      {}{size}\nopens with  {openers}\n",
         text::line(&file.path),
         file.format,
-        file.keys
     );
     if file.opened {
         let _ = writeln!(shown, "signature   {}", signature(file.signer.as_ref()));

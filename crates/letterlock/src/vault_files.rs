@@ -113,6 +113,9 @@ async fn tell(
             let listed = vault::list(client, vault, path, version, all, Arc::clone(work));
             let listed = listed.await?;
             notes(work, screen)?;
+            if listed.is_empty() {
+                screen.talk("nothing is in it");
+            }
             for entry in listed {
                 screen.show(&Answer::VaultEntry(entry))?;
             }
@@ -122,6 +125,9 @@ async fn tell(
             let listed = vault::history(client, vault, path, limit, Arc::clone(work));
             let listed = listed.await?;
             notes(work, screen)?;
+            if listed.is_empty() {
+                screen.talk("no version has it");
+            }
             for version in listed {
                 screen.show(&Answer::VaultVersion(version))?;
             }

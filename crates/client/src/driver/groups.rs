@@ -156,18 +156,13 @@ impl Loop {
 
     /// Finds the conversation that is meant: with a contact, or of a group.
     pub(super) fn find_conversation(&self, who: &str) -> Result<AccountId, Failure> {
-        match (self.find(who), self.find_group(who)) {
-            (Ok(_), Ok(_)) => Err(failure(
-                FailureKind::Usage,
-                format!("{who} is a contact and a group"),
-                Some(
-                    "name the id; `letterlock contact list --json` and `group list --json` show it",
-                ),
-            )),
-            (Ok(contact), Err(_)) => Ok(contact.id),
-            (Err(_), Ok(group)) => Ok(AccountId::from_bytes(*group.id.as_bytes())),
-            (Err(failure), Err(_)) => Err(failure),
-        }
+        self.own()?;
+        let contact = self.find(who).map(|contact| contact.id);
+        let group = self.find_group(who).map(|group| {
+            let id = AccountId::from_bytes(*group.id.as_bytes());
+            (id, group.standing == GroupStanding::Out)
+        });
+        names::find_conversation(contact, group, who)
     }
 
     /// Finds a member, who may be no contact.

@@ -17,6 +17,7 @@ mod custody;
 mod devices;
 mod evidence;
 mod files;
+mod group_words;
 mod groups;
 mod guardians;
 mod inventory;

@@ -1,8 +1,8 @@
 //! What people are told beside the results.
 
-use super::Loop;
+use super::{Loop, group_words};
 use crate::view::Notice;
-use engine::{Amended, Change, Event, SasError};
+use engine::{Amended, Event, SasError};
 use keys::AccountId;
 
 impl Loop {
@@ -275,11 +275,13 @@ impl Loop {
             Event::GroupJoined { group } => {
                 ("group_joined", format!("you are now in {}", what(group)))
             }
-            Event::GroupChanged { group, changes } => {
-                let words: Vec<String> = changes
-                    .iter()
-                    .filter_map(|change| self.words_of_change(change))
-                    .collect();
+            Event::GroupChanged {
+                group,
+                by,
+                before,
+                changes,
+            } => {
+                let words = group_words::of(by, before, changes, &|account| self.whose(account));
                 if words.is_empty() {
                     return None;
                 }
@@ -359,25 +361,10 @@ impl Loop {
         })
     }
 
-    fn words_of_change(&self, change: &Change) -> Option<String> {
-        Some(match change {
-            Change::Added(leaf) => format!("a device of {} came in", self.whose(&leaf.account)),
-            Change::Removed(leaf) => format!("a device of {} is out", self.whose(&leaf.account)),
-            Change::Rejoined(leaf) => {
-                format!(
-                    "a device of {} lost its state and came back",
-                    self.whose(&leaf.account)
-                )
-            }
-            Change::Data(data) => format!("its data changed; it is called {}", data.name),
-            _ => return None,
-        })
-    }
-
     /// The name of a contact, or that it is this account.
     fn whose(&self, account: &AccountId) -> String {
         match self.engine.account(&self.store) {
-            Ok(Some(own)) if own.id == *account => "this account".to_owned(),
+            Ok(Some(own)) if own.id == *account => group_words::OWN.to_owned(),
             _ => self.name_of(account),
         }
     }

@@ -159,6 +159,7 @@ pub async fn take_link(
         state,
         begun,
         work,
+        by_link: true,
     };
     let ended = tokio::select! {
         ended = at.whole(&wish.place) => Some(ended),

@@ -80,6 +80,13 @@ pub(super) fn link_expired() -> Failure {
     failure(FailureKind::Refused, message, Some(hint))
 }
 
+/// What the link led to is not at the relay.
+pub(super) fn link_over() -> Failure {
+    let message = "nothing is behind this link any more: it was taken, or whoever gave it ended it";
+    let hint = "if it was taken and not by you, somebody else has the link, and what was given; let it be given again";
+    failure(FailureKind::Refused, message, Some(hint))
+}
+
 /// Whoever took it did not say that it came.
 pub(super) fn unfinished() -> Failure {
     let message = "the other side began to take it, and did not say that it has everything";

@@ -40,6 +40,8 @@ pub(super) struct Fetching {
     pub(super) state: TakeState,
     pub(super) begun: Begun,
     pub(super) work: Arc<Work>,
+    /// Whether a link led here, and no code.
+    pub(super) by_link: bool,
 }
 
 impl Fetching {
@@ -92,7 +94,10 @@ impl Fetching {
         };
         let fetched = parcel.fetch(&mut file, offer.length, came).await;
         fetched.map_err(|problem| {
-            let told = failure::not_fetched(&problem);
+            let told = match (&problem, self.by_link) {
+                (ParcelProblem::Lost, true) => failure::link_over(),
+                (problem, _) => failure::not_fetched(problem),
+            };
             match problem {
                 ParcelProblem::Lost | ParcelProblem::Refused(_) => End::Over(told),
                 _ => End::Later(told),

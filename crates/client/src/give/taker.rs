@@ -88,6 +88,7 @@ pub async fn take(
             state,
             begun,
             work,
+            by_link: false,
         },
     };
     let ended = tokio::select! {

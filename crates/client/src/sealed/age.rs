@@ -1,14 +1,19 @@
 //! What only the format of age has: identities, and files without a name inside.
 
-use super::failure::{exists, open_failure, usage, write_failure};
+use super::failure::{
+    armor_failure, exists, header_failure, of_stream, open_failure, usage, write_failure,
+};
 use super::work::{Reading, Stoppable};
 use super::{Open, Stopped, Work, blocking, closed, nonce, shown_path};
 use crate::failure::{failure, internal};
 use crate::os;
 use crate::view::{Failure, FailureKind, NewIdentity};
-use keys::Suite;
 use keys::hpke::EnvelopeSecret;
-use seal::age::{AgeFile, Identities, Identity, IdentityError, VerifiedHeader};
+use keys::{SecretBytes, Suite};
+use seal::age::{
+    AgeFile, Identities, Identity, IdentityError, MAGIC, Opener, StanzaKind, UnverifiedHeader,
+    VerifiedHeader, armor,
+};
 use seal::lock::OpenError;
 use seal::{InOrder, Output};
 use std::ffi::OsStr;
@@ -16,22 +21,65 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
-/// Reads a file of identities: those of age, or a private key of OpenSSH.
+/// Reads a file of identities: those of age, also where a passphrase seals them, or a private key of OpenSSH. `ask` is
+/// asked for a passphrase where there is one.
 ///
 /// # Errors
-/// Usage: it has none, or what cannot be read.
-pub fn identities(path: &Path, text: &str) -> Result<Vec<Identity>, Failure> {
-    let read = Identities::of_text(text).map_err(|error| {
+/// Usage: it has none, or what cannot be read. Refused: another passphrase, or what was changed.
+pub fn identities(
+    path: &Path,
+    bytes: &[u8],
+    ask: &dyn Fn() -> Result<SecretBytes, Failure>,
+) -> Result<Vec<Identity>, Failure> {
+    let sealed = bytes.starts_with(MAGIC) || armor::begins(bytes);
+    let bare = match sealed {
+        true => &unsealed(path, bytes, ask)?,
+        false => bytes,
+    };
+    let read = str::from_utf8(bare).map_err(|_| IdentityError::Malformed { line: 1 });
+    let read = read.and_then(Identities::of_text).map_err(|error| {
         let hint = match error {
             IdentityError::Encrypted => {
-                "letterlock takes identities without a passphrase: age -d, or ssh-keygen -p, writes such a copy"
+                "take the passphrase off a copy: ssh-keygen -p for an SSH key, letterlock open for a file of age"
             }
             _ => "a file has AGE-SECRET-KEY-... lines, or is a private key of OpenSSH",
         };
         usage(&format!("{}: {error}", path.display()), hint)
     })?;
     Ok(read.into_iter().collect())
+}
+
+/// What a file of age holds that is sealed with a passphrase.
+fn unsealed(
+    path: &Path,
+    bytes: &[u8],
+    ask: &dyn Fn() -> Result<SecretBytes, Failure>,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bare = bytes.to_vec();
+    if armor::begins(bytes) {
+        bare.clear();
+        armor::decode(&mut &*bytes, &mut bare).map_err(|error| armor_failure(error, path))?;
+    }
+    let header = UnverifiedHeader::read(&mut bare.as_slice()).map_err(header_failure)?;
+    if !header.stanzas().any(|kind| kind == StanzaKind::Passphrase) {
+        let hint = "open it first, with what opens it: letterlock open FILE -i IDENTITY";
+        let message = format!("{} is sealed, and not with a passphrase", path.display());
+        return Err(usage(&message, hint));
+    }
+    let passphrase = ask()?;
+    let key = header.unwrap_key(Opener::Passphrase(&passphrase));
+    let key = key.map_err(header_failure)?.ok_or_else(|| {
+        let message = format!("this passphrase does not open {}", path.display());
+        failure(FailureKind::Refused, message, Some("type it again"))
+    })?;
+    let header = header.verify(&key).map_err(header_failure)?;
+    let file = AgeFile::open(bare, &header).map_err(open_failure)?;
+    let length = usize::try_from(file.length()).unwrap_or(usize::MAX);
+    let mut inside = Zeroizing::new(vec![0; length]);
+    file.read(0, &mut inside).map_err(open_failure)?;
+    Ok(inside)
 }
 
 /// Makes a post-quantum identity. What a file of it holds is in `text`.
@@ -81,7 +129,8 @@ pub(super) async fn open(
     works.begin(file.length());
     let Some(into) = wish.into.clone() else {
         let stream = wish.stream;
-        blocking(move || to_pipe(&file, stream, &works)).await??;
+        let written = blocking(move || to_pipe(&file, stream, &works)).await?;
+        written.map_err(|stopped| of_stream(stopped, stream))?;
         return Ok("-".to_owned());
     };
     let place = place(wish.file.as_deref(), &into)?;

@@ -171,12 +171,14 @@ pub(super) fn begin(file: Option<&Path>, beside: &Path) -> Result<Begun, Failure
     let mut file = match file {
         Some(path) => {
             let unread = |error: io::Error| {
-                let kind = match error.kind() {
-                    io::ErrorKind::NotFound => FailureKind::NotFound,
-                    _ => FailureKind::Failed,
-                };
-                let message = format!("{} cannot be read: {}", path.display(), error.kind());
-                failure(kind, message, Some("look at the path and its rights"))
+                let shown = path.display();
+                if error.kind() == io::ErrorKind::NotFound {
+                    let message = format!("there is no file {shown}");
+                    return failure(FailureKind::NotFound, message, Some("look at the path"));
+                }
+                let message = format!("{shown} cannot be read: {}", error.kind());
+                let hint = "look at its rights with: ls -l";
+                failure(FailureKind::Failed, message, Some(hint))
             };
             os::open_source(path).map_err(unread)?
         }

@@ -1,5 +1,6 @@
 //! Why a file was not sealed or opened, for people.
 
+use super::Stopped;
 use crate::Client;
 use crate::failure::{failure, on_disk};
 use crate::view::{Failure, FailureKind};
@@ -28,8 +29,9 @@ pub(crate) fn write_failure(place: &Path, error: &io::Error) -> Failure {
 
 pub(crate) fn tree_failure(error: &TreeError) -> Failure {
     let (kind, hint) = match error {
-        TreeError::Read { error, .. } if error.kind() == io::ErrorKind::NotFound => {
-            (FailureKind::NotFound, "look at the path")
+        TreeError::Read { path, error } if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("there is nothing at {}", path.display());
+            return failure(FailureKind::NotFound, message, Some("look at the path"));
         }
         TreeError::Read { .. } => (FailureKind::Failed, "look at its rights with: ls -l"),
         TreeError::Changed { .. } => (
@@ -96,6 +98,20 @@ pub(crate) fn open_failure(error: OpenError) -> Failure {
             error.to_string(),
             Some("have the file sent again; nothing was written"),
         ),
+    }
+}
+
+/// A refusal after which something may have come out already.
+pub(super) fn of_stream(stopped: Stopped, stream: bool) -> Stopped {
+    match stopped {
+        Stopped::Failed(refused) if stream && refused.kind == FailureKind::Refused => {
+            let hint = "throw away what came out before this error: not all of it was verified";
+            Stopped::Failed(Failure {
+                hint: Some(hint.to_owned()),
+                ..refused
+            })
+        }
+        stopped => stopped,
     }
 }
 

@@ -6,12 +6,11 @@
     reason = "test code"
 )]
 
-use super::super::stand::Stand;
+use super::super::stand::{Stand, VAULT};
 use super::super::uses::used_packs;
 use super::*;
-use keys::BlobId;
-
-use seal::vault::{Meta, PackStore as _, VaultPath};
+use keys::{BlobId, Secret};
+use seal::vault::{Keyring, Meta, PackStore as _, VaultPath};
 use std::collections::BTreeSet;
 
 fn path(text: &str) -> VaultPath {
@@ -76,6 +75,35 @@ fn a_version_under_a_key_that_is_not_here_is_passed_over() {
     let newest = newest(&stand.session());
     assert_eq!((newest.root.hash(), newest.shown), (known.hash(), false));
     assert_eq!(names(&stand), BTreeSet::from(["a".to_owned()]));
+}
+
+/// The relay is not blamed for a version that is under a key which came behind the keys that were asked for first.
+#[test]
+fn who_reads_while_somebody_goes_out_reads_under_the_new_key() {
+    let stand = Stand::new();
+    let profile = stand.profile();
+    put(&stand.place(&profile), "one", b"1");
+    let before = newest(&stand.session()).root;
+    let keys = [1, 2].map(|generation| Secret::from_slice(&Stand::key(generation)).unwrap());
+    let keys = Keyring::new(VAULT, (1..).zip(&keys)).unwrap();
+    let mut body = before.body.clone();
+    (body.generation, body.counter, body.previous) = (2, body.counter + 1, before.hash());
+    stand.show(&keys, &body);
+    stand.put_out();
+    let (session, _, newest) = Session::to_read(&profile, "plans", &stand.work).unwrap();
+    assert_eq!(session.keys.newest(), 2);
+    assert_eq!(newest.unwrap().root.body, body);
+}
+
+/// A relay that does hold one back is refused all the same.
+#[test]
+fn a_version_that_no_key_explains_is_held_back() {
+    let stand = Stand::new();
+    let profile = stand.profile();
+    put(&stand.place(&profile), "one", b"1");
+    stand.put_out();
+    let refused = Session::to_read(&profile, "plans", &stand.work);
+    assert!(refused.is_err_and(|failure| failure.message.contains("holds a newer version back")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::failure::vault_failure;
 use super::journal::Journal;
+use super::newest::Newest;
 use super::packs::RelayPacks;
 use crate::Client;
 use crate::api::{Answer, Request};
@@ -148,6 +149,29 @@ impl Session {
     /// Asks for the keys.
     pub(super) fn open(profile: &Profile, vault: &str, work: &Arc<Work>) -> Result<Self, Failure> {
         Self::with(profile, access(profile, vault)?, work)
+    }
+
+    /// Asks for the keys and for the newest version. Where somebody goes out meanwhile, that version is under a key that
+    /// came after the first question.
+    pub(super) fn to_read(
+        profile: &Profile,
+        vault: &str,
+        work: &Arc<Work>,
+    ) -> Result<(Self, RelayPacks, Option<Newest>), Failure> {
+        loop {
+            let session = Self::open(profile, vault, work)?;
+            let packs = session.packs(None);
+            match session.newest(&packs) {
+                Err(failure) if failure.kind == FailureKind::Refused => {
+                    let keys = access(profile, vault)?.keys;
+                    let newest = keys.last().map_or(0, |key| key.generation);
+                    if newest <= session.keys.newest() {
+                        return Err(failure);
+                    }
+                }
+                newest => return Ok((session, packs, newest?)),
+            }
+        }
     }
 
     /// Asks for the keys; where somebody went out, waits until the new one is here.

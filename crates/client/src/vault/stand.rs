@@ -46,6 +46,10 @@ struct Kept {
     /// All versions that were taken.
     published: Vec<VaultRoot>,
     end: Option<End>,
+    /// Somebody goes out while the vault is looked at.
+    goes_out: bool,
+    /// The second generation has begun, and its key is here.
+    went_out: bool,
 }
 
 /// When everything ends, as for somebody who is killed.
@@ -228,14 +232,27 @@ impl Stand {
         (kept.heads[&1].0, kept.pin.as_ref().unwrap().body.counter)
     }
 
-    /// Shows a root of somebody else in the head.
+    /// Shows a root of somebody else in the head of its generation.
     pub(super) fn show(&self, keys: &Keyring, body: &RootBody) {
         let root = body.clone().sign(&signing()).unwrap();
-        let version = self.head().0 + 1;
-        let keys = keys.generation(1).unwrap();
+        let mut kept = self.kept.lock().unwrap();
+        let before = kept.heads.get(&body.generation);
+        let version = before.map_or(0, |(version, _)| *version) + 1;
+        let keys = keys.generation(body.generation).unwrap();
         let head = seal_head(keys, version, &root, &mut crate::os::entropy());
         let head = (version, HEXLOWER.encode(&head));
-        self.kept.lock().unwrap().heads.insert(1, head);
+        kept.heads.insert(body.generation, head);
+    }
+
+    /// Somebody goes out when the vault is looked at the next time: its key, and word of a version under it, come behind
+    /// the keys of a face.
+    pub(super) fn put_out(&self) {
+        self.kept.lock().unwrap().goes_out = true;
+    }
+
+    /// The key of a generation.
+    pub(super) fn key(generation: u8) -> [u8; 32] {
+        [generation; 32]
     }
 
     /// Journals that are there.
@@ -270,7 +287,12 @@ impl Stand {
             Request::VaultCheck { roots, .. } => {
                 let newest = HEXLOWER.decode(roots[0].as_bytes()).unwrap();
                 let newest = VaultRoot::decode(&newest).unwrap();
-                self.kept.lock().unwrap().pin = Some(newest);
+                let mut kept = self.kept.lock().unwrap();
+                if kept.goes_out && newest.body.generation == 1 {
+                    kept.went_out = true;
+                    return Err(engine::EngineError::from(engine::VaultError::Withheld).into());
+                }
+                kept.pin = Some(newest);
                 Ok(Vec::new())
             }
             Request::VaultSign { body, .. } => {
@@ -299,21 +321,23 @@ impl Stand {
     }
 
     fn access(&self) -> view::VaultAccess {
-        let pin = self.kept.lock().unwrap().pin.clone();
+        let kept = self.kept.lock().unwrap();
+        let (pin, newest) = (kept.pin.clone(), 1 + u8::from(kept.went_out));
+        let key = |generation: u8| view::VaultKey {
+            generation: generation.into(),
+            key: HiddenText::from(HEXLOWER.encode(&Self::key(generation))),
+        };
         view::VaultAccess {
             name: "plans".to_owned(),
             id: VAULT.to_string(),
-            role: self.kept.lock().unwrap().role.unwrap_or(VaultRole::Owner),
+            role: kept.role.unwrap_or(VaultRole::Owner),
             relay: self.url.clone(),
             account_id: AccountId::from_bytes([6; 32]).to_string(),
             device_id: DeviceId::from_bytes([7; 16]).to_string(),
             account_name: "alice".to_owned(),
             device_name: "desk".to_owned(),
             alone: false,
-            keys: vec![view::VaultKey {
-                generation: 1,
-                key: HiddenText::from(HEXLOWER.encode(&[1; 32])),
-            }],
+            keys: (1..=newest).map(key).collect(),
             pin: pin.map(|root| view::VaultPin {
                 counter: root.body.counter,
                 hash: HEXLOWER.encode(&root.hash().0),

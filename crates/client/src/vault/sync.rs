@@ -16,7 +16,7 @@ use rand_core::CryptoRng;
 use seal::vault::{
     Applied, Author, Conflict, Editor, Folder, InStep, Put, Reader, Refused, VaultError, What,
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Which folder, and which vault.
@@ -146,10 +146,6 @@ fn bring(
         refused: Vec::new(),
         aside: Vec::new(),
     };
-    if session.role < VaultRole::Writer {
-        read_only(session, &journals, (folder, &in_step), &mut synced)?;
-        return Ok(synced);
-    }
     let place = Place {
         profile,
         journals: &journals,
@@ -157,6 +153,10 @@ fn bring(
         time: &wish.time,
         work: &session.work,
     };
+    if session.role < VaultRole::Writer {
+        read_only(&place, (folder, &in_step), &mut synced)?;
+        return Ok(synced);
+    }
     for _ in 0..limits::VAULT_LOOKS {
         if round(&place, folder, &in_step, &mut synced)? {
             return Ok(synced);
@@ -309,14 +309,13 @@ fn shown_conflict(conflict: Conflict) -> VaultConflict {
 
 /// Whoever may only read gets what is new, and keeps what it changed.
 fn read_only(
-    session: &Session,
-    journals: &Path,
+    place: &Place<'_>,
     (folder, in_step): (&Folder, &InStep),
     synced: &mut VaultSynced,
 ) -> Result<(), Failure> {
     let since = Folder::now();
-    let packs = session.packs(None);
-    let Some(newest) = session.newest(&packs)? else {
+    let (session, packs, newest) = Session::to_read(place.profile, place.vault, place.work)?;
+    let Some(newest) = newest else {
         return Ok(());
     };
     synced.version = newest.root.body.counter;
@@ -334,7 +333,7 @@ fn read_only(
         .map_err(vault_failure)?;
     tell(synced, folder, &applied);
     synced.kept = applied.busy;
-    keep(session, journals, &newest, false);
+    keep(&session, place.journals, &newest, false);
     remember(folder, in_step, (directory, since, applied.refused))
 }
 

@@ -178,7 +178,9 @@ fn take_in(
             state::store(tx, &record);
         }
         Ok(Received::Commit {
-            changes, removed, ..
+            by,
+            changes,
+            removed,
         }) => {
             if let Some(flight) = record.flight {
                 turn::land_again(tx, &mut record, flight)?;
@@ -194,6 +196,7 @@ fn take_in(
                 record.epoch = record.epoch.saturating_add(1);
                 return turn::out(tx, record);
             }
+            let before = record.data.clone();
             state::enter(tx, &mut record, &mut group)?;
             let new_device = changes
                 .iter()
@@ -202,7 +205,7 @@ fn take_in(
                 record.look = Some(turn::later(tx, limits::GROUP_LOOK_SECONDS));
             }
             state::store(tx, &record);
-            turn::tell(tx, &record, &changes)?;
+            turn::tell(tx, &record, (by.account, before), &changes);
             vault::changed(tx, &record, &changes, false)?;
         }
         Err(GroupError::Repeated | GroupError::PastEpoch) => {}

@@ -482,7 +482,8 @@ pub(super) fn landed(
             }
             invite(tx, &record, &group)?;
             super::history::added(tx, &record, &before)?;
-            tell(tx, &record, &changes)?;
+            let own = account::own(tx)?.id;
+            tell(tx, &record, (own, record.data.clone()), &changes);
             match back {
                 true => vault::came_in(tx, &record, &changes, whole)?,
                 false => vault::changed(tx, &record, &changes, true)?,
@@ -542,17 +543,19 @@ fn invite(
     words::invite(tx, record, &welcomes, &tree)
 }
 
-/// Tells people what is new, and what it means for what waits.
+/// Tells people what is new, who did it, and what the data of before were.
 pub(super) fn tell(
     tx: &mut Transaction<'_>,
     record: &GroupRecord,
+    (by, before): (AccountId, GroupData),
     changes: &[Change],
-) -> Result<(), EngineError> {
+) {
     pair::tell(tx, record, |group| Event::GroupChanged {
         group,
+        by,
+        before,
         changes: changes.to_vec(),
     });
-    Ok(())
 }
 
 /// Asks to be removed; an owner hands the group on first.

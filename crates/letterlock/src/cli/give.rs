@@ -1,9 +1,9 @@
 //! `letterlock give`, `letterlock take`
 
 use super::{Job, Profile, absolute};
-use crate::{duration, failure};
+use crate::{duration, failure, os};
 use clap::Args;
-use client::view::Failure;
+use client::view::{Failure, HiddenText};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub(crate) struct GiveArgs {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     relay: RelayArg,
-    /// Print a link instead, when all is at the relay: whoever has it gets everything, and nobody has to type
+    /// Print a link instead, when all is at the relay: whoever has it and comes first gets everything, and nobody has to
+    /// type
     #[arg(long)]
     link: bool,
     /// How long the code counts, or the link, at most 24h
@@ -37,18 +38,20 @@ pub(crate) struct GiveArgs {
 
 /// Take what somebody gives under a code, or by a link
 ///
-/// What was given appears only when all of it came and was verified, and replaces nothing unless --force is given. If it
-/// stops on the way, the same command goes on where it stopped.
+/// Without CODE it is asked for. What was given appears only when all of it came and was verified, and replaces nothing
+/// unless --force is given. If it stops on the way, the same command goes on where it stopped.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   letterlock take 4821-guitar-banana-mouse --relay 'https://relay.example#sha256=...'
   letterlock take 4821 guitar banana mouse --out received
+  letterlock take
   letterlock take 'http://127.0.0.1:7465/#...'
   letterlock take --page --out received")]
 pub(crate) struct TakeArgs {
-    /// The code, in any case, with spaces or hyphens; or the link in quotes, which names its relay
-    #[arg(value_name = "CODE", required_unless_present = "page")]
+    /// The code, in any case, with spaces or hyphens; or the link in quotes, which names its relay; or - for a line of
+    /// standard input
+    #[arg(value_name = "CODE")]
     code: Vec<String>,
     #[command(flatten)]
     relay: RelayArg,
@@ -96,7 +99,8 @@ pub(crate) struct Give {
 /// What is to be taken.
 #[derive(Debug)]
 pub(crate) struct Take {
-    pub(crate) code: String,
+    /// Nothing: it is asked for.
+    pub(crate) code: Option<HiddenText>,
     /// Nothing: the relay of the account.
     pub(crate) relay: Option<String>,
     pub(crate) into: PathBuf,
@@ -141,11 +145,32 @@ impl TakeArgs {
             return Ok(Job::Transfer(profile, Transfer::Page(page)));
         }
         let take = Take {
-            code: self.code.join(" "),
+            code: typed(&self.code)?,
             relay: self.relay.relay,
             into: absolute(self.out)?,
             replace: self.force,
         };
         Ok(Job::Transfer(profile, Transfer::Take(take)))
+    }
+}
+
+/// The code as typed, or the first line of standard input; nothing where a person is to be asked.
+fn typed(words: &[String]) -> Result<Option<HiddenText>, Failure> {
+    match words {
+        [] if os::is_terminal() => Ok(None),
+        [] => Err(failure::usage(
+            "no code was given, and there is no terminal to ask on",
+            "add the code, or - for a line of standard input",
+        )),
+        [dash] if dash == "-" => {
+            let line = os::line_of_standard_input().map_err(|_| {
+                failure::usage(
+                    "standard input has no line with a code",
+                    "pipe the line that `letterlock give` prints into it",
+                )
+            })?;
+            Ok(Some(HiddenText::from(line.trim().to_owned())))
+        }
+        words => Ok(Some(HiddenText::from(words.join(" ")))),
     }
 }

@@ -1,7 +1,7 @@
 //! `letterlock seal`, `letterlock open`, `letterlock inspect`
 
 use super::{Job, Profile, absolute};
-use crate::failure;
+use crate::{failure, os};
 use clap::{Args, ValueEnum};
 use client::sealed::Format;
 use client::view::Failure;
@@ -19,7 +19,8 @@ Examples:
   letterlock seal plans/ notes.txt --to bob --to carol --out plans.lock
   tar c plans | letterlock seal --to bob > plans.lock
   letterlock seal report.pdf --passphrase
-  letterlock seal report.pdf --format age --to age1pq1... --without-me")]
+  letterlock seal report.pdf --format age --to age1pq1... --without-me
+  letterlock seal report.pdf --format age -R ~/.ssh/authorized_keys --without-me")]
 pub(crate) struct SealArgs {
     /// Files and folders
     #[arg(value_name = "PATH")]
@@ -28,6 +29,10 @@ pub(crate) struct SealArgs {
     /// be given several times
     #[arg(long, value_name = "NAME", num_args = 1..)]
     to: Vec<String>,
+    /// Also for all whom the lines of a file name, as --to takes them; lines that begin with # are none. May be given
+    /// several times
+    #[arg(short = 'R', long, value_name = "FILE")]
+    recipients_file: Vec<PathBuf>,
     /// The sealed file, or - for standard output [default: PATH.lock or PATH.age; of standard input, standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -102,6 +107,12 @@ impl SealArgs {
             (None, true) => Some(FilePassphrase::Asked),
             (None, false) => None,
         };
+        let mut to = self.to;
+        for file in &self.recipients_file {
+            let lines = os::lines_of(file);
+            let lines = lines.map_err(|e| failure::file("the file of recipients", file, &e))?;
+            to.extend(lines);
+        }
         let format = match self.format {
             FormatArg::Lock => Format::Lock,
             FormatArg::Age => Format::Age,
@@ -127,7 +138,7 @@ impl SealArgs {
             profile,
             Seal {
                 paths,
-                to: self.to,
+                to,
                 format,
                 armor: self.armor,
                 out,
@@ -201,8 +212,8 @@ pub(crate) struct OpenArgs {
 
 #[derive(Debug, Args)]
 struct KeyArgs {
-    /// Open it with the identities of a file: AGE-SECRET-KEY-... lines, or a private key of OpenSSH without a
-    /// passphrase; may be given several times
+    /// Open it with the identities of a file: AGE-SECRET-KEY-... lines, also where a passphrase seals them, or a private
+    /// key of OpenSSH without a passphrase; may be given several times
     #[arg(short, long, value_name = "FILE")]
     identity: Vec<PathBuf>,
     /// Open it with the recovery sheet of the account that it was sealed for

@@ -366,6 +366,79 @@ fn a_passphrase_goes_both_ways() {
     );
 }
 
+/// The program at a terminal of its own, where it asks for passphrases.
+fn at_a_terminal(person: &Person, words: &[&str]) -> Terminal {
+    let command = person.command(words);
+    let mut own = Command::new("setsid");
+    own.args(["--ctty", "--wait"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        own.env(name, value.unwrap_or_default());
+    }
+    Terminal::open(&mut own)
+}
+
+/// An identity under a passphrase, whoever sealed it, opens what was sealed for it.
+#[test]
+fn an_identity_under_a_passphrase_is_asked_for_it() {
+    let town = Town::new();
+    let nobody = town.stranger("nobody");
+    let plain = written(&town, "plain", &content());
+    let recipient = classical(&town);
+    let identity = key_file(&town);
+    let sealed = town.path("sealed.age");
+    let seal = ["seal", text(&plain), "--format", "age", "--to", &recipient];
+    nobody.ok(&[&seal[..], &["--out", text(&sealed)]].concat());
+    let word = written(&town, "word", b"correct horse\n");
+    for armored in [&[][..], &["--armor"]] {
+        let locked = town.path("locked");
+        let lock = ["seal", text(&identity), "--format", "age", "--force"];
+        let by_word = ["--passphrase-from", text(&word), "--out", text(&locked)];
+        nobody.ok(&[&lock[..], &by_word, armored].concat());
+        let out = empty(&town, "opened");
+        let place = text(&out);
+        let open = ["open", text(&sealed), "--out", place, "-i", text(&locked)];
+        let mut terminal = at_a_terminal(&nobody, &open);
+        terminal.wait_for("Passphrase of", ": ");
+        terminal.answer("battery staple");
+        assert_eq!(terminal.end(), Some(3));
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+        let mut terminal = at_a_terminal(&nobody, &open);
+        terminal.wait_for("Passphrase of", ": ");
+        terminal.answer("correct horse");
+        assert_eq!(terminal.end(), Some(0));
+        assert!(fs::read(out.join("sealed")).unwrap() == content());
+        fs::remove_dir_all(&out).unwrap();
+    }
+    // What is sealed for somebody's key is no such file.
+    let refused = nobody.fails(2, &["open", text(&sealed), "-i", text(&sealed)]);
+    assert!(refused["hint"].as_str().unwrap().contains("open it first"));
+}
+
+#[test]
+fn recipients_stand_in_a_file() {
+    let town = Town::new();
+    let nobody = town.stranger("nobody");
+    let plain = written(&town, "plain", &content());
+    let recipient = classical(&town);
+    let ssh = fs::read_to_string(format!("{KEYS}/ed.pub")).unwrap();
+    let lines = format!("# who reads it\n{recipient}\n\n{ssh}");
+    let list = written(&town, "list", lines.as_bytes());
+    let sealed = town.path("sealed.age");
+    let to = ["-R", text(&list), "--out", text(&sealed)];
+    let shown = nobody.json(&[&["seal", text(&plain), "--format", "age"], &to[..]].concat());
+    assert_eq!(shown[0]["keys"], 2);
+    let ssh = format!("{KEYS}/ed");
+    for identity in [text(&key_file(&town)), &ssh] {
+        assert!(opens(&nobody, &town, &sealed, &["-i", identity]) == content());
+    }
+    let word = written(&town, "wrong", b"age1 is a fine format\n");
+    let to = ["--recipients-file", text(&word)];
+    nobody.fails(5, &[&["seal", text(&plain)], &to[..]].concat());
+    nobody.fails(5, &["seal", text(&plain), "-R", "/nowhere"]);
+}
+
 /// Nothing appears of what is cut or changed, wherever; as it comes, whole chunks before it.
 #[test]
 fn what_is_damaged_leaves_nothing_behind() {
@@ -411,6 +484,7 @@ fn what_is_damaged_leaves_nothing_behind() {
     let mut changed = sealed;
     let second = changed.len() - 50_000;
     changed[second] ^= 1;
-    let (shown, code, _) = piped(&nobody, &open, &changed);
+    let (shown, code, stderr) = piped(&nobody, &open, &changed);
     assert!(code == Some(3) && shown.len() <= 131_072 && content().starts_with(&shown));
+    assert!(stderr.contains("throw away what came out"), "{stderr}");
 }

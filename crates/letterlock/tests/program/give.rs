@@ -1,6 +1,6 @@
 //! `give` and `take`: two processes, a relay between them, and no account.
 
-use crate::support::{AtLimit, Process, Proxy, Ran, Town, letterlock, occurs};
+use crate::support::{AtLimit, Process, Proxy, Ran, Terminal, Town, letterlock, occurs};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -272,6 +272,46 @@ fn a_code_expires_and_an_interrupt_leaves_nothing() {
     let ran = bob.run(&["take", &code], &url);
     assert_eq!(ran.code, Some(5), "{ran:?}");
     assert_eq!(bob.notes(), 0);
+}
+
+/// What is typed at a question stands in no list of processes and in no history of a shell.
+#[test]
+fn a_code_that_is_not_given_is_asked_for() {
+    let town = Town::new();
+    let url = town.url().to_owned();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), b"x").unwrap();
+    let (giving, code) = alice.give(&["f"], &url);
+    let mut terminal = Terminal::open(&mut bob.command(&["take"], &url));
+    terminal.wait_for("Code:", " ");
+    terminal.answer(&code);
+    assert_eq!(terminal.end(), Some(0));
+    ok(&giving.wait());
+    assert_eq!(std::fs::read(bob.path("f")).unwrap(), b"x");
+    // A link needs no more than an answer, and a script pipes either.
+    let (giving, link) = alice.give(&["f", "--link"], &url);
+    let mut command = letterlock();
+    command
+        .args(["take", "--force"])
+        .env("XDG_STATE_HOME", bob.path("state"))
+        .current_dir(&bob.folder);
+    let mut terminal = Terminal::open(&mut command);
+    terminal.wait_for("Code:", " ");
+    terminal.answer(&link);
+    assert_eq!(terminal.end(), Some(0));
+    ok(&giving.wait());
+    let (giving, code) = alice.give(&["f"], &url);
+    let line = bob.path("code");
+    std::fs::write(&line, format!("{code}\n")).unwrap();
+    let mut command = bob.command(&["take", "-", "--force"], &url);
+    command.stdin(std::fs::File::open(&line).unwrap());
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    ok(&giving.wait());
+    // Nobody is there to ask.
+    let ran = bob.run(&["take", "--json"], &url);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(failure(&ran)["hint"].as_str().unwrap().contains("code"));
 }
 
 #[test]
@@ -616,6 +656,10 @@ fn whoever_has_the_link_gets_everything() {
     // Once it was taken there is nothing behind it.
     let late = take_link(&Side::new(&town, "carol"), &link);
     assert_eq!(late.code, Some(3), "{late:?}");
+    assert!(
+        late.stderr.contains("behind this link any more"),
+        "{late:?}"
+    );
     assert_eq!(at_the_relay(&mut town), [0, 0]);
 }
 

@@ -105,6 +105,77 @@ fn a_group_reads_writes_changes_and_ends() {
     alice.fails(2, &["group", "create", "lonely"]);
 }
 
+/// Whoever has none yet is told how to come by one.
+#[test]
+fn an_empty_list_says_what_to_type_next() {
+    let town = Town::new();
+    let alice = town.person("alice");
+    for (words, next) in [
+        (&["group", "list"][..], "letterlock group create NAME"),
+        (&["vault", "list"], "letterlock vault create NAME"),
+        (&["contact", "list"], "letterlock contact add INVITE"),
+    ] {
+        let ran = alice.ok(words);
+        assert!(
+            ran.stdout.is_empty() && ran.stderr.contains(next),
+            "{ran:?}"
+        );
+    }
+    alice.ok(&["vault", "create", "plans"]);
+    for (words, said) in [
+        (&["vault", "list", "plans"][..], "nothing is in it"),
+        (&["vault", "history", "plans"], "no version has it"),
+    ] {
+        let ran = alice.ok(words);
+        assert!(
+            ran.stdout.is_empty() && ran.stderr.contains(said),
+            "{ran:?}"
+        );
+    }
+}
+
+/// Who changed what is told to everybody else, and nobody is told of a group that has another's name.
+#[test]
+fn what_somebody_changed_is_told_with_who_did_it() {
+    let town = Town::new();
+    let [alice, bob, _] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob", "carol"]);
+    bob.receive();
+    let set = |words: &[&str], told: &str| {
+        alice.ok(&[&["group"], words].concat());
+        let ran = bob.run(&["receive", "--timeout", "3s"]);
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+    };
+    set(
+        &["set", "night shift", "--name", "day shift"],
+        "note: day shift: alice called it day shift, after night shift\n",
+    );
+    set(
+        &["set", "day shift", "--timer", "7d"],
+        "note: day shift: alice lets letters disappear after 7 days\n",
+    );
+    set(
+        &["set", "day shift", "--timer", "off"],
+        "note: day shift: alice lets letters stay\n",
+    );
+    set(
+        &["role", "day shift", "bob", "admin"],
+        "note: day shift: alice made this account an admin\n",
+    );
+    // Two groups of one name are told apart by their ids alone.
+    alice.ok(&["group", "create", "day shift", "bob"]);
+    let refused = alice.fails(2, &["send", "day shift", "to whom?"]);
+    assert_eq!(refused["message"], "day shift may mean several groups");
+    let listed = alice.json(&["group", "list"]);
+    assert_eq!(listed.len(), 2);
+    for group in &listed {
+        alice.ok(&["send", group["id"].as_str().unwrap(), "to you", "--wait"]);
+    }
+    let refused = alice.fails(5, &["send", "late shift", "to whom?"]);
+    let message = refused["message"].as_str().unwrap();
+    assert_eq!(message, "there is no contact and no group late shift");
+}
+
 #[test]
 fn a_reply_in_a_group_names_the_letter_it_answers() {
     let town = Town::new();

@@ -153,8 +153,40 @@ fn pipes_go_in_and_come_out() {
     let (opened, code, _) = piped(&alice, &["open", "-", "--out", "-"], &changed);
     assert_eq!((opened.len(), code), (0, Some(3)));
     let stream = ["open", "-", "--out", "-", "--stream"];
-    let (opened, code, _) = piped(&alice, &stream, &changed);
+    let (opened, code, stderr) = piped(&alice, &stream, &changed);
     assert!(code == Some(3) && !opened.is_empty() && content.starts_with(&opened));
+    // Nobody is told that nothing came out.
+    assert!(
+        stderr.contains("throw away what came out") && !stderr.contains("nothing was written"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_path_behind_a_name_is_told_from_a_name() {
+    let town = Town::new();
+    let (alice, _bob) = town.pair("alice", "bob");
+    let file = town.path("note");
+    fs::write(&file, b"by hand").unwrap();
+    let refused = alice.fails(5, &["seal", "--to", "bob", text(&file)]);
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.contains("paths come before --to"), "{hint}");
+    let refused = alice.fails(5, &["seal", text(&file), "--to", "carol"]);
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.contains("contact list"), "{hint}");
+    // One key, and no key, are told as such.
+    let word = town.path("word");
+    fs::write(&word, "correct horse\n").unwrap();
+    let nobody = town.stranger("nobody");
+    let sealed = town.path("note.lock");
+    let seal = ["seal", text(&file), "--out", text(&sealed), "--force"];
+    let shown = nobody.ok(&[&seal[..], &["--passphrase-from", text(&word)]].concat());
+    assert!(
+        shown.stdout.contains("opens with  a passphrase\n"),
+        "{shown:?}"
+    );
+    let shown = alice.ok(&seal);
+    assert!(shown.stdout.contains("opens with  1 key\n"), "{shown:?}");
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn begin(
     work: &Arc<Work>,
     tell: &mpsc::UnboundedSender<MountEvent>,
 ) -> Result<Begun, Failure> {
-    let mut session = Session::open(profile, &wish.vault, work)?;
+    let session = Session::open(profile, &wish.vault, work)?;
     let read_only = wish.read_only || wish.version.is_some() || session.role < VaultRole::Writer;
     let journals = wish.home.join("vaults");
     let vault = session.id.to_string();
@@ -197,10 +197,9 @@ fn begin(
         // The first version is made here, if there is none.
         change(&place, |_, _| Ok(()))?;
         recover(&place, &session, tell);
-        session = Session::open(profile, &vault, work)?;
     }
-    let packs = session.packs(None);
-    let newest = session.newest(&packs)?.ok_or_else(|| {
+    let (session, packs, newest) = Session::to_read(profile, &vault, work)?;
+    let newest = newest.ok_or_else(|| {
         let message = format!("nothing was ever written in {}", session.name);
         let hint = "somebody who may write has to begin";
         failure(FailureKind::NotFound, message, Some(hint))
