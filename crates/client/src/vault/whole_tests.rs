@@ -15,6 +15,7 @@ use super::*;
 use seal::vault::{Entry, FileReader};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 type Tree = BTreeMap<String, Vec<u8>>;
 
