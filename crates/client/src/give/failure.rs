@@ -82,7 +82,7 @@ pub(super) fn link_expired() -> Failure {
 
 /// What the link led to is not at the relay.
 pub(super) fn link_over() -> Failure {
-    let message = "nothing is behind this link any more: it was taken, or whoever gave it ended it";
+    let message = "nothing is behind this link any more: it was taken, it has expired, or whoever gave it ended it";
     let hint = "if it was taken and not by you, somebody else has the link, and what was given; let it be given again";
     failure(FailureKind::Refused, message, Some(hint))
 }

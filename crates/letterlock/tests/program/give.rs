@@ -692,7 +692,7 @@ fn a_link_is_over_when_its_giver_is_gone() {
     let ran = take_link(&bob, &link);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     let told = failure(&ran)["message"].as_str().unwrap().to_owned();
-    assert!(told.contains("does not have"), "{told}");
+    assert!(told.contains("it has expired"), "{told}");
     assert!(bob.files().is_empty());
     // It is swept soon after the relay has begun, which each look ends: it gets longer each time.
     let swept = (1..40).any(|look| {
