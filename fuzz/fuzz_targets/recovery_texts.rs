@@ -1,9 +1,12 @@
-//! What people type, paste or scan: link codes, words, recovery sheets, request codes, verification codes; and shares.
+//! What people type, paste or scan: link codes, words, recovery sheets, request codes, verification codes, links of what is
+//! given; and shares.
 #![no_main]
 
 use std::sync::LazyLock;
 
+use data_encoding::BASE64URL_NOPAD;
 use keys::account_log::{DeviceSecrets, RootSecret, VerifiedLog, genesis};
+use keys::give_link::GiveLink;
 use keys::link::{LinkCode, LinkSecret};
 use keys::request_code::RequestCode;
 use keys::shamir::Share;
@@ -25,7 +28,22 @@ fn log(seed: u8) -> VerifiedLog {
     genesis(&root, &device, Timestamp::from_secs(1_800_000_000)).expect("genesis")
 }
 
+/// Reads a link; what was understood is written in one form, and that form is understood as the same.
+fn give_link(text: &str) {
+    let Ok(link) = GiveLink::from_text(text) else {
+        return;
+    };
+    let again = GiveLink::from_text(&link.to_fragment()).expect("what was written");
+    assert_eq!(again.secret.state_name(), link.secret.state_name());
+    assert_eq!((again.length, again.header), (link.length, link.header));
+    assert_eq!((again.expires, &again.relay), (link.expires, &link.relay));
+}
+
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    // What a link holds before its checksum, so that more than the checksum is tried.
+    let label = keys::label::GIVE_LINK_CHECK.as_bytes();
+    let check = keys::sha256(&[label, &[0], data]);
+    give_link(&BASE64URL_NOPAD.encode(&[data, &check[..4]].concat()));
     if let Ok(share) = Share::decode(data) {
         assert_eq!(data.get(1), Some(&share.index()));
         let again = Share::decode(&share.encode().into_zeroizing()).expect("what was encoded");
@@ -52,6 +70,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let again = RequestCode::from_text(&code.to_text()).expect("what was written");
         assert_eq!(again.secret().queue_id(), code.secret().queue_id());
     }
+    give_link(text);
     let (code, shown) = &*CODE;
     assert_eq!(code.matches(text).is_ok(), text.trim() == shown);
 });

@@ -33,4 +33,6 @@ pub use by_link::{give_link, is_link, take_link};
 pub use fetch::Place;
 pub use giver::{Give, give};
 pub use page::{Page, serve_page};
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use state::{is_giver, is_taker};
 pub use taker::{Take, take};

@@ -13,6 +13,7 @@
 //! | `net.rs`, `tls.rs`, `relay_url.rs` | one connection to one relay |
 //! | `blobs/` | enclosures on their way |
 //! | `store/` | the profile: SQLCipher and its key |
+//! | `untrusted.rs` | all decoders of what is on disk, or said on loopback, behind one door, for tests |
 //! | `os.rs` | clock, entropy, files |
 
 mod agent;
@@ -38,6 +39,8 @@ pub mod store;
 #[cfg(not(any(test, feature = "conformance")))]
 mod store;
 mod tls;
+#[cfg(any(test, feature = "conformance"))]
+pub mod untrusted;
 pub mod vault;
 pub mod view;
 

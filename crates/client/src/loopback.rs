@@ -38,6 +38,16 @@ pub(crate) struct Bounds {
     pub(crate) head: Duration,
 }
 
+/// What every connection bears with; each request may take as long as `head` to say what it asks for.
+pub(crate) fn rules(head: Duration) -> http1::Builder {
+    let mut rules = http1::Builder::new();
+    rules
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_headers(64);
+    rules
+}
+
 /// Answers requests until `stop`. What was asked already may end.
 pub(crate) async fn serve<A, B>(
     listener: TcpListener,
@@ -66,10 +76,7 @@ pub(crate) async fn serve<A, B>(
                 let answered = answer(request);
                 async move { Ok::<_, Infallible>(answered.await) }
             });
-            let _ = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(bounds.head)
-                .max_headers(64)
+            let _ = rules(bounds.head)
                 .serve_connection(TokioIo::new(stream), answer)
                 .await;
         });

@@ -32,6 +32,8 @@ use self::packs::RelayPacks;
 use self::session::{Profile, Session, with_profile};
 pub use self::sync::{Sync, Unsynced, sync};
 pub use self::watch::{Standing, Watch};
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use self::{dav::hostile as hostile_dav, mount::hostile as hostile_mount};
 use crate::Client;
 use crate::api::{Answer, Request};
 use crate::failure::failure;
@@ -48,6 +50,12 @@ use seal::vault::{
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What a home may hold as a journal of packs: the lines that say something are read again as the same.
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) fn hostile_journal(bytes: &[u8]) -> bool {
+    journal::Begun::of(bytes).is_written_again()
+}
 
 /// Where a vault is changed from.
 pub struct Desk {

@@ -1,6 +1,15 @@
 //! Our own canonical binary forms: big-endian numbers, fixed arrays, length-prefixed bytes, nothing after the
 //! end. One value has one encoding.
 
+/// Bytes of a checksum.
+const CHECK: usize = 8;
+
+/// It finds what a disk spoilt, and protects nothing else.
+fn check(content: &[u8]) -> [u8; CHECK] {
+    let [a, b, c, d, e, f, g, h, ..] = crate::kdf::sha256(&[content]);
+    [a, b, c, d, e, f, g, h]
+}
+
 /// The bytes are not of this form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -84,6 +93,14 @@ impl Writer {
     pub fn finish(self) -> Vec<u8> {
         self.0
     }
+
+    /// Ends with the first 8 bytes of SHA-256 of all before: for what lies on a disk and is not authenticated.
+    #[must_use]
+    pub fn finish_checked(mut self) -> Vec<u8> {
+        let check = check(&self.0);
+        self.array(&check);
+        self.0
+    }
 }
 
 /// Reads a canonical form.
@@ -94,6 +111,18 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn new(input: &'a [u8]) -> Self {
         Self(input)
+    }
+
+    /// Begins to read what [`Writer::finish_checked`] wrote.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`]; [`DecodeError::Invalid`]: it was cut or changed.
+    pub fn checked(input: &'a [u8]) -> Result<Self, DecodeError> {
+        let (content, sum) = input.split_last_chunk().ok_or(DecodeError::Short)?;
+        match check(content) == *sum {
+            true => Ok(Self(content)),
+            false => Err(DecodeError::Invalid),
+        }
     }
 
     /// So many bytes.
@@ -191,6 +220,28 @@ mod tests {
                 max: 16
             })
         );
+    }
+
+    #[test]
+    fn what_was_checked_is_read_as_it_was_written() {
+        let mut out = Writer::new();
+        out.u64(7);
+        let whole = out.finish_checked();
+        let read = Reader::checked(&whole).and_then(|mut input| {
+            let number = input.u64()?;
+            input.finish().map(|()| number)
+        });
+        assert_eq!(read, Ok(7));
+        for length in 0..whole.len() {
+            assert!(Reader::checked(whole.get(..length).unwrap_or_default()).is_err());
+        }
+        for bit in 0..whole.len() * 8 {
+            let mut changed = whole.clone();
+            if let Some(byte) = changed.get_mut(bit / 8) {
+                *byte ^= 1 << (bit % 8);
+            }
+            assert!(Reader::checked(&changed).is_err(), "{bit}");
+        }
     }
 
     #[test]

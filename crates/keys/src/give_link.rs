@@ -227,16 +227,19 @@ mod tests {
     #[test]
     fn cut_and_changed_links_are_refused() {
         let fragment = link().to_fragment();
+        let url = format!("http://127.0.0.1:7465/#{}", *fragment);
         for end in 0..fragment.len() {
             assert!(GiveLink::from_text(&fragment[..end]).is_err(), "{end}");
-            let mut changed = fragment.to_string();
-            let other = if changed.as_bytes()[end] == b'A' {
-                "B"
-            } else {
-                "A"
-            };
-            changed.replace_range(end..=end, other);
-            assert!(GiveLink::from_text(&changed).is_err(), "{end}");
+            // What stands before the `#` is the page, and says nothing of what is given.
+            let at = url.len() - fragment.len() + end;
+            for (text, place) in [(fragment.as_str(), end), (&url, at)] {
+                for bit in 0..8 {
+                    let mut changed = text.as_bytes().to_vec();
+                    changed[place] ^= 1 << bit;
+                    let changed = String::from_utf8_lossy(&changed);
+                    assert!(GiveLink::from_text(&changed).is_err(), "{end} {bit}");
+                }
+            }
         }
         let no_relay = GiveLink {
             relay: String::new(),

@@ -1,7 +1,9 @@
 //! What people type, paste or scan, through the public doors; and the seeds of its fuzz target, run once each.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
+use data_encoding::BASE64URL_NOPAD;
 use letterlock_keys::account_log::{DeviceSecrets, RootSecret, VerifiedLog, genesis};
+use letterlock_keys::give_link::GiveLink;
 use letterlock_keys::link::{LinkCode, LinkSecret};
 use letterlock_keys::request_code::RequestCode;
 use letterlock_keys::shamir::{self, Share, ShareSet};
@@ -47,6 +49,15 @@ fn the_seed_of_sheets_is_written_as_it_was_read() {
 fn the_seed_of_request_codes_is_written_as_it_was_read() {
     let code = RequestCode::from_text(&text("request_code")).unwrap();
     assert_eq!(code.to_text().as_str(), text("request_code"));
+}
+
+/// One is the text, the other what stands in it before the checksum.
+#[test]
+fn the_seeds_of_links_are_one() {
+    let link = GiveLink::from_text(&text("give_link")).unwrap();
+    assert_eq!(*link.to_fragment(), text("give_link"));
+    let content = BASE64URL_NOPAD.decode(text("give_link").as_bytes());
+    assert!(content.unwrap().starts_with(&seed("give_link_content")));
 }
 
 #[test]

@@ -14,8 +14,8 @@ use keys::{
     AccountId, DeviceId, HybridSignature, SecretBytes, SigningKey, Suite, Timestamp, label,
 };
 use letterlock_seal::lock::{
-    Author, Entry, EntryKind, HeaderError, LockFile, Manifest, ManifestError, OpenError, Opener,
-    Recipient, SealError, Sealer, StanzaKind, UnverifiedHeader,
+    Author, Entry, EntryKind, FileKey, HeaderError, LockFile, Manifest, ManifestError, OpenError,
+    Opener, Recipient, SealError, Sealer, StanzaKind, UnverifiedHeader, VerifiedHeader,
 };
 use letterlock_seal::tree::{Tree, TreeError};
 use letterlock_seal::{InOrder, Output, Sink};
@@ -292,34 +292,197 @@ fn whole(file: &[u8], alice: &Person) -> bool {
     opened(file, Opener::Key(&alice.envelope)).is_ok_and(|file| file.verify(&nothing).is_ok())
 }
 
-#[test]
-fn every_cut_is_refused() {
-    let (file, alice) = small();
-    assert!(whole(&file, &alice));
-    let near = |at: usize| at.saturating_sub(40)..(at + 40).min(file.len());
-    let header = 12 + 5 + 2 + 1120 + 48 + 32;
-    let mut cuts: Vec<usize> = (0..file.len()).step_by(97).collect();
-    for edge in [0, header, header + 56, header + 56 + 16_400, file.len()] {
-        cuts.extend(near(edge));
+const WORD: &[u8] = b"correct horse";
+
+/// Who opens a file of a kind.
+enum Reader {
+    Key(Person),
+    Passphrase(SecretBytes),
+}
+
+impl Reader {
+    fn opener(&self) -> Opener<'_> {
+        match self {
+            Self::Key(person) => Opener::Key(&person.envelope),
+            Self::Passphrase(word) => Opener::Passphrase(word),
+        }
     }
-    for cut in cuts {
-        assert!(!whole(&file[..cut], &alice), "{cut}");
+
+    fn recipient(&self) -> Recipient {
+        match self {
+            Self::Key(person) => person.recipient(),
+            Self::Passphrase(_) => Recipient::Passphrase(SecretBytes::from(WORD)),
+        }
     }
-    let longer = [&file[..], &[0]].concat();
-    assert!(!whole(&longer, &alice));
+}
+
+/// A short file: of one file or of a folder, to one reader, signed or not.
+fn short(suite: Option<Suite>, folder: bool, signed: bool) -> (Vec<u8>, Reader) {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("d");
+    match folder {
+        true => {
+            fs::create_dir(&path).unwrap();
+            write(&path.join("one"), 40);
+            write(&path.join("none"), 0);
+            symlink("one", path.join("link")).unwrap();
+        }
+        false => drop(write(&path, 50)),
+    }
+    let reader = match suite {
+        Some(suite) => Reader::Key(person(suite, 1)),
+        None => Reader::Passphrase(SecretBytes::from(WORD)),
+    };
+    let alice = person(Suite::Hybrid, 2);
+    let tree = Tree::of(&[path]).unwrap();
+    let file = sealed(&tree, &[reader.recipient()], signed.then_some(&alice));
+    (file, reader)
+}
+
+/// A file whose header opened once: with its key, changed ones are tried without what a passphrase costs.
+struct Tried {
+    file: Vec<u8>,
+    reader: Reader,
+    key: FileKey,
+    header: VerifiedHeader,
+}
+
+impl Tried {
+    fn new((file, reader): (Vec<u8>, Reader)) -> Self {
+        let read = UnverifiedHeader::read(&mut &file[..]).unwrap();
+        let key = read.unwrap_key(reader.opener()).unwrap().unwrap();
+        let header = read.verify(&key).unwrap();
+        let whole = LockFile::open(file.clone(), &header).unwrap();
+        whole.verify(&nothing).unwrap();
+        Self {
+            file,
+            reader,
+            key,
+            header,
+        }
+    }
+
+    /// Whether anybody opens a changed file. `unwraps`: as its reader does; else as if the key came out all the same.
+    fn opens(&self, changed: &[u8], unwraps: bool) -> bool {
+        let length = self.header.bytes().len();
+        if changed.get(..length) == self.file.get(..length) {
+            let file = LockFile::open(changed.to_vec(), &self.header);
+            return file.is_ok_and(|file| file.verify(&nothing).is_ok());
+        }
+        let Ok(read) = UnverifiedHeader::read(&mut &changed[..]) else {
+            return false;
+        };
+        // Its file key refuses a header whatever a stanza says.
+        if unwraps && !matches!(read.unwrap_key(self.reader.opener()), Err(_) | Ok(None)) {
+            return true;
+        }
+        read.verify(&self.key).is_ok()
+    }
+
+    /// Every length of it, and one byte more.
+    fn cut(&self) {
+        for length in 0..self.file.len() {
+            assert!(!self.opens(&self.file[..length], false), "{length}");
+        }
+        assert!(!self.opens(&[&self.file[..], &[0]].concat(), false));
+    }
+
+    /// Every bit of it; of each so many a reader tries to unwrap.
+    fn flip(&self, unwraps: usize) {
+        for bit in 0..self.file.len() * 8 {
+            let mut changed = self.file.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!self.opens(&changed, bit % unwraps == 0), "{bit}");
+        }
+    }
 }
 
 #[test]
-fn every_flipped_bit_is_refused() {
+fn every_flip_and_every_cut_of_a_file_to_a_key_is_refused() {
+    let file = Tried::new(short(Some(Suite::Hybrid), false, false));
+    file.cut();
+    file.flip(1);
+}
+
+#[test]
+fn every_flip_and_every_cut_of_a_file_to_a_key_of_cnsa2_is_refused() {
+    let file = Tried::new(short(Some(Suite::Cnsa2), false, false));
+    file.cut();
+    file.flip(1);
+}
+
+#[test]
+fn every_flip_and_every_cut_of_a_folder_is_refused() {
+    let file = Tried::new(short(Some(Suite::Hybrid), true, false));
+    file.cut();
+    file.flip(5);
+}
+
+#[test]
+fn every_flip_and_every_cut_of_a_signed_folder_is_refused() {
+    let file = Tried::new(short(Some(Suite::Hybrid), true, true));
+    file.cut();
+    file.flip(5);
+}
+
+/// A passphrase costs what it is to cost: a sample is tried with it, and every flip as if it had opened all the same.
+#[test]
+fn every_flip_and_every_cut_of_a_file_to_a_passphrase_is_refused() {
+    let file = Tried::new(short(None, false, false));
+    file.cut();
+    file.flip(usize::MAX);
+    // Where its stanza has memory, passes, lanes, salt and tag.
+    for at in [19, 21, 22, 24, 40, 80] {
+        let mut changed = file.file.clone();
+        changed[at] ^= 1;
+        assert!(!file.opens(&changed, true), "{at}");
+    }
+}
+
+/// Of a longer file every place is tried with one of its bits, and every chunk's edges are cut.
+#[test]
+fn every_changed_place_of_a_longer_file_is_refused() {
     let (file, alice) = small();
-    for at in 0..file.len() {
-        // All of the header, and a sample of the rest.
-        if at > 1400 && at % 41 != 0 {
-            continue;
-        }
-        let mut changed = file.clone();
+    assert!(whole(&file, &alice));
+    let file = Tried::new((file, Reader::Key(alice)));
+    let near = |at: usize| at.saturating_sub(40)..(at + 40).min(file.file.len());
+    let header = file.header.bytes().len();
+    let mut cuts: Vec<usize> = (0..file.file.len()).step_by(97).collect();
+    for edge in [
+        0,
+        header,
+        header + 56,
+        header + 56 + 16_400,
+        file.file.len(),
+    ] {
+        cuts.extend(near(edge));
+    }
+    for cut in cuts {
+        assert!(!file.opens(&file.file[..cut], true), "{cut}");
+    }
+    for at in (header..file.file.len()).step_by(11) {
+        let mut changed = file.file.clone();
         changed[at] ^= 1 << (at % 8);
-        assert!(!whole(&changed, &alice), "{at}");
+        assert!(!file.opens(&changed, true), "{at}");
+    }
+}
+
+/// Nothing is written of a file in which anything was changed, wherever that is.
+#[test]
+fn nothing_is_written_of_a_changed_file() {
+    let file = Tried::new(short(Some(Suite::Hybrid), true, true));
+    let out = tempfile::tempdir().unwrap();
+    fs::write(out.path().join("there"), b"before").unwrap();
+    let before = look(out.path());
+    let (header, end) = (file.header.bytes().len(), file.file.len());
+    let changes = (header..end).step_by(7).map(|at| (at, end));
+    for (at, length) in changes.chain((header..end).step_by(61).map(|length| (0, length))) {
+        let mut changed = file.file.clone();
+        changed[at] ^= u8::from(at > 0) << (at % 8);
+        changed.truncate(length);
+        let opened = LockFile::open(changed, &file.header);
+        assert!(opened.is_err() || opened.unwrap().extract(out.path(), 1, &nothing).is_err());
+        assert_eq!(look(out.path()), before, "{at} {length}");
     }
 }
 

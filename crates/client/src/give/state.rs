@@ -26,7 +26,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const PATH_BYTES: usize = 4096;
 const TAKE: &str = "take";
 const GIVE: &str = "give";
@@ -154,11 +154,11 @@ impl Begun {
         let spool = self.spool.as_deref().map(Path::as_os_str);
         out.bytes(spool.map_or(&[], OsStr::as_bytes));
         out.u8(self.written.into());
-        SecretBytes::new(out.finish())
+        SecretBytes::new(out.finish_checked())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut input = Reader::new(bytes);
+        let mut input = Reader::checked(bytes)?;
         if input.u8()? != VERSION {
             return Err(DecodeError::Invalid);
         }
@@ -276,11 +276,11 @@ impl Given {
         out.array(self.parcel.blob.as_bytes());
         out.array(self.parcel.read_token.expose_secret());
         out.array(self.write_token.expose_secret());
-        SecretBytes::new(out.finish())
+        SecretBytes::new(out.finish_checked())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut input = Reader::new(bytes);
+        let mut input = Reader::checked(bytes)?;
         if input.u8()? != VERSION {
             return Err(DecodeError::Invalid);
         }
@@ -328,6 +328,29 @@ pub(super) fn left(state: &Path, url: &RelayUrl) -> Vec<(Kept, Given)> {
         }
     }
     left
+}
+
+/// Whether bytes before a checksum are what a taker keeps; what was understood is written as the same bytes again.
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) fn is_taker(content: &[u8]) -> Option<bool> {
+    let bytes = checked(content);
+    let begun = Begun::decode(&bytes).ok()?;
+    Some(begun.encode().expose_secret() == bytes)
+}
+
+/// Whether bytes before a checksum are what a giver notes. A URL may be written in several ways: it is noted in one.
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) fn is_giver(content: &[u8]) -> Option<bool> {
+    let given = Given::decode(&checked(content)).ok()?.encode();
+    let again = Given::decode(given.expose_secret()).ok()?.encode();
+    Some(again.expose_secret() == given.expose_secret())
+}
+
+#[cfg(any(test, feature = "conformance"))]
+fn checked(content: &[u8]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.array(content);
+    out.finish_checked()
 }
 
 #[cfg(test)]
@@ -415,17 +438,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_is_begun_anew() {
+    fn what_was_cut_or_changed_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
         let whole = begun(folder.path()).encode().into_zeroizing();
+        every_flip_and_every_cut(&whole, |bytes| Begun::decode(bytes).is_err());
+    }
+
+    fn every_flip_and_every_cut(whole: &[u8], is_refused: impl Fn(&[u8]) -> bool) {
         for end in 0..whole.len() {
-            assert!(Begun::decode(&whole[..end]).is_err(), "{end}");
+            assert!(is_refused(&whole[..end]), "{end}");
         }
-        for place in 0..whole.len() {
+        for bit in 0..whole.len().saturating_mul(8) {
             let mut changed = whole.to_vec();
-            changed[place] ^= 0x80;
-            let read = Begun::decode(&changed);
-            assert!(read.is_err() || read.unwrap().encode().expose_secret() == changed);
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(is_refused(&changed), "{bit}");
         }
     }
 
@@ -443,9 +469,7 @@ mod tests {
             write_token: Secret::from_slice(&[10; 32]).unwrap(),
         };
         let whole = given.encode().into_zeroizing();
-        for end in 0..whole.len() {
-            assert!(Given::decode(&whole[..end]).is_err(), "{end}");
-        }
+        every_flip_and_every_cut(&whole, |bytes| Given::decode(bytes).is_err());
         let kept = note(folder.path(), &given).unwrap().unwrap();
         // As long as its giver runs it is nobody's.
         assert!(left(folder.path(), &url(1)).is_empty());

@@ -4,6 +4,8 @@
 //! path begins with a secret, and only under this address: a name that was pointed here is refused.
 
 mod answer;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) mod hostile;
 mod locks;
 mod request;
 mod tree;

@@ -35,6 +35,56 @@ pub(super) struct Begun {
     pub(super) roots: Vec<(u64, RootHash)>,
 }
 
+fn pack_line(pack: &BlobId, generation: u32) -> String {
+    format!("pack {generation} {pack}\n")
+}
+
+fn root_line(counter: u64, hash: &RootHash) -> String {
+    format!("root {counter} {}\n", HEXLOWER.encode(&hash.0))
+}
+
+impl Begun {
+    /// Whether all of it is written and read again as the same.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn is_written_again(&self) -> bool {
+        let packs = self.packs.iter().map(|(pack, at)| pack_line(pack, *at));
+        let roots = self.roots.iter().map(|(at, hash)| root_line(*at, hash));
+        let lines: String = packs.chain(roots).collect();
+        Self::of(lines.as_bytes()) == *self
+    }
+
+    /// Reads what lines say. One that was cut names what was not begun. One that was changed names nothing, or what no
+    /// version has: what goes is looked for in all versions first.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let whole = text
+            .split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n'));
+        let mut begun = Self::default();
+        for line in whole {
+            let mut words = line.split(' ');
+            match (words.next(), words.next(), words.next()) {
+                (Some("pack"), Some(generation), Some(pack)) => {
+                    if let (Ok(generation), Some(pack)) =
+                        (generation.parse(), BlobId::from_text(pack))
+                    {
+                        begun.packs.push((pack, generation));
+                    }
+                }
+                (Some("root"), Some(counter), Some(hash)) => {
+                    let hash = HEXLOWER.decode(hash.as_bytes()).ok();
+                    let hash = hash.and_then(|hash| hash.try_into().ok());
+                    if let (Ok(counter), Some(hash)) = (counter.parse(), hash) {
+                        begun.roots.push((counter, RootHash(hash)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        begun
+    }
+}
+
 impl Journal {
     /// Begins one, in a directory that is made if need be. The vault is not named: whoever finds the disk shall not see
     /// which it is.
@@ -60,12 +110,12 @@ impl Journal {
 
     /// A pack is about to be stored.
     pub(super) fn begin(&self, pack: &BlobId, generation: u32) -> io::Result<()> {
-        self.line(&format!("pack {generation} {pack}\n"))
+        self.line(&pack_line(pack, generation))
     }
 
     /// A version is about to be published.
     pub(super) fn publish(&self, counter: u64, hash: &RootHash) -> io::Result<()> {
-        self.line(&format!("root {counter} {}\n", HEXLOWER.encode(&hash.0)))
+        self.line(&root_line(counter, hash))
     }
 
     /// The change came to its end, or nothing of it is left.
@@ -76,33 +126,7 @@ impl Journal {
     /// What is written in it.
     pub(super) fn begun(&self) -> io::Result<Begun> {
         let bytes = os::read(&self.path, LONGEST)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        // A line that was cut names what was not begun.
-        let whole = text
-            .split_inclusive('\n')
-            .filter_map(|line| line.strip_suffix('\n'));
-        let mut begun = Begun::default();
-        for line in whole {
-            let mut words = line.split(' ');
-            match (words.next(), words.next(), words.next()) {
-                (Some("pack"), Some(generation), Some(pack)) => {
-                    if let (Ok(generation), Some(pack)) =
-                        (generation.parse(), BlobId::from_text(pack))
-                    {
-                        begun.packs.push((pack, generation));
-                    }
-                }
-                (Some("root"), Some(counter), Some(hash)) => {
-                    let hash = HEXLOWER.decode(hash.as_bytes()).ok();
-                    let hash = hash.and_then(|hash| hash.try_into().ok());
-                    if let (Ok(counter), Some(hash)) = (counter.parse(), hash) {
-                        begun.roots.push((counter, RootHash(hash)));
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(begun)
+        Ok(Begun::of(&bytes))
     }
 
     /// Journals of a vault that no process holds any more.

@@ -95,7 +95,7 @@ fn run(profile: &Profile, wish: &Sync, work: &Arc<Work>) -> Result<VaultSynced, 
         _ => Unsynced::Stays(failure),
     })?;
     let session = Session::open(profile, &wish.vault, work).map_err(Unsynced::later)?;
-    let in_step = match folder.in_step().map_err(on_disk)? {
+    let in_step = match remembered(&folder).map_err(Unsynced::Stays)? {
         None => InStep {
             vault: session.id,
             base: None,
@@ -112,6 +112,18 @@ fn run(profile: &Profile, wish: &Sync, work: &Arc<Work>) -> Result<VaultSynced, 
     };
     let brought = bring(profile, wish, &session, (&folder, in_step));
     brought.map_err(Unsynced::later)
+}
+
+/// What a folder was in step with.
+fn remembered(folder: &Folder) -> Result<Option<InStep>, Failure> {
+    folder.in_step().map_err(|error| match error {
+        VaultError::Form(_) => {
+            let message = "what this folder was in step with is damaged, or of another version of letterlock";
+            let hint = "remove .letterlock-sync/state from it: folder and vault are joined then, and nothing in them is removed";
+            failure(FailureKind::Failed, message, Some(hint))
+        }
+        error => vault_failure(error),
+    })
 }
 
 fn bring(

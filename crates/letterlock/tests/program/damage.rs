@@ -1,7 +1,10 @@
 //! Files that were cut or in which a bit was flipped: told, never believed, and nothing else suffers.
 
+use crate::sealed::{empty, text};
 use crate::support::{Person, Town};
+use crate::vault_files::content;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Changes a file while it is looked at, and puts it back.
 fn with_change(path: &Path, change: impl FnOnce(&mut Vec<u8>), look: impl FnOnce()) {
@@ -177,4 +180,127 @@ fn a_file_that_the_relay_changed_is_not_saved() {
     bob.ok(&receive);
     assert!(std::fs::read(saved.join("plan.bin")).unwrap() == contents);
     assert_eq!(std::fs::read_dir(&saved).unwrap().count(), 1);
+}
+
+/// All that is in a folder: names, times, contents.
+fn inside(folder: &Path) -> Vec<(PathBuf, SystemTime, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let time = path.symlink_metadata().unwrap().modified().unwrap();
+        match path.is_dir() {
+            true => {
+                found.extend(inside(&path));
+                found.push((path, time, Vec::new()));
+            }
+            false => found.push((path.clone(), time, std::fs::read(&path).unwrap())),
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Ways to damage so many bytes: a bit at places, and an end at lengths.
+fn damages(places: &[usize], lengths: &[usize], whole: &[u8]) -> Vec<Vec<u8>> {
+    let flipped = places.iter().map(|at| {
+        let mut changed = whole.to_vec();
+        changed[*at] ^= 1 << (at % 8);
+        changed
+    });
+    let cut = lengths.iter().map(|length| whole[..*length].to_vec());
+    flipped.chain(cut).collect()
+}
+
+/// Every bit and every length is tried where files are opened (`seal`); here that the place of what was sealed stays as it
+/// was, with nothing beside it.
+#[test]
+fn a_damaged_sealed_file_leaves_its_place_as_it_was() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let plans = empty(&town, "plans");
+    std::fs::write(plans.join("bridge"), content(1, 100_000)).unwrap();
+    std::fs::write(plans.join("none"), b"").unwrap();
+    let sealed = town.path("plans.lock");
+    alice.ok(&["seal", text(&plans), "--to", "bob", "--out", text(&sealed)]);
+    let whole = std::fs::read(&sealed).unwrap();
+    let out = empty(&town, "out");
+    std::fs::create_dir(out.join("plans")).unwrap();
+    std::fs::write(out.join("plans/mine"), b"before").unwrap();
+    let before = inside(&out);
+    let end = whole.len();
+    let places = [
+        0,
+        7,
+        10,
+        14,
+        700,
+        2_500,
+        5_000,
+        end / 2,
+        end - 5_000,
+        end - 1,
+    ];
+    let lengths = [0, 11, 600, 1_300, end / 2, end - 20, end - 1];
+    for bytes in damages(&places, &lengths, &whole) {
+        std::fs::write(&sealed, &bytes).unwrap();
+        let ran = bob.run(&["open", text(&sealed), "--out", text(&out), "--force"]);
+        assert!(matches!(ran.code, Some(1..=3)), "{ran:?}");
+        assert_eq!(inside(&out), before, "{ran:?}");
+    }
+    std::fs::write(&sealed, &whole).unwrap();
+    bob.ok(&["open", text(&sealed), "--out", text(&out), "--force"]);
+    assert!(std::fs::read(out.join("plans/bridge")).unwrap() == content(1, 100_000));
+}
+
+/// What the relay changes in a vault, or cuts off it, is not written; what nobody reads of it changes nothing.
+#[test]
+fn what_the_relay_changed_in_a_vault_is_not_written() {
+    let town = Town::new();
+    let alice = town.person("alice");
+    alice.ok(&["vault", "create", "plans"]);
+    let long = town.path("long");
+    std::fs::write(&long, content(2, 900_000)).unwrap();
+    alice.ok(&["vault", "put", "plans", text(&long)]);
+    let out = empty(&town, "out");
+    std::fs::write(out.join("long"), b"before").unwrap();
+    let before = inside(&out);
+    let get = [
+        "vault",
+        "get",
+        "plans",
+        "long",
+        "--out",
+        text(&out),
+        "--force",
+    ];
+    let mut refused = 0;
+    for blob in inside(&town.relay_data().join("blobs")) {
+        let (path, _, whole) = blob;
+        if whole.is_empty() {
+            continue;
+        }
+        let end = whole.len();
+        for bytes in damages(&[0, 30, 70, end / 2, end - 1], &[end - 1], &whole) {
+            std::fs::write(&path, &bytes).unwrap();
+            let ran = alice.run(&get);
+            if ran.code == Some(0) {
+                assert!(std::fs::read(out.join("long")).unwrap() == content(2, 900_000));
+                std::fs::write(out.join("long"), b"before").unwrap();
+                continue;
+            }
+            refused += 1;
+            assert!(matches!(ran.code, Some(1 | 3)), "{ran:?}");
+            let now = inside(&out)
+                .into_iter()
+                .map(|(path, _, bytes)| (path, bytes));
+            let then = before
+                .iter()
+                .map(|(path, _, bytes)| (path.clone(), bytes.clone()));
+            assert!(now.eq(then), "{ran:?}");
+        }
+        std::fs::write(&path, &whole).unwrap();
+    }
+    assert!(refused > 3, "{refused}");
+    alice.ok(&get);
+    assert!(std::fs::read(out.join("long")).unwrap() == content(2, 900_000));
 }

@@ -437,23 +437,66 @@ fn a_relay_that_changes_or_cuts_what_was_given_gives_nothing() {
     let (giving, code) = alice.give(&["f"], &url);
     let file = blobs(&town, 1).remove(0);
     let content = std::fs::read(&file).unwrap();
-    // In the header, in its mac, in the payload's header, in its first and in its last chunk.
-    for place in [0, 20, 1200, 1230, 1260, 5000, content.len() - 1] {
-        let mut changed = content.clone();
-        changed[place] ^= 1;
-        std::fs::write(&file, &changed).unwrap();
+    std::fs::write(bob.path("there"), b"before").unwrap();
+    let end = content.len();
+    let refused = |bytes: &[u8], what: usize| {
+        std::fs::write(&file, bytes).unwrap();
         let ran = bob.run(&["take", &code], &url);
-        assert_eq!(ran.code, Some(3), "{place}: {ran:?}");
-        assert!(bob.files().is_empty(), "{place}: {:?}", bob.files());
+        assert_eq!(ran.code, Some(3), "{what}: {ran:?}");
+        assert_eq!(bob.files(), ["there"], "{what}");
+        assert_eq!(std::fs::read(bob.path("there")).unwrap(), b"before");
+    };
+    // In the header, in its mac, in the payload's header, in its first and in its last chunk.
+    for place in [0, 8, 20, 1200, 1230, 1260, 5000, end / 2, end - 20, end - 1] {
+        let mut changed = content.clone();
+        changed[place] ^= 1 << (place % 8);
+        refused(&changed, place);
     }
-    std::fs::write(&file, &content[..content.len() - 1]).unwrap();
-    let ran = bob.run(&["take", &code], &url);
-    assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert!(bob.files().is_empty());
+    refused(&content[..end - 1], end - 1);
     assert_eq!(bob.notes(), 0);
     // Whoever gives hears that it did not come.
     let given = giving.wait();
     assert_eq!(given.code, Some(1), "{given:?}");
+    // What was cut off is told at once: each needs a code of its own.
+    for length in [0, 11, 1225, 20_000] {
+        let (giving, code) = alice.give(&["f"], &url);
+        let file = blobs(&town, 1).remove(0);
+        let content = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &content[..length]).unwrap();
+        let ran = bob.run(&["take", &code], &url);
+        assert_eq!(ran.code, Some(3), "{length}: {ran:?}");
+        assert_eq!(bob.files(), ["there"], "{length}");
+        let given = giving.wait();
+        assert_eq!(given.code, Some(1), "{given:?}");
+    }
+}
+
+/// At a terminal both sides show how far they are; the network holds them in the middle, so that there is a middle.
+#[test]
+fn progress_is_shown_at_a_terminal() {
+    let town = Town::new();
+    let (alice, bob) = (Side::new(&town, "alice"), Side::new(&town, "bob"));
+    std::fs::write(alice.path("f"), noise(12_000_000)).unwrap();
+    let slow = Proxy::new(town.authority(), AtLimit::Hold, 6_000_000);
+    let at_a_screen = |mut command: Command| {
+        command.env("TERM", "xterm");
+        Terminal::open(&mut command)
+    };
+    let mut giving = at_a_screen(alice.command(&["give", "f"], slow.url()));
+    giving.next_line();
+    let bar = giving.wait_for("give f", "MiB/11.4");
+    assert!(bar.contains('['), "{bar}");
+    drop(giving);
+
+    let (giving, code) = alice.give(&["f"], town.url());
+    let slow = Proxy::new(town.authority(), AtLimit::Hold, 6_000_000);
+    let mut taking = at_a_screen(bob.command(&["take", &code], slow.url()));
+    let bar = taking.wait_for("take files", "MiB/11.4");
+    assert!(bar.contains('['), "{bar}");
+    slow.open(u64::MAX);
+    assert_eq!(taking.end(), Some(0));
+    ok(&giving.wait());
+    assert!(std::fs::read(bob.path("f")).unwrap() == noise(12_000_000));
 }
 
 /// No connection lives long enough for all of it.

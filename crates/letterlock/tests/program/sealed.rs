@@ -3,9 +3,12 @@
 use crate::devices::link;
 use crate::support::{Person, Town};
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Runs a command between two pipes; what it wrote and its exit code.
 pub(crate) fn piped(
@@ -187,6 +190,97 @@ fn a_path_behind_a_name_is_told_from_a_name() {
     );
     let shown = alice.ok(&seal);
     assert!(shown.stdout.contains("opens with  1 key\n"), "{shown:?}");
+}
+
+/// Bytes of the long pipe.
+const LONG: usize = 256 << 20;
+/// Bytes of the short one.
+const SHORT: usize = 8 << 20;
+
+/// What stands at a place of what is piped.
+fn at(place: usize) -> u8 {
+    (place % 251) as u8
+}
+
+/// Seals so many bytes for a contact, who opens them, all by pipes; the most memory of either, in KiB.
+fn peaks(from: &Person, seal: &[&str], to: &Person, open: &[&str], length: usize) -> [u64; 2] {
+    let spawn = |person: &Person, words: &[&str], input: Stdio| {
+        let mut command = person.command(words);
+        command.stdin(input).stdout(Stdio::piped());
+        command.stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut sealing = spawn(from, seal, Stdio::piped());
+    let mut plain = sealing.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || {
+        let piece = 251 * 4096;
+        let bytes: Vec<u8> = (0..piece).map(at).collect();
+        for start in (0..length).step_by(piece) {
+            plain
+                .write_all(&bytes[..piece.min(length - start)])
+                .unwrap();
+        }
+    });
+    let sealed = sealing.stdout.take().unwrap();
+    let mut opening = spawn(to, open, Stdio::from(sealed));
+    let mut opened = opening.stdout.take().unwrap();
+    let ids = [sealing.id(), opening.id()];
+    let ended = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&ended);
+    let watching = std::thread::spawn(move || {
+        let mut peaks = [0, 0];
+        while !until.load(Ordering::Relaxed) {
+            for (peak, id) in peaks.iter_mut().zip(ids) {
+                *peak = memory(id).max(*peak);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        peaks
+    });
+    // The same from any place on.
+    let pattern: Vec<u8> = (0..251 + (1 << 16)).map(at).collect();
+    let (mut buffer, mut done) = (vec![0; 1 << 16], 0);
+    loop {
+        let got = opened.read(&mut buffer).unwrap();
+        if got == 0 {
+            break;
+        }
+        let from = done % 251;
+        assert!(buffer[..got] == pattern[from..from + got], "{done}");
+        done += got;
+    }
+    assert_eq!(done, length);
+    writing.join().unwrap();
+    assert!(sealing.wait().unwrap().success() && opening.wait().unwrap().success());
+    ended.store(true, Ordering::Relaxed);
+    watching.join().unwrap()
+}
+
+/// The most memory that a process has used, in KiB; 0 if it has ended.
+fn memory(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
+}
+
+/// However long a pipe is, both sides use as much memory as of a short one. The password of a profile costs more than that.
+#[test]
+fn pipes_of_any_length_take_constant_memory() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    let seal = ["seal", "--to", "bob"];
+    for open in [
+        &["open", "-", "--out", "-"][..],
+        &["open", "-", "--out", "-", "--stream"],
+    ] {
+        let [short, long] = [SHORT, LONG].map(|length| peaks(&alice, &seal, &bob, open, length));
+        for (short, long) in short.into_iter().zip(long) {
+            assert!(
+                short > 0 && long < short + 48 * 1024,
+                "{open:?}: {short} KiB, {long} KiB"
+            );
+        }
+    }
 }
 
 #[test]

@@ -364,3 +364,49 @@ fn packs_of_old_versions_are_said_to_be_used() {
     let out = empty(&town, "out");
     assert!(get(&alice, "file", &out, &["--version", &first]) == content(1, 40_000_000));
 }
+
+/// Lines that differ and are alike.
+fn lines(of: &str) -> Vec<u8> {
+    let lines = (0..60_000).map(|number| format!("{of}, line {number:08}: as all the others\n"));
+    lines.collect::<String>().into_bytes()
+}
+
+/// Lengths tell what others in a vault put beside what one wrote: so nothing is compressed where somebody else may write.
+#[test]
+fn what_is_put_is_compressed_in_a_vault_of_ones_own_alone() {
+    let town = Town::new();
+    let (alice, bob) = town.pair("alice", "bob");
+    alice.ok(&["vault", "create", "plans"]);
+    let stored = || {
+        let blobs = town.relay_data().join("blobs");
+        let mut all = 0;
+        let mut left = vec![blobs];
+        while let Some(at) = left.pop() {
+            for entry in fs::read_dir(at).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => left.push(path),
+                    false => all += usize::try_from(fs::metadata(path).unwrap().len()).unwrap(),
+                }
+            }
+        }
+        all
+    };
+    let put = |name: &str| {
+        let (path, content) = (town.path(name), lines(name));
+        fs::write(&path, &content).unwrap();
+        let before = stored();
+        alice.ok(&["vault", "put", "plans", text(&path)]);
+        (stored() - before, content.len())
+    };
+    let (alone, length) = put("alone");
+    assert!(alone < length / 4, "{alone} of {length}");
+    alice.ok(&["vault", "share", "plans", "bob", "--role", "reader"]);
+    until(&[&alice, &bob], "the key", || vault(&bob).is_some());
+    let (among, length) = put("among");
+    assert!(among >= length, "{among} of {length}");
+    let out = empty(&town, "out");
+    for name in ["alone", "among"] {
+        assert!(get(&bob, name, &out, &[]) == lines(name));
+    }
+}

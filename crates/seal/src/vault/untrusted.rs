@@ -1,12 +1,13 @@
 //! Everything of a vault that is decoded of what others wrote, behind one door: for fuzz targets and for tests.
 
+use super::folder::InStep;
 use super::keyring::Keyring;
 use super::name::{Name, VaultPath};
 use super::object::{self, Kind};
 use super::tree::{Directory, List, Place, Segment};
 use super::{HEAD, open_head};
 use keys::chunked::ChunkedKey;
-use keys::codec::Reader;
+use keys::codec::{Reader, Writer};
 use keys::vault_root::{ObjectRef, VaultRoot};
 use keys::{BlobId, GroupId, Secret};
 
@@ -32,6 +33,7 @@ pub fn untrusted(bytes: &[u8]) -> bool {
         6 => head(bytes).unwrap_or(false),
         7 => VaultPath::parse(bytes)
             .is_some_and(|path| VaultPath::parse(&path.to_bytes()).as_ref() == Some(&path)),
+        8 => memory(bytes).unwrap_or(false),
         _ => false,
     }
 }
@@ -104,6 +106,14 @@ fn sealed(bytes: &[u8]) -> Option<bool> {
         length: u32::try_from(bytes.len()).ok()?,
     };
     Some(object::open(&keys()?, Kind::Chunk, &reference, bytes).is_ok())
+}
+
+/// What a folder remembers, before its checksum.
+fn memory(bytes: &[u8]) -> Option<bool> {
+    let mut out = Writer::new();
+    out.array(bytes);
+    let bytes = out.finish_checked();
+    Some(InStep::decode(&bytes).ok()?.encode() == bytes)
 }
 
 /// What a relay shows as a head.

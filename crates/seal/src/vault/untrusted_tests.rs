@@ -7,6 +7,7 @@
 )]
 
 use super::*;
+use crate::vault::folder::Refused;
 use crate::vault::tree::{Entry, Part, Parts, What};
 use keys::vault_root::{RootBody, RootHash};
 use keys::{AccountId, DeviceId, HybridSignature, Suite};
@@ -57,6 +58,28 @@ fn names() -> Vec<Name> {
     inner.take(4).collect()
 }
 
+/// Bytes of a checksum.
+const CHECK: usize = 8;
+
+/// What a folder remembers that could not write two names.
+fn in_step() -> InStep {
+    let refused = |name: &[u8], before| Refused {
+        path: VaultPath::parse(name).unwrap(),
+        before,
+    };
+    let file = Entry {
+        mode: 0o600,
+        modified: (7, 8),
+        what: What::Link(b"elsewhere".to_vec()),
+    };
+    InStep {
+        vault: GroupId::from_bytes([1; 32]),
+        base: Some(part(2, 0).object),
+        since: 1_800_000_000,
+        refused: vec![refused(b"a/b", None), refused(b"c", Some(file))],
+    }
+}
+
 /// One sample of each form.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let with = |form: u8, parts: &[&[u8]]| [&[form], parts.concat().as_slice()].concat();
@@ -86,6 +109,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
             .map(|name| (name.clone(), part(5, 0).object))
             .collect(),
     );
+    let memory = in_step().encode();
     let mut plain = [&[0, 0, 0, 0, 7][..], b"content"].concat();
     plain.resize(256, 0);
     let frame = zstd::bulk::compress(&[7; 3000], 3).unwrap();
@@ -106,6 +130,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("object_plain", with(4, &[&plain])),
         ("object_packed", with(4, &[&packed])),
         ("path", with(7, &[b"plans/old/bridge"])),
+        ("in_step", with(8, &[&memory[..memory.len() - CHECK]])),
     ]
 }
 
@@ -139,8 +164,23 @@ fn no_seed_is_understood_when_cut_and_none_panics_when_changed() {
             }
         }
     }
-    for form in 0..=8 {
+    for form in 0..=9 {
         assert!(!untrusted(&[form]) || form == 7);
         let _ = untrusted(&[&[form][..], &[0xff; 400]].concat());
+    }
+}
+
+/// What is remembered of a folder, with every bit of it changed and every length of it.
+#[test]
+fn what_was_in_step_is_read_as_it_was_or_not_at_all() {
+    let whole = in_step().encode();
+    assert_eq!(InStep::decode(&whole).unwrap(), in_step());
+    for length in 0..whole.len() {
+        assert!(InStep::decode(&whole[..length]).is_err(), "{length}");
+    }
+    for bit in 0..whole.len() * 8 {
+        let mut changed = whole.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(InStep::decode(&changed).is_err(), "{bit}");
     }
 }

@@ -8,9 +8,6 @@ use keys::BlobId;
 use letterlock_seal::vault::MemoryPacks;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bytes of the smallest sealed objects.
-const SMALL: usize = 256 + 56 + 16;
-
 /// A vault whose packs somebody has in hand, and its versions, the newest last.
 struct Kept {
     vault: Vault,
@@ -118,11 +115,18 @@ fn changed_ciphertext_is_refused() {
     let kept = Kept::small();
     let honest = kept.honest();
     assert_eq!(kept.read(&[]).unwrap(), honest);
+    // Every bit of an object is refused where it is opened (`every_flip_and_every_cut_is_refused`); here every place of every
+    // pack. What no object of the newest version has is of an older one, and changes nothing in it.
+    let objects = kept.objects(kept.newest());
     for (id, bytes) in &kept.packs {
-        for place in (0..bytes.len()).step_by(13) {
+        for place in 0..bytes.len() {
             let mut changed = bytes.clone();
-            changed[place] ^= 0x20;
-            kept.refuses(&[(*id, changed)], &honest);
+            changed[place] ^= 1 << (place % 8);
+            let is_read = objects.values().any(|object| {
+                let (from, length) = (object.offset as usize, object.length as usize);
+                object.pack == *id && (from..from + length).contains(&place)
+            });
+            assert_eq!(kept.refuses(&[(*id, changed)], &honest), is_read, "{place}");
         }
     }
 }
@@ -132,10 +136,17 @@ fn changed_ciphertext_is_refused() {
 fn truncation_is_refused() {
     let kept = Kept::small();
     let honest = kept.honest();
+    let objects = kept.objects(kept.newest());
     for (id, bytes) in &kept.packs {
-        // Where every object of this size ends, and everywhere else.
-        for length in (0..bytes.len()).step_by(SMALL / 8) {
-            kept.refuses(&[(*id, bytes[..length].to_vec())], &honest);
+        let last = objects.values().filter(|object| object.pack == *id);
+        let end = last.map(|object| object.offset + object.length).max();
+        for length in 0..bytes.len() {
+            let refused = kept.refuses(&[(*id, bytes[..length].to_vec())], &honest);
+            assert_eq!(
+                refused,
+                end.is_some_and(|end| length < end as usize),
+                "{length}"
+            );
         }
     }
     // The last chunks of a long file are those of a shorter one.

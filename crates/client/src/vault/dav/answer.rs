@@ -341,7 +341,7 @@ fn of<'a>(names: &[&'a str], number: i64) -> &'a str {
 }
 
 /// A time as HTTP has it: `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn date(seconds: i64) -> String {
+pub(super) fn date(seconds: i64) -> String {
     let [year, month, day, hour, minute, second, week] = civil(seconds);
     let (week, month) = (of(&DAYS, week), of(&MONTHS, month.saturating_sub(1)));
     format!("{week}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")

@@ -2,14 +2,17 @@
 //!
 //! ```text
 //!   file  = head (at 0) ‖ head (at 512) ‖ spare (at 4096) ‖ block 0 (at 73728) ‖ block 1 (at 73728 + 65568) ...
-//!   head  = nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ 01 ‖ BE8(0), BE8(number) ‖ BE8(size) ‖ BE8(below) ‖ mode ‖ time)
+//!   head  = nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ 01 ‖ BE8(0),
+//!                                  BE8(number) ‖ BE8(size) ‖ BE8(below) ‖ mode ‖ time ‖ BE8(blocks))
 //!   block = nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ 02 ‖ BE8(index), 64 KiB)
 //!   spare = BE8(index) ‖ block
 //! ```
 //!
 //! Whoever is killed, or finds no room, leaves what was there before or what was to be there. Heads are written in turns,
-//! so that one of them is whole. A block that is written over is written to the spare place first; one that was not there
-//! gets its nonce last, and is not there without it.
+//! so that one of them stands while the other is written; none lies in two sectors, so that it is written or not. One that
+//! is there and does not open was spoilt, and what it said is not known. A block that is written over is written to the spare
+//! place first; one that was not there gets its nonce last, and is not there without it. The file is never shorter than
+//! `BLOCKS`, nor than the blocks that a head counts: one that is was cut.
 
 use super::staged::StagedId;
 use super::trouble::Trouble;
@@ -29,7 +32,7 @@ const NONCE: usize = 12;
 const AROUND: usize = NONCE + keys::TAG_LEN;
 const SEALED: usize = BLOCK + AROUND;
 const HEADS: [u64; 2] = [0, 512];
-const HEAD: usize = 38;
+const HEAD: usize = 46;
 const SPARE: u64 = 4096;
 const INDEX: usize = 8;
 const BLOCKS: u64 = 73_728;
@@ -46,8 +49,11 @@ pub(super) struct Head {
     pub(super) meta: Meta,
 }
 
+/// A head, and how many blocks have room in a file that is as long as it was then.
+type Said = (Head, u64);
+
 impl Head {
-    fn encode(&self) -> Vec<u8> {
+    fn encode(&self, blocks: u64) -> Vec<u8> {
         let mut out = Writer::new();
         out.u64(self.number);
         out.u64(self.size);
@@ -55,12 +61,13 @@ impl Head {
         out.u16(self.meta.mode);
         out.array(&self.meta.modified.0.to_be_bytes());
         out.u32(self.meta.modified.1);
+        out.u64(blocks);
         out.finish()
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: &[u8]) -> Option<Said> {
         let mut input = Reader::new(bytes);
-        Some(Self {
+        let head = Self {
             number: input.u64().ok()?,
             size: input.u64().ok()?,
             below: input.u64().ok()?,
@@ -68,8 +75,18 @@ impl Head {
                 mode: input.u16().ok()?,
                 modified: (i64::from_be_bytes(input.array().ok()?), input.u32().ok()?),
             },
-        })
+        };
+        let blocks = input.u64().ok()?;
+        input.finish().ok()?;
+        Some((head, blocks))
     }
+}
+
+/// Whether bytes are a head, which is written as the same bytes again.
+#[cfg(any(test, feature = "conformance"))]
+pub(super) fn is_head(bytes: &[u8]) -> Option<bool> {
+    let (head, blocks) = Head::decode(bytes)?;
+    Some(head.encode(blocks) == bytes)
 }
 
 /// The blocks of a file.
@@ -103,6 +120,7 @@ impl Blocks {
     pub(super) fn create(directory: &Path, keys: &Keyring, id: StagedId) -> Result<Self, Trouble> {
         let key = id.key(keys)?;
         let file = os::open_part(&id.path(directory))?;
+        file.set_len(BLOCKS)?;
         Ok(Self::with(id, key, file))
     }
 
@@ -115,10 +133,33 @@ impl Blocks {
         let key = id.key(keys)?;
         let file = os::reopen_part(&id.path(directory))?.ok_or(Trouble::NotFound)?;
         let mut blocks = Self::with(id, key, file);
-        let heads = HEADS.into_iter().filter_map(|at| blocks.head(at));
-        let head = heads.max_by_key(|head| head.number);
+        let head = blocks.newest_head();
         blocks.torn = blocks.find_torn();
         Ok((blocks, head))
+    }
+
+    /// What was said last. Nothing: that is damaged, or the file was cut since.
+    fn newest_head(&self) -> Option<Head> {
+        let mut newest: Option<Said> = None;
+        for at in HEADS {
+            let said = self.head(at)?;
+            newest = match (newest, said) {
+                (Some(one), Some(other)) if one.0.number > other.0.number => Some(one),
+                (one, other) => other.or(one),
+            };
+        }
+        let (head, blocks) = newest?;
+        // SECURITY: what is cut off would be read as what was written over, or as zeros;
+        // `no_flip_and_no_cut_is_read_as_something_else` notices.
+        (self.room_for().ok()? >= blocks).then_some(head)
+    }
+
+    /// Blocks that have room in the file as long as it is.
+    fn room_for(&self) -> Result<u64, Trouble> {
+        let length = os::length_of(&self.file)?;
+        let more = length.checked_sub(BLOCKS).ok_or(Trouble::Damaged)?;
+        let between = STEP.saturating_sub(SEALED as u64);
+        Ok(more.saturating_add(between) / STEP)
     }
 
     fn with(id: StagedId, key: GcmKey, file: File) -> Self {
@@ -133,10 +174,14 @@ impl Blocks {
         }
     }
 
-    fn head(&self, at: u64) -> Option<Head> {
+    /// The head at a place, if one was written there. Nothing: it does not open.
+    fn head(&self, at: u64) -> Option<Option<Said>> {
         let mut sealed = [0; HEAD + AROUND];
         self.file.read_exact_at(&mut sealed, at).ok()?;
-        Head::decode(self.opened((1, 0), &mut sealed)?)
+        if sealed == [0; HEAD + AROUND] {
+            return Some(None);
+        }
+        Head::decode(self.opened((1, 0), &mut sealed)?).map(Some)
     }
 
     pub(super) fn write_head(&mut self, head: &mut Head) -> Result<(), Trouble> {
@@ -144,7 +189,9 @@ impl Blocks {
             number: head.number.saturating_add(1),
             ..*head
         };
-        let bytes = self.sealed((1, 0), &next.encode());
+        // What lies behind its end is cut off next.
+        let blocks = self.room_for()?.min(next.size.div_ceil(BLOCK as u64));
+        let bytes = self.sealed((1, 0), &next.encode(blocks));
         let at = match next.number % 2 {
             0 => HEADS[0],
             _ => HEADS[1],
@@ -242,8 +289,8 @@ impl Blocks {
     fn put(&self, bytes: &[u8], at: u64) -> Result<(), Trouble> {
         #[cfg(test)]
         if let Some(room) = self.room.get() {
-            // What lies in one page is written as a whole.
-            let there = match bytes.len() <= NONCE && room < bytes.len() {
+            // What lies in one sector is written as a whole.
+            let there = match bytes.len() <= HEAD + AROUND && room < bytes.len() {
                 true => 0,
                 false => room.min(bytes.len()),
             };

@@ -2,11 +2,14 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::panic,
     reason = "test code"
 )]
 
 use super::*;
 use keys::{GroupId, Secret};
+use std::fs;
 
 struct Home {
     directory: tempfile::TempDir,
@@ -155,7 +158,7 @@ fn one_head_is_whole_whatever_happens() {
             assert_eq!(blocks.write_head(head).is_ok(), room.is_none());
         }
     };
-    for room in [0, 5, 40, 65] {
+    for room in [0, 5, 40, 73] {
         let home = Home::new();
         let mut blocks = home.create();
         assert!(home.open().1.is_none());
@@ -167,4 +170,108 @@ fn one_head_is_whole_whatever_happens() {
         sizes(&mut blocks, &mut head, 8, None);
         assert_eq!(home.open().1.map(|head| head.size), Some(9));
     }
+}
+
+/// What a block is filled with, as another process finds it. Nothing: that it is damaged is told, here or when it is opened.
+fn found(home: &Home, index: u64) -> Option<Option<u8>> {
+    let (mut blocks, head) = home.open();
+    let head = head?;
+    assert_eq!(
+        (head.size, head.below),
+        (200_000, 7),
+        "what was said before"
+    );
+    match blocks.block(index) {
+        Ok(block) => {
+            let block = block.map(|block| {
+                assert!(block.iter().all(|byte| *byte == block[0]));
+                block[0]
+            });
+            Some(block)
+        }
+        Err(Trouble::Damaged) => None,
+        Err(trouble) => panic!("{trouble}"),
+    }
+}
+
+/// Four blocks of which one was written over; the heads said something else before.
+fn four_blocks() -> (Home, Vec<u8>) {
+    let home = Home::new();
+    let mut blocks = home.create();
+    let mut head = Head {
+        number: 0,
+        size: 1,
+        below: 0,
+        meta: Meta::file(),
+    };
+    blocks.write_head(&mut head).unwrap();
+    for index in [0, 1, 3] {
+        blocks
+            .write(index, filled(u8::try_from(index).unwrap() + 1))
+            .unwrap();
+    }
+    blocks.write(1, filled(9)).unwrap();
+    (head.size, head.below) = (200_000, 7);
+    blocks.write_head(&mut head).unwrap();
+    let whole = fs::read(home.id.path(home.directory.path())).unwrap();
+    (home, whole)
+}
+
+/// Of what lies on the disk nothing is read but what was written, or that it is damaged.
+#[test]
+fn no_flip_and_no_cut_is_read_as_something_else() {
+    let (home, whole) = four_blocks();
+    let path = home.id.path(home.directory.path());
+    let filled = [Some(1), Some(9), None, Some(4)];
+    let all = |home: &Home| [0, 1, 2, 3].map(|index| found(home, index));
+    assert_eq!(all(&home), filled.map(Some));
+    // Every cut around what ends somewhere, and a sample of the others.
+    let end = whole.len();
+    let edges = [0, 74, 512, 586, 4096, 73_728, end - SEALED, end];
+    let near = edges
+        .into_iter()
+        .flat_map(|edge| edge.saturating_sub(90)..edge + 90);
+    for cut in near.chain((0..end).step_by(4999)).filter(|cut| *cut < end) {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert!(home.open().1.is_none(), "{cut}");
+    }
+    fs::write(&path, &whole).unwrap();
+    // Each bit of the heads, of what stands around blocks, and a sample of their bytes.
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let block = |index: u64| usize::try_from(place(index)).unwrap();
+    let heads = [0..74, 512..586].into_iter().flatten();
+    let spare = usize::try_from(SPARE).unwrap();
+    let around = |at: usize| (at..at + 20).chain(at + SEALED - 20..at + SEALED);
+    let places = heads
+        .clone()
+        .chain(spare..spare + 8)
+        .chain(around(spare + 8));
+    let places = places.chain([0, 1, 3].into_iter().flat_map(|index| around(block(index))));
+    let places = places.chain((block(0)..end).step_by(9973));
+    for at in places {
+        for bit in 0..8 {
+            file.write_all_at(&[whole[at] ^ (1 << bit)], at as u64)
+                .unwrap();
+            let index = (0..4).rev().find(|index| block(*index) <= at);
+            let read = match index {
+                Some(index) => found(&home, index),
+                None => found(&home, 1),
+            };
+            match index {
+                // What a head says counts where both open.
+                None if heads.clone().any(|place| place == at) => {
+                    assert_eq!(read, None, "{at} {bit}")
+                }
+                // The spare place counts only where the block that it is of does not open.
+                None => assert_eq!(read, Some(Some(9)), "{at} {bit}"),
+                // Nothing is there.
+                Some(2) => assert_eq!(read, Some(None), "{at} {bit}"),
+                // The spare place has the block that was written over last.
+                Some(1) => assert_eq!(read, Some(Some(9)), "{at} {bit}"),
+                Some(_) => assert_eq!(read, None, "{at} {bit}"),
+            }
+        }
+        file.write_all_at(&whole[at..=at], at as u64).unwrap();
+    }
+    assert_eq!(all(&home), filled.map(Some));
 }

@@ -1,11 +1,12 @@
 //! What is changed in a mounted vault, written down as it is changed: who is killed goes on from it.
 //!
 //! ```text
-//!   log    = "LLMOUNT" ‖ 02 ‖ BE4(generation) ‖ name 16 ‖ record 0 ‖ record 1 ...
-//!   record = BE4(length) ‖ nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ BE8(its number), bytes)
+//!   log    = "LLMOUNT" ‖ 03 ‖ BE4(generation) ‖ name 16 ‖ record 0 ‖ record 1 ...
+//!   record = BE4(length) ‖ BE4(not length) ‖ nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ BE8(its number), bytes)
 //! ```
 //!
-//! Record 0 names the version that all grew from. A record that was cut is the last one.
+//! Record 0 names the version that all grew from. A record that was cut is the last one: the length stands there twice, so
+//! that a length that was changed is not taken for a record that was cut.
 
 use super::source::{Content, Source};
 use super::staged::{Staged, StagedId};
@@ -21,8 +22,10 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-const BEGIN: &[u8; 8] = b"LLMOUNT\x02";
+const BEGIN: &[u8; 8] = b"LLMOUNT\x03";
 const FILE: &str = "log";
+/// What stands before the nonce of a record.
+const LENGTHS: usize = 8;
 
 /// What has a path now.
 #[derive(Clone)]
@@ -58,6 +61,23 @@ fn about(id: &StagedId, number: u64) -> Vec<u8> {
     [&id.name[..], &number.to_be_bytes()].concat()
 }
 
+fn sealed(key: &GcmKey, id: &StagedId, number: u64, bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
+    let nonce: [u8; 12] = os::random();
+    let mut sealed = bytes.to_vec();
+    key.seal_in_place(&nonce, &about(id, number), &mut sealed);
+    let length = sealed.len().saturating_add(nonce.len());
+    if length > limits::MOUNT_RECORD_BYTES {
+        return Err(Trouble::TooLong);
+    }
+    let length = u32::try_from(length).map_err(|_| Trouble::TooLong)?;
+    let lengths = [length.to_be_bytes(), (!length).to_be_bytes()].concat();
+    Ok([&lengths[..], &nonce, &sealed].concat())
+}
+
+fn begin_of(id: &StagedId) -> Vec<u8> {
+    [&BEGIN[..], &id.generation.to_be_bytes(), &id.name].concat()
+}
+
 fn path(directory: &Path) -> PathBuf {
     directory.join(FILE)
 }
@@ -73,9 +93,7 @@ impl Log {
         let new = directory.join("log.new");
         let id = StagedId::new(keys);
         let mut file = os::create_private(&new)?;
-        let mut begin = BEGIN.to_vec();
-        begin.extend_from_slice(&id.generation.to_be_bytes());
-        begin.extend_from_slice(&id.name);
+        let begin = begin_of(&id);
         file.write_all(&begin)?;
         let mut log = Self {
             file,
@@ -119,16 +137,7 @@ impl Log {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let nonce: [u8; 12] = os::random();
-        let mut sealed = bytes.to_vec();
-        self.key
-            .seal_in_place(&nonce, &about(&self.id, self.number), &mut sealed);
-        let length = sealed.len().saturating_add(nonce.len());
-        if length > limits::MOUNT_RECORD_BYTES {
-            return Err(Trouble::TooLong);
-        }
-        let length = u32::try_from(length).map_err(|_| Trouble::TooLong)?;
-        let record = [&length.to_be_bytes()[..], &nonce, &sealed].concat();
+        let record = sealed(&self.key, &self.id, self.number, bytes)?;
         let end = self.length.saturating_add(record.len() as u64);
         // Nobody reads a longer one.
         if end > limits::MOUNT_LOG_BYTES {
@@ -191,6 +200,16 @@ impl From<DecodeError> for Unread {
     }
 }
 
+/// How long a record is. Nothing: it was changed.
+fn length_of(lengths: &[u8; LENGTHS]) -> Option<usize> {
+    let (length, other) = lengths.split_first_chunk::<4>()?;
+    let length = u32::from_be_bytes(*length);
+    let same = other == (!length).to_be_bytes();
+    let length = usize::try_from(length).ok()?;
+    // SECURITY: the length is not authenticated; `every_flip_in_a_log_is_told` notices.
+    (same && length <= limits::MOUNT_RECORD_BYTES).then_some(length)
+}
+
 /// Goes through the records of a log.
 struct Records<'a> {
     /// Those that were not gone through yet.
@@ -228,8 +247,8 @@ impl<'a> Records<'a> {
 
     /// The next one; nothing where none opens.
     fn next(&mut self) -> Option<Vec<u8>> {
-        let mut input = Reader::new(self.rest);
-        let sealed = input.bytes(limits::MOUNT_RECORD_BYTES).ok()?;
+        let (lengths, after) = self.rest.split_first_chunk()?;
+        let (sealed, rest) = after.split_at_checked(length_of(lengths)?)?;
         let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
         let mut sealed = sealed.to_vec();
         let about = about(&self.id, self.number);
@@ -237,18 +256,16 @@ impl<'a> Records<'a> {
         let length = opened.len();
         sealed.truncate(length);
         self.number = self.number.saturating_add(1);
-        let from = self.rest.len().saturating_sub(input.remaining());
-        self.rest = self.rest.get(from..).unwrap_or_default();
+        self.rest = rest;
         Some(sealed)
     }
 
     /// Whether what is left is more than a record whose writing came to no end.
     fn is_damaged(&self) -> bool {
-        let Some((length, after)) = self.rest.split_first_chunk::<4>() else {
+        let Some((lengths, after)) = self.rest.split_first_chunk() else {
             return false;
         };
-        let length = u32::from_be_bytes(*length) as usize;
-        let cut = length <= limits::MOUNT_RECORD_BYTES && after.len() < length;
+        let cut = length_of(lengths).is_some_and(|length| after.len() < length);
         // A disk that lost power has zeros where nothing was waited for.
         !cut && self.rest.iter().any(|byte| *byte != 0)
     }
@@ -265,10 +282,19 @@ pub(super) fn replay(
         return Err(Unread::Long);
     }
     let read = os::read(&path, limits::MOUNT_LOG_BYTES);
-    let Some(bytes) = read.map_err(|error| Unread::Disk(error.kind()))? else {
-        return Ok(None);
-    };
-    let mut records = Records::begin(&bytes, keys)?;
+    match read.map_err(|error| Unread::Disk(error.kind()))? {
+        Some(bytes) => replayed(&bytes, directory, keys, source).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn replayed(
+    bytes: &[u8],
+    directory: &Path,
+    keys: &Keyring,
+    source: &Source,
+) -> Result<Left, Unread> {
+    let mut records = Records::begin(bytes, keys)?;
     let first = records.next().ok_or(Unread::Damaged)?;
     let mut about = Reader::new(&first);
     if about.array::<32>()? != *keys.vault().as_bytes() {
@@ -284,11 +310,11 @@ pub(super) fn replay(
             Err(_) => {}
         }
     }
-    Ok(Some(Left {
+    Ok(Left {
         base,
         top,
         damaged: records.is_damaged(),
-    }))
+    })
 }
 
 /// Takes away what somebody left, the log first: whoever is killed meanwhile leaves nothing that is done twice.
@@ -427,7 +453,8 @@ impl Bound {
                 let meta = read_meta(input)?;
                 let base = match input.u8()? {
                     0 => None,
-                    _ => Some(ObjectRef::read(input)?),
+                    1 => Some(ObjectRef::read(input)?),
+                    _ => return Err(DecodeError::Invalid),
                 };
                 Self::Folder(meta, base)
             }
@@ -444,5 +471,55 @@ impl Bound {
             }
             _ => return Err(DecodeError::Invalid),
         })
+    }
+}
+
+/// Doors for hostile logs.
+#[cfg(any(test, feature = "conformance"))]
+pub(super) mod hostile {
+    use super::*;
+
+    /// Whether bytes are a record, which is written and understood again as the same.
+    pub(in super::super) fn record(bytes: &[u8]) -> Option<bool> {
+        let written = Record::decode(bytes).ok()?.encode();
+        let again = Record::decode(&written).ok()?.encode();
+        Some(again == written)
+    }
+
+    /// Goes through bytes as a log.
+    pub(in super::super) fn replay(
+        bytes: &[u8],
+        directory: &Path,
+        keys: &Keyring,
+        source: &Source,
+    ) -> Result<Left, Unread> {
+        replayed(bytes, directory, keys, source)
+    }
+
+    /// A log of such records behind the first one, as whoever has the key writes them.
+    pub(in super::super) fn log(keys: &Keyring, records: &[&[u8]]) -> Result<Vec<u8>, Trouble> {
+        let id = StagedId::new(keys);
+        let key = id.key(keys)?;
+        let mut first = Writer::new();
+        first.array(keys.vault().as_bytes());
+        ObjectRef::NONE.write(&mut first);
+        let first = first.finish();
+        let mut log = begin_of(&id);
+        for (number, record) in (0..).zip([&first[..]].iter().chain(records)) {
+            log.extend(sealed(&key, &id, number, record)?);
+        }
+        Ok(log)
+    }
+
+    /// What a directory has, as records, but for what is gone.
+    pub(in super::super) fn bound(top: &Folder) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        top.records(&VaultPath::top(), &mut records);
+        let is_there = |record: &&Record| !matches!(record, Record::Bind(_, Bound::Gone));
+        records
+            .iter()
+            .filter(is_there)
+            .map(Record::encode)
+            .collect()
     }
 }

@@ -17,6 +17,8 @@
 //! | `keeper` | does so as long as it is mounted, and takes those of others |
 
 mod blocks;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) mod hostile;
 mod keeper;
 mod log;
 mod nodes;

@@ -141,9 +141,24 @@ fn accessed(session: &Session) -> Arc<Access> {
 
 impl Source {
     pub(super) fn new(session: &Session) -> Arc<Self> {
+        Self::with(accessed(session))
+    }
+
+    /// One that has keys, and packs that nobody has.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn of_nothing(keys: Keyring, runtime: tokio::runtime::Handle) -> Option<Arc<Self>> {
+        let keys = Arc::new(keys);
+        let work = crate::sealed::Work::default();
+        work.stop();
+        let url = crate::relay_url::RelayUrl::parse("http://127.0.0.1:1").ok()?;
+        let packs = RelayPacks::new(runtime, url, Arc::clone(&keys), Arc::new(work), None);
+        Some(Self::with(Arc::new(Access { keys, packs })))
+    }
+
+    fn with(access: Arc<Access>) -> Arc<Self> {
         let (ahead, parts) = mpsc::sync_channel(limits::MOUNT_AHEAD);
         let source = Arc::new(Self {
-            access: RwLock::new(accessed(session)),
+            access: RwLock::new(access),
             nodes: NodeCache::default(),
             chunks: Chunks::default(),
             ahead,

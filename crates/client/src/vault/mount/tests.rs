@@ -346,7 +346,7 @@ fn records(log: &[u8]) -> Vec<usize> {
         let Some(length) = log.get(at..at + 4) else {
             return starts;
         };
-        starts.push(at + 4 + u32::from_be_bytes(length.try_into().unwrap()) as usize);
+        starts.push(at + 8 + u32::from_be_bytes(length.try_into().unwrap()) as usize);
     }
 }
 

@@ -15,7 +15,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const FORM: &[u8; 8] = b"LLSYNC\n\x01";
+const FORM: &[u8; 8] = b"LLSYNC\n\x02";
 
 /// When a folder and a vault were in step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct InStep {
 }
 
 impl InStep {
-    /// `"LLSYNC" ‖ 0A ‖ 01 ‖ vault 32 ‖ ref of the directory ‖ BE8(since) ‖ BE4(count) ‖ refused...`
-    fn encode(&self) -> Vec<u8> {
+    /// `"LLSYNC" ‖ 0A ‖ 02 ‖ vault 32 ‖ ref of the directory ‖ BE8(since) ‖ BE4(count) ‖ refused... ‖ check 8`
+    pub(in crate::vault) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.array(FORM);
         out.array(self.vault.as_bytes());
@@ -42,11 +42,13 @@ impl InStep {
         for refused in &self.refused {
             refused.write(&mut out);
         }
-        out.finish()
+        out.finish_checked()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut input = Reader::new(bytes);
+    pub(in crate::vault) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        // SECURITY: whoever believes a spoilt memory takes what is new for what was removed;
+        // `what_was_in_step_is_read_as_it_was_or_not_at_all` notices.
+        let mut input = Reader::checked(bytes)?;
         if input.take(FORM.len())? != FORM {
             return Err(DecodeError::Invalid);
         }
