@@ -5,7 +5,7 @@ use crate::groups::friends;
 use engine::{Event, Input, Table};
 use keys::account_log::Reason;
 use keys::{DeviceId, GroupId};
-use letterlock_testkit::World;
+use letterlock_testkit::{Weather, World};
 use wire::{RefusalKind, Reply, Request};
 
 /// Longer than a round, and than the wait of those who hear of something.
@@ -255,6 +255,27 @@ fn a_letter_written_without_a_connection_waits_for_the_logs() {
             assert!(!rows.any(|row| inboxes.contains(&row.queue_id)));
         }
     }
+}
+
+/// A machine sleeps with questions on their way: when it wakes up, what others were answered comes first.
+#[test]
+fn hours_in_which_the_machine_sleeps_are_no_silence() {
+    let mut world = friends(416, &["alice", "bob", "carol"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol"]);
+    world.run(120);
+    world.set_weather(Weather {
+        delay_ms: 1_500..=1_500,
+        ..Weather::calm()
+    });
+    world.begin("alice", |command| Input::CreateInvite {
+        command,
+        valid_for: 24 * 3600,
+    });
+    world.write_to_group("alice", group, "good night");
+    world.sleep(10 * 3600);
+    world.settle();
+    assert_eq!(world.group_texts("carol", group), ["good night"]);
+    assert_eq!(unanswered(&world, "alice"), []);
 }
 
 /// A contact is known by a relay that is no more; the group is at another one.
