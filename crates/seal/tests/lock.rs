@@ -296,7 +296,7 @@ const WORD: &[u8] = b"correct horse";
 
 /// Who opens a file of a kind.
 enum Reader {
-    Key(Person),
+    Key(Box<Person>),
     Passphrase(SecretBytes),
 }
 
@@ -330,7 +330,7 @@ fn short(suite: Option<Suite>, folder: bool, signed: bool) -> (Vec<u8>, Reader) 
         false => drop(write(&path, 50)),
     }
     let reader = match suite {
-        Some(suite) => Reader::Key(person(suite, 1)),
+        Some(suite) => Reader::Key(Box::new(person(suite, 1))),
         None => Reader::Passphrase(SecretBytes::from(WORD)),
     };
     let alice = person(Suite::Hybrid, 2);
@@ -444,7 +444,7 @@ fn every_flip_and_every_cut_of_a_file_to_a_passphrase_is_refused() {
 fn every_changed_place_of_a_longer_file_is_refused() {
     let (file, alice) = small();
     assert!(whole(&file, &alice));
-    let file = Tried::new((file, Reader::Key(alice)));
+    let file = Tried::new((file, Reader::Key(Box::new(alice))));
     let near = |at: usize| at.saturating_sub(40)..(at + 40).min(file.file.len());
     let header = file.header.bytes().len();
     let mut cuts: Vec<usize> = (0..file.file.len()).step_by(97).collect();
