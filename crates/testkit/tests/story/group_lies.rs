@@ -92,7 +92,10 @@ fn refused_after_the_stay(seed: u64, last_resort: bool) -> Vec<GroupError> {
     assert!(!world.is_in_group("bob", group));
     say_again(&mut world, before.clone());
     assert_eq!(refusals(&world, "bob"), []);
-    say_again(&mut world, before);
+    // However often it comes from then on, that is told once.
+    for _ in 0..2 {
+        say_again(&mut world, before.clone());
+    }
     let record = world.group("bob", group).unwrap();
     assert_eq!(record.standing, GroupStanding::Out);
     assert_eq!(times_joined(&world, "bob"), 1);
@@ -148,7 +151,9 @@ fn an_invitation_of_an_earlier_stay_is_refused() {
         assert_eq!(times_joined(&world, "bob"), 2);
         say_again(&mut world, before.clone());
         assert_eq!(refusals(&world, "bob"), []);
-        say_again(&mut world, before);
+        for _ in 0..2 {
+            say_again(&mut world, before.clone());
+        }
         assert!(world.is_in_group("bob", group));
         assert_eq!(refusals(&world, "bob"), [GroupError::PastInvitation]);
     }
