@@ -178,6 +178,16 @@ pub(crate) fn resume(tx: &mut Transaction<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Keys of this device that may be in its log already: the relay has not said here that it took them, and others read them.
+pub(crate) fn proposed_keys(tx: &Transaction<'_>) -> Result<Option<DeviceSecrets>, EngineError> {
+    match first(tx)? {
+        Some((_, _, Wish::RotateDevice { secrets })) => {
+            Ok(DeviceSecrets::decode(secrets.expose_secret()).ok())
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Whether the log has the keys that a wish brings.
 fn has_keys_of(log: &VerifiedLog, own: &OwnAccount, wish: &Wish) -> bool {
     match wish {

@@ -10,6 +10,7 @@ use crate::held;
 use crate::linking;
 use crate::meeting::{self, Meeting};
 use crate::outbox;
+use crate::own_log;
 use crate::peers;
 use crate::receiving;
 use crate::records::{OwnQueue, Purpose, QueuePurpose, Record as _, key};
@@ -336,7 +337,8 @@ fn hand_in(
     }
 }
 
-/// Opens a first letter, with the keys of this device or with those it had a while ago.
+/// Opens a first letter, with the keys of this device, with those it had a while ago, or with those that it is about to have:
+/// `what_is_sealed_to_new_keys_opens_before_the_relay_confirms_them` notices.
 fn open_front_door(
     tx: &Transaction<'_>,
     queue: &OwnQueue,
@@ -344,6 +346,11 @@ fn open_front_door(
 ) -> Result<Option<(Introduction, Inner)>, EngineError> {
     let own = crate::account::own(tx)?;
     if let Ok(opened) = envelope::open_front_door(own.secrets.envelope(), &queue.id, body) {
+        return Ok(Some(opened));
+    }
+    if let Some(proposed) = own_log::proposed_keys(tx)?
+        && let Ok(opened) = envelope::open_front_door(proposed.envelope(), &queue.id, body)
+    {
         return Ok(Some(opened));
     }
     let mut replaced = retired::own(tx.snapshot())?.into_iter();

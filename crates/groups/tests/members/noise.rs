@@ -1,6 +1,6 @@
 //! Bytes of nobody, and real ones that were changed: refused, whatever they are taken for.
 
-use crate::hostile::{FORMS, Stage};
+use crate::hostile::{FORMS, Form, Stage};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -48,6 +48,19 @@ fn changed_and_cut_bytes_are_refused() {
                 "{form:?} to {end}"
             );
         }
+    }
+}
+
+#[test]
+fn what_stands_behind_real_bytes_is_refused() {
+    let mut stage = Stage::new(405);
+    for (form, bytes) in stage.samples().to_vec() {
+        // Where these stand somebody else says how long they are.
+        if matches!(form, Form::Tree | Form::Kept) {
+            continue;
+        }
+        let more = [&bytes[..], &[0]].concat();
+        assert!(stage.take(form, &more).is_err(), "{form:?}");
     }
 }
 

@@ -52,6 +52,45 @@ fn genuine(world: &mut World, called: &str) -> Forged {
     }
 }
 
+/// What the relay took of a device's new keys is in the log for everybody but that device, whose answer is lost: what others
+/// seal to those keys opens all the same.
+#[test]
+fn what_is_sealed_to_new_keys_opens_before_the_relay_confirms_them() {
+    let mut world = scene(2590);
+    world.settle();
+    world
+        .relay()
+        .mute(|request| matches!(request, Request::AppendEntries(_)));
+    let before = world.own_log("tablet").head();
+    world.begin("tablet", |command| Input::RotateDevice { command });
+    world.run(1);
+    let device = world.device("alice");
+    let name = "the old telephone".to_owned();
+    world
+        .try_input("alice", Input::NameDevice { device, name })
+        .unwrap();
+    assert_eq!(world.own_log("tablet").head(), before);
+    world.run(5);
+    assert_ne!(world.own_log("alice").head(), before);
+    let lost = |event: &Event| matches!(event, Event::Undecryptable { .. });
+    assert!(!world.was_told("tablet", lost));
+    let names = Engine.device_names(&world.person("tablet").store);
+    assert!(
+        names
+            .unwrap()
+            .contains(&(device, "the old telephone".to_owned()))
+    );
+    // It hears of its keys, and goes on with them.
+    world.relay().repent();
+    world.set_online("tablet", false);
+    world.set_online("tablet", true);
+    world.settle();
+    assert_ne!(world.own_log("tablet").head(), before);
+    world.send("tablet", "mallory", "new keys");
+    world.settle();
+    assert_eq!(world.texts("mallory", "alice"), ["new keys"]);
+}
+
 fn sealed(world: &mut World, by: &DeviceSecrets, forged: &Forged) -> Vec<u8> {
     let log = world.own_log("alice");
     let envelope = log.device(&world.device("alice")).unwrap().envelope();
