@@ -10,7 +10,7 @@ use crate::os;
 use crate::view::{self, Failure, FailureKind};
 use engine::records::{DataChange, GroupRecord, GroupStanding, Letter};
 use engine::{Input, Role};
-use keys::{AccountId, GroupId};
+use keys::{AccountId, GroupId, LetterId};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -288,9 +288,24 @@ impl Loop {
             emoji: reaction.emoji.clone(),
         });
         shown.reactions = reactions.collect();
+        shown.answers = letter.reply_to.and_then(|id| self.quote(letter, &id));
         let by = letter.marks.shared_by.as_ref();
         shown.shared_by = by.map(|by| self.member_name(by));
         shown
+    }
+}
+
+impl Loop {
+    /// What the letter says that another one answers, where it is here and in the same conversation.
+    fn quote(&self, letter: &Letter, id: &LetterId) -> Option<view::Quote> {
+        let answered = self.engine.letter(&self.store, id).ok()??;
+        // SECURITY: whoever answers is shown no words of another conversation as what it answered;
+        // `a_reply_in_a_group_names_the_letter_it_answers` notices.
+        if answered.contact != letter.contact || answered.marks.deleted {
+            return None;
+        }
+        let author = answered.author.unwrap_or(answered.contact);
+        Some(crate::render::quote(&answered, &self.name_of(&author)))
     }
 }
 

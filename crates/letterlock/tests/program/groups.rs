@@ -199,12 +199,27 @@ fn a_reply_in_a_group_names_the_letter_it_answers() {
             (text_of(got).as_str(), &got["reply_to"]),
             ("I have.", question)
         );
+        let who = if person.name == "bob" { "me" } else { "bob" };
+        assert_eq!(
+            (&got["answers"]["from"], &got["answers"]["text"]),
+            (&who.into(), &"Who has the key?".into())
+        );
     }
     for person in [&alice, &bob, &carol] {
         let kept = person.json(&["read", "night shift"]);
         let replies: Vec<_> = kept.iter().map(|letter| &letter["reply_to"]).collect();
         assert_eq!(replies, [&serde_json::Value::Null, question]);
     }
+    let shown = carol.ok(&["read", "night shift"]).stdout;
+    let line = format!("  (answers bob: Who has the key?  [{id}])\n");
+    assert!(shown.contains(&line), "{shown}");
+    // Elsewhere it says nothing of what was said here.
+    bob.ok(&["send", "alice", "As I asked.", "--reply-to", id, "--wait"]);
+    let elsewhere = alice.json(&["receive", "--timeout", "3s"]);
+    let elsewhere = elsewhere
+        .iter()
+        .find(|letter| letter["conversation"] == "bob");
+    assert!(elsewhere.unwrap()["answers"].is_null());
     let other = if id.starts_with('a') { "b" } else { "a" };
     let unknown = format!("{other}{}", &id[1..]);
     let reply = ["send", "night shift", "as you said", "--reply-to", &unknown];
