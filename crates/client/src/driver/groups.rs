@@ -24,6 +24,7 @@ impl Loop {
     ) -> Begun {
         match request {
             Request::GroupCreate { name, members } => {
+                self.group_name_is_free(&name, None)?;
                 let members = self.find_all(&members)?;
                 let group = GroupId::from_bytes(crate::os::random());
                 self.group_command(answers, group, |command| Input::CreateGroup {
@@ -80,6 +81,10 @@ impl Loop {
                 picture,
                 no_picture,
             } => {
+                if let Some(name) = &name {
+                    let renamed = self.find_group(&group)?.id;
+                    self.group_name_is_free(name, Some(&renamed))?;
+                }
                 let change = DataChange {
                     name,
                     timer: timer_seconds,
@@ -152,6 +157,13 @@ impl Loop {
     pub(super) fn find_group(&self, who: &str) -> Result<GroupRecord, Failure> {
         self.own()?;
         names::find_group(self.engine.groups(&self.store)?, who)
+    }
+
+    /// Whether no other group has a name.
+    fn group_name_is_free(&self, name: &str, renamed: Option<&GroupId>) -> Result<(), Failure> {
+        self.own()?;
+        let named = names::named(&self.engine.groups(&self.store)?);
+        names::is_free(&named, name, renamed, "group")
     }
 
     /// Finds the conversation that is meant: with a contact, or of a group.
