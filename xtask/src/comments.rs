@@ -1,4 +1,5 @@
-//! Comments name things that exist: documents, and the tests that `// SECURITY:` comments promise.
+//! Comments name things that exist: documents, and the tests that `// SECURITY:` comments promise. So do the documents that
+//! promise tests.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,6 +8,13 @@ use crate::program::Failure;
 use crate::source;
 
 const MARK: &str = "// SECURITY:";
+
+/// Documents that say of an attack, or of a figure, which test shows it.
+const PROMISING: &[&str] = &[
+    "docs/threat-model.md",
+    "docs/benchmarks.md",
+    "ARCHITECTURE.md",
+];
 
 /// This file holds examples of both.
 const OWN: &str = "xtask/src/comments.rs";
@@ -26,7 +34,20 @@ pub(crate) fn findings(root: &Path) -> Result<Vec<String>, Failure> {
             }
         }
     }
+    for path in PROMISING {
+        let file = root.join(path);
+        let text = std::fs::read_to_string(&file).map_err(|e| Failure::reading(&file, &e))?;
+        for test in sentences(&text).filter(|test| !functions.contains(test)) {
+            found.push(format!("{path}: no test is called `{test}`"));
+        }
+    }
     Ok(found)
+}
+
+/// Names in back-ticks with at least three underscores: those are facts.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter(|name| is_test_name(name) && name.matches('_').count() >= 3)
 }
 
 fn functions(text: &str) -> impl Iterator<Item = &str> {
@@ -80,6 +101,12 @@ mod tests {
         let x = 1; // docs/not-a-comment-line.md\n\
         // `not_a_promise` (docs/spec/a.md).\n\
         fn one_half_is_not() {}\n";
+
+    #[test]
+    fn a_document_names_its_tests() {
+        let text = "`one_half_is_not`, `two_words_only`; `xtask` and `a_b`";
+        assert_eq!(sentences(text).collect::<Vec<_>>(), ["one_half_is_not"]);
+    }
 
     #[test]
     fn a_security_comment_names_its_tests() {

@@ -333,6 +333,44 @@ fn hint_for_recovery(error: &EngineError) -> Option<&'static str> {
     })
 }
 
+/// Message and hint where the people of a vault are meant, and not those of a group.
+pub(crate) fn in_a_vault(error: &EngineError) -> Option<(&'static str, &'static str)> {
+    let members = "see who is in it and who may do what: `letterlock vault members VAULT`";
+    Some(match error {
+        EngineError::GroupRole => ("your role in the vault does not allow this", members),
+        EngineError::NoMember { .. } => ("this person is not in the vault", members),
+        EngineError::NotInGroup => (
+            "this account is not in the vault",
+            "ask an owner of the vault to share it with you again",
+        ),
+        EngineError::LastOwner => (
+            "the vault would have no owner",
+            "make somebody else an owner first: `letterlock vault share VAULT PERSON --role owner`",
+        ),
+        EngineError::InvalidGroupName => (
+            "the name of the vault is empty, too long or unreadable",
+            "use one line of up to 256 bytes",
+        ),
+        EngineError::OtherRelay { .. } => (
+            "the contact is at another relay, and a vault has one relay",
+            "ask it to make an account at the relay of the vault",
+        ),
+        EngineError::GroupSuite { .. } => (
+            "the contact's account does not speak the vault's suite",
+            "make a new vault with it: `letterlock vault create NAME`",
+        ),
+        _ => return None,
+    })
+}
+
+/// The same failure in other words, where there are some.
+pub(crate) fn with_words(failure: Failure, words: Option<(&str, &str)>) -> Failure {
+    match words {
+        Some((message, hint)) => self::failure(failure.kind, message, Some(hint)),
+        None => failure,
+    }
+}
+
 fn hint_for_groups(error: &EngineError) -> Option<&'static str> {
     Some(match error {
         EngineError::UnknownGroup => "see `letterlock group list`",

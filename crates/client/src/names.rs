@@ -58,15 +58,17 @@ pub(crate) fn find<'a>(contacts: &'a [Contact], who: &str) -> Result<&'a Contact
 /// # Errors
 /// None, or more than one.
 pub(crate) fn find_group(mut groups: Vec<GroupRecord>, who: &str) -> Result<GroupRecord, Failure> {
-    let named: Vec<_> = groups
-        .iter()
-        .map(|group| {
-            let alive = group.standing != GroupStanding::Out;
-            (group.id, group.data.name.clone(), alive)
-        })
-        .collect();
-    let index = find_named(&named, who, "group", "group list")?;
+    let index = find_named(&named(&groups), who, "group", "group list")?;
     Ok(groups.swap_remove(index))
+}
+
+/// Ids and names of groups, and whether this account is in them.
+pub(crate) fn named(groups: &[GroupRecord]) -> Vec<(GroupId, String, bool)> {
+    let named = groups.iter().map(|group| {
+        let alive = group.standing != GroupStanding::Out;
+        (group.id, group.data.name.clone(), alive)
+    });
+    named.collect()
 }
 
 /// Finds the one that is meant: by its name, or by the first letters of its id. What was left gives way to what was not.
@@ -107,6 +109,29 @@ pub(crate) fn find_named(
             let message = format!("there is no {what} {who}");
             let hint = format!("see `letterlock {list}`");
             Err(failure(FailureKind::NotFound, message, Some(&hint)))
+        }
+    }
+}
+
+/// Checks that nothing else of this kind has a name, by which it could not be told apart any more.
+///
+/// # Errors
+/// Something has it that was not left, and is not the one that is `renamed`.
+pub(crate) fn is_free(
+    named: &[(GroupId, String, bool)],
+    name: &str,
+    renamed: Option<&GroupId>,
+    what: &str,
+) -> Result<(), Failure> {
+    let mut others = named
+        .iter()
+        .filter(|(id, _, alive)| *alive && Some(id) != renamed);
+    match others.any(|(_, other, _)| other == name) {
+        false => Ok(()),
+        true => {
+            let message = format!("there is a {what} {name} already");
+            let hint = format!("call this one otherwise; `letterlock {what} list` shows them");
+            Err(failure(FailureKind::Usage, message, Some(&hint)))
         }
     }
 }

@@ -68,6 +68,7 @@ pub(crate) fn letter(letter: &records::Letter, name: &str, author: &str) -> view
         sent_at: letter.sent_at.as_secs(),
         state: state(letter.state),
         reply_to: letter.reply_to.map(|id| id.to_string()),
+        answers: None,
         expires_at: letter.expires_at.map(|at| at.as_secs()),
         enclosures: letter
             .enclosures
@@ -81,6 +82,28 @@ pub(crate) fn letter(letter: &records::Letter, name: &str, author: &str) -> view
         deleted: letter.marks.deleted,
         reactions: Vec::new(),
         shared_by: None,
+    }
+}
+
+/// Characters of a letter that one shows which answers it.
+const QUOTED: usize = 80;
+
+/// How a letter begins, for one that answers it; `author` is what whoever wrote it is called.
+pub(crate) fn quote(letter: &records::Letter, author: &str) -> view::Quote {
+    let from = match letter.direction {
+        records::Direction::Received => author,
+        records::Direction::Sent | records::Direction::Errand => "me",
+    };
+    let file = letter.enclosures.first().map(|file| file.name.as_str());
+    let line = letter.text.lines().find(|line| !line.trim().is_empty());
+    let line = line.or(file).unwrap_or_default().trim();
+    let mut text: String = line.chars().take(QUOTED).collect();
+    if text.len() < line.len() {
+        text.push('…');
+    }
+    view::Quote {
+        from: from.to_owned(),
+        text,
     }
 }
 

@@ -278,6 +278,9 @@ pub struct Letter {
     pub state: LetterState,
     /// The letter this one answers, base32.
     pub reply_to: Option<String>,
+    /// What that letter says, where it is here.
+    #[serde(default)]
+    pub answers: Option<Quote>,
     /// Unix seconds when it is deleted here.
     pub expires_at: Option<u64>,
     /// Files.
@@ -295,6 +298,15 @@ pub struct Letter {
     /// who wrote it, and what.
     #[serde(default)]
     pub shared_by: Option<String>,
+}
+
+/// A letter that another one answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// `me` or the name here of who wrote it.
+    pub from: String,
+    /// How it begins: of its first line at most 80 characters; without a text, the name of its first file.
+    pub text: String,
 }
 
 /// How far a transfer is.

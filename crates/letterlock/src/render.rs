@@ -239,7 +239,14 @@ fn letter(letter: &view::Letter) -> String {
     };
     let mut shown = format!("{when}  {way}  [{}]\n", text::line(&letter.id));
     if let Some(answered) = &letter.reply_to {
-        let _ = writeln!(shown, "  (answers {})", text::line(answered));
+        let answered = text::line(answered);
+        let _ = match &letter.answers {
+            Some(quote) => {
+                let (from, said) = (text::line(&quote.from), text::line(&quote.text));
+                writeln!(shown, "  (answers {from}: {said}  [{answered}])")
+            }
+            None => writeln!(shown, "  (answers {answered})"),
+        };
     }
     if let Some(by) = &letter.shared_by {
         let by = text::line(by);
@@ -307,6 +314,7 @@ mod tests {
             sent_at: 0,
             state: view::LetterState::Received,
             reply_to: Some("EARLIER".into()),
+            answers: None,
             expires_at: None,
             enclosures: vec![view::Enclosure {
                 name: "a\u{1b}[2J.txt".into(),
@@ -337,6 +345,16 @@ mod tests {
         assert!(shown.contains("  + a\\u{1b}[2J.txt (2.0 KiB)\n"), "{shown}");
         assert!(shown.contains("  (answers EARLIER)\n"), "{shown}");
         assert!(shown.contains("  (edited)\n"), "{shown}");
+        let quoting = view::Letter {
+            answers: Some(view::Quote {
+                from: "carol".into(),
+                text: "Who has\nthe key?".into(),
+            }),
+            ..a_letter()
+        };
+        let shown = result(for_people(&Answer::Letter(quoting)));
+        let line = "  (answers carol: Who has\\nthe key?  [EARLIER])\n";
+        assert!(shown.contains(line), "{shown}");
         assert!(shown.contains("  ok\\u{202e}  carol\n"), "{shown}");
     }
 

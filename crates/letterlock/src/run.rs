@@ -7,7 +7,7 @@ use crate::failure::{self, Stop};
 use crate::screen::Screen;
 use crate::{
     ask, doctor, evidence, give, guardians, insight, link, mount, qr, question, recovery, sas,
-    sealed, serve, signal, text, tour, vault_files,
+    sealed, serve, signal, text, tour, vault_files, vaults,
 };
 use clap::CommandFactory as _;
 use client::Client;
@@ -97,6 +97,12 @@ async fn dispatch(job: Job, screen: &mut Screen) -> Result<(), Stop> {
             question::can_be_answered(revocation.yes)?;
             ask::with_client(&profile, false, async |client| {
                 revoke(client, revocation, screen).await
+            })
+            .await
+        }
+        Job::LeaveVault(profile, vault, yes) => {
+            ask::with_client(&profile, false, async |client| {
+                vaults::leave(client, vault, yes, screen).await
             })
             .await
         }
@@ -293,8 +299,7 @@ fn says_equal(contact: &str, screen: &Screen) -> Result<bool, Stop> {
     Ok(equal)
 }
 
-/// Revokes a device, once the person means it.
-/// What an account cannot undo.
+/// What an account cannot undo, once the person means it.
 async fn irrevocable(
     client: &Client,
     request: Request,
@@ -322,6 +327,7 @@ async fn irrevocable(
     Ok(())
 }
 
+/// Revokes a device, once the person means it.
 async fn revoke(client: &Client, wish: Revocation, screen: &mut Screen) -> Result<(), Stop> {
     if !wish.yes {
         let device = text::line(&wish.device);

@@ -1,8 +1,47 @@
-//! Vaults and their members, as people read them.
+//! Vaults and their members, as people read them; and leaving one.
 
+use crate::failure::Stop;
 use crate::groups::count;
-use crate::text;
+use crate::screen::Screen;
+use crate::{ask, question, text};
+use client::Client;
+use client::api::{Answer, Request};
 use client::view::{GroupState, Vault, VaultMember, VaultRole};
+
+/// Leaves a vault; where nobody else is in it, once the person means it.
+pub(crate) async fn leave(
+    client: &Client,
+    vault: String,
+    yes: bool,
+    screen: &mut Screen,
+) -> Result<(), Stop> {
+    let mut alone = false;
+    if !yes {
+        let request = Request::VaultMembers {
+            vault: vault.clone(),
+        };
+        ask::hear(client, request, |answer| {
+            if let Answer::Vault(shown) = answer {
+                alone = shown.members <= 1;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    if alone {
+        question::can_be_answered(yes)?;
+        let name = text::line(&vault);
+        let asked = format!(
+            "Nobody else is in {name}: when you leave it, nothing opens it any more. Leave it?"
+        );
+        if !question::meant(&asked).await? {
+            screen.talk("you did not leave");
+            return Ok(());
+        }
+    }
+    let request = Request::VaultLeave { vault };
+    ask::hear(client, request, |answer| screen.show(&answer)).await
+}
 
 /// A line about a vault.
 pub(crate) fn vault(vault: &Vault) -> String {

@@ -8,7 +8,7 @@ use super::recovery::{Making, Restoring};
 use super::settle::Settling;
 use super::verify::Comparing;
 use crate::api::Answer;
-use crate::failure::{failure, relay_full, unreachable};
+use crate::failure::{failure, in_a_vault, relay_full, unreachable, with_words};
 use crate::limits;
 use crate::os;
 use crate::view::{Failure, FailureKind, Notice};
@@ -248,8 +248,13 @@ impl Loop {
                 let Some(error) = self.sas_failed(call, error) else {
                     return;
                 };
+                let about = self.calls.open.get(&call).and_then(|pending| pending.about);
+                let words = match about {
+                    Some(About::Vault(_)) => in_a_vault(&error),
+                    _ => None,
+                };
                 let failure = self.recovery_failure(call, error);
-                self.fail(call, failure);
+                self.fail(call, with_words(failure, words));
             }
             CommandOutcome::VerificationCode(code) => self.code_made(call, code),
             _ => self.finish(call, vec![Answer::Done]),

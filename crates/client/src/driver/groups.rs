@@ -10,7 +10,7 @@ use crate::os;
 use crate::view::{self, Failure, FailureKind};
 use engine::records::{DataChange, GroupRecord, GroupStanding, Letter};
 use engine::{Input, Role};
-use keys::{AccountId, GroupId};
+use keys::{AccountId, GroupId, LetterId};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -24,6 +24,7 @@ impl Loop {
     ) -> Begun {
         match request {
             Request::GroupCreate { name, members } => {
+                self.group_name_is_free(&name, None)?;
                 let members = self.find_all(&members)?;
                 let group = GroupId::from_bytes(crate::os::random());
                 self.group_command(answers, group, |command| Input::CreateGroup {
@@ -80,6 +81,10 @@ impl Loop {
                 picture,
                 no_picture,
             } => {
+                if let Some(name) = &name {
+                    let renamed = self.find_group(&group)?.id;
+                    self.group_name_is_free(name, Some(&renamed))?;
+                }
                 let change = DataChange {
                     name,
                     timer: timer_seconds,
@@ -152,6 +157,13 @@ impl Loop {
     pub(super) fn find_group(&self, who: &str) -> Result<GroupRecord, Failure> {
         self.own()?;
         names::find_group(self.engine.groups(&self.store)?, who)
+    }
+
+    /// Whether no other group has a name.
+    fn group_name_is_free(&self, name: &str, renamed: Option<&GroupId>) -> Result<(), Failure> {
+        self.own()?;
+        let named = names::named(&self.engine.groups(&self.store)?);
+        names::is_free(&named, name, renamed, "group")
     }
 
     /// Finds the conversation that is meant: with a contact, or of a group.
@@ -288,9 +300,24 @@ impl Loop {
             emoji: reaction.emoji.clone(),
         });
         shown.reactions = reactions.collect();
+        shown.answers = letter.reply_to.and_then(|id| self.quote(letter, &id));
         let by = letter.marks.shared_by.as_ref();
         shown.shared_by = by.map(|by| self.member_name(by));
         shown
+    }
+}
+
+impl Loop {
+    /// What the letter says that another one answers, where it is here and in the same conversation.
+    fn quote(&self, letter: &Letter, id: &LetterId) -> Option<view::Quote> {
+        let answered = self.engine.letter(&self.store, id).ok()??;
+        // SECURITY: whoever answers is shown no words of another conversation as what it answered;
+        // `a_reply_in_a_group_names_the_letter_it_answers` notices.
+        if answered.contact != letter.contact || answered.marks.deleted {
+            return None;
+        }
+        let author = answered.author.unwrap_or(answered.contact);
+        Some(crate::render::quote(&answered, &self.name_of(&author)))
     }
 }
 

@@ -24,6 +24,7 @@ impl Loop {
     ) -> Begun {
         match request {
             Request::VaultCreate { name } => {
+                self.vault_name_is_free(&name, None)?;
                 let vault = GroupId::from_bytes(os::random());
                 self.vault_command(answers, Some(About::Vault(vault)), |command| {
                     Input::CreateVault {
@@ -66,6 +67,7 @@ impl Loop {
             }
             Request::VaultRename { vault, name } => {
                 let vault = self.find_vault(&vault)?;
+                self.vault_name_is_free(&name, Some(&vault))?;
                 self.vault_command(answers, Some(About::Vault(vault)), |command| {
                     Input::RenameVault {
                         command,
@@ -225,13 +227,23 @@ impl Loop {
         Ok(self.engine.vaults(&self.store)?)
     }
 
+    /// Ids and names of vaults, and whether this device is in them.
+    fn named_vaults(&self) -> Result<Vec<(GroupId, String, bool)>, Failure> {
+        let vaults = self.vaults()?;
+        let named = vaults
+            .iter()
+            .map(|vault| (vault.0.id, name_of(vault).to_owned(), vault.1.is_some()));
+        Ok(named.collect())
+    }
+
+    /// Whether no other vault has a name.
+    fn vault_name_is_free(&self, name: &str, renamed: Option<&GroupId>) -> Result<(), Failure> {
+        names::is_free(&self.named_vaults()?, name, renamed, "vault")
+    }
+
     /// Finds the vault that is meant.
     fn find_vault(&self, who: &str) -> Result<GroupId, Failure> {
-        let vaults = self.vaults()?;
-        let named: Vec<_> = vaults
-            .iter()
-            .map(|vault| (vault.0.id, name_of(vault).to_owned(), vault.1.is_some()))
-            .collect();
+        let named = self.named_vaults()?;
         let index = names::find_named(&named, who, "vault", "vault list")?;
         let found = named.get(index).map(|(id, ..)| *id);
         found.ok_or_else(|| engine::EngineError::from(engine::VaultError::Unknown).into())

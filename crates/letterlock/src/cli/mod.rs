@@ -143,6 +143,8 @@ pub(crate) enum Job {
     Link(Profile, device::Wish),
     /// Do what an account cannot undo, once the person means it.
     Irrevocable(Profile, Request, bool),
+    /// Leave a vault; where nobody else is in it, once the person means it.
+    LeaveVault(Profile, String, bool),
     /// Revoke a device once the person means it.
     Revoke(Profile, device::Revocation),
     /// Seal files.

@@ -60,6 +60,9 @@ enum VaultCommand {
     Leave {
         /// The vault
         vault: String,
+        /// Leave it without asking, also where nobody else is in it
+        #[arg(long)]
+        yes: bool,
     },
     /// Call a vault otherwise
     Rename {
@@ -99,7 +102,7 @@ impl VaultArgs {
                 return Ok(Job::VaultFiles(profile, Files::Unshare { vault, who }));
             }
             VaultCommand::Members { vault } => Request::VaultMembers { vault },
-            VaultCommand::Leave { vault } => Request::VaultLeave { vault },
+            VaultCommand::Leave { vault, yes } => return Ok(Job::LeaveVault(profile, vault, yes)),
             VaultCommand::Rename { vault, name } => Request::VaultRename { vault, name },
             VaultCommand::Files(command) => return command.into_job(profile),
         };

@@ -138,8 +138,8 @@ fn an_empty_list_says_what_to_type_next() {
 #[test]
 fn what_somebody_changed_is_told_with_who_did_it() {
     let town = Town::new();
-    let [alice, bob, _] = three(&town);
-    alice.ok(&["group", "create", "night shift", "bob", "carol"]);
+    let [alice, bob, carol] = three(&town);
+    alice.ok(&["group", "create", "night shift", "bob"]);
     bob.receive();
     let set = |words: &[&str], told: &str| {
         alice.ok(&[&["group"], words].concat());
@@ -162,13 +162,23 @@ fn what_somebody_changed_is_told_with_who_did_it() {
         &["role", "day shift", "bob", "admin"],
         "note: day shift: alice made this account an admin\n",
     );
-    // Two groups of one name are told apart by their ids alone.
-    alice.ok(&["group", "create", "day shift", "bob"]);
+    // Nobody makes a second one of a name; if somebody else does, they are told apart by their ids alone.
+    let refused = alice.fails(2, &["group", "create", "day shift", "carol"]);
+    assert_eq!(refused["message"], "there is a group day shift already");
+    alice.ok(&["group", "create", "early shift", "bob"]);
+    alice.fails(2, &["group", "set", "early shift", "--name", "day shift"]);
+    alice.ok(&["group", "leave", "early shift"]);
+    carol.ok(&["group", "create", "day shift", "alice"]);
+    alice.receive();
     let refused = alice.fails(2, &["send", "day shift", "to whom?"]);
     assert_eq!(refused["message"], "day shift may mean several groups");
     let listed = alice.json(&["group", "list"]);
+    let listed: Vec<_> = listed
+        .iter()
+        .filter(|group| group["name"] == "day shift")
+        .collect();
     assert_eq!(listed.len(), 2);
-    for group in &listed {
+    for group in listed {
         alice.ok(&["send", group["id"].as_str().unwrap(), "to you", "--wait"]);
     }
     let refused = alice.fails(5, &["send", "late shift", "to whom?"]);
@@ -199,12 +209,27 @@ fn a_reply_in_a_group_names_the_letter_it_answers() {
             (text_of(got).as_str(), &got["reply_to"]),
             ("I have.", question)
         );
+        let who = if person.name == "bob" { "me" } else { "bob" };
+        assert_eq!(
+            (&got["answers"]["from"], &got["answers"]["text"]),
+            (&who.into(), &"Who has the key?".into())
+        );
     }
     for person in [&alice, &bob, &carol] {
         let kept = person.json(&["read", "night shift"]);
         let replies: Vec<_> = kept.iter().map(|letter| &letter["reply_to"]).collect();
         assert_eq!(replies, [&serde_json::Value::Null, question]);
     }
+    let shown = carol.ok(&["read", "night shift"]).stdout;
+    let line = format!("  (answers bob: Who has the key?  [{id}])\n");
+    assert!(shown.contains(&line), "{shown}");
+    // Elsewhere it says nothing of what was said here.
+    bob.ok(&["send", "alice", "As I asked.", "--reply-to", id, "--wait"]);
+    let elsewhere = alice.json(&["receive", "--timeout", "3s"]);
+    let elsewhere = elsewhere
+        .iter()
+        .find(|letter| letter["conversation"] == "bob");
+    assert!(elsewhere.unwrap()["answers"].is_null());
     let other = if id.starts_with('a') { "b" } else { "a" };
     let unknown = format!("{other}{}", &id[1..]);
     let reply = ["send", "night shift", "as you said", "--reply-to", &unknown];

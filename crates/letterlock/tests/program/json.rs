@@ -21,7 +21,7 @@ const CONTACT: &str = "contact: account_id address blocked devices name request 
 const SHEET: &str = "sheet: sheet";
 const RESTORED: &str = "restored: backup_at complete contacts letters";
 const RECOVERY: &str = "recovery: backup_at backup_complete lost message name outcome this";
-const LETTER: &str = "letter: conversation deleted direction edit enclosures expires_at from id reactions reply_to sent_at shared_by state text";
+const LETTER: &str = "letter: answers conversation deleted direction edit enclosures expires_at from id reactions reply_to sent_at shared_by state text";
 
 #[test]
 fn every_command_has_stable_fields() {

@@ -43,7 +43,13 @@ fn a_vault_is_shared_and_its_key_changes_when_somebody_goes() {
     bob.fails(5, &["send", "plans", "hello"]);
     bob.fails(5, &["group", "leave", "plans"]);
     // A writer shares it with nobody.
-    bob.fails(3, &["vault", "unshare", "plans", "alice"]);
+    let refused = bob.fails(3, &["vault", "unshare", "plans", "alice"]);
+    assert_eq!(
+        refused["message"],
+        "your role in the vault does not allow this"
+    );
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.contains("letterlock vault members"), "{hint}");
     bob.fails(3, &["vault", "rename", "plans", "mine"]);
     alice.ok(&["vault", "rename", "plans", "old plans"]);
     alice.ok(&["vault", "unshare", "old plans", "bob"]);
@@ -56,7 +62,11 @@ fn a_vault_is_shared_and_its_key_changes_when_somebody_goes() {
     });
     alice.fails(5, &["vault", "members", "plans"]);
     alice.fails(5, &["vault", "share", "old plans", "nobody"]);
-    alice.ok(&["vault", "leave", "old plans"]);
+    // What nobody opens any more afterwards is not left by mistake.
+    let refused = alice.fails(2, &["vault", "leave", "old plans"]);
+    assert!(refused["hint"].as_str().unwrap().contains("--yes"));
+    alice.fails(2, &["vault", "create", "old plans"]);
+    alice.ok(&["vault", "leave", "old plans", "--yes"]);
     assert!(alice.json(&["vault", "list"]).is_empty());
 }
 

@@ -279,12 +279,15 @@ fn every_leaf_has_new_keys_every_week() {
     others.sort_unstable();
     assert_eq!(renewed(&added, &week), others);
     days(&mut world, 3);
-    assert_eq!(renewed(&week, &keys(&world, "")), [dave]);
-    // What a device that is gone knew of the others is over after a week, too.
+    let before = keys(&world, "");
+    assert_eq!(renewed(&week, &before), [dave]);
+    // Whoever puts out a device that is revoked has new keys at once, and all secrets come from them.
     world.revoke("bob", tablet, Reason::Stolen);
     world.settle();
     let stolen = keys(&world, "bob tablet");
     assert!(!stolen.contains_key(&tablet));
+    assert_eq!(renewed(&before, &stolen), [device[1]]);
+    // What that device knew of the others is over after a week, too.
     days(&mut world, 7);
     let after = keys(&world, "bob tablet");
     assert_eq!(renewed(&stolen, &after).len(), 4);
