@@ -7,6 +7,7 @@ use crate::blobs::{self, DownloadJob, FileEvent, PartJob, Place, UploadJob};
 use crate::limits;
 use crate::view::{Failure, Notice, Progress, Saved};
 use engine::Input;
+use engine::records::Way;
 use keys::{AccountId, BlobId, LetterId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ pub(super) struct Files {
     inbox: mpsc::WeakSender<Message>,
     uploads: BTreeMap<BlobId, Uploading>,
     downloads: BTreeMap<u64, Downloading>,
-    /// Parts of archives.
-    parts: BTreeMap<BlobId, AbortHandle>,
+    /// Parts of archives, and what is too long for a queue.
+    parts: BTreeMap<BlobId, Moving>,
     /// Why letters failed for want of a file.
     reasons: BTreeMap<LetterId, Failure>,
     /// Uploads at a time.
@@ -32,6 +33,11 @@ struct Uploading {
     total: u64,
     /// How far it ever was; an attempt that only gets so far again is no progress.
     furthest: u64,
+    task: AbortHandle,
+}
+
+struct Moving {
+    fetched: bool,
     task: AbortHandle,
 }
 
@@ -65,14 +71,20 @@ impl Files {
     pub(super) fn stop(self) {
         let uploads = self.uploads.into_values().map(|upload| upload.task);
         let downloads = self.downloads.into_values().map(|download| download.task);
-        for task in uploads.chain(downloads).chain(self.parts.into_values()) {
+        let parts = self.parts.into_values().map(|part| part.task);
+        for task in uploads.chain(downloads).chain(parts) {
             task.abort();
         }
     }
 
-    /// Whether parts of archives are under way.
+    /// Whether parts are under way.
     pub(super) fn moves_parts(&self) -> bool {
         !self.parts.is_empty()
+    }
+
+    /// Whether parts are on their way to us: a letter or an invitation may be in one.
+    pub(super) fn fetches_parts(&self) -> bool {
+        self.parts.values().any(|part| part.fetched)
     }
 
     fn events(&self) -> mpsc::Sender<FileEvent> {
@@ -128,12 +140,14 @@ impl Loop {
         let Ok(Some(part)) = self.engine.part(&self.store, blob) else {
             return;
         };
+        let fetched = matches!(part.way, Way::Fetch { .. });
         let Some(job) = PartJob::new(part) else {
             self.take(Input::PartFailed { blob: *blob });
             return;
         };
         let task = tokio::spawn(blobs::move_part(job, self.files.events()));
-        self.files.parts.insert(*blob, task.abort_handle());
+        let task = task.abort_handle();
+        self.files.parts.insert(*blob, Moving { fetched, task });
     }
 
     fn part_ended(&mut self, blob: &BlobId, input: Input) {

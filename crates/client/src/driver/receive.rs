@@ -242,7 +242,7 @@ impl Loop {
             .own_relay
             .as_ref()
             .is_some_and(|relay| self.relays.caught_up(relay) && self.relays.answered(relay));
-        let nothing_left = self.unread.letters.is_empty();
+        let nothing_left = self.unread.letters.is_empty() && !self.files.fetches_parts();
         let Some(receiving) = self.receiving(call) else {
             return;
         };
