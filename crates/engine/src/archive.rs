@@ -4,7 +4,6 @@
 //! open it gets a [`PartRef`].
 
 use crate::account;
-use crate::amending;
 use crate::devices;
 use crate::error::{EngineError, StoreError};
 use crate::group::restored;
@@ -269,7 +268,7 @@ fn conversations(
     Ok(())
 }
 
-/// A letter as another device has it: who sent it from here sees to its delivery.
+/// A letter as another device has it: who sent it from here sees to its delivery, and tells if there is none.
 fn archived(mut letter: Letter) -> Letter {
     letter.deliveries.clear();
     let under_way = matches!(letter.state, LetterState::Uploading | LetterState::Queued);
@@ -342,7 +341,7 @@ fn letter(tx: &mut Transaction<'_>, record: &[u8]) -> Result<(), EngineError> {
     tx.raise_number("letters", letter.order)?;
     letters::file(tx, &letter);
     letters::keep_expiry(tx, &letter);
-    amending::catch_up(tx, &letter.id)
+    letters::catch_up(tx, &letter.id)
 }
 
 /// Seals a part and stores it for the relay.

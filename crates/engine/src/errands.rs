@@ -31,6 +31,7 @@ const CERTIFICATE: u8 = 7;
 const GUARDIANS: u8 = 8;
 const SHARE: u8 = 9;
 const NO_SHARE: u8 = 10;
+const FAILED: u8 = 13;
 
 fn tell(tx: &mut Transaction<'_>, errand: Vec<u8>) -> Result<(), EngineError> {
     let deliveries = sending::deliveries(tx, None)?;
@@ -87,6 +88,11 @@ pub(crate) fn tell_read(tx: &mut Transaction<'_>, ids: &[LetterId]) -> Result<()
 /// Tells that letters were deleted here.
 pub(crate) fn tell_deleted(tx: &mut Transaction<'_>, ids: &[LetterId]) -> Result<(), EngineError> {
     tell_letters(tx, DELETED, ids)
+}
+
+/// Tells that a letter that was written here will not arrive: a device that was linked meanwhile has it as sent.
+pub(crate) fn tell_failed(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
+    tell_letters(tx, FAILED, &[*id])
 }
 
 fn tell_letters(tx: &mut Transaction<'_>, kind: u8, ids: &[LetterId]) -> Result<(), EngineError> {
@@ -196,6 +202,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, errand: &[u8]) -> Result<(), EngineE
     match read(errand) {
         Ok(Errand::Read(ids)) => letters::read_elsewhere(tx, &ids),
         Ok(Errand::Deleted(ids)) => letters::delete_all(tx, &ids),
+        Ok(Errand::Failed(ids)) => letters::failed_elsewhere(tx, &ids),
         Ok(Errand::Contact(state)) => contacts::synced(tx, &state),
         Ok(Errand::Name(device, name)) => devices::set_name(tx, &device, &name).map(drop),
         Ok(Errand::Queues(device, queues)) => {
@@ -227,6 +234,7 @@ pub(crate) fn is_understood(errand: &[u8]) -> bool {
 enum Errand {
     Read(Vec<LetterId>),
     Deleted(Vec<LetterId>),
+    Failed(Vec<LetterId>),
     Contact(Vec<u8>),
     Name(DeviceId, String),
     Backup(Zeroizing<Vec<u8>>),
@@ -244,6 +252,7 @@ fn read(errand: &[u8]) -> Result<Errand, DecodeError> {
     let errand = match input.u8()? {
         READ => Errand::Read(ids(&mut input)?),
         DELETED => Errand::Deleted(ids(&mut input)?),
+        FAILED => Errand::Failed(ids(&mut input)?),
         CONTACT => Errand::Contact(input.bytes(8192)?.to_vec()),
         NAME => {
             let device = DeviceId::from_bytes(input.array()?);

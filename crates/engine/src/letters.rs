@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 const AHEAD: &[u8] = b"letter-ahead/";
 const READ: u8 = 1;
 const DELETED: u8 = 2;
+const FAILED: u8 = 3;
 
 /// Reads a letter.
 pub(crate) fn load(tx: &Transaction<'_>, id: &LetterId) -> Result<Option<Letter>, EngineError> {
@@ -155,6 +156,28 @@ pub(crate) fn read_elsewhere(
     Ok(())
 }
 
+/// Letters that another device of the account wrote will not arrive.
+pub(crate) fn failed_elsewhere(
+    tx: &mut Transaction<'_>,
+    letters: &[LetterId],
+) -> Result<(), EngineError> {
+    for id in letters {
+        match load(tx, id)? {
+            Some(letter) => fail(tx, letter),
+            None if is_deleted(tx, id)? => {}
+            None => note_ahead(tx, id, FAILED),
+        }
+    }
+    Ok(())
+}
+
+fn fail(tx: &mut Transaction<'_>, mut letter: Letter) {
+    if letter.direction == Direction::Sent && letter.state == LetterState::Sent {
+        letter.state = LetterState::Failed;
+        store(tx, &letter);
+    }
+}
+
 /// Deletes letters here and on the account's other devices.
 pub(crate) fn delete(tx: &mut Transaction<'_>, letters: &[LetterId]) -> Result<(), EngineError> {
     for id in letters {
@@ -215,13 +238,16 @@ pub(crate) fn forget_ahead(tx: &mut Transaction<'_>) -> Result<(), EngineError> 
     history::forget_early(tx)
 }
 
-/// A letter came that another device had read before, or of which something was said before.
+/// A letter came that another device had read or given up before, or of which something was said before.
 pub(crate) fn catch_up(tx: &mut Transaction<'_>, id: &LetterId) -> Result<(), EngineError> {
     amending::catch_up(tx, id)?;
     let place = key(&[AHEAD, id.as_bytes()]);
-    if tx.get(Table::Meta, &place)?.is_some() {
+    if let Some(what) = tx.get(Table::Meta, &place)? {
         tx.delete(Table::Meta, place);
-        mark(tx, &[*id])?;
+        match (what.first(), load(tx, id)?) {
+            (Some(&FAILED), Some(letter)) => fail(tx, letter),
+            _ => mark(tx, &[*id]).map(drop)?,
+        }
     }
     Ok(())
 }

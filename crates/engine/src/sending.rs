@@ -631,9 +631,14 @@ pub(crate) fn fail_whole(
         return Ok(());
     };
     if letter.direction == Direction::Sent && letter.state != LetterState::Delivered {
+        let known = letter.state == LetterState::Failed;
         letter.state = LetterState::Failed;
         store(tx, &letter);
         tx.event(Event::LetterFailed { letter: *id, error });
+        if !known {
+            // `a_letter_that_came_to_nothing_is_sent_on_no_device` notices.
+            errands::tell_failed(tx, id)?;
+        }
     }
     Ok(())
 }

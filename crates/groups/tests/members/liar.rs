@@ -2,7 +2,7 @@
 
 use crate::support::{NOW, Person, Town};
 use groups::OurDevice;
-use keys::{AccountId, Secret};
+use keys::{AccountId, Secret, Suite};
 use letterlock_groups as groups;
 use letterlock_groups::replay::{self, CNSA2, HYBRID};
 use mls_rs::client_builder::MlsConfig;
@@ -140,6 +140,20 @@ impl Default for Habits {
             inbox: true,
             alias: None,
             forges: false,
+        }
+    }
+}
+
+impl Habits {
+    /// Of a device of this suite.
+    pub(crate) fn speaking(suite: Suite) -> Self {
+        let suite = match suite {
+            Suite::Cnsa2 => CNSA2,
+            _ => HYBRID,
+        };
+        Self {
+            suite,
+            ..Self::default()
         }
     }
 }

@@ -663,12 +663,16 @@ fn nobody_does_for_others_what_they_alone_may() {
 /// All that the group's keys seal is good, and what is inside is not signed by its sender.
 #[test]
 fn a_bad_signature_in_a_good_envelope_is_refused() {
-    for (seed, role) in [(130, Role::Member), (131, Role::Owner)] {
-        let habits = Habits {
-            forges: true,
-            ..Habits::default()
-        };
-        let (mut scene, mut forger) = scene(seed, role, &habits);
+    for (seed, role, suite) in [
+        (130, Role::Member, Suite::Hybrid),
+        (131, Role::Owner, Suite::Hybrid),
+        (135, Role::Owner, Suite::Cnsa2),
+    ] {
+        let mut habits = Habits::speaking(suite);
+        habits.forges = true;
+        let mut town = Town::new(seed);
+        town.suite = suite;
+        let (mut scene, mut forger) = scene_in(town, role, &habits);
         let (_, own) = scene.newcomer(LIAR);
         let (_, stranger) = scene.newcomer(STRANGER);
         let letter = forger
@@ -695,24 +699,28 @@ fn a_bad_signature_in_a_good_envelope_is_refused() {
 /// A key package is signed by its leaf, a description of the group by a member.
 #[test]
 fn what_brings_somebody_in_is_signed() {
-    let (mut scene, mut liar) = scene(132, Role::Owner, &Habits::default());
-    let (stranger, package) = scene.newcomer(STRANGER);
-    let mut unsigned = package.clone();
-    *unsigned.last_mut().unwrap() ^= 1;
-    let add = scene.ann.commit(Wishes {
-        add: vec![unsigned.clone()],
-        ..Wishes::default()
-    });
-    assert_eq!(add.err(), Some(GroupError::BadSignature));
-    // The way in, signed by somebody who is not the member that it names.
-    let (mut info, tree) = scene.door();
-    *info.last_mut().unwrap() ^= 1;
-    let directory = scene.town.directory();
-    let door = (&info[..], &tree[..]);
-    let back = Group::rejoin(&scene.bob.us, directory, door, NOW, &mut scene.town.rng);
-    assert_eq!(back.err(), Some(GroupError::BadSignature));
-    let add = liar.commit(|commit| commit.add_member(message(&package)).unwrap());
-    assert_eq!(scene.take(&add), [Change::Added(stranger.us.name)]);
+    for (seed, suite) in [(132, Suite::Hybrid), (136, Suite::Cnsa2)] {
+        let mut town = Town::new(seed);
+        town.suite = suite;
+        let (mut scene, mut liar) = scene_in(town, Role::Owner, &Habits::speaking(suite));
+        let (stranger, package) = scene.newcomer(STRANGER);
+        let mut unsigned = package.clone();
+        *unsigned.last_mut().unwrap() ^= 1;
+        let add = scene.ann.commit(Wishes {
+            add: vec![unsigned.clone()],
+            ..Wishes::default()
+        });
+        assert_eq!(add.err(), Some(GroupError::BadSignature));
+        // The way in, signed by somebody who is not the member that it names.
+        let (mut info, tree) = scene.door();
+        *info.last_mut().unwrap() ^= 1;
+        let directory = scene.town.directory();
+        let door = (&info[..], &tree[..]);
+        let back = Group::rejoin(&scene.bob.us, directory, door, NOW, &mut scene.town.rng);
+        assert_eq!(back.err(), Some(GroupError::BadSignature));
+        let add = liar.commit(|commit| commit.add_member(message(&package)).unwrap());
+        assert_eq!(scene.take(&add), [Change::Added(stranger.us.name)]);
+    }
 }
 
 fn not_in_force(name: LeafName) -> Option<GroupError> {

@@ -18,6 +18,8 @@ pub(crate) struct Town {
     pub(crate) rng: ChaCha20Rng,
     /// Whether the groups that are made here are those of vaults.
     pub(crate) vaults: bool,
+    /// What devices speak here where nothing else is said.
+    pub(crate) suite: Suite,
     logs: BTreeMap<AccountId, Vec<KnownDevice>>,
 }
 
@@ -33,13 +35,14 @@ impl Town {
         Self {
             rng: ChaCha20Rng::seed_from_u64(seed),
             vaults: false,
+            suite: Suite::Hybrid,
             logs: BTreeMap::new(),
         }
     }
 
     /// A device of the account with this number.
     pub(crate) fn device(&mut self, account: u8) -> Person {
-        self.device_of(account, Suite::Hybrid)
+        self.device_of(account, self.suite)
     }
 
     pub(crate) fn device_of(&mut self, account: u8, suite: Suite) -> Person {

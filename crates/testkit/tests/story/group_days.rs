@@ -1,7 +1,7 @@
 //! Groups: many people, and bad days.
 
 use crate::groups::friends;
-use engine::records::{DataChange, GroupStanding};
+use engine::records::{DataChange, GroupStanding, LetterState};
 use engine::{Event, Input};
 use letterlock_testkit::{CrashPoint, Weather, World};
 
@@ -523,4 +523,39 @@ fn a_relay_that_is_set_back_loses_no_group() {
     world.write_to_group("alice", group, "nor gone");
     world.settle();
     assert_eq!(world.group_texts("bob", group), ["nor gone"]);
+}
+
+/// A device that is linked while a letter is under way has it as sent, until it hears that it came to nothing.
+#[test]
+fn a_letter_that_came_to_nothing_is_sent_on_no_device() {
+    let mut world = friends(118, &["alice", "bob"]);
+    let group = world.create_group("alice", "night shift", &["bob"]);
+    world.set_online("bob", false);
+    world.write_to_group("bob", group, "too late");
+    let change = DataChange {
+        name: Some("day shift".to_owned()),
+        ..DataChange::default()
+    };
+    world.change_group("alice", group, change).unwrap();
+    world.set_online("alice", false);
+    // He wants to go, and nobody is there who would commit that: the letter waits.
+    let leave = world.try_command("bob", |command| Input::LeaveGroup { command, group });
+    leave.unwrap();
+    world.set_online("bob", true);
+    world.run(20);
+    world.link("bob", "tablet");
+    let state = |world: &World, name: &str| {
+        let letters = world.group_letters(name, group);
+        letters.first().map(|letter| letter.state)
+    };
+    assert_eq!(state(&world, "bob"), Some(LetterState::Queued));
+    assert_eq!(state(&world, "tablet"), Some(LetterState::Sent));
+    world.set_online("alice", true);
+    world.run(60);
+    world.settle();
+    assert!(!world.is_in_group("bob", group));
+    assert!(world.group_texts("alice", group).is_empty());
+    for name in ["bob", "tablet"] {
+        assert_eq!(state(&world, name), Some(LetterState::Failed), "{name}");
+    }
 }
