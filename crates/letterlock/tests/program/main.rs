@@ -13,6 +13,7 @@ mod age;
 mod agent;
 mod amendments;
 mod away;
+mod browser;
 mod custody;
 mod damage;
 mod devices;
