@@ -14,6 +14,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("age --version", "age"),
     // Mounts vaults for those who are not root.
     ("fusermount3 --version", "fuse3"),
+    // Shows the page of `take --page`.
+    ("chromium --version", "chromium"),
 ];
 
 /// A cargo subcommand, its crate and the version that this project is checked with.
