@@ -550,6 +550,8 @@ impl Blocks {
 
     /// Waits until it is on the disk.
     pub(super) fn sync(&mut self) -> Result<(), Trouble> {
+        // What stays in the spare place alone is gone with the next block that is written there.
+        self.mend()?;
         self.wait()?;
         if let Some(directory) = self.fresh.take()
             && let Err(error) = os::sync_entries(&directory)

@@ -412,6 +412,38 @@ fn a_loss_of_power_takes_nothing_that_was_waited_for() {
     assert!(kept > 300 && lost > 100, "{kept} {lost}");
 }
 
+/// A block for which there was room in the spare place alone, and which was waited for then, is not lost with what is written
+/// there next.
+#[test]
+fn what_was_waited_for_in_the_spare_place_is_not_lost() {
+    let home = Home::new();
+    let mut blocks = home.begin();
+    blocks.write(0, filled(1)).unwrap();
+    blocks.sync().unwrap();
+    blocks.write(0, filled(2)).unwrap();
+    blocks.disk.room.set(Some(INDEX + SEALED + 1000));
+    assert_eq!(blocks.write(0, filled(3)), Err(Trouble::NoRoom));
+    // It is not said to be on the disk where it is not.
+    assert_eq!(blocks.sync(), Err(Trouble::NoRoom));
+    blocks.disk.room.set(None);
+    blocks.sync().unwrap();
+    blocks.write_head(&mut head(1)).unwrap();
+    blocks.wait().unwrap();
+    blocks.watch();
+    for byte in [4, 5] {
+        blocks.write(0, filled(byte)).unwrap();
+    }
+    let found = blocks.losses().into_iter().map(|after| {
+        let mut found = home.open_after(&after);
+        byte(&mut found, 0).unwrap()
+    });
+    let found: BTreeSet<u8> = found.collect();
+    assert!(
+        found.contains(&3) && found.is_subset(&[3, 4, 5].into()),
+        "{found:?}"
+    );
+}
+
 /// While the machine is up nothing is lost by half: what does not open was changed, or the disk spoilt it, and what it took
 /// the place of is not shown for it.
 #[test]
