@@ -7,7 +7,7 @@
 use keys::Timestamp;
 use rand_core::{Rng as _, UnwrapErr};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -42,6 +42,14 @@ pub(crate) fn wall() -> (i64, u32) {
         .unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     (seconds, since.subsec_nanos())
+}
+
+/// What the system calls the time since it was last started; zeros where it does not say.
+pub(crate) fn boot() -> [u8; 16] {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits = id.trim().replace('-', "");
+    let id = data_encoding::HEXLOWER.decode(digits.as_bytes());
+    id.ok().and_then(|id| id.try_into().ok()).unwrap_or([0; 16])
 }
 
 /// Reads the clock that only goes forward.
@@ -345,6 +353,25 @@ fn sync_directory(of: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+/// Waits until the names in a directory are on the disk.
+pub(crate) fn sync_entries(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// The first place of a file, from one on, at which something was written; nothing where all the rest is a hole.
+pub(crate) fn data_from(file: &File, at: u64) -> io::Result<Option<u64>> {
+    let mut reader = file;
+    let found = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(found) => Some(found),
+        Err(rustix::io::Errno::NXIO) => None,
+        // A file system that knows no holes.
+        Err(rustix::io::Errno::INVAL) => Some(at),
+        Err(error) => return Err(error.into()),
+    };
+    reader.rewind()?;
+    Ok(found)
 }
 
 /// Bytes of the stack that a step of the engine may have used.

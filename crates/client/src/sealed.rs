@@ -19,7 +19,7 @@ pub(crate) use self::begun::Header;
 use self::begun::{Openers, Verified, begin, unlocked};
 pub(crate) use self::failure::header_failure;
 use self::failure::{exists, not_for_us, of_stream, open_failure, usage};
-pub(crate) use self::failure::{seal_failure, tree_failure, write_failure};
+pub(crate) use self::failure::{same_name, seal_failure, tree_failure, write_failure};
 use self::recipients::{AccountKey, Recipients};
 use self::signer::{accept, signer};
 use self::work::Reading;

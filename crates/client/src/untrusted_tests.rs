@@ -116,16 +116,19 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let (id, hash) = ("01".repeat(16), "02".repeat(48));
     let journal = format!("pack 1 {id}\nroot 9 {hash}\npack 2 {id}\npack 3 aa");
     let head = written(|out| {
-        for number in [3, 200_000, 7] {
+        for number in [3, 200_000, 7, 12, 9] {
             out.u64(number);
+        }
+        out.array(&[5; 16]);
+        for length in [336_128, 204_928] {
+            out.u64(length);
         }
         out.u16(0o644);
         out.array(&7_i64.to_be_bytes());
         out.u32(8);
-        out.u64(3);
     });
     let log = [
-        b"LLMOUNT\x03\0\0\0\x01",
+        b"LLMOUNT\x04\0\0\0\x01",
         &[6; 16][..],
         &[0, 0, 0, 30, 255, 255, 255, 225],
         &[9; 30],

@@ -76,7 +76,9 @@ pub(crate) async fn see_to(profile: &Profile, wish: Wish, screen: &mut Screen) -
             ended,
             runtime: Handle::current(),
         };
-        let running = vault::mount(client, mount, Arc::clone(&work), tell, move |it| face.show(it));
+        let running = vault::mount(client, mount, Arc::clone(&work), tell, move |it| {
+            face.show(it)
+        });
         let mut running = std::pin::pin!(running);
         let (mut asked, mut served): (u32, bool) = (0, false);
         let done = loop {
@@ -87,9 +89,10 @@ pub(crate) async fn see_to(profile: &Profile, wish: Wish, screen: &mut Screen) -
                         served = by_webdav;
                         screen.show(&Answer::VaultMounted(mounted))?;
                     }
-                    Up::Served(why) => {
-                        screen.talk(&format!("{}: it is served by WebDAV", text::line(&why.message)));
-                    }
+                    Up::Served(why) => screen.show(&Answer::Notice(Notice {
+                        notice: "mount_served".to_owned(),
+                        message: format!("{}: it is served by WebDAV", why.message),
+                    }))?,
                 },
                 Some(event) = told.recv() => shown(event, screen)?,
                 () = signal::stop_asked() => {

@@ -5,10 +5,12 @@ use crate::render::{self, Shown};
 use crate::text;
 use client::api::Answer;
 use client::view::{self, Failure};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 /// What a command writes to.
 pub(crate) struct Screen {
@@ -166,11 +168,44 @@ fn bar_of_parts(of: &str, progress: &view::Progress) -> ProgressBar {
 }
 
 fn new_bar(of: &str, progress: &view::Progress) -> ProgressBar {
-    let template = "{msg} [{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+    let template = "{msg} [{wide_bar}] {bytes}/{total_bytes} {binary_bytes_per_sec} {left}";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let left = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // Nobody can be told that a bar is gone.
+        let _ = out.write_str(&time_left(state.eta(), state.per_sec()));
+    };
     ProgressBar::new(progress.total)
-        .with_style(style.progress_chars("=> "))
+        .with_style(style.progress_chars("=> ").with_key("left", left))
         .with_message(of.to_owned())
         .with_position(progress.done)
+}
+
+/// Longest time that a bar tells: what is longer comes of a speed that nobody measured well.
+const LONGEST_LEFT: Duration = Duration::from_secs(100 * 3600);
+
+/// How long something may still take. Nothing where that is not known: while nothing moves.
+fn time_left(left: Duration, per_second: f64) -> String {
+    match per_second > 0.0 && left <= LONGEST_LEFT {
+        true => format!("{:#}", HumanDuration(left)),
+        false => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_that_stands_still_tells_no_time() {
+        assert_eq!(time_left(Duration::from_secs(60), 5.0), "60s");
+        assert_eq!(time_left(LONGEST_LEFT, 0.1), "4d");
+        // What indicatif says where nothing moved yet.
+        assert_eq!(time_left(Duration::ZERO, 0.0), "");
+        assert_eq!(time_left(Duration::ZERO, f64::NAN), "");
+        // After a while without anything that moves.
+        let longer = LONGEST_LEFT.saturating_add(Duration::from_secs(1));
+        assert_eq!(time_left(longer, 1e-9), "");
+        assert_eq!(time_left(Duration::MAX, f64::MIN_POSITIVE), "");
+    }
 }

@@ -136,6 +136,9 @@ pub(crate) struct Staging {
     root: Part,
     /// Where entries are made.
     at: PathBuf,
+    /// As on a disk where large and small letters are one.
+    #[cfg(test)]
+    folds: bool,
     /// The directory that was made for all this, if it was not there. It goes after what is in it.
     _made: Option<Made>,
 }
@@ -156,6 +159,18 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     |error| OpenError::Write { path, error }
 }
 
+/// An entry was not made. Each has a path of its own: what is there already has another name that is the same one here.
+fn not_made(entry: &Entry, at: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let (name, at) = (
+        PathBuf::from(OsStr::from_bytes(&entry.path)),
+        at.to_path_buf(),
+    );
+    |error| match error.kind() {
+        io::ErrorKind::AlreadyExists => OpenError::SameName { path: name },
+        _ => OpenError::Write { path: at, error },
+    }
+}
+
 fn times(entry: &Entry) -> Option<FileTimes> {
     let at = entry.modified_at()?;
     Some(FileTimes::new().set_modified(at))
@@ -168,6 +183,8 @@ impl Staging {
         let root = Part::directory(beside, nonce).map_err(failed(beside))?;
         let staging = Self {
             at: root.path().join("new"),
+            #[cfg(test)]
+            folds: beside.ends_with(tests::FOLDS),
             root,
             _made: made,
         };
@@ -180,34 +197,48 @@ impl Staging {
         directory.join(OsStr::from_bytes(path))
     }
 
+    /// Where an entry is made.
+    fn inside(&self, path: &[u8]) -> PathBuf {
+        #[cfg(test)]
+        if self.folds {
+            return Self::place(&self.at, &path.to_ascii_lowercase());
+        }
+        Self::place(&self.at, path)
+    }
+
     pub(crate) fn directory(&self, entry: &Entry) -> Result<(), OpenError> {
-        let at = Self::place(&self.at, &entry.path);
+        let at = self.inside(&entry.path);
         let made = DirBuilder::new().mode(0o700).create(&at);
-        made.map_err(failed(&at))
+        made.map_err(not_made(entry, &at))
+    }
+
+    /// Begins a file: pieces of it may come in any order then.
+    pub(crate) fn begin(&self, entry: &Entry) -> Result<(), OpenError> {
+        let at = self.inside(&entry.path);
+        let mut options = OpenOptions::new();
+        // SECURITY: what has the name already is another file, and would be mixed with this one;
+        // `what_is_one_name_for_a_disk_is_written_as_no_mixture` notices.
+        let made = options.write(true).create_new(true).mode(0o600).open(&at);
+        made.map(drop).map_err(not_made(entry, &at))
     }
 
     /// Writes a piece of a file.
     pub(crate) fn write(&self, entry: &Entry, offset: u64, piece: &[u8]) -> Result<(), OpenError> {
-        let at = Self::place(&self.at, &entry.path);
+        let at = self.inside(&entry.path);
         let file = Self::file(&at).map_err(failed(&at))?;
         file.write_all_at(piece, offset).map_err(failed(&at))
     }
 
     fn file(at: &Path) -> io::Result<File> {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(at)
+        OpenOptions::new().write(true).open(at)
     }
 
-    /// Empty files, links, modes and times; directories last, the innermost first. Links that lead out are left out
+    /// Links, modes and times; directories last, the innermost first. Links that lead out are left out
     /// and returned.
     pub(crate) fn finish(&self, entries: &[Entry]) -> Result<Vec<Entry>, OpenError> {
         let mut left_out = Vec::new();
         for entry in entries {
-            let at = Self::place(&self.at, &entry.path);
+            let at = self.inside(&entry.path);
             match &entry.kind {
                 EntryKind::File { .. } => {
                     let file = Self::file(&at).map_err(failed(&at))?;
@@ -219,14 +250,14 @@ impl Staging {
                 }
                 EntryKind::Link { .. } if !entry.leads_inside() => left_out.push(entry.clone()),
                 EntryKind::Link { target } => {
-                    symlink(OsStr::from_bytes(target), &at).map_err(failed(&at))?;
+                    symlink(OsStr::from_bytes(target), &at).map_err(not_made(entry, &at))?;
                 }
                 EntryKind::Directory => {}
             }
         }
         for entry in entries.iter().rev() {
             if entry.kind == EntryKind::Directory {
-                let at = Self::place(&self.at, &entry.path);
+                let at = self.inside(&entry.path);
                 let directory = File::open(&at).map_err(failed(&at))?;
                 if let Some(times) = times(entry) {
                     directory.set_times(times).map_err(failed(&at))?;
@@ -258,7 +289,7 @@ impl Staging {
             });
         }
         for (name, place) in names.iter().zip(&places) {
-            let at = Self::place(&self.at, name);
+            let at = self.inside(name);
             if at.symlink_metadata().is_err() {
                 continue; // A link that was left out.
             }
@@ -287,3 +318,7 @@ impl Staging {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+#[path = "place_tests.rs"]
+pub(crate) mod tests;

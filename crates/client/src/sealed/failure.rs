@@ -88,6 +88,7 @@ pub(crate) fn header_failure(error: HeaderError) -> Failure {
 pub(crate) fn open_failure(error: OpenError) -> Failure {
     match error {
         OpenError::Exists { path } => exists(&path),
+        error @ OpenError::SameName { .. } => same_name(&error.to_string()),
         OpenError::Write { path, error } => write_failure(&path, &error),
         OpenError::Read(error) => {
             let message = format!("the file cannot be read: {}", error.kind());
@@ -113,6 +114,12 @@ pub(super) fn of_stream(stopped: Stopped, stream: bool) -> Stopped {
         }
         stopped => stopped,
     }
+}
+
+/// Nothing was written: one of two would be lost, or both be mixed.
+pub(crate) fn same_name(message: &str) -> Failure {
+    let hint = "nothing was written: take it to a disk that tells large and small letters apart, or have one of them called otherwise";
+    failure(FailureKind::Failed, message, Some(hint))
 }
 
 /// Why a text was not read that is said to be a file of age.

@@ -2,6 +2,7 @@
 
 use super::packs::{NO_KEY, NoJournal};
 use crate::failure::{failure, on_disk, relay_full, unreachable};
+use crate::sealed::same_name;
 use crate::view::{Failure, FailureKind};
 use seal::vault::{ObjectError, VaultError};
 use std::io;
@@ -31,6 +32,7 @@ pub(super) fn vault_failure(error: VaultError) -> Failure {
             FailureKind::Usage,
             "name another place with --out, or replace it with --force",
         ),
+        VaultError::SameName { .. } => return same_name(&error.to_string()),
         VaultError::Changing { .. } => (
             FailureKind::Failed,
             "put it again when nothing writes to it; nothing was put",

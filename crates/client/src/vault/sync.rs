@@ -16,7 +16,8 @@ use rand_core::CryptoRng;
 use seal::vault::{
     Applied, Author, Conflict, Editor, Folder, InStep, Put, Reader, Refused, VaultError, What,
 };
-use std::path::PathBuf;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which folder, and which vault.
@@ -133,17 +134,6 @@ fn bring(
     (folder, in_step): (&Folder, InStep),
 ) -> Result<VaultSynced, Failure> {
     let journals = wish.home.join("vaults");
-    let in_step = match is_joined(session, &journals, in_step.since) {
-        // SECURITY: what was known of an older history removes nothing;
-        // `a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so` notices.
-        true => InStep {
-            base: None,
-            since: 0,
-            refused: Vec::new(),
-            ..in_step
-        },
-        false => in_step,
-    };
     let mut synced = VaultSynced {
         vault: session.name.clone(),
         version: 0,
@@ -170,6 +160,7 @@ fn bring(
         return Ok(synced);
     }
     for _ in 0..limits::VAULT_LOOKS {
+        let in_step = still_known(session, &journals, &in_step);
         if round(&place, folder, &in_step, &mut synced)? {
             return Ok(synced);
         }
@@ -177,6 +168,22 @@ fn bring(
     let message = "somebody writes in this folder all the time";
     let hint = "what was there is in step; try again when it is quiet";
     Err(failure(FailureKind::Failed, message, Some(hint)))
+}
+
+/// What a folder was in step with: nothing, where a person said since that another history counts.
+fn still_known(session: &Session, journals: &Path, in_step: &InStep) -> InStep {
+    let known = in_step.clone();
+    match is_joined(session, journals, in_step.since) {
+        // SECURITY: what was known of an older history removes nothing;
+        // `a_vault_whose_versions_are_lost_goes_on_when_a_person_says_so` notices.
+        true => InStep {
+            base: None,
+            since: 0,
+            refused: Vec::new(),
+            ..known
+        },
+        false => known,
+    }
 }
 
 /// Looks through the folder, publishes what is new, and writes what came. False: something was changed meanwhile.
@@ -192,41 +199,22 @@ fn round(
         |bytes| place.work.add(bytes),
     );
     let bar: (seal::Progress<'_>, seal::Progress<'_>) = (&total, &progress);
+    let overtaken = Cell::new(false);
     let changed = change(place, |editor, desk| {
-        let reader = desk.session.reader(desk.packs);
-        let newest = desk.newest.root.body.directory;
-        let mut rng = os::entropy();
-        let before = as_it_is(in_step, desk, &mut rng).map_err(vault_failure)?;
-        let mut look =
-            Editor::new(reader, desk.packs, before.base, &mut rng).compressing(desk.session.alone);
-        let put = folder
-            .scan(&mut look, reader, &before, Some(&newest), bar)
-            .map_err(vault_failure)?;
-        let ours = match (&put, before.base) {
-            (None, Some(base)) => base,
-            _ => look.finish().map_err(vault_failure)?,
-        };
-        let author = Author {
-            person: desk.session.person.clone(),
-            time: place.time.to_owned(),
-        };
-        let conflicts = editor
-            .merge(before.base.as_ref(), &ours, &author)
-            .map_err(vault_failure)?;
-        let both = editor.write_all().map_err(vault_failure)?;
-        // Where nothing is new to the vault, nothing of what was written stays there.
-        let applied = match both.id == newest.id {
-            true => Some(folder.apply(reader, Some(&ours), &newest, &[], bar)),
-            false => None,
-        };
-        Ok(Looked {
-            ours,
-            scanned: put.unwrap_or_default(),
-            put: new_files(&editor.reader(), &newest, &both).map_err(vault_failure)?,
-            conflicts,
-            applied: applied.transpose().map_err(vault_failure)?,
-        })
-    })?;
+        // SECURITY: the newest version was asked for after the folder's memory was read, and a person may have chosen it
+        // between the two; `who_watches_waits_until_somebody_chooses_a_history` notices.
+        overtaken
+            .set(in_step.base.is_some() && is_joined(desk.session, place.journals, in_step.since));
+        if overtaken.get() {
+            let message = "another history was chosen";
+            return Err(failure(FailureKind::Failed, message, Some("try again")));
+        }
+        look_and_merge(place, folder, in_step, bar, (editor, desk))
+    });
+    if overtaken.get() {
+        return Ok(false);
+    }
+    let changed = changed?;
     let Looked {
         ours,
         scanned,
@@ -254,6 +242,49 @@ fn round(
     let now = (changed.directory, since, applied.refused);
     remember(folder, in_step, now)?;
     Ok(true)
+}
+
+/// Looks through the folder, and merges what is new into the newest version.
+fn look_and_merge(
+    place: &Place<'_>,
+    folder: &Folder,
+    in_step: &InStep,
+    bar: (seal::Progress<'_>, seal::Progress<'_>),
+    (editor, desk): (&mut Editor<'_>, Desk<'_>),
+) -> Result<Looked, Failure> {
+    let reader = desk.session.reader(desk.packs);
+    let newest = desk.newest.root.body.directory;
+    let mut rng = os::entropy();
+    let before = as_it_is(in_step, desk, &mut rng).map_err(vault_failure)?;
+    let mut look =
+        Editor::new(reader, desk.packs, before.base, &mut rng).compressing(desk.session.alone);
+    let put = folder
+        .scan(&mut look, reader, &before, Some(&newest), bar)
+        .map_err(vault_failure)?;
+    let ours = match (&put, before.base) {
+        (None, Some(base)) => base,
+        _ => look.finish().map_err(vault_failure)?,
+    };
+    let author = Author {
+        person: desk.session.person.clone(),
+        time: place.time.to_owned(),
+    };
+    let conflicts = editor
+        .merge(before.base.as_ref(), &ours, &author)
+        .map_err(vault_failure)?;
+    let both = editor.write_all().map_err(vault_failure)?;
+    // Where nothing is new to the vault, nothing of what was written stays there.
+    let applied = match both.id == newest.id {
+        true => Some(folder.apply(reader, Some(&ours), &newest, &[], bar)),
+        false => None,
+    };
+    Ok(Looked {
+        ours,
+        scanned: put.unwrap_or_default(),
+        put: new_files(&editor.reader(), &newest, &both).map_err(vault_failure)?,
+        conflicts,
+        applied: applied.transpose().map_err(vault_failure)?,
+    })
 }
 
 /// Writes what a version brought that was just published.
@@ -332,6 +363,8 @@ fn read_only(
     };
     synced.version = newest.root.body.counter;
     let directory = newest.root.body.directory;
+    // After the version was asked for: a person may have chosen it meanwhile.
+    let in_step = &still_known(&session, place.journals, in_step);
     let work = &session.work;
     let (total, progress) = (|bytes| work.begin(bytes), |bytes| work.add(bytes));
     let applied = folder

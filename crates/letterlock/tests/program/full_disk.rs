@@ -1,6 +1,9 @@
 //! A disk without room: said so, nothing lost, and all goes on once there is room.
 
+use crate::give::noise;
+use crate::sealed::text;
 use crate::support::{Person, SmallDisk, Town, text_of};
+use std::fs;
 
 /// Alice, whose home has little room, and Bob, who know each other.
 fn crowded_pair(town: &Town) -> Option<(SmallDisk, Person, Person)> {
@@ -83,6 +86,64 @@ fn a_file_without_room_is_saved_once_there_is() {
     bob.ok(&save);
     assert!(std::fs::read(disk.seen().join("plan.bin")).unwrap() == vec![3; 1_500_000]);
     assert_eq!(std::fs::read_dir(disk.seen()).unwrap().count(), 1);
+}
+
+/// The home has no room: a change of a vault is done or refused, and where it is refused the vault is as before, and so is
+/// the folder.
+#[test]
+fn a_home_without_room_loses_nothing_of_its_vaults() {
+    let town = Town::new();
+    let Some(disk) = SmallDisk::mount(&town.path("small"), 4 * 1024) else {
+        return;
+    };
+    let mut alice = town.stranger("alice");
+    alice.move_to(&disk);
+    alice.ok(&["account", "create", "alice", "--relay", town.url()]);
+    alice.ok(&["vault", "create", "plans"]);
+    let [first, long, folder] = ["first", "long", "folder"].map(|name| town.path(name));
+    fs::write(&first, b"first").unwrap();
+    fs::write(&long, noise(1_500_000)).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let sync = ["vault", "sync", "plans", text(&folder), "--json"];
+    let put = ["vault", "put", "plans", text(&long), "--json"];
+    alice.ok(&["vault", "put", "plans", text(&first)]);
+    let mut refused = 0;
+    for (number, room) in [0, 4, 16, 48, 100, 200].into_iter().enumerate() {
+        let own = format!("own{number}");
+        fs::write(folder.join(&own), &own).unwrap();
+        disk.fill_but(room);
+        for words in [&put[..], &sync] {
+            let ran = alice.run(words);
+            if ran.code == Some(0) {
+                continue;
+            }
+            refused += 1;
+            assert_eq!(ran.code, Some(1), "{room} KiB: {ran:?}");
+            assert!(
+                ran.stderr.contains("full") && ran.stderr.contains("make room"),
+                "{room} KiB: {ran:?}"
+            );
+        }
+        disk.clear();
+        // What was there is there, and all goes on.
+        let listed = alice.json(&["vault", "list", "plans"]);
+        assert!(listed.iter().any(|entry| entry["path"] == "first"));
+        alice.ok(&sync);
+        assert_eq!(fs::read_to_string(folder.join(&own)).unwrap(), own);
+        let listed = alice.json(&["vault", "list", "plans"]);
+        assert!(listed.iter().any(|entry| entry["path"] == own.as_str()));
+    }
+    assert!(refused >= 2, "{refused}");
+    alice.ok(&put);
+    alice.ok(&sync);
+    for (name, original) in [("first", &first), ("long", &long)] {
+        assert!(fs::read(folder.join(name)).unwrap() == fs::read(original).unwrap());
+    }
+    // Nothing of what was refused stays in the home.
+    let left = fs::read_dir(disk.seen().join("home/vaults")).into_iter();
+    let left: Vec<_> = left.flatten().map(|entry| entry.unwrap().path()).collect();
+    let pending = |path: &&std::path::PathBuf| path.metadata().unwrap().len() > 0;
+    assert_eq!(left.iter().filter(pending).count(), 0, "{left:?}");
 }
 
 #[test]

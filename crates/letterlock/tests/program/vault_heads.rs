@@ -13,7 +13,7 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, params};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use testkit::head_of_anybody;
 
@@ -175,6 +175,39 @@ impl Drop for Ended {
     }
 }
 
+/// A folder that is watched while the relay shows what does not count.
+struct Watched {
+    process: Ended,
+    said: PathBuf,
+}
+
+fn watch(town: &Town, person: &Person, folder: &Path) -> Watched {
+    let said = town.path("said");
+    let mut watching = person.command(&["vault", "sync", "plans", text(folder), "--watch"]);
+    watching.stdout(Stdio::null());
+    watching.stderr(fs::File::create(&said).unwrap());
+    Watched {
+        process: Ended(watching.spawn().unwrap()),
+        said,
+    }
+}
+
+impl Watched {
+    /// How often it said something.
+    fn told(&self, what: &str) -> usize {
+        fs::read_to_string(&self.said)
+            .unwrap()
+            .matches(what)
+            .count()
+    }
+
+    fn end(mut self) {
+        kill_process(Pid::from_child(&self.process.0), Signal::INT).unwrap();
+        let ended = self.process.0.wait().unwrap().code();
+        assert!(matches!(ended, Some(0 | 130)), "{ended:?}");
+    }
+}
+
 /// A relay that holds a version back ends no watch: it says so once, publishes nothing, and goes on when the version is
 /// there.
 #[test]
@@ -191,28 +224,64 @@ fn who_watches_waits_until_the_relay_shows_what_it_holds_back() {
     show(&town, &first);
     bob.ok(&["receive"]);
     fs::write(folder.join("by bob"), "while it is held back").unwrap();
-    let said = town.path("said");
-    let mut watching = bob.command(&["vault", "sync", "plans", text(&folder), "--watch"]);
-    watching.stdout(Stdio::null());
-    watching.stderr(fs::File::create(&said).unwrap());
-    let mut watching = Ended(watching.spawn().unwrap());
-    let told = || {
-        let said = fs::read_to_string(&said).unwrap();
-        said.matches("holds a newer version back: waiting").count()
-    };
-    eventually("that it waits", || told() == 1);
+    let mut watching = watch(&town, &bob, &folder);
+    let waits = "holds a newer version back: waiting";
+    eventually("that it waits", || watching.told(waits) == 1);
     let note = || fs::read_to_string(folder.join("note")).unwrap();
     assert_eq!((head(&town), note()), (first, "first".to_owned()));
-    assert_eq!(watching.0.try_wait().unwrap(), None);
+    assert_eq!(watching.process.0.try_wait().unwrap(), None);
     show(&town, &second);
     eventually("what was held back", || note() == "second");
     eventually("what bob wrote", || head(&town) != second);
-    kill_process(Pid::from_child(&watching.0), Signal::INT).unwrap();
-    let ended = watching.0.wait().unwrap().code();
-    assert!(matches!(ended, Some(0 | 130)), "{ended:?}");
-    assert_eq!(told(), 1);
+    assert_eq!(watching.told(waits), 1);
+    watching.end();
     let listed = alice.json(&["vault", "list", "plans"]);
     assert_eq!(listed.len(), 2, "{listed:?}");
+}
+
+/// Nor does one that shows two histories: it kept from a writer that the other one wrote. A person says which counts.
+#[test]
+fn who_watches_waits_until_somebody_chooses_a_history() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "writer");
+    let carol = town.person("carol");
+    let invite = alice.ok(&["invite"]).line();
+    carol.ok(&["contact", "add", &invite]);
+    carol.ok(&["send", "alice", "It is me.", "--wait"]);
+    alice.ok(&["receive"]);
+    alice.ok(&["vault", "share", "plans", "carol", "--role", "writer"]);
+    until(&[&alice, &bob, &carol], "the key", || {
+        vault(&carol).is_some_and(|vault| vault["generation"] == 1)
+    });
+    let (from, folder) = (empty(&town, "from"), empty(&town, "folder"));
+    put(&alice, &from, "first");
+    for person in [&alice, &bob, &carol] {
+        person.ok(&["receive"]);
+    }
+    let first = head(&town);
+    put(&alice, &from, "second");
+    bob.ok(&["vault", "sync", "plans", text(&folder)]);
+    // Carol never hears of that.
+    assert!(relay_db(&town).execute("DELETE FROM letters", []).unwrap() > 0);
+    show(&town, &first);
+    put(&carol, &from, "another");
+    let another = head(&town);
+    fs::write(folder.join("by bob"), "while there are two").unwrap();
+    let mut watching = watch(&town, &bob, &folder);
+    eventually("that it waits", || watching.told(": waiting") == 1);
+    let said = fs::read_to_string(&watching.said).unwrap();
+    assert!(said.contains("two histories"), "{said}");
+    let note = || fs::read_to_string(folder.join("note")).unwrap();
+    assert_eq!((&head(&town), note()), (&another, "second".to_owned()));
+    assert_eq!(watching.process.0.try_wait().unwrap(), None);
+    bob.ok(&["vault", "accept", "plans"]);
+    eventually("what was chosen", || note() == "another");
+    eventually("what bob wrote", || head(&town) != another);
+    assert_eq!(watching.told(": waiting"), 1);
+    watching.end();
+    // What the folder had of the other one is beside it.
+    let listed = carol.json(&["vault", "list", "plans"]);
+    assert_eq!(listed.len(), 3, "{listed:?}");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,10 +1,13 @@
 //! Vaults by WebDAV: a real process, a real relay, requests as file managers send them.
 
-use crate::support::{Person, Process, Town};
+use crate::sealed::text;
+use crate::support::{Person, Process, Ran, Town};
 use crate::vault_files::{content, shared};
 use serde_json::Value;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 
 /// A vault that is served.
 struct Served {
@@ -28,7 +31,11 @@ impl Answer {
 
 fn serve(person: &Person, words: &[&str]) -> Served {
     let words = [&["vault", "mount", "plans", "--webdav", "--json"], words].concat();
-    let mut process = person.start(&words);
+    served(person.start(&words))
+}
+
+/// A process that is to serve a vault, once it does.
+fn served(mut process: Process) -> Served {
     let line: Value = serde_json::from_str(&process.next_line().unwrap()).unwrap();
     assert_eq!(line["answer"], "vault_mounted");
     let url = line["place"].as_str().unwrap();
@@ -85,11 +92,61 @@ impl Served {
         self.ask(method, path, headers, b"").status
     }
 
-    fn end(self) {
+    fn end(self) -> Ran {
         self.process.interrupt();
         let ran = self.process.wait();
         assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran
     }
+}
+
+/// Starts a command where there is no /dev/fuse. Nothing, and a line that says so, where this user cannot take it away.
+fn without_fuse(town: &Town, command: &Command) -> Option<Process> {
+    let devices = town.path("devices");
+    fs::create_dir(&devices).unwrap();
+    let hide = r#"mount --rbind /dev "$0" && mount -t tmpfs none /dev || exit
+        for name in null zero urandom; do touch /dev/$name; mount --bind "$0/$name" /dev/$name; done
+        [ -e /dev/fuse ] || echo hidden; exec "$@""#;
+    let mut outer = Command::new("unshare");
+    outer.args(["--user", "--map-root-user", "--mount", "sh", "-c", hide]);
+    outer.arg(devices).arg(command.get_program());
+    outer.args(command.get_args()).env_clear();
+    let set = command.get_envs();
+    outer.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    outer.stdin(std::process::Stdio::null());
+    let mut process = Process::spawn(&mut outer);
+    if process.next_line().as_deref() != Some("hidden") {
+        println!("SKIPPED: this user cannot hide /dev/fuse");
+        return None;
+    }
+    Some(process)
+}
+
+/// A machine that has no FUSE: what was to be mounted on a folder is served, and the person is told why.
+#[test]
+fn what_cannot_be_mounted_is_served() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "reader");
+    let at = town.path("mnt");
+    let command = alice.command(&["vault", "mount", "plans", text(&at), "--json"]);
+    let Some(process) = without_fuse(&town, &command) else {
+        return;
+    };
+    let served = served(process);
+    let long = content(4, 2_000_000);
+    assert_eq!(served.ask("PUT", "/long", &[], &long).status, 201);
+    assert!(served.ask("GET", "/long", &[], b"").body == long);
+    let ran = served.end();
+    assert!(
+        ran.stderr.contains("the vault was not mounted") && ran.stderr.contains("by WebDAV"),
+        "{ran:?}"
+    );
+    // Nothing was written to the folder, and all to the vault.
+    assert_eq!(fs::read_dir(&at).unwrap().count(), 0);
+    let out = town.path("out");
+    fs::create_dir(&out).unwrap();
+    bob.ok(&["vault", "get", "plans", "long", "--out", text(&out)]);
+    assert!(fs::read(out.join("long")).unwrap() == long);
 }
 
 #[test]

@@ -35,6 +35,12 @@ pub enum OpenError {
         #[source]
         error: io::Error,
     },
+    /// Names are one on this disk that are two where it comes from: large and small letters, or forms of the same letters.
+    #[error("{} is the same name as another one on this disk", path.display())]
+    SameName {
+        /// Whose.
+        path: PathBuf,
+    },
     /// Something is there already.
     #[error("{} exists", path.display())]
     Exists {
@@ -362,8 +368,10 @@ impl<S: Stored> LockFile<S> {
     ) -> Result<Extracted, OpenError> {
         let staging = Staging::create(beside, nonce)?;
         for entry in self.manifest.entries() {
-            if entry.kind == EntryKind::Directory {
-                staging.directory(entry)?;
+            match entry.kind {
+                EntryKind::Directory => staging.directory(entry)?,
+                EntryKind::File { .. } => staging.begin(entry)?,
+                EntryKind::Link { .. } => {}
             }
         }
         let take = |at: u64, plain: &[u8]| self.pieces(at, plain, &staging);

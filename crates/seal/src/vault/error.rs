@@ -74,6 +74,12 @@ pub enum VaultError {
         /// Which.
         path: PathBuf,
     },
+    /// Names are one on the disk that are two in the vault: large and small letters, or forms of the same letters.
+    #[error("{} is the same name as another one on this disk", path.display())]
+    SameName {
+        /// Whose.
+        path: PathBuf,
+    },
     /// A file was written to whenever it was read.
     #[error("{} changes all the time", path.display())]
     Changing {

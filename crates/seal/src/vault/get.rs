@@ -42,6 +42,7 @@ impl From<OpenError> for VaultError {
         match error {
             OpenError::Write { path, error } => Self::Disk { path, error },
             OpenError::Exists { path } => Self::Taken { path },
+            OpenError::SameName { path } => Self::SameName { path },
             _ => Self::Disk {
                 path: PathBuf::new(),
                 error: std::io::Error::other("not written"),
@@ -182,6 +183,7 @@ impl Plan<'_, '_> {
                 Ok(())
             }
             What::File { size, parts } => {
+                self.staging.begin(&made)?;
                 self.all.push(made);
                 self.got.files = self.got.files.saturating_add(1);
                 self.got.bytes = self.got.bytes.saturating_add(*size);

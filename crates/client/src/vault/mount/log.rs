@@ -1,7 +1,7 @@
 //! What is changed in a mounted vault, written down as it is changed: who is killed goes on from it.
 //!
 //! ```text
-//!   log    = "LLMOUNT" ‖ 03 ‖ BE4(generation) ‖ name 16 ‖ record 0 ‖ record 1 ...
+//!   log    = "LLMOUNT" ‖ 04 ‖ BE4(generation) ‖ name 16 ‖ record 0 ‖ record 1 ...
 //!   record = BE4(length) ‖ BE4(not length) ‖ nonce 12 ‖ AES-256-GCM(key, nonce, name ‖ BE8(its number), bytes)
 //! ```
 //!
@@ -22,7 +22,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-const BEGIN: &[u8; 8] = b"LLMOUNT\x03";
+const BEGIN: &[u8; 8] = b"LLMOUNT\x04";
 const FILE: &str = "log";
 /// What stands before the nonce of a record.
 const LENGTHS: usize = 8;

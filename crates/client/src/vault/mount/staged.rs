@@ -4,7 +4,7 @@
 //! A block that is not there has the bytes of the version that was written over as far as these go below `below`, and
 //! zeros from there on.
 
-use super::blocks::{BLOCK, Blocks, Head};
+use super::blocks::{BLOCK, Blocks, Head, Wrote};
 use super::source::{Content, Source};
 use super::trouble::Trouble;
 use crate::os;
@@ -92,6 +92,7 @@ impl Staged {
             size,
             below: size,
             meta,
+            wrote: Wrote::default(),
         };
         let blocks = Blocks::create(directory, keys, id)?;
         let staged = Self::with(id, base, blocks, Some(head));
@@ -333,7 +334,12 @@ impl Staged {
     pub(super) fn sync(&self) -> Result<(), Trouble> {
         let mut inner = self.lock();
         inner.settled = true;
-        inner.blocks.sync()
+        inner.blocks.sync()?;
+        // A file without a head is damaged, and stays as it is.
+        match inner.head {
+            Some(_) => inner.write_head(),
+            None => Ok(()),
+        }
     }
 }
 
@@ -367,6 +373,11 @@ impl Inner {
     /// Takes away what lies behind its end.
     fn cut(&mut self, end: u64) -> Result<(), Trouble> {
         let (index, inside) = split(end);
+        if !self.blocks.reaches(index)? {
+            return Ok(());
+        }
+        // A loss of power takes nothing away that the file still has.
+        self.blocks.sync()?;
         if inside > 0
             && let Some(block) = self.blocks.block(index)?
         {

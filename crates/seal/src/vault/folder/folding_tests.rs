@@ -11,6 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 const VAULT: GroupId = GroupId::from_bytes([2; 32]);
 
@@ -238,4 +239,29 @@ fn another_case_is_another_name_of_the_same_file() {
     let (_, told) = host.sync(&mut base, newest);
     assert_eq!(told, [""; 0]);
     assert_eq!(host.here(), files(&[("Plans/Note", "one")]));
+}
+
+/// What is fetched is written whole, or not at all.
+#[test]
+fn what_cannot_be_fetched_side_by_side_is_not_mixed() {
+    let host = Host::new();
+    let version = host.put(None, "plans/inner/Note", "the longer one");
+    let version = host.put(Some(version), "plans/inner/note", "short");
+    let version = host.put(Some(version), "plans/other", "three");
+    let entry = host.reader().lookup(&version, &path("plans")).unwrap();
+    let (entry, place) = (entry.unwrap(), path("plans"));
+    let (_, name) = place.split_last().unwrap();
+    for (beside, done) in [("plain", true), (crate::place::tests::FOLDS, false)] {
+        let into = host.dir.path().join(beside);
+        fs::create_dir(&into).unwrap();
+        let got = host.reader().get(&entry, name, &into, false, 1, &quiet);
+        match got {
+            Ok(got) => assert!(done && got.files == 3),
+            Err(VaultError::SameName { path }) => {
+                assert!(!done && path == Path::new("plans/inner/note"), "{path:?}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(fs::read_dir(&into).unwrap().count(), usize::from(done));
+    }
 }
