@@ -49,6 +49,7 @@ pub(crate) fn received(tx: &mut Transaction<'_>, body: &[u8]) -> Result<(), Engi
             }
             _ => hold(tx, &id, body),
         },
+        // SECURITY: `a_relay_that_takes_bodies_of_who_was_removed_reaches_nothing` notices.
         Some(record) if epoch < record.epoch => Ok(()),
         Some(record) if is_in(&record) && !is_held(tx, &id)? => take(tx, record, body),
         Some(record) if record.standing == GroupStanding::Out && epoch == record.epoch => Ok(()),

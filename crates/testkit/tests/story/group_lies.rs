@@ -3,7 +3,7 @@
 use crate::group_days::host;
 use crate::groups::friends;
 use engine::records::GroupStanding;
-use engine::{CommandOutcome, Event, GroupError, Input, Snapshot as _, Table};
+use engine::{CommandId, CommandOutcome, Event, GroupError, Input, Snapshot as _, Table};
 use keys::account_log::{Authority, Reason};
 use letterlock_testkit::World;
 use wire::{Reply, Request};
@@ -397,5 +397,183 @@ fn a_bad_signature_in_a_good_envelope_is_refused() {
                 (epoch, "night shift")
             );
         }
+    }
+}
+
+/// What Mallory's program sends in a group that she was removed from, by a disk of before.
+fn says_by_an_old_disk(
+    world: &mut World,
+    disk: letterlock_testkit::MemoryStore,
+    input: impl FnOnce(CommandId) -> Input,
+) -> wire::Send {
+    set_back(world, "mallory", disk);
+    world.set_online("mallory", true);
+    let before = world.relay().heard().len();
+    world.begin("mallory", input);
+    world.run(5);
+    world.set_online("mallory", false);
+    let sent = world.relay().heard()[before..].iter();
+    let mut sent = sent.filter_map(|request| match request {
+        Request::SendInEpoch(sent) => Some(sent.send.clone()),
+        _ => None,
+    });
+    sent.next().unwrap()
+}
+
+/// The same message under the number of another epoch, sealed with the key that Mallory still has.
+fn in_epoch(world: &World, group: keys::GroupId, body: &[u8], epoch: u64) -> wire::Body {
+    let data = |head: &[u8]| [keys::label::GROUP_BODY.as_bytes(), &[0], head].concat();
+    // Kind 1, group 32, epoch 8.
+    let (head, rest) = body.split_at(41);
+    let (nonce, sealed) = rest.split_first_chunk::<12>().unwrap();
+    let store = &world.person("mallory").store;
+    let row = store.get(Table::Group, group.as_bytes()).unwrap().unwrap();
+    let (key, mut padded) = row
+        .windows(32)
+        .find_map(|window| {
+            let key = keys::Secret::from_slice(window)?;
+            let opened = keys::gcm_open(&key, nonce, &data(head), sealed).ok()?;
+            Some((key, opened))
+        })
+        .unwrap();
+    let mut head = head.to_vec();
+    head[33..].copy_from_slice(&epoch.to_be_bytes());
+    // Length 4, no parcel 1; version 2, form 2, group 1 + 32.
+    padded[42..50].copy_from_slice(&epoch.to_be_bytes());
+    let sealed = keys::gcm_seal(&key, &[7; 12], &data(&head), &padded);
+    wire::Body::new([&head[..], &[7; 12], &sealed].concat()).unwrap()
+}
+
+/// The relay lays a body into all queues of a group.
+fn lay(world: &mut World, sent: &wire::Send, body: wire::Body) {
+    let message_id = keys::MessageId::random(world.chance().rng());
+    let now = world.now();
+    let send = wire::Send {
+        message_id,
+        body,
+        rows: sent.rows.clone(),
+    };
+    let Some(Reply::SendResult(result)) = world.relay().ask(Request::Send(send), now) else {
+        panic!("no place for a body");
+    };
+    let accepted = |row: &wire::RowResult| matches!(row, wire::RowResult::Accepted { .. });
+    assert!(result.rows.iter().all(accepted));
+}
+
+/// Alice, Bob and Carol are in the epoch, nobody else is, and nobody was told of anything that Mallory did.
+fn undisturbed(world: &World, group: keys::GroupId, epoch: u64) {
+    for name in ["alice", "bob", "carol"] {
+        let record = world.group(name, group).unwrap();
+        let seen = (record.standing, record.epoch, &record.data.name[..]);
+        assert_eq!(seen, (GroupStanding::In, epoch, "night shift"), "{name}");
+        assert_eq!(world.group_devices(name, group).len(), 3, "{name}");
+        assert!(world.group_texts(name, group).is_empty(), "{name}");
+        // Nothing waits, and nobody wonders any more.
+        let store = &world.person(name).store;
+        assert_eq!(store.count(Table::GroupHeld), 0, "{name}");
+        let doubt = [b"group-doubt/", &group.as_bytes()[..]].concat();
+        assert!(store.get(Table::Meta, &doubt).unwrap().is_none(), "{name}");
+        let alarmed = |event: &Event| {
+            matches!(
+                event,
+                Event::GroupLost { .. }
+                    | Event::GroupForked { .. }
+                    | Event::GroupRefused { .. }
+                    | Event::Undecryptable { .. }
+            )
+        };
+        assert!(!world.was_told(name, alarmed), "{name}");
+    }
+}
+
+/// A letter, a change and a removal that Mallory makes after she was removed, in the epoch in which she was in last.
+fn says_after_the_end(world: &mut World, group: keys::GroupId) -> [wire::Send; 3] {
+    let admin = engine::records::DataChange {
+        role: Some((world.account("mallory"), engine::Role::Admin)),
+        ..engine::records::DataChange::default()
+    };
+    world.change_group("alice", group, admin).unwrap();
+    world.settle();
+    let disk = world.person("mallory").store.clone();
+    world
+        .remove_from_group("alice", group, &["mallory"])
+        .unwrap();
+    world.settle();
+    assert!(!world.is_in_group("mallory", group));
+    let letter = keys::LetterId::random(world.chance().rng());
+    let letter = says_by_an_old_disk(world, disk.clone(), |command| Input::SendLetter {
+        command,
+        letter,
+        to: keys::AccountId::from_bytes(*group.as_bytes()),
+        draft: engine::Draft {
+            text: "still here".to_owned(),
+            ..engine::Draft::default()
+        },
+    });
+    let change = says_by_an_old_disk(world, disk.clone(), |command| Input::ChangeGroup {
+        command,
+        group,
+        change: called("my shift"),
+    });
+    let members = vec![world.account("bob")];
+    let removal = says_by_an_old_disk(world, disk, |command| Input::RemoveFromGroup {
+        command,
+        group,
+        members,
+    });
+    [letter, change, removal]
+}
+
+fn called(name: &str) -> engine::records::DataChange {
+    engine::records::DataChange {
+        name: Some(name.to_owned()),
+        ..engine::records::DataChange::default()
+    }
+}
+
+/// The relay takes from Mallory what it must not, and lays it where she is no member any more.
+#[test]
+fn a_relay_that_takes_bodies_of_who_was_removed_reaches_nothing() {
+    let others = ["alice", "bob", "carol"];
+    let mut world = friends(312, &["alice", "bob", "carol", "mallory"]);
+    let group = world.create_group("alice", "night shift", &["bob", "carol", "mallory"]);
+    let sent = says_after_the_end(&mut world, group);
+    let epoch = world.group("alice", group).unwrap().epoch;
+    // Of the epoch that is over: dropped, and nobody asks anybody what that was.
+    let before = world.relay().heard().len();
+    for send in &sent {
+        lay(&mut world, send, send.body.clone());
+    }
+    world.run(60);
+    let says = |request: &Request| matches!(request, Request::Send(_) | Request::SendInEpoch(_));
+    assert!(!world.relay().heard()[before..].iter().any(says));
+    undisturbed(&world, group, epoch);
+    // Of this epoch and of later ones: they do not open, and members who ask each other hear that nothing is amiss.
+    for later in [0, 1, 1000] {
+        for send in &sent {
+            let body = in_epoch(&world, group, &send.body, epoch + later);
+            lay(&mut world, send, body);
+        }
+        let before = world.relay().heard().len();
+        world.run(1200);
+        assert!(world.relay().heard()[before..].iter().any(says));
+        undisturbed(&world, group, epoch);
+    }
+    for name in others {
+        world.write_to_group(name, group, name);
+        world.settle();
+    }
+    for name in others {
+        let read = world.group_texts(name, group);
+        assert!(read.iter().eq(others.iter().filter(|one| **one != name)));
+    }
+    world
+        .change_group("alice", group, called("day shift"))
+        .unwrap();
+    world.settle();
+    for name in others {
+        let record = world.group(name, group).unwrap();
+        let seen = (record.epoch, &record.data.name[..]);
+        assert_eq!(seen, (epoch + 1, "day shift"), "{name}");
     }
 }
