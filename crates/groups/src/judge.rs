@@ -11,6 +11,7 @@ use mls_rs::group::{GroupContext, Roster, Sender};
 use mls_rs::mls_rules::{
     CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle,
 };
+use mls_rs_core::crypto::CipherSuite;
 use mls_rs_core::error::IntoAnyError;
 use mls_rs_core::extension::ExtensionList;
 use mls_rs_core::group::Member;
@@ -177,6 +178,7 @@ impl IdentityProvider for Judge {
 struct Case<'a> {
     judge: &'a Judge,
     data: GroupData,
+    suite: CipherSuite,
     roster: &'a Roster<'a>,
     by: LeafName,
     /// Whether it comes from outside the tree.
@@ -208,6 +210,7 @@ impl MlsRules for Judge {
         let case = Case {
             judge: self,
             data,
+            suite: context.cipher_suite,
             roster,
             by,
             external,
@@ -405,6 +408,11 @@ impl Case<'_> {
     ) -> Result<LeafName, Refused> {
         let actor = self.actor(sender)?;
         let target = self.judge.name(add.signing_identity())?;
+        // SECURITY: the weakest leaf decides what a group withstands; `another_suite_is_refused` and
+        // `a_commit_that_adds_another_suite_is_refused` notice.
+        if add.key_package().cipher_suite() != self.suite {
+            return self.judge.refuse(GroupError::WrongSuite);
+        }
         if Inbox::of(&add.leaf_node_extensions()).is_err() {
             return self.judge.refuse(GroupError::NotGenuine {
                 what: "a leaf says not where it takes letters".to_owned(),

@@ -1,5 +1,6 @@
 //! A member whose client has no rules: what it sends reaches honest members as a real lie would.
 
+use crate::blind::{Blind, Blindness};
 use crate::support::{NOW, Person, Town};
 use groups::OurDevice;
 use keys::{AccountId, Secret, Suite};
@@ -20,6 +21,7 @@ use mls_rs_core::extension::ExtensionType;
 use mls_rs_core::identity::{CredentialType, IdentityProvider, MemberValidationContext};
 use mls_rs_core::time::MlsTime;
 use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 
 const GROUP_DATA: ExtensionType = ExtensionType::new(0xF4C0);
 const INBOX: ExtensionType = ExtensionType::new(0xF4C1);
@@ -164,6 +166,7 @@ pub(crate) struct Liar<C: MlsConfig> {
     /// The client that it goes on with once it is in.
     inside: Client<C>,
     inbox: ExtensionList,
+    blind: Blindness,
     pub(crate) group: Option<Group<C>>,
 }
 
@@ -225,7 +228,9 @@ pub(crate) fn of_device(
         SignaturePublicKey::new_slice(us.leaf.public()),
     );
     let packages = InMemoryKeyPackageStorage::default();
+    let blind = Blindness::default();
     let provider = replay::provider(Secret::random(&mut town.rng));
+    let provider = Blind::new(provider, blind.clone());
     let signing_with = |secret: &[u8]| {
         Client::builder()
             .crypto_provider(provider.clone())
@@ -255,6 +260,7 @@ pub(crate) fn of_device(
         client,
         inside,
         inbox,
+        blind,
         group: None,
     }
 }
@@ -325,6 +331,16 @@ impl<C: MlsConfig> Liar<C> {
             .unwrap();
         group.clear_pending_commit();
         output.commit_message.to_bytes().unwrap()
+    }
+
+    /// A commit that adds somebody of another suite, which no honest library makes.
+    pub(crate) fn adds_blindly(&mut self, package: &[u8]) -> Vec<u8> {
+        let package = MlsMessage::from_bytes(package).unwrap();
+        let suite = package.as_key_package().unwrap().cipher_suite();
+        self.blind.store(u16::from(suite), Ordering::Relaxed);
+        let commit = self.commit(|commit| commit.add_member(package).unwrap());
+        self.blind.store(0, Ordering::Relaxed);
+        commit
     }
 
     /// A commit that the liar itself follows: the message, the Welcomes, and the tree after it.

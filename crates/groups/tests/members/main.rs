@@ -7,6 +7,8 @@
     reason = "a test that cannot go on ends"
 )]
 
+#[cfg(feature = "replay")]
+mod blind;
 mod days;
 mod hostile;
 #[cfg(feature = "replay")]
@@ -19,6 +21,8 @@ mod noise;
 mod pairs;
 #[cfg(feature = "replay")]
 mod size;
+#[cfg(feature = "replay")]
+mod suites;
 mod support;
 #[cfg(feature = "replay")]
 mod vaults;
