@@ -220,7 +220,7 @@ fn examples_parse(command: &clap::Command, path: &mut Vec<String>) -> usize {
     let below = command.get_subcommands();
     let below: usize = below.map(|below| examples_parse(below, path)).sum();
     path.pop();
-    examples.len() + below
+    examples.len().saturating_add(below)
 }
 
 #[test]
