@@ -65,6 +65,10 @@ Example:
     ///
     /// Contacts are told by the account log and write no more. Queues and backup at the relay go, and every key that
     /// could open or sign anything. Letters that are stored on devices stay there.
+    #[command(after_help = "\
+Examples:
+  letterlock account end
+  letterlock account end --sheet sheet.txt")]
     End {
         /// The recovery sheet, from standard input or a file, where its backup keeps the root key
         #[arg(long, value_name = "-|FILE")]
@@ -74,6 +78,10 @@ Example:
         yes: bool,
     },
     /// Show what was kept when somebody was shown another history of this account
+    #[command(after_help = "\
+Examples:
+  letterlock account evidence
+  letterlock account evidence --save evidence")]
     Evidence {
         /// Write each piece to a file in this folder
         #[arg(long, value_name = "DIR")]

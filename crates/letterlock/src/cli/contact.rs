@@ -18,6 +18,10 @@ pub(crate) struct ContactArgs {
 #[derive(Debug, Subcommand)]
 enum ContactCommand {
     /// Add a contact by an invite (verified at once) or by NAME@RELAY (claimed until verified)
+    #[command(after_help = "\
+Examples:
+  letterlock contact add 'letterlock:...'
+  letterlock contact add 'bob@https://relay.example#sha256=...' --as 'bob of the choir'")]
     Add {
         /// An invite, or NAME@RELAY
         #[arg(value_name = "INVITE|NAME@RELAY")]
@@ -33,6 +37,9 @@ enum ContactCommand {
     ///
     /// Each piece holds the pinned account log and what was shown instead, as received and signed, so that it can
     /// be shown to others.
+    #[command(after_help = "\
+Example:
+  letterlock contact evidence bob --save evidence")]
     Evidence {
         /// The contact
         name: String,
@@ -41,6 +48,10 @@ enum ContactCommand {
         save: Option<PathBuf>,
     },
     /// Take no more letters from a contact
+    #[command(after_help = "\
+Examples:
+  letterlock contact block bob
+  letterlock contact block bob --undo")]
     Block {
         /// The contact
         name: String,

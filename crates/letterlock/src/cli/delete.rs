@@ -9,6 +9,10 @@ use client::api::Request;
 /// The other side keeps its copy, unless the letter is yours and --everyone is given: then it goes everywhere, and
 /// only that it was there stays.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock delete LETTER-ID
+  letterlock delete LETTER-ID OTHER-ID --everyone")]
 pub(crate) struct DeleteArgs {
     /// Ids of the letters, as `read` shows them
     #[arg(required = true, value_name = "LETTER-ID")]

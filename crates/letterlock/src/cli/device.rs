@@ -24,6 +24,10 @@ enum DeviceCommand {
     /// The new device takes the secret with `device accept`. It works once and for two minutes. Both devices then
     /// show six digits; if they are the same, say yes on both. Contacts and letters move to the new device,
     /// encrypted. The twelve words on standard error say the same as the line, for typing.
+    #[command(after_help = "\
+Examples:
+  letterlock device link
+  letterlock device link --qr")]
     Link {
         /// Draw the line as a QR code too, on standard error
         #[arg(long)]
@@ -65,6 +69,9 @@ Examples:
     /// Revoke a device: from then on nobody encrypts to it
     ///
     /// It cannot come back; link it anew instead. Letters that are stored on it stay there.
+    #[command(after_help = "\
+Example:
+  letterlock device revoke phone --reason lost")]
     Revoke {
         /// The device
         name: String,
@@ -79,16 +86,26 @@ Examples:
     ///
     /// For a device that is at the repairer's, or cannot be found just now. What is written meanwhile does not reach
     /// it, not even later; link it anew for the whole history.
+    #[command(after_help = "\
+Example:
+  letterlock device suspend phone")]
     Suspend {
         /// The device
         name: String,
     },
     /// Put a suspended device in force again
+    #[command(after_help = "\
+Example:
+  letterlock device resume phone")]
     Resume {
         /// The device
         name: String,
     },
     /// Give this device new keys
+    #[command(after_help = "\
+Examples:
+  letterlock device rotate
+  letterlock device rotate --root --sheet sheet.txt")]
     Rotate {
         /// The account gets a new root key instead
         #[arg(long)]
@@ -98,6 +115,9 @@ Examples:
         sheet: Option<PathBuf>,
     },
     /// Call a device otherwise, on all devices
+    #[command(after_help = "\
+Example:
+  letterlock device rename phone 'old phone'")]
     Rename {
         /// The device
         name: String,

@@ -10,6 +10,10 @@ use client::view::Failure;
 /// Within 24 hours, at most 10 times. Everybody who has the letter sees the new text and that it was edited; the old
 /// text is kept nowhere.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock edit LETTER-ID 'See you at ten'
+  date | letterlock edit LETTER-ID -")]
 pub(crate) struct EditArgs {
     /// The id of the letter, as `read` shows it
     #[arg(value_name = "LETTER-ID")]

@@ -26,6 +26,9 @@ pub(crate) struct GroupArgs {
 #[derive(Debug, Subcommand)]
 enum GroupCommand {
     /// Begin a group, of which you are the owner
+    #[command(after_help = "\
+Example:
+  letterlock group create 'night shift' bob carol")]
     Create {
         /// What it is called
         name: String,
@@ -37,6 +40,10 @@ enum GroupCommand {
     ///
     /// They read nothing of before. With --share-history the last letters are sent to them again, from here and on your
     /// word alone; all members are told, and custody names them.
+    #[command(after_help = "\
+Examples:
+  letterlock group add 'night shift' dina
+  letterlock group add 'night shift' dina --share-history 50")]
     Add {
         /// The group
         group: String,
@@ -49,6 +56,9 @@ enum GroupCommand {
         share_history: u32,
     },
     /// Remove people, with all their devices
+    #[command(after_help = "\
+Example:
+  letterlock group remove 'night shift' bob")]
     Remove {
         /// The group
         group: String,
@@ -57,6 +67,9 @@ enum GroupCommand {
         members: Vec<String>,
     },
     /// Leave a group; what was read stays
+    #[command(after_help = "\
+Example:
+  letterlock group leave 'night shift'")]
     Leave {
         /// The group
         group: String,
@@ -64,6 +77,10 @@ enum GroupCommand {
     /// List groups
     List,
     /// Show a group, its members and their roles
+    #[command(after_help = "\
+Examples:
+  letterlock group show 'night shift'
+  letterlock group show 'night shift' --picture owl.png")]
     Show {
         /// The group
         group: String,
@@ -72,6 +89,11 @@ enum GroupCommand {
         picture: Option<PathBuf>,
     },
     /// Change the name or picture of a group, or after which time its letters disappear
+    #[command(after_help = "\
+Examples:
+  letterlock group set 'night shift' --name 'day shift'
+  letterlock group set 'night shift' --timer 7d
+  letterlock group set 'night shift' --picture owl.png")]
     Set {
         /// The group
         group: String,
@@ -89,6 +111,9 @@ enum GroupCommand {
         no_picture: bool,
     },
     /// Give a member another role
+    #[command(after_help = "\
+Example:
+  letterlock group role 'night shift' bob admin")]
     Role {
         /// The group
         group: String,

@@ -9,6 +9,10 @@ use std::path::PathBuf;
 ///
 /// The states are those of NIST SP 800-57. What is due is replaced by itself. No key is ever printed.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock inventory
+  letterlock inventory --cbom cbom.json")]
 pub(crate) struct InventoryArgs {
     /// Also write a CycloneDX 1.6 cryptography bill of materials to this file
     #[arg(long, value_name = "FILE")]

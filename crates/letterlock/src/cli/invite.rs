@@ -11,6 +11,10 @@ use std::time::Duration;
 /// Give it to one person by a way that you trust: whoever adds it has verified you, because it names your account.
 /// It works once.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock invite
+  letterlock invite --qr --expires 1h")]
 pub(crate) struct InviteArgs {
     /// Draw it as a QR code too, on standard error
     #[arg(long)]

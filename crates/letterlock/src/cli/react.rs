@@ -8,6 +8,10 @@ use client::api::Request;
 ///
 /// Everybody in the conversation sees it under the letter. A second reaction takes the place of the first.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock react LETTER-ID 👍
+  letterlock react LETTER-ID --remove")]
 pub(crate) struct ReactArgs {
     /// The id of the letter, as `read` shows it
     #[arg(value_name = "LETTER-ID")]

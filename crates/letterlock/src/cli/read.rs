@@ -6,6 +6,10 @@ use client::api::Request;
 
 /// Read the letters stored in this home, oldest first
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock read
+  letterlock read bob --limit 20")]
 pub(crate) struct ReadArgs {
     /// Only the letters with this contact, or of this group
     conversation: Option<String>,

@@ -13,6 +13,11 @@ use std::time::Duration;
 /// Shows every letter that was not shown before, in order, and ends when all that lay at the relay is shown. With
 /// --timeout it waits for more.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock receive
+  letterlock receive --timeout 10s --save received
+  letterlock receive --follow")]
 pub(crate) struct ReceiveArgs {
     /// Go on until interrupted
     #[arg(long)]

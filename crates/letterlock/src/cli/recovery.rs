@@ -86,6 +86,10 @@ Examples:
         sheet: Option<PathBuf>,
     },
     /// End a way back: the sheet or the guardians, and the backup that they open
+    #[command(after_help = "\
+Examples:
+  letterlock recovery clear sheet
+  letterlock recovery clear guardians")]
     Clear {
         /// Which
         method: Method,
@@ -114,6 +118,10 @@ Example:
     /// Go on with what this machine asked for: wait for guardians and the delay, then bring everything back
     ///
     /// It may be interrupted at any time and goes on where it was.
+    #[command(after_help = "\
+Examples:
+  letterlock recovery continue
+  letterlock recovery continue --timeout 10m")]
     Continue {
         /// How long to wait [default: until the account is back]
         #[arg(long, value_name = "TIME", value_parser = duration::parse)]

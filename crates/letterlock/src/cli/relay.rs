@@ -18,6 +18,9 @@ pub(crate) struct RelayArgs {
 enum RelayCommand {
     Serve(ServeArgs),
     /// Show what is stored, as the operator sees it
+    #[command(after_help = "\
+Example:
+  letterlock relay inspect --data /var/lib/letterlock-relay")]
     Inspect(DataArgs),
     Release(ReleaseArgs),
 }
@@ -28,6 +31,9 @@ enum RelayCommand {
 /// one, which is printed; whoever asks next gets the name, with new keys. Contacts are stopped until they compare safety
 /// numbers or take a new invite. Make sure who asks.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  letterlock relay release alice --data /var/lib/letterlock-relay")]
 struct ReleaseArgs {
     /// The name, without `@RELAY`
     name: String,

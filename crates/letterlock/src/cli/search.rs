@@ -6,6 +6,10 @@ use client::api::Request;
 
 /// Search the letters stored in this home
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock search red apples
+  letterlock search apples --limit 5")]
 pub(crate) struct SearchArgs {
     /// Words that must all occur
     #[arg(required = true)]

@@ -178,3 +178,53 @@ fn a_relay_stores_where_it_is_told_and_nowhere_else() {
         assert_eq!(failure.kind, FailureKind::Usage, "{other}");
     }
 }
+
+/// The words of a line as a shell splits them, up to where its output goes to a file; one list for each command that a
+/// pipe joins. Quotes are single ones.
+fn commands_of(line: &str) -> Vec<Vec<String>> {
+    let mut commands = vec![vec![String::new()]];
+    let mut quoted = false;
+    for sign in line.chars() {
+        let words = commands.last_mut().unwrap();
+        match sign {
+            '\'' => quoted = !quoted,
+            '>' if !quoted => break,
+            '|' if !quoted => commands.push(vec![String::new()]),
+            ' ' if !quoted => words.push(String::new()),
+            sign => words.last_mut().unwrap().push(sign),
+        }
+    }
+    assert!(!quoted, "{line} lacks a quote");
+    for words in &mut commands {
+        words.retain(|word| !word.is_empty());
+    }
+    commands
+}
+
+/// Looks at the examples of a command and of those below it, and counts them.
+fn examples_parse(command: &clap::Command, path: &mut Vec<String>) -> usize {
+    path.push(command.get_name().to_owned());
+    let help = command.get_after_help().map(ToString::to_string);
+    let lines = help.unwrap_or_default();
+    let lines = lines.lines().filter(|line| line.starts_with("  "));
+    let mut examples: Vec<Vec<String>> = lines.flat_map(commands_of).collect();
+    examples.retain(|words| words[0] == "letterlock");
+    for words in &examples {
+        let parsed = LowArgs::command().try_get_matches_from(words);
+        assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+    }
+    if command.get_subcommands().next().is_none() && command.get_arguments().next().is_some() {
+        let own = examples.iter().any(|words| words.starts_with(path));
+        assert!(own, "{path:?} has no example");
+    }
+    let below = command.get_subcommands();
+    let below: usize = below.map(|below| examples_parse(below, path)).sum();
+    path.pop();
+    examples.len().saturating_add(below)
+}
+
+#[test]
+fn every_command_with_arguments_has_an_example_and_all_of_them_parse() {
+    let examples = examples_parse(&LowArgs::command(), &mut Vec::new());
+    assert!(examples > 100, "{examples} were found");
+}

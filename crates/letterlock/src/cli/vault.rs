@@ -28,11 +28,18 @@ pub(crate) struct VaultArgs {
 #[derive(Debug, Subcommand)]
 enum VaultCommand {
     /// Make a vault, of which you are the owner
+    #[command(after_help = "\
+Example:
+  letterlock vault create plans")]
     Create {
         /// What it is called
         name: String,
     },
     /// Let people in, with all their devices, or give those who are in it another role
+    #[command(after_help = "\
+Examples:
+  letterlock vault share plans bob carol
+  letterlock vault share plans bob --role writer")]
     Share {
         /// The vault
         vault: String,
@@ -44,6 +51,9 @@ enum VaultCommand {
         role: Option<TypedRole>,
     },
     /// Put people out, with all their devices; what is written from now on has another key
+    #[command(after_help = "\
+Example:
+  letterlock vault unshare plans bob")]
     Unshare {
         /// The vault
         vault: String,
@@ -52,11 +62,17 @@ enum VaultCommand {
         who: Vec<String>,
     },
     /// Show a vault, who is in it, and their roles
+    #[command(after_help = "\
+Example:
+  letterlock vault members plans")]
     Members {
         /// The vault
         vault: String,
     },
     /// Leave a vault; if nobody else is in it, nothing opens it any more
+    #[command(after_help = "\
+Example:
+  letterlock vault leave plans")]
     Leave {
         /// The vault
         vault: String,
@@ -65,6 +81,9 @@ enum VaultCommand {
         yes: bool,
     },
     /// Call a vault otherwise
+    #[command(after_help = "\
+Example:
+  letterlock vault rename plans 'old plans'")]
     Rename {
         /// The vault
         vault: String,

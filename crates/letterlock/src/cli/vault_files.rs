@@ -15,6 +15,10 @@ pub(super) enum FilesCommand {
     ///
     /// What a folder of the vault has already stays, unless something of the same name comes. Where somebody else wrote the
     /// same file meanwhile, both stay: yours beside theirs, with your name and the time in its name.
+    #[command(after_help = "\
+Examples:
+  letterlock vault put plans report.pdf sketches/
+  letterlock vault put plans report.pdf --to 2026/reports")]
     Put {
         /// The vault
         vault: String,
@@ -26,6 +30,11 @@ pub(super) enum FilesCommand {
         to: String,
     },
     /// Get a file or folder out of a vault, all of it or nothing
+    #[command(after_help = "\
+Examples:
+  letterlock vault get plans report.pdf --out received
+  letterlock vault get plans report.pdf --version 3 --force
+  letterlock vault get plans --out everything")]
     Get {
         /// The vault
         vault: String,
@@ -47,6 +56,10 @@ pub(super) enum FilesCommand {
     /// What was changed on one side is changed on the other. Where both changed a file, both stay: yours beside theirs, with
     /// your name and the time in its name. Links are kept as links. It can be ended at any time, and goes on the next time.
     /// .letterlock-sync in the folder is not put into the vault: it says what was in step.
+    #[command(after_help = "\
+Examples:
+  letterlock vault sync plans ~/plans
+  letterlock vault sync plans ~/plans --watch")]
     Sync {
         /// The vault
         vault: String,
@@ -68,6 +81,10 @@ pub(super) enum FilesCommand {
     /// List vaults, or what a vault holds
     List(ListArgs),
     /// List the versions in which something changed, the newest first
+    #[command(after_help = "\
+Examples:
+  letterlock vault history plans
+  letterlock vault history plans report.pdf --limit 5")]
     History {
         /// The vault
         vault: String,
@@ -79,6 +96,10 @@ pub(super) enum FilesCommand {
         limit: u32,
     },
     /// Bring back what an older version had, as the next version
+    #[command(after_help = "\
+Examples:
+  letterlock vault restore plans report.pdf --version 3
+  letterlock vault restore plans --version 3")]
     Restore {
         /// The vault
         vault: String,
@@ -94,11 +115,17 @@ pub(super) enum FilesCommand {
     /// For when the relay lost versions, or members went on with another one: the vault refuses that until a person says so.
     /// What this device knew and the relay does not show is not in the vault afterwards. A folder that is kept in step is
     /// joined with the vault the next time: what it has and the vault has not is put again.
+    #[command(after_help = "\
+Example:
+  letterlock vault accept plans")]
     Accept {
         /// The vault
         vault: String,
     },
     /// Take files and folders out of a vault; older versions keep them
+    #[command(after_help = "\
+Example:
+  letterlock vault remove plans report.pdf sketches")]
     Remove {
         /// The vault
         vault: String,
@@ -107,6 +134,9 @@ pub(super) enum FilesCommand {
         paths: Vec<String>,
     },
     /// Move or rename something in a vault
+    #[command(after_help = "\
+Example:
+  letterlock vault move plans report.pdf 2026/report.pdf")]
     Move {
         /// The vault
         vault: String,
@@ -116,6 +146,9 @@ pub(super) enum FilesCommand {
         to: String,
     },
     /// Make a folder in a vault, and those above it
+    #[command(after_help = "\
+Example:
+  letterlock vault mkdir plans 2026/reports")]
     Mkdir {
         /// The vault
         vault: String,
@@ -125,6 +158,11 @@ pub(super) enum FilesCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock vault mount plans ~/plans
+  letterlock vault mount plans ~/plans-of-before --version 3
+  letterlock vault mount plans --webdav")]
 pub(super) struct MountArgs {
     /// The vault
     vault: String,
@@ -144,6 +182,11 @@ pub(super) struct MountArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterlock vault list
+  letterlock vault list plans sketches
+  letterlock vault list plans --all --version 3")]
 pub(super) struct ListArgs {
     /// The vault; without it, vaults are listed
     vault: Option<String>,

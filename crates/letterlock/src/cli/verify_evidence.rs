@@ -10,6 +10,9 @@ use std::path::PathBuf;
 /// home, no network and no passphrase. Exit code 0: what was shown contradicts what was known. 1: it does not, and
 /// the file proves nothing. 3: the file is damaged, or is no evidence.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  letterlock verify-evidence FILE.evidence")]
 pub(crate) struct VerifyEvidenceArgs {
     /// The file
     #[arg(value_name = "FILE")]

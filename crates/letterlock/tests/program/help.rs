@@ -1,6 +1,7 @@
 //! The help texts, as `docs/guide/cli.md` shows them.
 
 use crate::support::{Process, letterlock};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -69,16 +70,36 @@ fn the_guide_shows_the_help_of_every_command() {
     );
 }
 
+/// The names of a command's own commands, and of all below them.
+fn names_below(words: &mut Vec<String>, names: &mut Vec<String>) {
+    for command in commands_in(&help_of(words)) {
+        names.push(command.clone());
+        words.push(command);
+        names_below(words, names);
+        words.pop();
+    }
+}
+
 #[test]
 fn completions_know_the_commands() {
+    let mut names = Vec::new();
+    names_below(&mut Vec::new(), &mut names);
+    assert!(names.len() > 60, "{names:?}");
+    for name in ["vault", "unshare", "verify-evidence", "guardians"] {
+        assert!(names.iter().any(|found| found == name), "{name}");
+    }
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let mut command = letterlock();
         command.args(["completions", shell]);
         let ran = Process::spawn(&mut command).wait();
         assert_eq!(ran.code, Some(0), "{shell}");
-        for word in ["tour", "inspect", "reply-to"] {
-            assert!(ran.stdout.contains(word), "{shell}: {word}");
+        // Whole words: `list` stands in others too.
+        let signs = |sign: char| !sign.is_alphanumeric() && sign != '-';
+        let words: HashSet<&str> = ran.stdout.split(signs).collect();
+        for name in &names {
+            assert!(words.contains(name.as_str()), "{shell}: {name}");
         }
+        assert!(ran.stdout.contains("reply-to"), "{shell}");
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::give::{Side, at_the_relay, failure, noise, ok};
 use crate::sealed::text;
 use crate::support::{Person, Process, Ran, SmallDisk, Town};
+use crate::vault_files::shared;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -264,6 +265,40 @@ fn a_relay_whose_quota_is_used_up_says_so() {
     assert_eq!(at_the_relay(&mut town), before);
     town.set("[storage]\nall_blob_bytes = 60000000\n");
     done_at_last(&town, &alice, &long);
+}
+
+#[test]
+fn what_a_folder_has_waits_for_room_at_the_relay() {
+    let mut town = Town::with_settings("[storage]\nall_blob_bytes = 6000000\n");
+    let (alice, bob) = shared(&town, "reader");
+    let (a, b) = (town.path("a"), town.path("b"));
+    let sync = |person: &Person, folder: &Path| {
+        let done = person.json(&["vault", "sync", "plans", text(folder)]);
+        assert_eq!(done.len(), 1, "{done:?}");
+        [done[0]["put"].clone(), done[0]["written"].clone()]
+    };
+    fs::create_dir(&a).unwrap();
+    fs::write(a.join("short"), b"first").unwrap();
+    assert_eq!(sync(&alice, &a), [1, 0]);
+    assert_eq!(sync(&bob, &b), [0, 1]);
+    let before = at_the_relay(&mut town);
+    let content = noise(LONG);
+    fs::write(a.join("long"), &content).unwrap();
+    fs::write(a.join("short"), b"second").unwrap();
+    let told = alice.fails(1, &["vault", "sync", "plans", text(&a)]);
+    assert_eq!(told["message"], "the relay has no room for more", "{told}");
+    assert_eq!(at_the_relay(&mut town), before);
+    // The vault is as it was, and so is what waits in the folder.
+    assert_eq!(sync(&bob, &b), [0, 0]);
+    assert_eq!(fs::read(b.join("short")).unwrap(), b"first");
+    assert!(fs::read(a.join("long")).unwrap() == content);
+    assert_eq!(fs::read(a.join("short")).unwrap(), b"second");
+    town.set("[storage]\nall_blob_bytes = 60000000\n");
+    assert_eq!(sync(&alice, &a), [2, 0]);
+    assert_eq!(sync(&bob, &b), [0, 2]);
+    assert!(fs::read(b.join("long")).unwrap() == content);
+    assert_eq!(fs::read(b.join("short")).unwrap(), b"second");
+    assert_eq!(sync(&alice, &a), [0, 0]);
 }
 
 #[test]
