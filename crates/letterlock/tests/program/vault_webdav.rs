@@ -38,7 +38,11 @@ fn serve(person: &Person, words: &[&str]) -> Served {
 fn served(mut process: Process) -> Served {
     let line: Value = serde_json::from_str(&process.next_line().unwrap()).unwrap();
     assert_eq!(line["answer"], "vault_mounted");
-    let url = line["place"].as_str().unwrap();
+    at_address(process, line["place"].as_str().unwrap())
+}
+
+/// What a process serves at the address that it told.
+fn at_address(process: Process, url: &str) -> Served {
     let rest = url.strip_prefix("http://").unwrap();
     let (authority, secret) = rest.split_once('/').unwrap();
     let secret = secret.trim_end_matches('/');
@@ -100,15 +104,23 @@ impl Served {
     }
 }
 
-/// Starts a command where there is no /dev/fuse. Nothing, and a line that says so, where this user cannot take it away.
-fn without_fuse(town: &Town, command: &Command) -> Option<Process> {
+/// No device.
+const MISSING: &str = "[ ! -e /dev/fuse ]";
+/// A device that is not the one it seems.
+const ANOTHER: &str = r#"touch /dev/fuse; mount --bind "$0/null" /dev/fuse"#;
+
+/// Starts a command where /dev has a few devices, and what is to be in place of /dev/fuse. Nothing, and a line that
+/// says so, where this user cannot take it away.
+fn without_fuse(town: &Town, instead: &str, command: &Command) -> Option<Process> {
     let devices = town.path("devices");
     fs::create_dir(&devices).unwrap();
-    let hide = r#"mount --rbind /dev "$0" && mount -t tmpfs none /dev || exit
+    let hide = format!(
+        r#"mount --rbind /dev "$0" && mount -t tmpfs none /dev || exit
         for name in null zero urandom; do touch /dev/$name; mount --bind "$0/$name" /dev/$name; done
-        [ -e /dev/fuse ] || echo hidden; exec "$@""#;
+        {instead} && echo hidden; exec "$@""#
+    );
     let mut outer = Command::new("unshare");
-    outer.args(["--user", "--map-root-user", "--mount", "sh", "-c", hide]);
+    outer.args(["--user", "--map-root-user", "--mount", "sh", "-c", &hide]);
     outer.arg(devices).arg(command.get_program());
     outer.args(command.get_args()).env_clear();
     let set = command.get_envs();
@@ -129,7 +141,7 @@ fn what_cannot_be_mounted_is_served() {
     let (alice, bob) = shared(&town, "reader");
     let at = town.path("mnt");
     let command = alice.command(&["vault", "mount", "plans", text(&at), "--json"]);
-    let Some(process) = without_fuse(&town, &command) else {
+    let Some(process) = without_fuse(&town, MISSING, &command) else {
         return;
     };
     let served = served(process);
@@ -147,6 +159,37 @@ fn what_cannot_be_mounted_is_served() {
     fs::create_dir(&out).unwrap();
     bob.ok(&["vault", "get", "plans", "long", "--out", text(&out)]);
     assert!(fs::read(out.join("long")).unwrap() == long);
+}
+
+/// So it is where the device is there and mounts nothing; a person reads the address, and why it is one.
+#[test]
+fn where_mounting_fails_a_person_is_told_the_address() {
+    let town = Town::new();
+    let (alice, bob) = shared(&town, "writer");
+    let (note, at) = (town.path("note"), town.path("mnt"));
+    fs::write(&note, b"by bob").unwrap();
+    bob.ok(&["vault", "put", "plans", text(&note)]);
+    let command = alice.command(&["vault", "mount", "plans", text(&at)]);
+    let Some(mut process) = without_fuse(&town, ANOTHER, &command) else {
+        return;
+    };
+    let line = process.next_line().unwrap();
+    let place = line.strip_prefix("plans is at ").unwrap();
+    let (url, _) = place.split_once(", version ").unwrap();
+    let served = at_address(process, url);
+    assert_eq!(served.ask("GET", "/note", &[], b"").text(), "by bob");
+    assert_eq!(served.ask("PUT", "/note", &[], b"by alice").status, 204);
+    let ran = served.end();
+    assert!(
+        ran.stderr.contains("the vault was not mounted")
+            && ran.stderr.contains("it is served by WebDAV"),
+        "{ran:?}"
+    );
+    assert_eq!(fs::read_dir(&at).unwrap().count(), 0);
+    let out = town.path("out");
+    fs::create_dir(&out).unwrap();
+    bob.ok(&["vault", "get", "plans", "note", "--out", text(&out)]);
+    assert_eq!(fs::read(out.join("note")).unwrap(), b"by alice");
 }
 
 #[test]
