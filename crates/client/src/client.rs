@@ -226,18 +226,15 @@ impl Door {
         let attempts = async {
             loop {
                 if let Some(lock) = ProfileLock::take(&self.home).map_err(store::OpenError::Io)? {
-                    return self
-                        .open_here(lock)
-                        .await
-                        .map(|local| Access::Local(Box::new(local)));
+                    return Ok::<_, Failure>(Some(lock));
                 }
                 if agent::connect(&self.home).await.is_ok() {
-                    return Ok(Access::Remote);
+                    return Ok(None);
                 }
                 tokio::time::sleep(limits::LOCK_POLL).await;
             }
         };
-        let access = tokio::time::timeout(limits::LOCK, attempts)
+        let lock = tokio::time::timeout(limits::LOCK, attempts)
             .await
             .map_err(|_| {
                 let hint = "wait until it ends, or end it";
@@ -246,8 +243,12 @@ impl Door {
                     "another process has this home open and does not answer",
                     Some(hint),
                 )
-            })?;
-        self.access = access?;
+            })??;
+        // Whoever has the lock opens the home, however long this machine takes for it.
+        self.access = match lock {
+            Some(lock) => Access::Local(Box::new(self.open_here(lock).await?)),
+            None => Access::Remote,
+        };
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! Two commands at once on one home: the second asks the process that has it open.
 
 use crate::support::{Town, process::object, text_of};
+use rustix::fs::FlockOperation;
+use rustix::process::{Signal, kill_process};
+use std::time::Duration;
 
 #[test]
 fn a_second_command_asks_the_first() {
@@ -67,4 +70,22 @@ fn a_reader_that_follows_outlives_its_relay_and_the_process_it_asked() {
     assert_eq!(bob.receive(), ["I heard all."]);
     follows.interrupt();
     assert_eq!(follows.wait().code, Some(0));
+}
+
+/// A slow machine, or one with much to do, may take longer to stretch a passphrase than anybody waits for another process.
+#[test]
+fn whoever_opens_a_home_slowly_is_not_taken_for_another_process() {
+    let town = Town::new();
+    let alice = town.person("alice");
+    let slow = alice.start(&["contact", "list"]);
+    let lock = std::fs::File::open(alice.home.join("profile.lock")).unwrap();
+    while rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        rustix::fs::flock(&lock, FlockOperation::Unlock).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_process(slow.pid(), Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_secs(11));
+    kill_process(slow.pid(), Signal::CONT).unwrap();
+    let ran = slow.wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }
