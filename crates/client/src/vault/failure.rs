@@ -66,6 +66,11 @@ fn pack_failure(error: &io::Error) -> Failure {
             ),
         ),
         io::ErrorKind::QuotaExceeded => relay_full(),
+        io::ErrorKind::FileTooLarge => failure(
+            FailureKind::Failed,
+            "the relay takes nothing as large as a part of this vault",
+            Some("ask its operator to raise `blob_bytes`; what was moved already stays for then"),
+        ),
         io::ErrorKind::PermissionDenied => failure(
             FailureKind::Refused,
             "the relay refuses the key of a part of this vault",

@@ -212,6 +212,7 @@ fn refused(status: StatusCode) -> io::Error {
         StatusCode::NOT_FOUND | StatusCode::GONE => io::ErrorKind::NotFound.into(),
         StatusCode::RANGE_NOT_SATISFIABLE => io::ErrorKind::UnexpectedEof.into(),
         StatusCode::INSUFFICIENT_STORAGE => io::ErrorKind::QuotaExceeded.into(),
+        StatusCode::PAYLOAD_TOO_LARGE => io::ErrorKind::FileTooLarge.into(),
         StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => io::ErrorKind::PermissionDenied.into(),
         status => io::Error::other(format!("the relay refused (status {status})")),
     }

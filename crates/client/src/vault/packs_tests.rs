@@ -104,13 +104,14 @@ async fn a_pack_that_is_cut_or_gone_is_an_error() {
         answer("404 Not Found", b""),
         answer("416 Range Not Satisfiable", b""),
         answer("507 Insufficient Storage", b""),
+        answer("413 Payload Too Large", b""),
     ])
     .await;
     let kinds = with_packs(&url, |packs| {
         let read = || packs.read(&PACK, 1, 0, 100).unwrap_err().kind();
         let no_key = packs.read(&PACK, 2, 0, 100).is_err();
         assert!(no_key);
-        [read(), read(), read(), read()]
+        [read(), read(), read(), read(), read()]
     })
     .await;
     let expected = [
@@ -118,6 +119,7 @@ async fn a_pack_that_is_cut_or_gone_is_an_error() {
         io::ErrorKind::NotFound,
         io::ErrorKind::UnexpectedEof,
         io::ErrorKind::QuotaExceeded,
+        io::ErrorKind::FileTooLarge,
     ];
     assert_eq!(kinds, expected);
 }
