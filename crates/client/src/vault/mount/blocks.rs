@@ -22,12 +22,12 @@
 //! turns differ, was spoilt, and what it said is not known. The file is never shorter than `BLOCKS`, nor than a head says
 //! that it was: one that is was cut. After a loss of power it is as long as it was when it was last waited for, or longer.
 
+use super::head::{HEAD, Head, Wrote};
 use super::staged::StagedId;
 use super::trouble::Trouble;
 use crate::os;
 use keys::GcmKey;
-use keys::codec::{Reader, Writer};
-use seal::vault::{Keyring, Meta};
+use seal::vault::Keyring;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fs::File;
@@ -44,7 +44,6 @@ const AROUND: usize = NONCE + keys::TAG_LEN;
 const BEGIN: usize = NONCE + 16;
 const SEALED: usize = BLOCK + BEGIN + keys::TAG_LEN;
 const HEADS: [u64; 2] = [0, 512];
-const HEAD: usize = 86;
 const SPARE: u64 = 4096;
 const INDEX: usize = 8;
 const BLOCKS: u64 = 73_728;
@@ -55,85 +54,6 @@ const _: () = assert!(STEP.is_multiple_of(32) && STEP >= SEALED as u64 && BEGIN 
 const TURNS: u64 = 1 << 32;
 /// The turn of what the disk spoilt: nobody knows what it took the place of.
 const SPOILT: u64 = u64::MAX;
-
-/// What a file is besides its bytes.
-#[derive(Clone, Copy)]
-pub(super) struct Head {
-    pub(super) number: u64,
-    pub(super) size: u64,
-    /// As far as the version that is written over counts.
-    pub(super) below: u64,
-    pub(super) meta: Meta,
-    pub(super) wrote: Wrote,
-}
-
-/// How far a file was written.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Wrote {
-    /// The last turn of a block.
-    turn: u64,
-    /// The last one that was waited for.
-    synced: u64,
-    /// While the machine was up for this time.
-    boot: [u8; 16],
-    /// Bytes of the file, of those that are not cut off next.
-    length: u64,
-    /// Those of them that were waited for.
-    kept: u64,
-}
-
-impl Wrote {
-    /// Whether power may have been lost since, of a machine that is up for the time `boot`.
-    fn was_lost(&self, boot: [u8; 16]) -> bool {
-        self.boot != boot || boot == [0; 16]
-    }
-}
-
-impl Head {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::new();
-        out.u64(self.number);
-        out.u64(self.size);
-        out.u64(self.below);
-        out.u64(self.wrote.turn);
-        out.u64(self.wrote.synced);
-        out.array(&self.wrote.boot);
-        out.u64(self.wrote.length);
-        out.u64(self.wrote.kept);
-        out.u16(self.meta.mode);
-        out.array(&self.meta.modified.0.to_be_bytes());
-        out.u32(self.meta.modified.1);
-        out.finish()
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut input = Reader::new(bytes);
-        let head = Self {
-            number: input.u64().ok()?,
-            size: input.u64().ok()?,
-            below: input.u64().ok()?,
-            wrote: Wrote {
-                turn: input.u64().ok()?,
-                synced: input.u64().ok()?,
-                boot: input.array().ok()?,
-                length: input.u64().ok()?,
-                kept: input.u64().ok()?,
-            },
-            meta: Meta {
-                mode: input.u16().ok()?,
-                modified: (i64::from_be_bytes(input.array().ok()?), input.u32().ok()?),
-            },
-        };
-        input.finish().ok()?;
-        Some(head)
-    }
-}
-
-/// Whether bytes are a head, which is written as the same bytes again.
-#[cfg(any(test, feature = "conformance"))]
-pub(super) fn is_head(bytes: &[u8]) -> Option<bool> {
-    Some(Head::decode(bytes)?.encode() == bytes)
-}
 
 /// The blocks of a file.
 pub(super) struct Blocks {

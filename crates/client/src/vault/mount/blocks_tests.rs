@@ -9,6 +9,7 @@
 
 use super::*;
 use keys::{GroupId, Secret};
+use seal::vault::Meta;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 

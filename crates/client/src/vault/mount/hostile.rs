@@ -1,6 +1,6 @@
 //! What a disk may hold in the place of what a mount left, for fuzz targets and tests.
 
-use super::blocks;
+use super::head;
 use super::log::{self, hostile};
 use super::source::Source;
 use super::staged::Staged;
@@ -65,7 +65,7 @@ pub(crate) fn record(bytes: &[u8]) -> Option<bool> {
 
 /// A head of a file.
 pub(crate) fn head(bytes: &[u8]) -> Option<bool> {
-    blocks::is_head(bytes)
+    head::is_head(bytes)
 }
 
 /// A log as it lies on a disk. What was read of it is written, and read again as the same.

@@ -11,12 +11,13 @@
 //! | `nodes` | the numbers that it knows files by |
 //! | `source` | what versions have |
 //! | `tree` | what is changed and in no version yet |
-//! | `staged`, `blocks` | bytes that were written |
+//! | `staged`, `blocks`, `head` | bytes that were written |
 //! | `log` | all that was changed, for whoever goes on after a kill |
 //! | `publish` | makes a version of it |
 //! | `keeper` | does so as long as it is mounted, and takes those of others |
 
 mod blocks;
+mod head;
 #[cfg(any(test, feature = "conformance"))]
 pub(crate) mod hostile;
 mod keeper;

@@ -4,7 +4,8 @@
 //! A block that is not there has the bytes of the version that was written over as far as these go below `below`, and
 //! zeros from there on.
 
-use super::blocks::{BLOCK, Blocks, Head, Wrote};
+use super::blocks::{BLOCK, Blocks};
+use super::head::{Head, Wrote};
 use super::source::{Content, Source};
 use super::trouble::Trouble;
 use crate::os;
