@@ -7,7 +7,7 @@
 use crate::give::{Side, ok};
 use crate::sealed::text;
 use crate::support::{Person, Process, Ran, Town};
-use crate::vault_files::{content, shared};
+use crate::vault_files::{content, shared, third};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use std::collections::BTreeMap;
@@ -45,11 +45,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let town = Town::new();
         let (alice, bob) = shared(&town, "writer");
-        let carol = town.person("carol");
-        let invite = alice.ok(&["invite"]).line();
-        carol.ok(&["contact", "add", &invite]);
-        carol.ok(&["send", "alice", "It is me.", "--wait"]);
-        alice.ok(&["receive"]);
+        let carol = third(&town, &alice);
         let folders = ["a", "b"].map(|name| town.path(name));
         for (person, folder) in [(&alice, &folders[0]), (&bob, &folders[1])] {
             fs::create_dir(folder).unwrap();

@@ -19,6 +19,16 @@ pub(crate) fn shared(town: &Town, role: &str) -> (Person, Person) {
     (alice, bob)
 }
 
+/// A third person, whom alice knows.
+pub(crate) fn third(town: &Town, alice: &Person) -> Person {
+    let carol = town.person("carol");
+    let invite = alice.ok(&["invite"]).line();
+    carol.ok(&["contact", "add", &invite]);
+    carol.ok(&["send", "alice", "It is me.", "--wait"]);
+    alice.ok(&["receive"]);
+    carol
+}
+
 fn paths(person: &Person, words: &[&str]) -> Vec<String> {
     let listed = person.json(&[&["vault", "list", "plans", "--all"], words].concat());
     let path = |entry: &Value| entry["path"].as_str().unwrap().to_owned();

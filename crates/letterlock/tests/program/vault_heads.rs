@@ -2,7 +2,7 @@
 
 use crate::sealed::{empty, text};
 use crate::support::{Person, Town};
-use crate::vault_files::shared;
+use crate::vault_files::{shared, third};
 use crate::vault_sync::eventually;
 use crate::vaults::{until, vault};
 use client::Client;
@@ -244,11 +244,7 @@ fn who_watches_waits_until_the_relay_shows_what_it_holds_back() {
 fn who_watches_waits_until_somebody_chooses_a_history() {
     let town = Town::new();
     let (alice, bob) = shared(&town, "writer");
-    let carol = town.person("carol");
-    let invite = alice.ok(&["invite"]).line();
-    carol.ok(&["contact", "add", &invite]);
-    carol.ok(&["send", "alice", "It is me.", "--wait"]);
-    alice.ok(&["receive"]);
+    let carol = third(&town, &alice);
     alice.ok(&["vault", "share", "plans", "carol", "--role", "writer"]);
     until(&[&alice, &bob, &carol], "the key", || {
         vault(&carol).is_some_and(|vault| vault["generation"] == 1)

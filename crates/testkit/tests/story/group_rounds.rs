@@ -46,15 +46,7 @@ fn revoke_and_vanish(world: &mut World, name: &str, device: DeviceId) {
 
 /// The revoked device comes back to a relay that conspires with it, and hides the revocation.
 fn hears_nothing_of_it(world: &mut World, name: &str, tablet: &str) {
-    let account = world.account(name);
-    world
-        .relay()
-        .twist(move |request, reply| match (request, reply) {
-            (Request::CheckLog(asked), Reply::Entries(_)) if asked.account == account => {
-                Reply::Done
-            }
-            (_, reply) => reply,
-        });
+    hides(world, name);
     world.set_online(tablet, true);
     world.run(30);
     world.relay().repent();
